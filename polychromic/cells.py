@@ -1,0 +1,170 @@
+"""A cell of the grid: train (or load) the adapter of each seed, sample the prompts of the analysis split, write the samples.
+
+The out is the samples and the history. Adapters stay in the content-addressed cache (polychromic.training.run):
+on a fresh clone `dvc pull` then restores a cell without training it. Each seed's samples are kept there too, so a
+cell that is killed goes on with the seed it was at.
+"""
+
+from __future__ import annotations
+
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from polychromic import paths, prompts
+from polychromic.data.records import Record, read_records
+from polychromic.domains import get_domain
+from polychromic.errors import PolychromicError, UsageError
+from polychromic.io import read_json, read_jsonl, sha256_json, write_jsonl
+from polychromic.models import weights
+from polychromic.models.load import embed, load_causal_lm, load_encoder
+from polychromic.params import Method, Params
+from polychromic.sampling import sample_prompts
+from polychromic.training.run import Trained, code_fingerprint, library_versions, train_adapter
+
+SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/rollout.py", "models/load.py")
+
+
+def cell_name(method: str, lam: float | None) -> str:
+    """Folder of a cell: the method's name, with lambda where it is the grid's axis."""
+    return method if lam is None else f"{method}-{lam}"
+
+
+def resolve(params: Params, name: str, lam: float | None) -> tuple[Method, float | None]:
+    """The method and the weight it trains with.
+
+    Raises:
+        UsageError: no such method; or --lam given to a method that takes none, or missing for one that does.
+    """
+    if name not in params.methods:
+        raise UsageError(f"method {name!r} does not exist. Allowed: {', '.join(params.methods)}. Methods are declared under `methods:` in params.yaml.")
+    method = params.methods[name]
+    if method.lam == "lambda":
+        if lam is None:
+            raise UsageError(f"method {name!r} needs a weight: add --lam, such as --lam {params.lam}.")
+        return method, lam
+    if lam is not None:
+        raise UsageError(f"method {name!r} takes no --lam: params.yaml sets methods.{name}.lam to {method.lam}. Leave the option out.")
+    return method, method.lam
+
+
+def load_split(domain: str) -> dict[str, list[Record]]:
+    """Records by split, in the order of the split file.
+
+    Raises:
+        PolychromicError: the split names a record that the data file does not hold (they are of different versions).
+    """
+    records = {record.id: record for record in read_records(paths.data_file(domain))}
+    splits = read_json(paths.split_file(domain))["splits"]
+    missing = [i for ids in splits.values() for i in ids if i not in records]
+    if missing:
+        raise PolychromicError(f"{paths.split_file(domain)}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
+    return {name: [records[i] for i in ids] for name, ids in splits.items()}
+
+
+def sampled_splits(params: Params) -> tuple[str, ...]:
+    """dev, on which every choice is made; test beside it only once params.yaml opens it."""
+    return ("dev",) if params.analysis.split == "dev" else ("dev", "test")
+
+
+class Workbench:
+    """What the seeds of a cell share: weights, encoder, prompts. Loads a thing when it is first asked for."""
+
+    def __init__(self, params: Params, domain_name: str, method_name: str, lam: float | None):
+        torch.set_num_threads(params.threads)
+        torch.use_deterministic_algorithms(True, warn_only=False)
+        self.params = params
+        self.domain = get_domain(domain_name)
+        self.settings = params.domain(domain_name)
+        self.method, self.lam = resolve(params, method_name, lam)
+        self.splits = load_split(domain_name)
+        self._encoder = None
+
+    def embed(self, texts: Sequence[str]):  # noqa: ANN201 - numpy stays out of this signature
+        if self._encoder is None:
+            self._encoder = load_encoder(weights.obtain(self.params.encoder))
+        return embed(self._encoder, texts)
+
+    def train(self, seed: int) -> Trained:
+        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.splits["dev"], self.embed)
+
+    def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
+        """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""
+        trained = self.train(seed) if self.method.adapter == "lora" else None
+        precision = self.params.train.precision if trained else self.params.sampling.precision
+        model, tokenizer = load_causal_lm(weights.obtain(self.params.model), precision, "cpu")
+        if trained:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, trained.adapter).merge_and_unload()
+        model = model.to(getattr(torch, self.params.sampling.precision)).eval()
+        return model, tokenizer, trained, trained.fingerprint if trained else weights.fingerprint(self.params.model)
+
+    def encoded_prompts(self, tokenizer, records: Sequence[Record]) -> list[list[int]]:  # noqa: ANN001
+        exemplars: list[tuple[str, str]] = []
+        if prompts.variant(self.method.prompt).exemplars:
+            pairs = [(record.prompt, record.references[0]) for record in self.splits["train"]]
+            exemplars = prompts.choose_exemplars(pairs, self.params.few_shot.exemplars, self.params.few_shot.seed)
+        return [prompts.encode(tokenizer, prompts.messages(self.method.prompt, self.domain.name, record.prompt, exemplars)) for record in records]
+
+
+def run_cell(params: Params, domain: str, method: str, lam: float | None, out: Path) -> None:
+    """Train and sample every seed, then write `out`/samples.jsonl.gz and, for a trained method, `out`/history.jsonl."""
+    bench = Workbench(params, domain, method, lam)
+    samples, history = [], []
+    # A method without an adapter differs between seeds by its draws alone; one seed says all there is.
+    seeds = params.seeds if bench.method.adapter == "lora" else params.seeds[:1]
+    for seed in seeds:
+        rows, log = _run_seed(bench, seed)
+        samples += rows
+        history += [{"seed": seed, **row} for row in log]
+    write_jsonl(out / "samples.jsonl.gz", samples)
+    write_jsonl(out / "history.jsonl", history)
+
+
+def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
+    params, settings = bench.params, bench.settings
+    records = [(split, record) for split in sampled_splits(params) for record in bench.splits[split]]
+    model, tokenizer, trained, identity = bench.system(seed)
+    encoded = bench.encoded_prompts(tokenizer, [record for _, record in records])
+    rows: list[dict] = []
+    for temperature in settings.temperatures:
+        key = sha256_json(
+            {
+                "system": identity,
+                "prompts": encoded,
+                "seed": seed,
+                "temperature": temperature,
+                "horizon": settings.max_new_tokens,
+                "sampling": params.sampling.model_dump(),
+                "threads": params.threads,
+                "code": code_fingerprint(SAMPLING_CODE),
+                "libraries": library_versions(),
+            }
+        )
+
+        def draw(temperature: float = temperature) -> list[dict]:
+            return sample_prompts(
+                model,
+                tokenizer,
+                encoded,
+                n=params.sampling.n,
+                temperature=temperature,
+                max_new_tokens=settings.max_new_tokens,
+                rows=params.sampling.rows,
+                seed=seed,
+                what=f"sample, seed {seed}, temperature {temperature}",
+            )
+
+        for (split, record), replies in zip(records, _cached(key, draw), strict=True):
+            rows.append({"seed": seed, "temperature": temperature, "split": split, "id": record.id, **replies})
+    return rows, trained.history if trained else []
+
+
+def _cached(key: str, make: Callable[[], list[dict]]) -> list[dict]:
+    path = paths.cache_dir() / "samples" / f"{key}.jsonl.gz"
+    if not path.exists():
+        write_jsonl(path, make())
+    return [row for _, row in read_jsonl(path)]

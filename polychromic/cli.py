@@ -1,0 +1,226 @@
+"""The command line: parse, call one function, print. Data go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from polychromic import __version__, paths
+from polychromic.errors import PolychromicError, UsageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Polychromic LoRA: train and judge a model by the *set* of its replies.")
+errors = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
+ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
+Lam = Annotated[Optional[str], typer.Option("--lam", help="Weight of D, written as in the grid: 3.0, not 3.")]  # noqa: UP045 - Typer reads this form
+DEFAULT_PARAMS = paths.PARAMS
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"polychromic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a domain error.")] = False,
+) -> None:
+    _options.debug = debug
+
+
+def _lam(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
+    if str(value) != text:
+        raise UsageError(f"--lam is written {text!r}. Write {value}: the grid names its cells by this spelling, and another one makes a second cell.")
+    return value
+
+
+def _print_json(value: object) -> None:
+    from polychromic.io import dumps
+
+    print(dumps(value, indent=2))
+
+
+@app.command()
+def doctor(json: Json = False, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
+    from polychromic import doctor as checks
+    from polychromic.params import load_params
+
+    values = load_params(params)
+    found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
+    if json:
+        _print_json(checks.to_json(found))
+    else:
+        Console().print(checks.render(found))
+    if checks.failed(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def curate(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("data-rebuilt"),
+    check: Annotated[bool, typer.Option("--check", help="Compare data/ with a rebuild and write nothing.")] = False,
+) -> None:
+    """Rebuild the data files from the packages, bit for bit."""
+    from polychromic.data import curate as curation
+
+    if check:
+        if differences := curation.check(paths.DATA):
+            raise PolychromicError("data/ is not what curation makes: " + "; ".join(differences) + ". Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`.")
+        print("data/ equals the rebuild")
+        return
+    _print_json(curation.curate(out))
+
+
+@app.command()
+def split(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Assign each record of a domain to train, dev or test: grouped, stratified, checked."""
+    from polychromic.data import split as splitting
+    from polychromic.domains import get_domain
+    from polychromic.params import load_params
+
+    get_domain(domain)
+    values = load_params(params)
+    splitting.run(domain, values.domain(domain).sizes.model_dump(), values.split.seed, values.split.tolerance)
+
+
+@app.command()
+def cell(
+    domain: DomainArgument,
+    method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
+    lam: Lam = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,  # noqa: UP045
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Train a method with every seed (if it trains) and sample the analysis split."""
+    from polychromic.params import load_params
+    from polychromic.process import die_with_parent, single_writer
+
+    weight, values = _lam(lam), load_params(params)
+    die_with_parent()
+    from polychromic.cells import cell_name, resolve, run_cell
+    from polychromic.domains import get_domain
+
+    get_domain(domain)
+    resolve(values, method, weight)
+    folder = out or paths.cell_dir(domain, cell_name(method, weight))
+    _guard_tracked(out, params)
+    with single_writer(folder):
+        run_cell(values, domain, method, weight, folder)
+
+
+@app.command()
+def train(
+    domain: DomainArgument,
+    method: Annotated[str, typer.Argument(help="A method of params.yaml that has an adapter.")],
+    seed: Annotated[int, typer.Option(help="Seed of training.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adapter, in PEFT format.")],
+    lam: Lam = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
+    from polychromic.params import load_params
+
+    weight, values = _lam(lam), load_params(params)
+    from polychromic.cells import Workbench
+    from polychromic.training.run import export_adapter
+
+    bench = Workbench(values, domain, method, weight)
+    if bench.method.adapter == "none":
+        raise UsageError(f"method {method!r} has no adapter to train. Allowed: {', '.join(n for n, m in values.methods.items() if m.adapter == 'lora')}.")
+    export_adapter(bench.train(seed), out)
+    print(out)
+
+
+@app.command()
+def score(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Compute every metric of the domain per prompt, for all cells that were sampled."""
+    from polychromic.params import load_params
+    from polychromic.scoring import run
+
+    run(load_params(params), domain)
+
+
+@app.command()
+def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Choose each method's temperature on dev."""
+    from polychromic.analysis import select as run
+    from polychromic.params import load_params
+
+    run(load_params(params), domain)
+
+
+@app.command()
+def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Estimate every system with its interval, and test the declared contrasts."""
+    from polychromic.analysis import compare as run
+    from polychromic.params import load_params
+
+    run(load_params(params), domain)
+
+
+@app.command()
+def report(domain: Annotated[str, typer.Argument(help="A domain, or `setup` for the table of defaults.")], params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Write the paper's tables, figures and numbers of a domain."""
+    from polychromic.params import load_params
+    from polychromic.report import build
+
+    values = load_params(params)
+    if domain == "setup":
+        build.build_setup(values.model_dump(mode="json", by_alias=True))
+    else:
+        build.build(domain)
+
+
+@app.command()
+def paper() -> None:
+    """Compile paper/main.tex to paper/main.pdf with latexmk."""
+    from polychromic.report.latex import compile_paper
+
+    compile_paper(paths.PAPER, paths.PAPER / "main.pdf")
+
+
+@app.command()
+def release() -> None:
+    """Copy the PDF, stamped with commit, dirty flag and the hash of dvc.lock, to release/."""
+    from polychromic.report.release import release as stamp
+
+    print(stamp(Path(".")))
+
+
+def _guard_tracked(out: Path | None, params: Path) -> None:
+    """A run with another parameter file must not write where the pipeline's results are."""
+    if out is None and params.resolve() != DEFAULT_PARAMS.resolve():
+        raise UsageError(f"--params {params} would write into the tracked results/. Add --out FOLDER.")
+
+
+def main() -> None:
+    """Run the app; a domain error is one message and its exit code, a bug shows its traceback."""
+    try:
+        app(standalone_mode=True)
+    except PolychromicError as error:
+        if getattr(_options, "debug", False):
+            raise
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

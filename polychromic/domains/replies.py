@@ -1,0 +1,49 @@
+"""Replies to social-media posts: no checker exists, so a draft passes when it matches a held-out human reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from polychromic.data.records import Record
+from polychromic.domains.base import Embed
+from polychromic.domains.listqa import normalise
+
+MIN_WORDS, MAX_WORDS = 2, 60
+
+
+class Replies:
+    name = "replies"
+    primary = "pass@10"
+    quality = "pass@1"
+    metrics = (
+        "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity",
+        "self_bleu", "distinct_1", "distinct_2", "rouge_l", "quality", "tokens",
+    )  # fmt: skip
+    checker = "person"
+    similarity = "semantic"
+
+    def key(self, record: Record, reply: str) -> str:
+        return normalise(reply)
+
+    def well_formed(self, record: Record, reply: str) -> bool:
+        """A few words that neither echo the post nor loop."""
+        words = normalise(reply).split()
+        if not MIN_WORDS <= len(words) <= MAX_WORDS:
+            return False
+        if " ".join(words) in normalise(record.prompt):
+            return False
+        return len(set(words)) * 2 >= len(words)
+
+    def training_quality(self, record: Record, replies: Sequence[str], embed: Embed) -> np.ndarray:
+        """Relevance in [0, 1]: mean cosine to the post and to its nearest human reply, clipped; 0 for an ill-formed reply.
+
+        It is not the match that the evaluation uses (chrF with held-out replies), so training cannot copy the test.
+        """
+        vectors = embed([*replies, record.prompt, *record.references]).astype(float)
+        n = len(replies)
+        drafts, post, humans = vectors[:n], vectors[n], vectors[n + 1 :]
+        relevance = (drafts @ post + (drafts @ humans.T).max(axis=1)) / 2
+        formed = np.array([self.well_formed(record, reply) for reply in replies])
+        return np.clip(relevance, 0.0, 1.0) * formed

@@ -1,0 +1,107 @@
+"""Files, written so that a kill at any moment leaves the old content or the new, never half of it.
+
+The bytes depend on the content alone: sorted keys, no clock in the gzip header, no NaN.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from polychromic.errors import DataError, PolychromicError
+
+
+@contextmanager
+def atomic_open(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Open a temporary sibling of `path` for writing; it replaces `path` only when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp makes 0600; results are meant to be read
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """JSON with sorted keys; raises ValueError on NaN and infinity, which JSON does not have."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    with atomic_open(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    write_text(path, dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PolychromicError(f"{path}: file not found. Run `dvc pull` or `dvc repro` to make it.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(str(path), f"not JSON ({error})", "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
+
+
+def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
+    """One JSON object a line; gzip with an empty clock when the name ends in .gz."""
+    with atomic_open(path) as file:
+        if str(path).endswith(".gz"):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=9) as packed:
+                for row in rows:
+                    packed.write((dumps(row) + "\n").encode())
+        else:
+            for row in rows:
+                file.write((dumps(row) + "\n").encode())
+
+
+def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
+    """Yield ("path:line", object) for each line that is not blank.
+
+    Raises:
+        PolychromicError: the file does not exist.
+        DataError: a line is not UTF-8 or not a JSON object.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PolychromicError(f"{path}: file not found. Check the path, or run `dvc pull` to fetch tracked files.")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        for number, raw in enumerate(file, start=1):
+            where = f"{path}:{number}"
+            if not raw.strip():
+                continue
+            try:
+                row = json.loads(raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise DataError(where, f"invalid UTF-8 ({error.reason} at byte {error.start})", "UTF-8 text") from None
+            except json.JSONDecodeError as error:
+                raise DataError(where, f"not JSON ({error.msg} at column {error.colno})", "one JSON object per line") from None
+            if not isinstance(row, dict):
+                raise DataError(where, f"a JSON {type(row).__name__}", "one JSON object per line")
+            yield where, row
+
+
+def sha256_file(path: str | os.PathLike) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    return hashlib.sha256(dumps(value).encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""Likeness of a reply to reference replies: ROUGE-L and chrF, the best over the references.
+
+Likeness to a reference is not correctness: the domain's checker decides what passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
+from scipy.sparse import csr_array
+
+from polychromic.errors import PolychromicError
+from polychromic.metrics.text import tokenize, tokenizer_signature
+
+CHAR_ORDER = 6
+BETA = 2
+
+
+class _Tokenizer:
+    """rouge_score's own tokenizer drops all but a-z and 0-9, so that emoji-only text would score 0 against itself."""
+
+    def tokenize(self, text: str) -> tuple[str, ...]:
+        return tokenize(text)
+
+
+_ROUGE = RougeScorer(["rougeL"], tokenizer=_Tokenizer())
+
+
+def _check_references(references: Sequence[str], metric: str) -> None:
+    if isinstance(references, str):
+        raise PolychromicError(f"{metric}: got one string as references. Allowed: a list of strings. Wrap it in a list.")
+    if not references or not all(reference.split() for reference in references):
+        raise PolychromicError(
+            f"{metric}: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
+        )
+
+
+def rouge_l(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-L (Lin 2004), F-measure of the longest common subsequence of tokens, best over references.
+
+    In [0, 1]; 0 for an empty prediction.
+
+    Raises:
+        PolychromicError: no reference, or an empty one.
+    """
+    _check_references(references, "rouge_l")
+    return float(_ROUGE.score_multi(references, prediction)["rougeL"].fmeasure)
+
+
+@lru_cache(maxsize=2048)  # about 30 kB for a reply of 60 characters
+def _char_ngrams(text: str) -> tuple[frozenset, ...]:
+    """The character n-grams of orders 1 to CHAR_ORDER, white space removed: multisets, written as sets.
+
+    The second "an" of a text is ("an", 2): then the clipped count of common n-grams is the size of a set intersection.
+    """
+    text = "".join(text.split())
+    orders = []
+    for n in range(1, CHAR_ORDER + 1):
+        seen: dict[str, int] = {}
+        grams: list[str | tuple[str, int]] = []
+        for i in range(len(text) - n + 1):
+            gram = text[i : i + n]
+            seen[gram] = times = seen.get(gram, 0) + 1
+            grams.append(gram if times == 1 else (gram, times))
+        orders.append(frozenset(grams))
+    return tuple(orders)
+
+
+def chrf(prediction: str, references: Sequence[str]) -> float:
+    """Sentence chrF2 (Popovic 2015, W15-3049), best over references: character n-grams to 6, white space removed, case kept.
+
+    Equal to sacrebleu.CHRF().sentence_score(prediction, references).score / 100 (orders that either text lacks are left
+    out). In [0, 1]; 0 for an empty prediction.
+
+    Raises:
+        PolychromicError: no reference, or an empty one.
+    """
+    _check_references(references, "chrf")
+    own = _char_ngrams(prediction)
+    return max(_f_score(own, _char_ngrams(reference)) for reference in references)
+
+
+def _f_score(hypothesis: tuple[frozenset, ...], reference: tuple[frozenset, ...]) -> float:
+    precision = recall = 0.0
+    orders = 0
+    for h, r in zip(hypothesis, reference, strict=True):
+        if not h or not r:
+            break  # a text without n-grams has no longer ones
+        common = len(h & r)
+        precision += common / len(h)
+        recall += common / len(r)
+        orders += 1
+    if precision + recall == 0:
+        return 0.0
+    precision, recall = precision / orders, recall / orders
+    return (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
+
+
+def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """chrF of every prediction against every reference apart, for many pairs at once (calibration, floors).
+
+    Returns:
+        (len(predictions), len(references)) float64 in [0, 1]; row i, column j equals chrf(predictions[i], [references[j]]).
+
+    Raises:
+        PolychromicError: no prediction, no reference, or an empty reference.
+    """
+    _check_references(references, "chrf_matrix")
+    if isinstance(predictions, str) or not predictions:
+        raise PolychromicError("chrf_matrix: got no list of predictions. Allowed: one or more strings. Sample first.")
+    hypotheses, targets = [_char_ngrams(text) for text in predictions], [_char_ngrams(text) for text in references]
+    precision = np.zeros((len(hypotheses), len(targets)))
+    recall, orders = np.zeros_like(precision), np.zeros_like(precision)
+    for n in range(CHAR_ORDER):
+        columns: dict = {}
+        h, h_size = _incidence([grams[n] for grams in hypotheses], columns)
+        r, r_size = _incidence([grams[n] for grams in targets], columns)
+        h.resize((len(hypotheses), len(columns)))
+        common = (h @ r.T).toarray()
+        has = (h_size[:, None] > 0) & (r_size[None, :] > 0)
+        precision += common / np.maximum(h_size, 1)[:, None]
+        recall += common / np.maximum(r_size, 1)[None, :]
+        orders += has
+    orders = np.maximum(orders, 1)
+    precision, recall = precision / orders, recall / orders
+    below = BETA**2 * precision + recall
+    return np.divide((1 + BETA**2) * precision * recall, below, out=np.zeros_like(below), where=below > 0)
+
+
+def _incidence(sets: list[frozenset], columns: dict) -> tuple[csr_array, np.ndarray]:
+    """(texts, n-grams seen so far) 0/1 matrix and the size of each set; new n-grams are added to `columns`."""
+    sizes = np.array([len(s) for s in sets])
+    indices = np.fromiter((columns.setdefault(gram, len(columns)) for s in sets for gram in s), dtype=np.int64, count=sizes.sum())
+    matrix = csr_array((np.ones(len(indices)), indices, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(sets), len(columns)))
+    return matrix, sizes
+
+
+def rouge_signature() -> str:
+    return f"rougeL|f-measure|refs:max|{tokenizer_signature()}|rouge-score:{version('rouge-score')}"
+
+
+def chrf_signature() -> str:
+    return f"chrF{BETA}|nc:{CHAR_ORDER}|nw:0|space:no|case:mixed|eff:yes|refs:max|as sacrebleu:{sacrebleu.__version__}"

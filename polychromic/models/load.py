@@ -1,0 +1,145 @@
+"""Models in memory: the causal language model, a LoRA adapter on it, and the sentence encoder; conversion from GGUF.
+
+Where the folders come from is weights.py's matter; nothing here touches the network.
+torch and its companions are imported inside the functions, so that importing this module costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from polychromic.errors import PolychromicError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def set_pad_token(tokenizer) -> None:
+    """Give the tokenizer a pad token other than its end of reply, where it has one: masking pads must not mask the end."""
+    if tokenizer.pad_token is not None and tokenizer.pad_token != tokenizer.eos_token:
+        return
+    for token in ("<|endoftext|>", tokenizer.unk_token, tokenizer.eos_token):
+        if token is not None and token in tokenizer.get_vocab() and token != tokenizer.eos_token:
+            tokenizer.pad_token = token
+            return
+    tokenizer.pad_token = tokenizer.eos_token
+
+
+def load_causal_lm(
+    folder: str | Path, dtype: Literal["bfloat16", "float32"], device: str | torch.device
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model for generation (eval mode, key-value cache on, eager attention) and its tokenizer.
+
+    The tokenizer pads on the left, so that the last position of every row is the newest token, and its pad
+    token differs from the end of reply wherever the vocabulary allows it.
+
+    Raises:
+        PolychromicError: the tokenizer has no chat template or no end-of-reply token.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+    lacking = [what for what, value in (("chat template", tokenizer.chat_template), ("eos token", tokenizer.eos_token)) if not value]
+    if lacking:
+        raise PolychromicError(
+            f"{folder}: the tokenizer has no {' and no '.join(lacking)}; prompts are rendered with the first and replies end "
+            "with the second. Choose a model tuned for chat (often named Instruct) under `model` in params.yaml."
+        )
+    set_pad_token(tokenizer)
+    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, dtype), attn_implementation="eager")
+    for config in (model.config, model.generation_config):
+        config.pad_token_id, config.use_cache = tokenizer.pad_token_id, True
+    return model.to(device).eval(), tokenizer
+
+
+def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules: Sequence[str] | str, seed: int) -> PeftModel:
+    """Wrap the model with a fresh LoRA adapter, arXiv:2106.09685: W + (alpha / rank) B A, with B = 0 and no dropout.
+
+    At first the adapted model therefore equals the base model. A is drawn from `seed` alone, on the CPU: the
+    global generator neither decides it nor moves. Call `.train()` before training; the model comes in the mode it had.
+
+    Args:
+        rank: r >= 1. alpha: scale, > 0.
+        target_modules: names of linear modules ("q_proj", ...), or "all-linear".
+
+    Raises:
+        PolychromicError: no module of the model has such a name.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    linear = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)})
+    names = target_modules
+    if names != "all-linear":
+        names = [names] if isinstance(names, str) else sorted(names)
+    unknown = [] if names == "all-linear" else [name for name in names if name not in linear]
+    if unknown:
+        raise PolychromicError(
+            f"target_modules: the model has no linear module named {', '.join(unknown)}. "
+            f"Allowed: all-linear, or some of {', '.join(linear)}. Correct it in params.yaml."
+        )
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+    training, device = model.training, model.device
+    model.to("cpu")  # CPU and CUDA generators draw different numbers from one seed
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would move the CUDA generators, too
+        adapted = get_peft_model(model, config)
+    # peft keeps a set and would save it in an order that changes from process to process.
+    config.target_modules = sorted(config.target_modules)
+    return adapted.to(device).train(training)
+
+
+def load_encoder(folder: str | Path, device: str = "cpu") -> SentenceTransformer:
+    """Load a sentence encoder for `embed`, in float32."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+
+
+def embed(encoder: SentenceTransformer, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    """Embed texts: array of shape (len(texts), dimension), float32, every row of unit norm.
+
+    Each distinct text is encoded once, in an order that depends on the set of texts alone, so equal texts get equal
+    rows and the order of the arguments does not change a row. No texts give an array of shape (0, dimension).
+    """
+    distinct = sorted(set(texts))
+    if not distinct:
+        return np.zeros((0, encoder.get_embedding_dimension()), dtype=np.float32)
+    rows = encoder.encode(distinct, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True)
+    index = {text: row for row, text in enumerate(distinct)}
+    return np.ascontiguousarray(rows, dtype=np.float32)[[index[text] for text in texts]]
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Dequantise a GGUF file to float32 and save model and tokenizer in `folder`; the same bytes every time."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        set_pad_token(tokenizer)
+        with torch.random.fork_rng(devices=[]):  # a new model draws initial weights, which must not move the caller's generator
+            read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+            # What was read still counts as quantised and refuses to be saved: a plain model takes over its weights.
+            values = read.config.to_dict()
+            for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+                values.pop(key, None)
+            values |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+            model = AutoModelForCausalLM.from_config(type(read.config).from_dict(values), dtype=torch.float32)
+        model.load_state_dict(read.state_dict())
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    finally:
+        if bars:
+            logging.enable_progress_bar()

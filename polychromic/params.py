@@ -1,0 +1,196 @@
+"""params.yaml as frozen typed objects. Every error is reported at once, with its key, what was got and what is allowed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from polychromic import paths
+from polychromic.errors import UsageError
+from polychromic.models.weights import Source
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Precision = Literal["float32", "bfloat16"]
+
+
+def _distinct(values: list) -> list:
+    if len(set(values)) != len(values):
+        raise ValueError("the list names a value twice")
+    return values
+
+
+def List(item: Any) -> Any:  # noqa: N802 - reads as a type
+    return Annotated[list[item], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class Sizes(Section):
+    train: Count
+    dev: Count
+    test: Count
+
+
+class DomainParams(Section):
+    """One section per domain, named like it."""
+
+    sizes: Sizes
+    max_new_tokens: Annotated[int, Field(ge=2)]
+    temperatures: List(Annotated[float, Field(ge=0)])
+
+
+class Method(Section):
+    """A method is a prompt variant, an adapter or none, and a set objective or none."""
+
+    prompt: Literal["zero_shot", "few_shot"]
+    adapter: Literal["none", "lora"]
+    objective: Literal["none", "coverage", "plain"] = "none"
+    similarity: Literal["domain", "exact", "semantic"] = "domain"
+    lam: Annotated[float, Field(ge=0)] | Literal["lambda"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Method:
+        if self.objective != "none" and self.adapter == "none":
+            raise ValueError("a set objective needs adapter: lora")
+        if (self.objective == "none") != (self.lam is None):
+            raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, and only to them")
+        return self
+
+
+class Split(Section):
+    seed: Seed
+    tolerance: Share
+
+
+class Lora(Section):
+    rank: Count
+    alpha: Positive
+    target_modules: List(str)
+
+
+class Train(Section):
+    steps: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    warmup_steps: Annotated[int, Field(ge=0)]
+    schedule: Literal["linear", "cosine", "constant"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Positive
+    eval_every: Count
+    checkpoint_every: Count
+    precision: Precision
+
+
+class Objective(Section):
+    n: Annotated[int, Field(ge=2)]
+    share: Share
+    baseline: Literal["marginal", "others"]
+
+
+class Sampling(Section):
+    n: Count
+    rows: Count
+    precision: Precision
+
+
+class FewShot(Section):
+    exemplars: Count
+    seed: Seed
+
+
+class ContrastParams(Section):
+    """A paired comparison a - b; `primary` ones form the family that Holm adjusts."""
+
+    a: str
+    b: str
+    family: Literal["primary", "secondary"]
+
+
+class Analysis(Section):
+    split: Literal["dev", "test"]
+    seed: Seed
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    bootstrap: Annotated[int, Field(ge=200)]
+    permutations: Annotated[int, Field(ge=200)]
+    margin: Share
+    contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
+
+
+class Params(Section):
+    lam: Annotated[float, Field(ge=0, alias="lambda")]
+    domains: List(Literal["listqa", "replies"])
+    seeds: List(Seed)
+    threads: Count
+    model: Source
+    encoder: Source
+    split: Split
+    listqa: DomainParams
+    replies: DomainParams
+    methods: dict[str, Method]
+    lora: Lora
+    train: Train
+    objective: Objective
+    sampling: Sampling
+    few_shot: FewShot
+    analysis: Analysis
+
+    @model_validator(mode="after")
+    def _four_baselines(self) -> Params:
+        missing = {"zero_shot", "few_shot", "lora", "polychromic"} - set(self.methods)
+        if missing:
+            raise ValueError(f"methods lacks {', '.join(sorted(missing))}; the four baselines are always there")
+        for contrast in self.analysis.contrasts:
+            for name in {contrast.a, contrast.b} - set(self.methods):
+                raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
+        return self
+
+    def domain(self, name: str) -> DomainParams:
+        return getattr(self, name)
+
+
+def read_yaml(path: str | os.PathLike = paths.PARAMS) -> dict[str, Any]:
+    """The raw mapping (YAML 1.2: `1e-4` is a number). Raises UsageError with line and column."""
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml, or name one with --params.")
+    try:
+        values = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise UsageError(f"{where}: not YAML ({getattr(error, 'problem', error)}). Fix the line.") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: holds a {type(values).__name__}, expected keys and values. Restore it with `git checkout {path}`.")
+    return values
+
+
+def load_params(path: str | os.PathLike = paths.PARAMS) -> Params:
+    """Read and validate. Raises UsageError that lists every problem, a line each: key, what is wrong, what was got."""
+    values = read_yaml(path)
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        problems = []
+        for e in error.errors(include_url=False):
+            key = ".".join(str(part) for part in e["loc"] if part not in ("float", "constrained-float")) or "(top level)"
+            if e["type"] == "extra_forbidden":
+                problems.append(f"  {key}: no such key (misspelt?)")
+            elif e["type"] == "missing":
+                problems.append(f"  {key}: missing")
+            else:
+                problems.append(f"  {key}: {e['msg'].removeprefix('Value error, ')} (got {_short(e['input'])})")
+        raise UsageError(f"{path}: {len(problems)} error(s):\n" + "\n".join(problems) + "\nFix these keys; each is explained by the comment above it in params.yaml.") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,41 @@
+"""Progress on stderr: a Rich bar in a terminal, else a plain line every 10 %."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Ticker(Protocol):
+    def __call__(self, done: int) -> None:
+        """Say how many of the total are done."""
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Ticker]:
+    """Yield a function that is called with the number done so far."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    started, last = time.monotonic(), -1
+
+    def tick(done: int) -> None:
+        nonlocal last
+        tenth = done * 10 // max(total, 1)
+        if tenth > last:
+            last = tenth
+            elapsed = time.monotonic() - started
+            remaining = f", {elapsed / done * (total - done):.0f} s left" if done else ""
+            print(f"{what}: {done} of {total}, {elapsed:.0f} s{remaining}", file=sys.stderr, flush=True)
+
+    yield tick

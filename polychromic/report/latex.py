@@ -1,0 +1,97 @@
+"""The last stage: latexmk in a temporary folder, then one atomic move to paper/main.pdf. The same sources give the same bytes.
+
+It builds no table and reads no result beyond hashing the records, whose hash the PDF carries as \\recordshash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from polychromic.errors import PolychromicError
+from polychromic.io import atomic_open, sha256_file, sha256_json
+
+PACKAGES = ("latexmk", "texlive-latex-recommended", "texlive-pictures", "texlive-fonts-recommended", "lmodern")
+INSTALL = f"apt-get install --no-install-recommends {' '.join(PACKAGES)}"
+UNRESOLVED = re.compile(r"(?:Reference|Citation) `[^']*' .*undefined")
+
+
+def records_hash(records: Sequence[Path]) -> str:
+    """First 12 hex digits of one sha256 over the records files (results/*/numbers.json), independent of where they lie.
+
+    Raises:
+        PolychromicError: no file is given, or one does not exist.
+    """
+    missing = [path for path in records if not path.exists()]
+    if missing or not records:
+        raise PolychromicError(
+            f"records missing: {', '.join(map(str, missing)) or 'none given'}. Run `dvc repro` to make results/<domain>/numbers.json."
+        )
+    return sha256_json(sorted([path.parent.name, path.name, sha256_file(path)] for path in records))[:12]
+
+
+def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = None) -> Path:
+    """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file.
+
+    Args:
+        records: the results/<domain>/numbers.json files whose hash the PDF carries; default: all beside paper_dir.
+
+    Raises:
+        PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
+            LaTeX stops (the three log lines that matter), or a reference or citation stays undefined.
+    """
+    if not (paper_dir / "main.tex").exists():
+        raise PolychromicError(f"{paper_dir / 'main.tex'}: file not found. Run in the folder that holds params.yaml and paper/.")
+    digest = records_hash(sorted(paper_dir.resolve().parent.glob("results/*/numbers.json")) if records is None else records)
+    missing = [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]
+    if missing:
+        raise PolychromicError(
+            f"LaTeX is not installed: {', '.join(missing)} not found on PATH. {out} needs the Debian packages {', '.join(PACKAGES)}. "
+            f"As root, run\n  {INSTALL}\nand then `make paper` again; all other stages are done and stay done."
+        )
+    with tempfile.TemporaryDirectory(prefix="polychromic-latex-") as name:
+        build = Path(name) / "paper"
+        shutil.copytree(paper_dir, build)
+        (build / "main.pdf").unlink(missing_ok=True)
+        (build / "recordshash.tex").write_text(f"\\newcommand{{\\recordshash}}{{{digest}}}\n", encoding="utf-8")
+        command = ["latexmk", "-norc", "-pdf", "-bibtex", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", "main.tex"]
+        # max_print_line: a wrapped log line would hide its end
+        env = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "1000", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, cwd=build, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        log_file = build / "main.log"
+        log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else done.stdout.decode(errors="replace")
+        if done.returncode != 0 or not (build / "main.pdf").exists():
+            bibtex = build / "main.blg"
+            lines = (
+                error_lines(log)
+                or error_lines(bibtex.read_text(errors="replace") if bibtex.exists() else "")
+                or done.stderr.decode(errors="replace").splitlines()[-3:]
+            )
+            raise PolychromicError(
+                f"{paper_dir / 'main.tex'} does not compile:\n  "
+                + "\n  ".join(lines)
+                + "\nFix the source, or run `dvc repro` if a generated file is missing."
+            )
+        if unresolved := sorted(set(UNRESOLVED.findall(log))):
+            raise PolychromicError(
+                f"{paper_dir / 'main.tex'} has undefined references:\n  "
+                + "\n  ".join(unresolved[:3])
+                + "\nAdd the label, or the entry in refs.bib."
+            )
+        with atomic_open(out) as file:
+            file.write((build / "main.pdf").read_bytes())
+    return out
+
+
+def error_lines(log: str, count: int = 3) -> list[str]:
+    """The first error of a LaTeX or BibTeX log and the lines that follow it, blank ones left out."""
+    lines = [line.rstrip() for line in log.splitlines()]
+    for number, line in enumerate(lines):
+        if re.match(r"! |\S+\.(?:tex|bib|bst|sty|cls):\d+: |I couldn't open|.*---line \d+ of file", line):
+            return [text for text in lines[number:] if text][:count]
+    return []

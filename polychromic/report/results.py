@@ -1,0 +1,190 @@
+"""compare.json and select.json as typed objects: what the report stage reads, checked before anything is written.
+
+It computes no statistic; polychromic compare did. Fields that the report does not print are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from polychromic.errors import DataError, PolychromicError
+from polychromic.io import read_json
+from polychromic.report import labels
+
+Model = TypeVar("Model", bound=BaseModel)
+Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Estimate(_Frozen):
+    """Mean over seeds of the mean over prompts, with its bootstrap interval over prompts."""
+
+    mean: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    by_seed: list[FiniteFloat]
+
+
+class System(_Frozen):
+    """One label at one temperature; `chosen` marks the temperature that dev selected."""
+
+    label: str
+    method: str
+    lam: FiniteFloat | None = Field(alias="lambda")
+    temperature: FiniteFloat
+    chosen: bool
+    seeds: list[int]
+    n_prompts: int
+    n_samples: int
+    metrics: dict[str, Estimate]
+
+
+class Contrast(_Frozen):
+    """A paired difference a - b over prompts.
+
+    `p_value` is the test's own: sign flips for rule "chosen", bootstrap for rule "matched", where b is read from its frontier
+    over temperature and `clamped_share` of the resamples fell outside of it. Effects and p-values that do not exist are null.
+    """
+
+    id: str
+    a: str
+    b: str
+    a_temperature: FiniteFloat
+    b_temperature: FiniteFloat
+    metric: str
+    rule: Literal["chosen", "matched"]
+    family: Literal["primary", "secondary"]
+    delta: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    p_value: Probability
+    p_permutation: Probability | None
+    p_holm: Probability | None
+    p_wilcoxon: Probability | None
+    p_mannwhitney: Probability | None
+    d_z: FiniteFloat | None
+    cliffs_delta: FiniteFloat | None
+    n_prompts: int
+    n_samples: int
+    seeds: list[int]
+    delta_by_seed: list[FiniteFloat]
+    margin: FiniteFloat | None
+    non_inferior: bool | None
+    clamped_share: Probability | None = None
+
+    @property
+    def significant(self) -> bool:
+        """The interval excludes zero and the Holm-adjusted p is below ALPHA; False where no adjusted p exists."""
+        return self.p_holm is not None and self.p_holm < labels.ALPHA and (self.low > 0 or self.high < 0)
+
+
+class Step(_Frozen):
+    step: int
+    objective_mean: FiniteFloat | None = None
+    ce_mean: FiniteFloat | None = None
+
+
+class Compare(_Frozen):
+    domain: str
+    split: Literal["dev", "test"]
+    primary: str
+    quality: str
+    headline: str
+    systems: list[System]
+    contrasts: list[Contrast]
+    calibration: dict[str, FiniteFloat] | None
+    histories: dict[str, list[Step]]
+
+    def chosen(self, label: str) -> System:
+        """The system of `label` at its chosen temperature."""
+        found = [s for s in self.systems if s.label == label and s.chosen]
+        if len(found) != 1:
+            raise PolychromicError(
+                f"compare.json of {self.domain}: {len(found)} chosen rows of {label!r}. Allowed: one. Make it again with `dvc repro`."
+            )
+        return found[0]
+
+    def all_labels(self) -> list[str]:
+        """Labels in printed order: methods as in labels.METHODS, then λ ascending, the headline last of its method."""
+        order = {name: rank for rank, name in enumerate(labels.METHODS)}
+        present = {s.label: s.lam for s in self.systems}
+        return sorted(present, key=lambda name: (order[labels.method_of(name)], "@" not in name, present[name] or 0.0))
+
+    def main_labels(self) -> list[str]:
+        """One label per method: the ablation's other λ are left out."""
+        return [label for label in self.all_labels() if "@" not in label]
+
+    def lambda_rows(self) -> list[System]:
+        """The λ ablation at one temperature: `lora` as λ = 0, then the headline method's grid, λ ascending.
+
+        The temperature is the headline's chosen one or, where a cell was not sampled at it, the nearest that all cells share.
+
+        Raises:
+            PolychromicError: the cells share no temperature.
+        """
+        method = labels.method_of(self.headline)
+        names = ["lora", *(label for label in self.all_labels() if labels.method_of(label) == method)]
+        by_cell = {(s.label, s.temperature): s for s in self.systems}
+        shared = set.intersection(*({s.temperature for s in self.systems if s.label == name} for name in names))
+        if not shared:
+            raise PolychromicError(
+                f"compare.json of {self.domain}: {', '.join(names)} share no temperature. The λ ablation needs one; see params.yaml."
+            )
+        wanted = self.chosen(self.headline).temperature
+        temperature = min(sorted(shared), key=lambda value: abs(value - wanted))
+        return sorted((by_cell[name, temperature] for name in names), key=lambda s: 0.0 if s.label == "lora" else (s.lam or 0.0))
+
+    def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
+        """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
+        for rule in rules:
+            for contrast in self.contrasts:
+                if (contrast.a, contrast.b, contrast.metric, contrast.rule) == (a, b, metric, rule):
+                    return contrast
+        raise PolychromicError(
+            f"compare.json of {self.domain}: no contrast of {a!r} against {b!r} on {metric!r}. The paper needs it: declare it in "
+            "params.yaml under analysis.contrasts."
+        )
+
+
+class Select(_Frozen):
+    domain: str
+    primary: str
+    quality: str
+    headline: str
+    chosen: dict[str, FiniteFloat]
+
+
+def load(domain: str, results: Path) -> Compare:
+    """Read and check results/{domain}/{select,compare}.json.
+
+    Raises:
+        PolychromicError: a file is missing, or the two disagree on a chosen temperature.
+        DataError: a field is missing or of the wrong type (each one named).
+    """
+    compare = _parse(Compare, results / domain / "compare.json")
+    select = _parse(Select, results / domain / "select.json")
+    disagree = [key for key in ("domain", "primary", "quality", "headline") if getattr(compare, key) != getattr(select, key)]
+    disagree += [label for label in compare.main_labels() if select.chosen.get(label) != compare.chosen(label).temperature]
+    if compare.domain != domain or disagree:
+        raise PolychromicError(
+            f"{results / domain / 'compare.json'} and select.json disagree on {', '.join(disagree) or 'the domain'}. "
+            "Both must come from one run; `dvc repro` makes them again."
+        )
+    return compare
+
+
+def _parse(model: type[Model], path: Path) -> Model:
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        raise DataError(
+            str(path), problems, f"the fields of {model.__name__} (polychromic/report/results.py)", "Make it again with `dvc repro`."
+        ) from None

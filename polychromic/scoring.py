@@ -1,0 +1,156 @@
+"""Stage `score`: every metric of a domain for each (cell, seed, temperature, prompt). One process per domain.
+
+Generations are read, never made. Sentence vectors are cached by content, so scoring again costs no encoder call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from polychromic import paths
+from polychromic.cells import cell_name, load_split, sampled_splits
+from polychromic.data.records import Record
+from polychromic.domains import get_domain
+from polychromic.errors import PolychromicError
+from polychromic.io import read_jsonl, sha256_json, write_json, write_jsonl
+from polychromic.metrics.diversity import distinct_n, self_bleu, semantic_diversity
+from polychromic.metrics.passk import distinct_at_k, pass_at_k, valid_distinct_at_k
+from polychromic.metrics.person import Calibration, calibrate
+from polychromic.metrics.quality import chrf, rouge_l
+from polychromic.models import weights
+from polychromic.params import Params
+from polychromic.progress import progress
+
+Vectors = dict[str, np.ndarray]
+
+
+def run(params: Params, domain_name: str) -> None:
+    """Write results/{domain}/scores.jsonl.gz and calibration.json (null where a checker decides what is valid)."""
+    domain = get_domain(domain_name)
+    splits = load_split(domain_name)
+    records = {record.id: record for split in sampled_splits(params) for record in splits[split]}
+    calibration = calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None
+    rows: list[dict] = []
+    cells = scored_cells(params, domain_name)
+    embed = Embedder(params)
+    with progress(f"score {domain_name}", len(cells)) as tick:
+        for done, (method, lam, path) in enumerate(cells, start=1):
+            rows += _score_cell(domain, records, calibration, method, lam, path, embed)
+            tick(done)
+    out = paths.RESULTS / domain_name
+    write_jsonl(out / "scores.jsonl.gz", rows)
+    write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
+
+
+def scored_cells(params: Params, domain: str) -> list[tuple[str, float | None, Path]]:
+    """(method, lambda of the grid or None, samples file) of every cell that the pipeline made, in a fixed order.
+
+    Raises:
+        PolychromicError: a cell of the four baselines is missing.
+    """
+    cells: list[tuple[str, float | None, Path]] = []
+    for name, method in params.methods.items():
+        if method.lam == "lambda":
+            found = [(float(path.parent.name.rpartition("-")[2]), path) for path in (paths.RESULTS / domain).glob(f"{name}-*/samples.jsonl.gz")]
+            cells += [(name, lam, path) for lam, path in sorted(found)]
+        elif (path := paths.cell_dir(domain, cell_name(name, None)) / "samples.jsonl.gz").exists():
+            cells.append((name, None, path))
+    missing = {"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}
+    if missing:
+        raise PolychromicError(f"{paths.RESULTS / domain}: no samples of {', '.join(sorted(missing))}. Run `dvc repro score@{domain}`.")
+    return cells
+
+
+class Embedder:
+    """Sentence vectors of texts; loads the encoder only for texts that the cache does not hold."""
+
+    def __init__(self, params: Params):
+        self.source = params.encoder
+        self.identity = weights.fingerprint(params.encoder)
+        self.threads = params.threads
+        self._encoder = None
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """n texts -> (n, d) float32, unit length."""
+        unique = sorted(set(texts))
+        path = paths.cache_dir() / "vectors" / f"{sha256_json([self.identity, unique])}.npy"
+        if path.exists():
+            vectors = np.load(path)
+        else:
+            vectors = self._encode(unique)
+            from polychromic.io import atomic_open
+
+            with atomic_open(path) as file:
+                np.save(file, vectors)
+        place = {text: i for i, text in enumerate(unique)}
+        return vectors[[place[text] for text in texts]]
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        from polychromic.models.load import embed, load_encoder
+
+        if self._encoder is None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+            self._encoder = load_encoder(weights.obtain(self.source))
+        return embed(self._encoder, texts)
+
+
+def _score_cell(domain, records: dict[str, Record], calibration: Calibration | None, method: str, lam: float | None, path: Path, embed: Embedder) -> list[dict]:  # noqa: ANN001
+    rows = [row for _, row in read_jsonl(path)]
+    strange = {row["id"] for row in rows} ^ set(records)
+    if strange:
+        raise PolychromicError(f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`.")
+    texts = [text for row in rows for text in row["samples"]]
+    humans = [text for record in records.values() for text in (record.prompt, *record.references)]
+    unique = list(dict.fromkeys(texts + humans))
+    vectors = dict(zip(unique, embed(unique), strict=True))
+    lookup: Callable[[Sequence[str]], np.ndarray] = lambda wanted: np.stack([vectors[text] for text in wanted])  # noqa: E731
+    return [
+        {
+            "method": method,
+            "lambda": lam,
+            "seed": row["seed"],
+            "temperature": row["temperature"],
+            "split": row["split"],
+            "id": row["id"],
+            "metrics": score_prompt(domain, records[row["id"]], row["samples"], row["tokens"], calibration, lookup),
+        }
+        for row in rows
+    ]
+
+
+def score_prompt(domain, record: Record, samples: Sequence[str], tokens: Sequence[int], calibration: Calibration | None, embed: Callable) -> dict[str, float]:  # noqa: ANN001
+    """The domain's metrics for one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
+    if calibration is None:
+        answers = [domain.answer(record, reply) for reply in samples]
+    else:
+        answers = [domain.key(record, reply) if _chrf(reply, tuple(record.references)) > calibration.threshold else None for reply in samples]
+    n, correct = len(samples), sum(answer is not None for answer in answers)
+    compute: dict[str, Callable[[], float]] = {
+        **{f"pass@{k}": lambda k=k: pass_at_k(n, correct, k) for k in (1, 3, 5, 10)},
+        "valid_distinct@10": lambda: valid_distinct_at_k(answers, 10),
+        "distinct@10": lambda: distinct_at_k([domain.key(record, reply) for reply in samples], 10),
+        "semantic_diversity": lambda: semantic_diversity(embed(samples)),
+        "self_bleu": lambda: self_bleu(samples),
+        "distinct_1": lambda: distinct_n(samples, 1),
+        "distinct_2": lambda: distinct_n(samples, 2),
+        "rouge_l": lambda: float(np.mean([_rouge(reply, tuple(record.references)) for reply in samples])),
+        "quality": lambda: float(domain.training_quality(record, samples, embed).mean()),
+        "tokens": lambda: float(np.mean(tokens)),
+    }
+    return {name: round(float(compute[name]()), 12) for name in domain.metrics}
+
+
+@lru_cache(maxsize=200_000)
+def _rouge(reply: str, references: tuple[str, ...]) -> float:
+    return rouge_l(reply, references)
+
+
+@lru_cache(maxsize=200_000)
+def _chrf(reply: str, references: tuple[str, ...]) -> float:
+    return chrf(reply, references)

@@ -1,0 +1,445 @@
+"""Statistics over per-prompt scores: arrays (S, P), S seeds by P prompts, the same prompts for every system and seed.
+
+Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are
+fixed, so intervals and p-values are over prompts, paired; the seed-level t is a sensitivity analysis, since a few seeds carry
+no claim about random seeds. This module draws from the given numpy Generator alone and never sees samples or text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats as st
+from statsmodels.stats.multitest import multipletests
+
+from polychromic.errors import PolychromicError
+from polychromic.metrics.frontier import match_quality
+
+EXACT_PROMPTS = 16  # 2^16 sign patterns are all tried; above it they are drawn
+_CHUNK = 1 << 21  # numbers held at once while resampling: 16 MB
+
+
+@dataclass(frozen=True)
+class MeanCI:
+    """A system's mean with its bootstrap interval over prompts, in the metric's unit."""
+
+    mean: float
+    low: float
+    high: float
+    confidence: float
+    by_seed: tuple[float, ...]
+    n_prompts: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """System a against system b on one metric, per-prompt scores paired; positive when a is higher.
+
+    Attributes:
+        delta: mean(a) - mean(b) over seeds and prompts, in the metric's unit.
+        low, high: bootstrap interval of delta over prompts, at level `confidence`.
+        p_permutation: two-sided sign-flip test of the prompts' differences; exact when `permutation_exact`.
+        p_wilcoxon: two-sided signed-rank test of the differences (zeros dropped).
+        p_mannwhitney: two-sided rank-sum test; ignores the pairing, secondary.
+        d_z: delta / sd of the differences (paired); None when they are all equal and not 0 (infinite).
+        cohen_d: delta / root mean variance of a's and b's prompts; None when both do not vary and differ.
+        hedges_g: cohen_d with Hedges' correction J(2P - 2).
+        cliffs_delta: P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1].
+        delta_by_seed: seed s of a minus seed s of b; with unequal numbers of seeds, each seed of the side that has more
+            against the other side's mean.
+        p_seed_t: two-sided one-sample t of delta_by_seed, df = S - 1; None for one seed, or for equal ones that are not 0.
+        mde: minimum detectable effect as half the interval's width.
+    """
+
+    delta: float
+    low: float
+    high: float
+    confidence: float
+    p_permutation: float
+    permutation_exact: bool
+    p_wilcoxon: float
+    p_mannwhitney: float
+    d_z: float | None
+    cohen_d: float | None
+    hedges_g: float | None
+    cliffs_delta: float
+    delta_by_seed: tuple[float, ...]
+    p_seed_t: float | None
+    mde: float
+    n_prompts: int
+    n_seeds_a: int
+    n_seeds_b: int
+
+
+@dataclass(frozen=True)
+class MatchedContrast:
+    """System a against system b's frontier over temperature at a's quality; positive when a is higher.
+
+    Attributes:
+        delta: a's mean value - b's value at a's mean quality (frontier.match_quality).
+        low, high: percentile interval over prompts; every resample matches anew.
+        p_two_sided, p_greater: bootstrap p of delta = 0, and of delta <= 0, (1 + count) / (1 + n_boot).
+        a_quality: the quality that was matched.
+        b_value: b's value there.
+        b_temperatures: the one or two temperatures that b_value lies between, ascending.
+        b_weights: (T,) weight of every temperature of b, in the order given.
+        clamped: a's quality is outside b's range; b's nearest end was taken.
+        clamped_share: share of the resamples where that happened.
+    """
+
+    delta: float
+    low: float
+    high: float
+    confidence: float
+    p_two_sided: float
+    p_greater: float
+    a_quality: float
+    b_value: float
+    b_temperatures: tuple[float, ...]
+    b_weights: tuple[float, ...]
+    clamped: bool
+    clamped_share: float
+    mde: float
+    n_prompts: int
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Page's test that scores rise with the level: L, one-sided p, level means in ascending order of level, their Kendall tau-b."""
+
+    page_l: float
+    p: float
+    means: tuple[float, ...]
+    kendall_tau: float | None
+
+
+def _scores(x: ArrayLike, name: str) -> np.ndarray:
+    """(S, P) float64, checked."""
+    x = np.asarray(x, dtype=np.float64)
+    if x.ndim != 2 or x.shape[0] < 1:
+        raise PolychromicError(f"{name}: got shape {x.shape}. Allowed: (seeds, prompts). Stack one row of per-prompt scores per seed.")
+    if x.shape[1] < 2:
+        raise PolychromicError(f"{name}: got {x.shape[1]} prompts. Allowed: 2 or more. One prompt has no spread to infer from; score more.")
+    if not np.isfinite(x).all():
+        seed, prompt = np.argwhere(~np.isfinite(x))[0]
+        raise PolychromicError(
+            f"{name}: got {x[seed, prompt]} at seed row {seed}, prompt {prompt}. Allowed: finite scores. Find out why it has no score."
+        )
+    return x
+
+
+def _same_prompts(a: np.ndarray, b: np.ndarray, name: str) -> None:
+    if a.shape[1] != b.shape[1]:
+        raise PolychromicError(
+            f"{name}: got {a.shape[1]} and {b.shape[1]} prompts. Allowed: the same prompts, in the same order. Align by prompt id."
+        )
+
+
+def _check_level(confidence: float, **counts: int) -> None:
+    if not 0 < confidence < 1:
+        raise PolychromicError(f"confidence: got {confidence}. Allowed: between 0 and 1. Use 0.95.")
+    for name, count in counts.items():
+        if count < 1:
+            raise PolychromicError(f"{name}: got {count}. Allowed: 1 or more. Use 10000.")
+
+
+def _snap(x: np.ndarray, scale: float) -> np.ndarray:
+    """Round to 12 digits of `scale`, so that ranks and zeros see .3 - .2 and .2 - .1 as the tie that they are."""
+    if scale == 0:
+        return x
+    unit = 10.0 ** (math.ceil(math.log10(scale)) - 12)
+    return np.round(x / unit) * unit if unit > 0 else x
+
+
+def _resampled_means(x: np.ndarray, rng: np.random.Generator, n_boot: int) -> np.ndarray:
+    """(n_boot, K) means of the columns of x (P, K) over prompts drawn with replacement, the same draw for all columns."""
+    size = x.shape[0]
+    out = np.empty((n_boot, x.shape[1]))
+    for start in range(0, n_boot, step := max(1, _CHUNK // size)):
+        rows = min(step, n_boot - start)
+        draws = rng.integers(0, size, (rows, size)) + np.arange(rows)[:, None] * size
+        counts = np.bincount(draws.ravel(), minlength=rows * size).reshape(rows, size)
+        out[start : start + rows] = counts @ x / size
+    return out
+
+
+def _interval(x: np.ndarray, rng: np.random.Generator, n_boot: int, confidence: float, method: str) -> tuple[float, float]:
+    """Bootstrap interval of the mean of x (P,)."""
+    if np.ptp(x) == 0:
+        return float(x[0]), float(x[0])
+    if method == "bca":
+        result = st.bootstrap(
+            (x,), np.mean, n_resamples=n_boot, confidence_level=confidence, method="BCa", rng=rng, batch=max(1, _CHUNK // len(x))
+        )
+        return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    if method != "percentile":
+        raise PolychromicError(f"method: got {method!r}. Allowed: 'percentile', 'bca'. Use one of them.")
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(_resampled_means(x[:, None], rng, n_boot)[:, 0], [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def mean_ci(
+    x: ArrayLike,
+    rng: np.random.Generator,
+    n_boot: int = 10_000,
+    confidence: float = 0.95,
+    method: Literal["percentile", "bca"] = "percentile",
+) -> MeanCI:
+    """Mean over seeds and prompts of x (S, P), with a bootstrap interval over prompts.
+
+    Raises:
+        PolychromicError: fewer than 2 prompts, a score that is not finite, a bad level.
+    """
+    x = _scores(x, "mean_ci")
+    _check_level(confidence, n_boot=n_boot)
+    low, high = _interval(x.mean(axis=0), rng, n_boot, confidence, method)
+    return MeanCI(float(x.mean()), low, high, confidence, tuple(x.mean(axis=1).tolist()), x.shape[1])
+
+
+def sign_flip(differences: ArrayLike, rng: np.random.Generator, n_perm: int = 10_000) -> tuple[float, bool]:
+    """Two-sided sign-flip (paired permutation) test of the mean of (P,) differences: (p, exact).
+
+    Exact over all 2^P patterns for P <= EXACT_PROMPTS; else (1 + count) / (1 + n_perm) over drawn patterns (Phipson and Smyth
+    2010, 1603.05766: p is never 0). All differences 0: p = 1.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    size = len(d)
+    # patterns that tie with the data must count, whatever the order of summation
+    observed = abs(d.sum()) - 1e-12 * np.abs(d).sum()
+    if size <= EXACT_PROMPTS:
+        signs = ((np.arange(2**size)[:, None] >> np.arange(size)) & 1) * 2.0 - 1
+        return float(np.mean(np.abs(signs @ d) >= observed)), True
+    count = 0
+    for start in range(0, n_perm, step := max(1, _CHUNK // size)):
+        signs = rng.integers(0, 2, (min(step, n_perm - start), size), dtype=np.int8) * 2.0 - 1
+        count += int((np.abs(signs @ d) >= observed).sum())
+    return (1 + count) / (1 + n_perm), False
+
+
+def mann_whitney(x: ArrayLike, y: ArrayLike) -> tuple[float, float, float]:
+    """(U of x, two-sided p, Cliff's delta = 2U/(nm) - 1) of two samples (n,), (m,); p = 1 when all values are equal."""
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    result = st.mannwhitneyu(x, y, alternative="two-sided")
+    p = 1.0 if np.ptp(np.concatenate([x, y])) == 0 else float(result.pvalue)
+    return float(result.statistic), p, float(2 * result.statistic / (len(x) * len(y)) - 1)
+
+
+def hedges_j(df: int) -> float:
+    """Hedges' (1981) exact small-sample factor J(df) = G(df/2) / (sqrt(df/2) G((df-1)/2)), df >= 2; towards 1."""
+    if df < 2:
+        raise PolychromicError(f"hedges_j: got df = {df}. Allowed: 2 or more. Use more prompts.")
+    return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+
+
+def _ratio(mean: float, sd: float) -> float | None:
+    """mean / sd; 0 when the mean is 0, None where it would be infinite."""
+    if mean == 0:
+        return 0.0
+    return mean / sd if sd > 0 else None
+
+
+def paired_contrast(
+    a: ArrayLike,
+    b: ArrayLike,
+    rng: np.random.Generator,
+    n_boot: int = 10_000,
+    n_perm: int = 10_000,
+    confidence: float = 0.95,
+    method: Literal["percentile", "bca"] = "percentile",
+) -> Contrast:
+    """Compare per-prompt scores a (S_a, P) with b (S_b, P) of the same prompts; see `Contrast` for what comes back.
+
+    Differences below 1e-12 of the largest score are 0, and such ties are ties. All differences 0: every p is 1, d_z is 0.
+
+    Args:
+        a, b: scores; column p is the same prompt in both.
+        rng: draws the bootstrap first, then the permutations.
+        n_boot, n_perm: resamples and drawn sign patterns.
+        confidence: level of the interval.
+        method: "percentile", or "bca" (scipy).
+
+    Raises:
+        PolychromicError: unequal numbers of prompts, fewer than 2 prompts, a score that is not finite, a bad level.
+    """
+    a, b = _scores(a, "contrast, a"), _scores(b, "contrast, b")
+    _same_prompts(a, b, "contrast")
+    _check_level(confidence, n_boot=n_boot, n_perm=n_perm)
+    scale = float(max(np.abs(a).max(), np.abs(b).max()))
+    mean_a, mean_b = _snap(a.mean(axis=0), scale), _snap(b.mean(axis=0), scale)  # (P,)
+    d = _snap(mean_a - mean_b, scale)
+    delta = float(d.mean())
+    low, high = _interval(d, rng, n_boot, confidence, method)
+    p_permutation, exact = sign_flip(d, rng, n_perm)
+    _, p_mannwhitney, cliffs_delta = mann_whitney(mean_a, mean_b)
+    cohen_d = _ratio(delta, _sd(mean_a, mean_b))
+
+    if a.shape[0] >= b.shape[0]:
+        by_seed = a.mean(axis=1) - (b.mean(axis=1) if a.shape[0] == b.shape[0] else b.mean())
+    else:
+        by_seed = a.mean() - b.mean(axis=1)
+    by_seed = _snap(by_seed, scale)
+
+    return Contrast(
+        delta=delta,
+        low=low,
+        high=high,
+        confidence=confidence,
+        p_permutation=p_permutation,
+        permutation_exact=exact,
+        p_wilcoxon=float(st.wilcoxon(d).pvalue) if d.any() else 1.0,
+        p_mannwhitney=p_mannwhitney,
+        d_z=_ratio(delta, _sd(d)),
+        cohen_d=cohen_d,
+        hedges_g=None if cohen_d is None else cohen_d * hedges_j(2 * len(d) - 2),
+        cliffs_delta=cliffs_delta,
+        delta_by_seed=tuple(by_seed.tolist()),
+        p_seed_t=_seed_t(by_seed),
+        mde=(high - low) / 2,
+        n_prompts=len(d),
+        n_seeds_a=a.shape[0],
+        n_seeds_b=b.shape[0],
+    )
+
+
+def _sd(*samples: np.ndarray) -> float:
+    """Root of the mean variance (ddof 1); exactly 0 for constant samples, where numpy leaves rounding."""
+    return math.sqrt(float(np.mean([x.var(ddof=1) if np.ptp(x) > 0 else 0.0 for x in samples])))
+
+
+def _seed_t(by_seed: np.ndarray) -> float | None:
+    if len(by_seed) < 2:
+        return None
+    if np.ptp(by_seed) == 0:
+        return None if by_seed.any() else 1.0
+    return float(st.ttest_1samp(by_seed, 0).pvalue)
+
+
+def matched_contrast(
+    a_quality: ArrayLike,
+    a_value: ArrayLike,
+    b_quality: Sequence[ArrayLike],
+    b_value: Sequence[ArrayLike],
+    b_temperatures: Sequence[float],
+    rng: np.random.Generator,
+    n_boot: int = 2_000,
+    confidence: float = 0.95,
+) -> MatchedContrast:
+    """a's value minus b's at a's quality, b interpolated on its Pareto front over temperature.
+
+    The front is a maximum over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
+    quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
+
+    Args:
+        a_quality, a_value: (S, P) at a's one temperature.
+        b_quality, b_value: one (S, P) per temperature of b, the same prompts.
+        b_temperatures: (T,) all different.
+        rng: draws prompts, the same for a and all temperatures of b.
+
+    Raises:
+        PolychromicError: lengths or prompts that do not fit, fewer than 2 prompts, a score that is not finite, a bad level.
+    """
+    _check_level(confidence, n_boot=n_boot)
+    count = len(b_temperatures)
+    if not count == len(b_quality) == len(b_value) >= 1 or len(set(b_temperatures)) < count:
+        raise PolychromicError(
+            f"matched contrast: got {count} temperatures, {len(b_quality)} qualities, {len(b_value)} values of b. "
+            "Allowed: one of each per different temperature. Pass them in the same order."
+        )
+    arrays = [_scores(x, "matched contrast") for x in (a_quality, a_value, *b_quality, *b_value)]
+    for x in arrays[1:]:
+        _same_prompts(arrays[0], x, "matched contrast")
+    columns = np.stack([x.mean(axis=0) for x in arrays], axis=1)  # (P, 2 + 2T)
+    # exact ties (b compared with itself) must not become clamped or matched by rounding
+    scale = float(np.abs(columns).max())
+    columns = _snap(columns, scale)
+
+    def contrast(means: np.ndarray) -> tuple[float, bool]:
+        match = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
+        return means[1] - match.value, match.clamped
+
+    means = _snap(columns.mean(axis=0), scale)
+    point = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
+    draws = [contrast(row) for row in _snap(_resampled_means(columns, rng, n_boot), scale)]
+    deltas, clamped = np.array([x for x, _ in draws]), np.array([x for _, x in draws])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(deltas, [tail, 1 - tail])
+    tolerance = 1e-12 * scale
+    p_greater, p_less = ((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
+    return MatchedContrast(
+        delta=float(means[1] - point.value),
+        low=float(low),
+        high=float(high),
+        confidence=confidence,
+        p_two_sided=min(1.0, 2 * min(p_greater, p_less)),
+        p_greater=p_greater,
+        a_quality=float(means[0]),
+        b_value=point.value,
+        b_temperatures=tuple(sorted(float(t) for t, w in zip(b_temperatures, point.weights, strict=True) if w > 0)),
+        b_weights=point.weights,
+        clamped=point.clamped,
+        clamped_share=float(clamped.mean()),
+        mde=float(high - low) / 2,
+        n_prompts=columns.shape[0],
+    )
+
+
+def _p_values(pvalues: ArrayLike) -> np.ndarray:
+    p = np.asarray(pvalues, dtype=np.float64)
+    if p.ndim != 1 or len(p) == 0 or not ((p >= 0) & (p <= 1)).all():
+        raise PolychromicError(f"p-values: got {p.tolist()}. Allowed: one or more in [0, 1]. Leave out tests that have no p-value.")
+    return p
+
+
+def holm(pvalues: ArrayLike) -> np.ndarray:
+    """Holm-adjusted p-values of one declared family, in the order given; reject those <= alpha (family-wise error)."""
+    return multipletests(_p_values(pvalues), method="holm")[1]
+
+
+def benjamini_hochberg(pvalues: ArrayLike) -> np.ndarray:
+    """Benjamini-Hochberg (1995) adjusted p-values, in the order given; reject those <= alpha (false discovery rate)."""
+    return multipletests(_p_values(pvalues), method="fdr_bh")[1]
+
+
+def non_inferior(low: float, margin: float) -> bool:
+    """True when the interval of a - b excludes a loss of `margin`: low > -margin.
+
+    Args:
+        low: lower end of the interval of a metric where higher is better.
+        margin: the loss that would matter, >= 0, in the metric's unit (0.03 for 3 points of a share).
+    """
+    if not margin >= 0 or not math.isfinite(low):
+        raise PolychromicError(
+            f"non-inferiority: got low = {low}, margin = {margin}. Allowed: finite low, margin >= 0. Give the margin as a loss."
+        )
+    return low > -margin
+
+
+def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
+    """Do scores rise with the level (lambda, temperature)? Page's (1963) test, prompts as blocks, one-sided.
+
+    Levels are ranked within each prompt, so differences between prompts do not matter and only the order of levels counts.
+    For a fall, negate the values. Ties make the p-value conservative (scipy corrects for none): all equal gives about .5.
+
+    Args:
+        levels: K >= 3 different levels, in any order.
+        values: (K, P) scores averaged over seeds; row k belongs to levels[k].
+
+    Raises:
+        PolychromicError: fewer than 3 levels, equal ones, shapes that do not fit, fewer than 2 prompts, not finite.
+    """
+    x = _scores(values, "trend_test")
+    if len(levels) < 3 or len(set(levels)) < len(levels) or x.shape[0] != len(levels):
+        raise PolychromicError(
+            f"trend_test: got levels {list(levels)}, values {x.shape}. Allowed: 3 or more different levels, (levels, prompts). Add levels."
+        )
+    x = _snap(x[np.argsort(levels)], float(np.abs(x).max()))
+    means = x.mean(axis=1)
+    result = st.page_trend_test(x.T)
+    tau = None if np.ptp(means) == 0 else float(st.kendalltau(np.arange(len(means)), means).statistic)
+    return Trend(float(result.statistic), float(result.pvalue), tuple(means.tolist()), tau)

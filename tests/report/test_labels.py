@@ -1,0 +1,55 @@
+"""Rounding, signs, directions and escaping, each against a text written by hand."""
+
+import pytest
+
+from polychromic.errors import PolychromicError
+from polychromic.report import labels
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "sign", "expected"),
+    [
+        ("pass@1", 0.3634, False, "36.3"),
+        ("pass@1", 0.0349, True, "+3.5"),
+        ("pass@10", -0.0123, True, r"\ensuremath{-}1.2"),
+        ("pass@1", -0.0001, True, "0.0"),
+        ("valid_distinct@10", 1.496, False, "1.50"),
+        ("self_bleu", 0.40049, False, "0.400"),
+        ("tokens", 5.25, False, "5.2"),
+    ],
+)
+def test_format_value(metric: str, value: float, sign: bool, expected: str):
+    assert labels.format_value(metric, value, sign=sign) == expected
+
+
+def test_units_tell_a_share_from_a_difference():
+    assert labels.format_value("pass@1", 0.3634, unit=True) == r"36.3\,\%"
+    assert labels.format_value("pass@1", 0.0349, unit=True, sign=True) == "+3.5~points"
+    assert labels.format_value("valid_distinct@10", 1.5, unit=True) == "1.50"
+
+
+def test_better_follows_the_direction():
+    assert labels.metric("pass@1").better(0.1) and not labels.metric("pass@1").better(-0.1)
+    assert labels.metric("self_bleu").better(-0.1) and not labels.metric("self_bleu").better(0.1)
+    assert not labels.metric("tokens").better(1.0) and not labels.metric("tokens").better(-1.0)
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.00099, "<.001"), (0.001, ".001"), (0.0496, ".050"), (1.0, "1.000")])
+def test_format_p(p: float, expected: str):
+    assert labels.format_p(p) == expected
+
+
+def test_system_name():
+    assert labels.system_name("polychromic@10.0") == r"Polychromic ($\lambda=10$)"
+    assert labels.system_name("polychromic@0.3", math=False) == "Polychromic (λ = 0.3)"
+
+
+def test_unknown_names_say_where_to_add_them():
+    with pytest.raises(PolychromicError, match=r"'bleurt'.*METRICS \(polychromic/report/labels.py\)"):
+        labels.metric("bleurt")
+    with pytest.raises(PolychromicError, match=r"'magic@1'.*METHODS"):
+        labels.system_name("magic@1")
+
+
+def test_escape():
+    assert labels.escape("a_b & 50% #1 {x} ~ \\") == r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textbackslash{}"

@@ -1,0 +1,159 @@
+"""Tiny random models in the formats of the real ones, made in a second: complete folders for `source: folder`.
+
+The same arguments give the same bytes. They speak nonsense; what they test is everything around a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]  # ids 0 (pad, unk), 1 (bos), 2 (eos), as in SmolLM2
+TEXTS = ("system user assistant", "Name one kind of fruit. apple banana pear", "Name a country that borders France. Spain Italy")
+
+
+def tiny_tokenizer(vocab_texts: Sequence[str] = TEXTS, vocab_size: int = 400) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with a ChatML template; any text survives a round trip."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(vocab_texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=SPECIAL[1],
+        eos_token=SPECIAL[2],
+        pad_token=SPECIAL[0],
+        unk_token=SPECIAL[0],
+        chat_template=CHATML,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def make_tiny_model(folder: str | Path, kind: str = "llama", vocab_texts: Sequence[str] = TEXTS, seed: int = 0) -> Path:
+    """Save a random causal LM (2 layers, hidden size 32) with its tokenizer in `folder`; `kind` is "llama" or "qwen3"."""
+    config_class, model_class = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}[kind]
+    tokenizer = tiny_tokenizer(vocab_texts)
+    config = config_class(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = model_class(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Path(folder)
+
+
+def make_tiny_encoder(folder: str | Path, seed: int = 0) -> Path:
+    """Save a random sentence encoder (BERT of 2 layers, hidden size 16; mean pooling, unit norm) in `folder`."""
+    folder = Path(folder)
+    marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    vocabulary = {token: index for index, token in enumerate(marks + letters + [f"##{letter}" for letter in letters])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), marks, strict=True))
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=128,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        bert = BertModel(config)
+    bare = folder.with_name(folder.name + "-bert")
+    bert.save_pretrained(bare)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **names).save_pretrained(bare)
+    encoder = Transformer(str(bare), max_seq_length=128)
+    SentenceTransformer(modules=[encoder, Pooling(16, pooling_mode="mean"), Normalize()], device="cpu").save(str(folder))
+    for path in sorted(bare.iterdir()):
+        path.unlink()
+    bare.rmdir()
+    return folder
+
+
+def make_tiny_gguf(model_folder: str | Path, path: str | Path, quantised: Sequence[str] = ()) -> Path:
+    """Write the llama model of `model_folder` as a GGUF file, in float32 but for the tensors in `quantised` (Q4_1).
+
+    Query and key rows are reordered as llama.cpp wants them for its rotary embedding: halves become pairs.
+    """
+    model = LlamaForCausalLM.from_pretrained(model_folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(model_folder)
+    config, values = model.config, {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("tiny")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_rope_dimension_count(config.head_dim)
+    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(pieces)
+    writer.add_token_types([3 if piece in SPECIAL else 1 for piece in pieces])  # 3: control token
+    bpe = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    writer.add_token_merges([" ".join(pair) for pair in bpe["merges"]])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_pad_token_id(2)  # as in SmolLM2's file: the end of reply
+    writer.add_chat_template(tokenizer.chat_template)
+    names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output"}
+    names |= {"mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+    names |= {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+    tensors = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    for layer in range(config.num_hidden_layers):
+        tensors |= {f"blk.{layer}.{there}.weight": f"model.layers.{layer}.{here}.weight" for here, there in names.items()}
+    for there, here in tensors.items():
+        value = values[here]
+        heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(there.split(".")[-2])
+        if heads:
+            value = value.reshape(heads, 2, -1, value.shape[1]).swapaxes(1, 2).reshape(value.shape)
+        if here in quantised:
+            kind = gguf.GGMLQuantizationType.Q4_1
+            writer.add_tensor(there, gguf.quants.quantize(np.ascontiguousarray(value), kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(there, np.ascontiguousarray(value))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return Path(path)
