@@ -40,10 +40,17 @@ class Sizes(Section):
     test: Count
 
 
+class Rollouts(Section):
+    share: Share
+    every: Count
+
+
 class DomainParams(Section):
     """One section per domain, named like it."""
 
     sizes: Sizes
+    steps: Count
+    rollouts: Rollouts
     max_new_tokens: Annotated[int, Field(ge=2)]
     temperatures: List(Annotated[float, Field(ge=0)])
 
@@ -78,7 +85,6 @@ class Lora(Section):
 
 
 class Train(Section):
-    steps: Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive
     warmup_steps: Annotated[int, Field(ge=0)]
@@ -92,7 +98,6 @@ class Train(Section):
 
 class Objective(Section):
     n: Annotated[int, Field(ge=2)]
-    share: Share
     baseline: Literal["marginal", "others"]
 
 

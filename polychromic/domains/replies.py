@@ -11,6 +11,7 @@ from polychromic.domains.base import Embed
 from polychromic.domains.listqa import normalise
 
 MIN_WORDS, MAX_WORDS = 2, 60
+RELEVANT = 0.3  # mean cosine at which a reply counts as being about the post
 
 
 class Replies:
@@ -37,8 +38,10 @@ class Replies:
         return len(set(words)) * 2 >= len(words)
 
     def training_quality(self, record: Record, replies: Sequence[str], embed: Embed) -> np.ndarray:
-        """Relevance in [0, 1]: mean cosine to the post and to its nearest human reply, clipped; 0 for an ill-formed reply.
+        """1 for a well-formed reply about the post, else 0: the mean of its cosine to the post and to the nearest human
+        reply is at least RELEVANT.
 
+        It is 0 or 1 because coverage does not change when all q are scaled: a graded q would hardly count.
         It is not the match that the evaluation uses (chrF with held-out replies), so training cannot copy the test.
         """
         vectors = embed([*replies, record.prompt, *record.references]).astype(float)
@@ -46,4 +49,4 @@ class Replies:
         drafts, post, humans = vectors[:n], vectors[n], vectors[n + 1 :]
         relevance = (drafts @ post + (drafts @ humans.T).max(axis=1)) / 2
         formed = np.array([self.well_formed(record, reply) for reply in replies])
-        return np.clip(relevance, 0.0, 1.0) * formed
+        return ((relevance >= RELEVANT) & formed).astype(float)

@@ -101,12 +101,13 @@ def train_adapter(
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     rows = training_rows(train, tokenizer, domain.name, method.prompt, all_references=True)
     dev_rows = training_rows(dev, tokenizer, domain.name, method.prompt, all_references=False)
+    settings = params.domain(domain.name)
     similarity = domain.similarity if method.similarity == "domain" else method.similarity
     identity = {
         "weights": weights.fingerprint(params.model),
         "rows": sha256_json([rows, dev_rows]),
         "lora": params.lora.model_dump(),
-        "train": params.train.model_dump(exclude={"checkpoint_every"}),
+        "train": params.train.model_dump(exclude={"checkpoint_every"}) | {"steps": settings.steps},
         "seed": seed,
         "threads": params.threads,
         "code": code_fingerprint(),
@@ -115,7 +116,8 @@ def train_adapter(
     if method.objective != "none":
         identity |= {
             "objective": params.objective.model_dump() | {"name": method.objective, "lam": lam, "similarity": similarity},
-            "horizon": params.domain(domain.name).max_new_tokens,
+            "rollouts": settings.rollouts.model_dump(),
+            "horizon": settings.max_new_tokens,
             "encoder": weights.fingerprint(params.encoder),
             "records": sha256_json([record.model_dump() for record in train]),
         }
@@ -128,24 +130,25 @@ def train_adapter(
                 name=method.objective,
                 lam=lam,
                 n=params.objective.n,
-                share=params.objective.share,
+                share=settings.rollouts.share,
+                every=settings.rollouts.every,
                 baseline=params.objective.baseline,
-                max_new_tokens=params.domain(domain.name).max_new_tokens,
+                max_new_tokens=settings.max_new_tokens,
                 seed=seed,
                 score=set_scorer(domain, train, similarity, embed),
             )
         model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
-        _train(params, model, tokenizer, config, seed, rows, dev_rows, folder)
+        _train(params, settings.steps, model, tokenizer, config, seed, rows, dev_rows, folder)
         write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
     return Trained(folder, read_json(folder / "history.json"), fingerprint)
 
 
-def _train(params: Params, model, tokenizer, config, seed: int, rows: list[dict], dev_rows: list[dict], folder: Path) -> None:  # noqa: ANN001
+def _train(params: Params, steps: int, model, tokenizer, config, seed: int, rows: list[dict], dev_rows: list[dict], folder: Path) -> None:  # noqa: ANN001
     settings = params.train
     checkpoints = folder / "checkpoints"
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
-        max_steps=settings.steps,
+        max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.batch_size * 2,
         learning_rate=settings.learning_rate,
@@ -177,9 +180,11 @@ def _train(params: Params, model, tokenizer, config, seed: int, rows: list[dict]
         objective=config,
     )
     trainer.remove_callback(PrinterCallback)
-    with progress(f"train, seed {seed}", settings.steps) as tick:
+    with progress(f"train, seed {seed}", steps) as tick:
         trainer.add_callback(_Tick(tick))
         trainer.train(resume_from_checkpoint=_last_complete(checkpoints))
+    # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
+    model.peft_config["default"].base_model_name_or_path = str(params.model)
     model.save_pretrained(folder)
     write_json(folder / "history.json", trainer.history)
     shutil.rmtree(checkpoints, ignore_errors=True)

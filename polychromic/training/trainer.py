@@ -34,7 +34,9 @@ class SetObjectiveConfig:
         name: a key of polychromic.training.objective.OBJECTIVES.
         lam: weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched.
         n: replies per set, N >= 2.
-        share: share of the batch's prompts that get a rollout, in (0, 1]; the gradient's mean does not depend on it.
+        share: share of the batch's prompts that get a rollout, in (0, 1].
+        every: rollouts are drawn at every m-th step, and D's gradient is multiplied by m there. Neither share nor
+            every changes the gradient's mean.
         baseline: a key of polychromic.training.advantages.BASELINES.
         max_new_tokens: horizon T; replies are cut there.
         seed: of the rollout streams.
@@ -45,6 +47,7 @@ class SetObjectiveConfig:
     lam: float
     n: int
     share: float
+    every: int
     baseline: str
     max_new_tokens: int
     seed: int
@@ -107,8 +110,8 @@ class PolychromicTrainer(Trainer):
         loss = -log_p.sum() / inputs["reply_mask"].sum()
         if model.training:
             self._note("ce", loss.detach())
-            if self.objective is not None:
-                loss = loss - self.objective.lam * self._surrogate(model, start, inputs["row"])
+            if self.objective is not None and self.state.global_step % self.objective.every == 0:
+                loss = loss - self.objective.lam * self.objective.every * self._surrogate(model, start, inputs["row"])
         return (loss, {"loss": loss}) if return_outputs else loss
 
     def _surrogate(self, model: torch.nn.Module, start: Prefill, row: Tensor) -> Tensor:
