@@ -100,7 +100,7 @@ class PolychromicTrainer(Trainer):
         self.objective = objective
         self.model_accepts_loss_kwargs = False  # the loss below is a mean already; Trainer divides by the accumulation steps
         self._parts: dict[str, list[float]] = {}
-        if objective is not None and getattr(self.model, "is_gradient_checkpointing", False):
+        if objective is not None and self.args.gradient_checkpointing:
             raise ValueError("rollouts share the prompt's key-value cache, which gradient checkpointing switches off; turn it off")
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ANN001, ANN201 - Trainer's signature
