@@ -56,15 +56,18 @@ def read_systems(params: Params, domain: str, split: str) -> dict[tuple[str, flo
         seeds = tuple(sorted({seed for seed, _ in scores}))
         missing = [(seed, prompt) for seed in seeds for prompt in prompts if (seed, prompt) not in scores]
         if missing:
-            raise PolychromicError(f"{path}: {method} at temperature {temperature} lacks {len(missing)} scores, first (seed, prompt) {missing[0]}. Run `dvc repro`.")
-        arrays = {metric: np.array([[scores[seed, prompt][metric] for prompt in prompts] for seed in seeds]) for metric in get_domain(domain).metrics}
+            raise PolychromicError(
+                f"{path}: {method} at temperature {temperature} lacks {len(missing)} scores, first (seed, prompt) {missing[0]}. Run `dvc repro`."
+            )
+        names = (*get_domain(domain).metrics, "objective")
+        arrays = {metric: np.array([[scores[seed, prompt][metric] for prompt in prompts] for seed in seeds]) for metric in names}
         label = label_of(method, lam, params.lam)
         systems[label, temperature] = System(label, method, lam, temperature, seeds, arrays)
     return systems
 
 
 def select(params: Params, domain_name: str) -> None:
-    """Write results/{domain}/select.json: per label the temperature with the highest primary metric on dev (the lower one of equals)."""
+    """Write results/{domain}/select.json: per label the temperature with the highest primary metric on dev, the lower one of equals."""
     domain = get_domain(domain_name)
     best: dict[str, tuple[float, float]] = {}
     for (label, temperature), system in sorted(read_systems(params, domain_name, "dev").items()):
@@ -74,7 +77,8 @@ def select(params: Params, domain_name: str) -> None:
     if "polychromic" not in best:
         raise PolychromicError(f"scores of {domain_name} hold no cell at lambda = {params.lam}. Run `dvc repro score@{domain_name}`.")
     chosen = {label: temperature for label, (_, temperature) in best.items()}
-    document = {"domain": domain_name, "split": "dev", "primary": domain.primary, "quality": domain.quality, "headline": "polychromic", "chosen": chosen}
+    names = {"domain": domain_name, "split": "dev", "primary": domain.primary, "quality": domain.quality}
+    document = {**names, "headline": "polychromic", "chosen": chosen}
     write_json(paths.RESULTS / domain_name / "select.json", document)
 
 
@@ -124,8 +128,12 @@ def _contrasts(params: Params, domain, systems: dict[tuple[str, float], System],
         for metric in (domain.primary, domain.quality, "semantic_diversity"):
             # One metric per contrast can be primary: the one that the method claims to raise.
             family = declared.family if metric == domain.primary else "secondary"
-            rows.append(_chosen_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == domain.quality else None))
+            rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == domain.quality else None))
         rows.append(_matched_contrast(params, domain, a, [s for s in systems.values() if s.label == declared.b], declared.family))
+        policy = (declared.a, 1.0), (declared.b, 1.0)
+        if params.methods[declared.a].objective != "none" and all(key in systems for key in policy):
+            # temperature 1 is the policy that training samples from: did D rise?
+            rows.append(_paired_contrast(params, *(systems[key] for key in policy), "objective", "secondary", rule="policy"))
     adjusted = {"primary": [], "secondary": []}
     for family in adjusted:
         members = [row for row in rows if row["family"] == family]
@@ -135,18 +143,20 @@ def _contrasts(params: Params, domain, systems: dict[tuple[str, float], System],
     return rows
 
 
-def _chosen_contrast(params: Params, a: System, b: System, metric: str, family: str, margin: float | None) -> dict:
-    """a and b, each at the temperature that dev chose for it."""
+def _paired_contrast(
+    params: Params, a: System, b: System, metric: str, family: str, margin: float | None = None, rule: str = "chosen"
+) -> dict:
+    """a against b, prompt by prompt, each at its own temperature."""
     found = stats.paired_contrast(
         a.scores[metric],
         b.scores[metric],
-        _rng(params, "contrast", a.label, b.label, metric),
+        _rng(params, "contrast", a.label, b.label, metric, rule),
         params.analysis.bootstrap,
         params.analysis.permutations,
         params.analysis.confidence,
     )
     return {
-        **_head(a, b.label, b.temperature, metric, "chosen", family, params),
+        **_head(a, b.label, b.temperature, metric, rule, family, params),
         "delta": found.delta,
         "low": found.low,
         "high": found.high,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,13 +13,19 @@ from rich.markup import escape
 from polychromic import __version__, paths
 from polychromic.errors import PolychromicError, UsageError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help="Polychromic LoRA: train and judge a model by the *set* of its replies.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
+)
 errors = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
-Lam = Annotated[Optional[str], typer.Option("--lam", help="Weight of D, written as in the grid: 3.0, not 3.")]  # noqa: UP045 - Typer reads this form
+Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D, written as in the grid: 3.0, not 3.")]
 DEFAULT_PARAMS = paths.PARAMS
 
 
@@ -47,7 +53,9 @@ def _lam(text: str | None) -> float | None:
     if not 0 <= value < float("inf"):
         raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
     if str(value) != text:
-        raise UsageError(f"--lam is written {text!r}. Write {value}: the grid names its cells by this spelling, and another one makes a second cell.")
+        raise UsageError(
+            f"--lam is written {text!r}. Write {value}: the grid names its cells by this spelling, and another one makes a second cell."
+        )
     return value
 
 
@@ -83,7 +91,10 @@ def curate(
 
     if check:
         if differences := curation.check(paths.DATA):
-            raise PolychromicError("data/ is not what curation makes: " + "; ".join(differences) + ". Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`.")
+            raise PolychromicError(
+                "data/ is not what curation makes: " + "; ".join(differences)
+                + ". Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`."
+            )
         print("data/ equals the rebuild")
         return
     _print_json(curation.curate(out))
@@ -106,7 +117,7 @@ def cell(
     domain: DomainArgument,
     method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
     lam: Lam = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Train a method with every seed (if it trains) and sample the analysis split."""
@@ -130,7 +141,7 @@ def cell(
 def train(
     domain: DomainArgument,
     method: Annotated[str, typer.Argument(help="A method of params.yaml that has an adapter.")],
-    seed: Annotated[int, typer.Option(help="Seed of training.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training.")],
     out: Annotated[Path, typer.Option(help="Folder for the adapter, in PEFT format.")],
     lam: Lam = None,
     params: ParamsOption = DEFAULT_PARAMS,
@@ -144,7 +155,8 @@ def train(
 
     bench = Workbench(values, domain, method, weight)
     if bench.method.adapter == "none":
-        raise UsageError(f"method {method!r} has no adapter to train. Allowed: {', '.join(n for n, m in values.methods.items() if m.adapter == 'lora')}.")
+        trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
+        raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
     export_adapter(bench.train(seed), out)
     print(out)
 
@@ -177,24 +189,62 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
 
 
 @app.command()
-def report(domain: Annotated[str, typer.Argument(help="A domain, or `setup` for the table of defaults.")], params: ParamsOption = DEFAULT_PARAMS) -> None:
+def report(
+    what: Annotated[str, typer.Argument(help="A domain; `setup` for the table of defaults; `readme` for the README's table.")],
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
     from polychromic.params import load_params
-    from polychromic.report import build
+    from polychromic.report import build, readme
 
     values = load_params(params)
-    if domain == "setup":
+    if what == "setup":
         build.build_setup(values.model_dump(mode="json", by_alias=True))
+    elif what == "readme":
+        print(readme.write_readme())
+    elif what in values.domains:
+        build.build(what)
     else:
-        build.build(domain)
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, setup, readme.")
 
 
 @app.command()
-def paper() -> None:
+def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     """Compile paper/main.tex to paper/main.pdf with latexmk."""
+    from polychromic.params import load_params
     from polychromic.report.latex import compile_paper
 
-    compile_paper(paths.PAPER, paths.PAPER / "main.pdf")
+    records = [paths.RESULTS / domain / "numbers.json" for domain in load_params(params).domains]
+    compile_paper(paths.PAPER, paths.PAPER / "main.pdf", records)
+
+
+@app.command()
+def smoke() -> None:
+    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about four minutes)."""
+    from polychromic.workspace import run_smoke
+
+    run_smoke(Path("."), Path(".work/smoke"))
+
+
+@app.command()
+def reproduce(
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once; a cell uses one core.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Run every stage, also those that are up to date.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the whole pipeline on several cores, and say the minutes per stage."""
+    from rich.table import Table
+
+    from polychromic.reproduce import reproduce as run
+
+    minutes = run(jobs, force)
+    if json:
+        _print_json(minutes)
+        return
+    table = Table("stage", "minutes")
+    for stage, spent in minutes.items():
+        table.add_row(escape(stage), f"{spent:.1f}")
+    Console().print(table)
 
 
 @app.command()

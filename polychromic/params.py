@@ -69,7 +69,7 @@ class Method(Section):
         if self.objective != "none" and self.adapter == "none":
             raise ValueError("a set objective needs adapter: lora")
         if (self.objective == "none") != (self.lam is None):
-            raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, and only to them")
+            raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, only to them")
         return self
 
 
@@ -193,7 +193,8 @@ def load_params(path: str | os.PathLike = paths.PARAMS) -> Params:
                 problems.append(f"  {key}: missing")
             else:
                 problems.append(f"  {key}: {e['msg'].removeprefix('Value error, ')} (got {_short(e['input'])})")
-        raise UsageError(f"{path}: {len(problems)} error(s):\n" + "\n".join(problems) + "\nFix these keys; each is explained by the comment above it in params.yaml.") from None
+        remedy = "Fix these keys; each is explained by the comment above it in params.yaml."
+        raise UsageError(f"{path}: {len(problems)} error(s):\n" + "\n".join(problems) + f"\n{remedy}") from None
 
 
 def _short(value: Any) -> str:

@@ -15,6 +15,7 @@ from polychromic import paths
 from polychromic.cells import cell_name, load_split, sampled_splits
 from polychromic.data.records import Record
 from polychromic.domains import get_domain
+from polychromic.domains.base import Domain, Embed
 from polychromic.errors import PolychromicError
 from polychromic.io import read_jsonl, sha256_json, write_json, write_jsonl
 from polychromic.metrics.diversity import distinct_n, self_bleu, semantic_diversity
@@ -24,6 +25,8 @@ from polychromic.metrics.quality import chrf, rouge_l
 from polychromic.models import weights
 from polychromic.params import Params
 from polychromic.progress import progress
+from polychromic.training.objective import OBJECTIVES, evaluate
+from polychromic.training.run import set_scorer
 
 Vectors = dict[str, np.ndarray]
 
@@ -39,7 +42,7 @@ def run(params: Params, domain_name: str) -> None:
     embed = Embedder(params)
     with progress(f"score {domain_name}", len(cells)) as tick:
         for done, (method, lam, path) in enumerate(cells, start=1):
-            rows += _score_cell(domain, records, calibration, method, lam, path, embed)
+            rows += _score_cell(params, domain, records, calibration, method, lam, path, embed)
             tick(done)
     out = paths.RESULTS / domain_name
     write_jsonl(out / "scores.jsonl.gz", rows)
@@ -55,7 +58,8 @@ def scored_cells(params: Params, domain: str) -> list[tuple[str, float | None, P
     cells: list[tuple[str, float | None, Path]] = []
     for name, method in params.methods.items():
         if method.lam == "lambda":
-            found = [(float(path.parent.name.rpartition("-")[2]), path) for path in (paths.RESULTS / domain).glob(f"{name}-*/samples.jsonl.gz")]
+            files = (paths.RESULTS / domain).glob(f"{name}-*/samples.jsonl.gz")
+            found = [(float(path.parent.name.rpartition("-")[2]), path) for path in files]
             cells += [(name, lam, path) for lam, path in sorted(found)]
         elif (path := paths.cell_dir(domain, cell_name(name, None)) / "samples.jsonl.gz").exists():
             cells.append((name, None, path))
@@ -100,31 +104,49 @@ class Embedder:
         return embed(self._encoder, texts)
 
 
-def _score_cell(domain, records: dict[str, Record], calibration: Calibration | None, method: str, lam: float | None, path: Path, embed: Embedder) -> list[dict]:  # noqa: ANN001
+def _score_cell(
+    params: Params,
+    domain: Domain,
+    records: dict[str, Record],
+    calibration: Calibration | None,
+    method: str,
+    lam: float | None,
+    path: Path,
+    embed: Embedder,
+) -> list[dict]:
     rows = [row for _, row in read_jsonl(path)]
     strange = {row["id"] for row in rows} ^ set(records)
     if strange:
-        raise PolychromicError(f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`.")
+        raise PolychromicError(
+            f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
+        )
     texts = [text for row in rows for text in row["samples"]]
     humans = [text for record in records.values() for text in (record.prompt, *record.references)]
     unique = list(dict.fromkeys(texts + humans))
     vectors = dict(zip(unique, embed(unique), strict=True))
-    lookup: Callable[[Sequence[str]], np.ndarray] = lambda wanted: np.stack([vectors[text] for text in wanted])  # noqa: E731
-    return [
-        {
-            "method": method,
-            "lambda": lam,
-            "seed": row["seed"],
-            "temperature": row["temperature"],
-            "split": row["split"],
-            "id": row["id"],
-            "metrics": score_prompt(domain, records[row["id"]], row["samples"], row["tokens"], calibration, lookup),
-        }
-        for row in rows
-    ]
+    lookup: Embed = lambda wanted: np.stack([vectors[text] for text in wanted])
+    scored = []
+    for row in rows:
+        record = records[row["id"]]
+        metrics = score_prompt(domain, record, row["samples"], row["tokens"], calibration, lookup)
+        metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup), 12)
+        which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
+        scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
+    return scored
 
 
-def score_prompt(domain, record: Record, samples: Sequence[str], tokens: Sequence[int], calibration: Calibration | None, embed: Callable) -> dict[str, float]:  # noqa: ANN001
+def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed) -> float:
+    """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1]."""
+    method, n = params.methods["polychromic"], params.objective.n
+    similarity = domain.similarity if method.similarity == "domain" else method.similarity
+    sets = [samples[i : i + n] for i in range(0, len(samples) - n + 1, n)]
+    q, s = set_scorer(domain, [record], similarity, embed)([0] * len(sets), sets)
+    return float(evaluate(OBJECTIVES[method.objective], q, s).mean())
+
+
+def score_prompt(
+    domain: Domain, record: Record, samples: Sequence[str], tokens: Sequence[int], calibration: Calibration | None, embed: Embed
+) -> dict[str, float]:
     """The domain's metrics for one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
     if calibration is None:
         answers = [domain.answer(record, reply) for reply in samples]

@@ -45,7 +45,9 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
     """
     usable = [record for record in records if len(record.references) >= 11]
     if len(usable) < 2:
-        raise PolychromicError(f"calibration has {len(usable)} prompts with 11 or more human replies. Needed: 2. Add such records (stratum opener) to the data.")
+        raise PolychromicError(
+            f"calibration has {len(usable)} prompts with 11 or more human replies. Needed: 2. Add such records (stratum opener) to the data."
+        )
     replies = [reply for record in usable for reply in record.references]
     prompt = np.repeat(np.arange(len(usable)), [len(record.references) for record in usable])
     scores = chrf_matrix(replies, replies)
@@ -57,7 +59,10 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
         if within >= RATIO * across:
             break
     else:
-        raise PolychromicError(f"no chrF threshold makes human replies match {RATIO:g} times as often within a prompt as across prompts. Check the calibration records.")
+        raise PolychromicError(
+            f"no chrF threshold makes human replies match {RATIO:g} times as often within a prompt as across prompts. "
+            "Check the calibration records (stratum opener)."
+        )
     rng = np.random.default_rng(seed)
     ceiling = [pass_at_k(len(row), int(row.sum()), 10) for row in (hit[i][inside[i]] for i in range(len(replies)))]
     floor = []

@@ -23,8 +23,9 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     Everything is computed before the first byte is written, so an error leaves the old files as they were.
 
     Returns:
-        The files written, sorted: paper/tables/{domain}-{systems,contrasts,lambda}.tex,
-        paper/figures/{domain}-{frontier,passk,lambda,training}.pdf, paper/numbers/{domain}.tex, results/{domain}/numbers.json.
+        The files written, sorted: paper/tables/{domain}-{systems,contrasts,lambda}.tex and -systems.md (for the README),
+        paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
+        results/{domain}/numbers.json.
 
     Raises:
         PolychromicError: compare.json lacks what the paper states, or disagrees with select.json.
@@ -36,11 +37,13 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
         paper_dir / "tables" / f"{domain}-contrasts.tex": tables.contrasts_table(compare),
         paper_dir / "tables" / f"{domain}-lambda.tex": tables.lambda_table(compare),
+        paper_dir / "tables" / f"{domain}-systems.md": tables.systems_markdown(compare),
         paper_dir / "numbers" / f"{domain}.tex": numbers.to_latex(records),
     }
     ablation = lambda_panels(compare)
     drawings = {
         paper_dir / "figures" / f"{domain}-frontier.pdf": figures.frontier(frontier_curves(compare), compare.quality, compare.primary),
+        paper_dir / "figures" / f"{domain}-frontier.svg": figures.frontier(frontier_curves(compare), compare.quality, compare.primary),
         paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare), human_rates(compare)),
         paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(ablation, compare.chosen(compare.headline).lam or 0.0),
         paper_dir / "figures" / f"{domain}-training.pdf": figures.training(training_panels(compare)),

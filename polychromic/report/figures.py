@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -202,8 +203,11 @@ def training(panels: Sequence[tuple[str, dict[str, list[tuple[int, float]]]]]) -
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PDF whose bytes depend on the drawing alone."""
-    with rc_context(style()), atomic_open(path) as file:
+    """Write a PDF, or an SVG where the name says so, whose bytes depend on the drawing alone."""
+    with rc_context(style() | {"svg.hashsalt": path.stem}), atomic_open(path) as file:
+        if path.suffix == ".svg":
+            FigureCanvasSVG(figure).print_figure(file, format="svg", metadata={"Date": None, "Creator": None})
+            return
         FigureCanvasPdf(figure).print_figure(
             file, format="pdf", metadata={"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}", "Creator": None}
         )

@@ -65,6 +65,7 @@ METRICS: dict[str, Metric] = {
     "distinct_2": Metric("distinct-2", "up", 3),
     "rouge_l": Metric("ROUGE-L", "up", 3),
     "tokens": Metric("tokens", "none", 1),
+    "objective": Metric("set objective D", "up", 3),
 }
 
 METHODS: dict[str, str] = {
@@ -149,6 +150,13 @@ def format_value(name: str, value: float, unit: bool = False, sign: bool = False
 
 def format_interval(name: str, low: float, high: float, sign: bool = False) -> str:
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
+
+
+def plain_interval(name: str, mean: float, low: float, high: float) -> str:
+    """ "1.23 [1.10, 1.36]" without LaTeX, by the metric's rounding."""
+    info = metric(name)
+    value, below, above = (signed_zero(f"{x * (100 if info.percent else 1):.{info.decimals}f}") for x in (mean, low, high))
+    return f"{value} [{below}, {above}]"
 
 
 def format_p(p: float) -> str:

@@ -59,7 +59,7 @@ class Contrast(_Frozen):
     a_temperature: FiniteFloat
     b_temperature: FiniteFloat
     metric: str
-    rule: Literal["chosen", "matched"]
+    rule: Literal["chosen", "matched", "policy"]
     family: Literal["primary", "secondary"]
     delta: FiniteFloat
     low: FiniteFloat

@@ -33,6 +33,21 @@ def systems_table(compare: Compare) -> str:
     return _tabular("l" + "r" * len(systems), lines)
 
 
+def systems_markdown(compare: Compare) -> str:
+    """The README's table: methods as rows at their chosen temperature, the metrics that decide as columns, mean and interval."""
+    wanted = (compare.primary, compare.quality, "pass@10", "semantic_diversity", "tokens")
+    systems = [compare.chosen(label) for label in compare.main_labels()]
+    columns = [name for name in dict.fromkeys(wanted) if name in systems[0].metrics]
+    known = [labels.metric(name) for name in columns]
+    titles = [info.name + (" (%)" if info.percent else "") + info.unicode_arrow for info in known]
+    lines = ["| method | temperature | " + " | ".join(titles) + " |", "|---|---|" + "---|" * len(columns)]
+    for system in systems:
+        found = [(name, system.metrics[name]) for name in columns]
+        cells = [labels.plain_interval(name, estimate.mean, estimate.low, estimate.high) for name, estimate in found]
+        lines.append(f"| {labels.system_name(system.label, math=False)} | {system.temperature:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def lambda_table(compare: Compare) -> str:
     """One row per λ at one shared temperature, `lora` as λ = 0; the headline's λ carries a star."""
     rows = compare.lambda_rows()

@@ -20,12 +20,14 @@ def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Pat
     written = run(workspace, "listqa")
     assert written == [
         "paper/figures/listqa-frontier.pdf",
+        "paper/figures/listqa-frontier.svg",
         "paper/figures/listqa-lambda.pdf",
         "paper/figures/listqa-passk.pdf",
         "paper/figures/listqa-training.pdf",
         "paper/numbers/listqa.tex",
         "paper/tables/listqa-contrasts.tex",
         "paper/tables/listqa-lambda.tex",
+        "paper/tables/listqa-systems.md",
         "paper/tables/listqa-systems.tex",
         "results/listqa/numbers.json",
     ]

@@ -1,0 +1,68 @@
+# Two commands do everything: `make paper` and `make test`. Each sets up what it needs on a fresh Debian 12 machine
+# that has Python 3.11, make and git.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The workspace's own code runs, whatever is installed; results do not depend on the hash seed.
+export PYTHONPATH := $(CURDIR)
+export TOKENIZERS_PARALLELISM := false
+LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
+JOBS ?= 2
+
+.PHONY: paper test smoke reproduce bench doctor lock store-size latex data help
+
+help:
+	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
+	@echo 'targets: paper test smoke reproduce bench doctor lock store-size'
+
+# The main job: restore what is in the store, run what is stale, compile the PDF, stamp a release copy.
+paper: $(VENV)/installed
+	dvc pull --quiet --allow-missing
+	@dvc status --quiet paper || $(MAKE) --no-print-directory latex
+	dvc repro
+	python -m polychromic release
+
+test: $(VENV)/installed latex data
+	python -m pytest
+
+# Real model, few steps, in a workspace of its own under .work/.
+smoke: $(VENV)/installed data
+	python -m polychromic smoke
+
+# Everything again from the curated data, with an empty cache, on $(JOBS) cores.
+reproduce: $(VENV)/installed latex data
+	POLYCHROMIC_CACHE=$(CURDIR)/.work/cache-$$(date +%s) python -m polychromic reproduce --jobs $(JOBS) --force
+
+bench: $(VENV)/installed data
+	python benchmarks/step_cost.py
+
+doctor: $(VENV)/installed
+	python -m polychromic doctor
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@python3 -c 'import sys; v = sys.version_info[:2]; sys.exit(f"python3 is {v[0]}.{v[1]}; the pinned packages need 3.11. Install python3.11 and python3.11-venv, and put it first on PATH." if v != (3, 11) else 0)'
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+data:
+	@test -f data/listqa.jsonl -a -f data/replies.jsonl || dvc pull --quiet data.dvc
+
+# Installs LaTeX when it is missing and this is root; else says what to run, and the PDF stage will stop there.
+latex:
+	@command -v latexmk >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LATEX_PACKAGES) >/dev/null; \
+	  else echo "LaTeX is missing; for the PDF run: sudo apt-get install --no-install-recommends $(LATEX_PACKAGES)" >&2; fi; }
+
+# Resolve requirements.in anew. torch keeps its spelling without a local version.
+lock:
+	python3 -m venv .work/lock && .work/lock/bin/pip install --quiet -r requirements.in
+	.work/lock/bin/pip freeze --all | sed 's/+cpu$$//' | grep -viE '^(pip|polychromic)==' | sort -f > requirements.lock
+
+# The store is committed: 60 MB over the project's life.
+store-size:
+	@size=$$(du -sm store | cut -f1); echo "store: $$size MB of 60"; test $$size -le 60

@@ -1,0 +1,74 @@
+"""A workspace in miniature: params.yaml with tiny models and small sizes, and data files of a few records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polychromic.data.records import Record
+from polychromic.io import write_jsonl
+from polychromic.params import Params, read_yaml
+from tests.tiny import make_tiny_encoder, make_tiny_model
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+KINDS = ("zorb", "flim", "quave", "drosk", "plent", "varn", "miltow", "gabbro", "sedge", "torque", "umbel", "wicket", "yarrow", "krell")
+
+
+def listqa_record(number: int, **changes: Any) -> Record:
+    kind = KINDS[number]
+    values = dict(
+        id=f"listqa-{kind}",
+        domain="listqa",
+        prompt=f"Name one kind of {kind}.",
+        references=[f"red {kind}", f"blue {kind}"],
+        group=kind,
+        stratum="kind",
+        checker="set",
+        valid=[f"red {kind}", f"blue {kind}", f"green {kind}"],
+        source="made for tests",
+        licence="MIT",
+    )
+    return Record(**(values | changes))
+
+
+def small_values() -> dict[str, Any]:
+    """The values of params.yaml with the tiny models of `make_models` and sizes that take a second."""
+    values = read_yaml(REPOSITORY / "params.yaml")
+    values["model"], values["encoder"] = {"source": "folder", "path": "model"}, {"source": "folder", "path": "encoder"}
+    values["seeds"] = [0, 1]
+    values["listqa"] |= {"sizes": {"train": 6, "dev": 4, "test": 4}, "steps": 6, "max_new_tokens": 4, "temperatures": [0.5, 1.0]}
+    values["train"] |= {"batch_size": 4, "eval_every": 3, "checkpoint_every": 2, "warmup_steps": 1, "precision": "float32"}
+    values["sampling"] |= {"n": 10, "rows": 20, "precision": "float32"}
+    values["lora"] |= {"rank": 2, "alpha": 4}
+    values["objective"] |= {"n": 3}
+    values["few_shot"] |= {"exemplars": 2}
+    values["analysis"] |= {"bootstrap": 200, "permutations": 200}
+    return values
+
+
+def small_params(**changes: Any) -> Params:
+    """`small_values` with sections changed: small_params(lora={"rank": 4}, seeds=[3])."""
+    values = small_values()
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    return Params.model_validate(values)
+
+
+def make_models(folder: Path) -> None:
+    make_tiny_model(folder / "model")
+    make_tiny_encoder(folder / "encoder")
+
+
+def write_params(folder: Path, values: dict[str, Any], name: str = "params.yaml") -> Path:
+    path = folder / name
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(values, file)
+    return path
+
+
+def write_listqa(folder: Path) -> Path:
+    path = folder / "data" / "listqa.jsonl"
+    write_jsonl(path, [listqa_record(number).model_dump() for number in range(len(KINDS))])
+    return path
