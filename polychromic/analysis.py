@@ -94,7 +94,7 @@ def compare(params: Params, domain_name: str) -> None:
         "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "contrasts": _contrasts(params, domain, systems, selection["chosen"]),
         "calibration": read_json(folder / "calibration.json"),
-        "histories": {label: _history(path) for label, path in _history_files(params, folder)},
+        "histories": {label: _history(path) for label, path in _history_files(params, domain_name, folder)},
     }
     write_json(folder / "compare.json", document)
 
@@ -124,6 +124,8 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
 def _contrasts(params: Params, domain, systems: dict[tuple[str, float], System], chosen: dict[str, float]) -> list[dict]:  # noqa: ANN001
     rows = []
     for declared in params.analysis.contrasts:
+        if not (params.runs(declared.a, domain.name) and params.runs(declared.b, domain.name)):
+            continue  # params.yaml keeps one of the two out of this domain
         a, b = systems[declared.a, chosen[declared.a]], systems[declared.b, chosen[declared.b]]
         for metric in (domain.primary, domain.quality, "semantic_diversity"):
             # One metric per contrast can be primary: the one that the method claims to raise.
@@ -235,9 +237,9 @@ def _head(a: System, b: str, b_temperature: float, metric: str, rule: str, famil
     }
 
 
-def _history_files(params: Params, folder: Path) -> Iterator[tuple[str, Path]]:
+def _history_files(params: Params, domain: str, folder: Path) -> Iterator[tuple[str, Path]]:
     for name, method in params.methods.items():
-        if method.adapter == "lora":
+        if method.adapter == "lora" and params.runs(name, domain):
             cell = f"{name}-{params.lam}" if method.lam == "lambda" else name
             yield name, folder / cell / "history.jsonl"
 

@@ -162,12 +162,17 @@ def train(
 
 
 @app.command()
-def score(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Compute every metric of the domain per prompt, for all cells that were sampled."""
+def score(
+    domain: DomainArgument,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Compute every metric of the domain per prompt, for the cells that dvc.yaml declares."""
     from polychromic.params import load_params
-    from polychromic.scoring import run
 
-    run(load_params(params), domain)
+    values = load_params(params)
+    from polychromic.scoring import declared_samples, run
+
+    run(values, domain, declared_samples(domain))
 
 
 @app.command()

@@ -63,6 +63,7 @@ class Method(Section):
     objective: Literal["none", "coverage", "plain"] = "none"
     similarity: Literal["domain", "exact", "semantic"] = "domain"
     lam: Annotated[float, Field(ge=0)] | Literal["lambda"] | None = None
+    domains: list[str] | None = None  # None: all
 
     @model_validator(mode="after")
     def _consistent(self) -> Method:
@@ -153,10 +154,18 @@ class Params(Section):
         missing = {"zero_shot", "few_shot", "lora", "polychromic"} - set(self.methods)
         if missing:
             raise ValueError(f"methods lacks {', '.join(sorted(missing))}; the four baselines are always there")
+        for name, method in self.methods.items():
+            for domain in set(method.domains or ()) - set(type(self).model_fields):
+                raise ValueError(f"methods.{name}.domains names {domain!r}, which has no section in this file")
         for contrast in self.analysis.contrasts:
             for name in {contrast.a, contrast.b} - set(self.methods):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         return self
+
+    def runs(self, method: str, domain: str) -> bool:
+        """Whether the grid has this method on this domain."""
+        limited = self.methods[method].domains
+        return limited is None or domain in limited
 
     def domain(self, name: str) -> DomainParams:
         return getattr(self, name)

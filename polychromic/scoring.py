@@ -28,17 +28,21 @@ from polychromic.progress import progress
 from polychromic.training.objective import OBJECTIVES, evaluate
 from polychromic.training.run import set_scorer
 
-Vectors = dict[str, np.ndarray]
+SAMPLES = "samples.jsonl.gz"
 
 
-def run(params: Params, domain_name: str) -> None:
-    """Write results/{domain}/scores.jsonl.gz and calibration.json (null where a checker decides what is valid)."""
+def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
+    """Write results/{domain}/scores.jsonl.gz and calibration.json (null where a checker decides what is valid).
+
+    Args:
+        files: samples of the cells to score; another cell that lies in the folder is left alone.
+    """
     domain = get_domain(domain_name)
     splits = load_split(domain_name)
     records = {record.id: record for split in sampled_splits(params) for record in splits[split]}
     calibration = calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None
     rows: list[dict] = []
-    cells = scored_cells(params, domain_name)
+    cells = scored_cells(params, files)
     embed = Embedder(params)
     with progress(f"score {domain_name}", len(cells)) as tick:
         for done, (method, lam, path) in enumerate(cells, start=1):
@@ -49,23 +53,31 @@ def run(params: Params, domain_name: str) -> None:
     write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
 
 
-def scored_cells(params: Params, domain: str) -> list[tuple[str, float | None, Path]]:
-    """(method, lambda of the grid or None, samples file) of every cell that the pipeline made, in a fixed order.
+def declared_samples(domain: str) -> list[Path]:
+    """The samples that stage score@{domain} of dvc.yaml depends on: the one list of cells that a table is made of."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        deps = [Path(dep.def_path) for dep in repo.stage.load_one(name=f"score@{domain}").deps]
+    return [path for path in deps if path.name == SAMPLES]
+
+
+def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float | None, Path]]:
+    """(method, lambda of the grid or None, samples file) of each cell, once, in a fixed order.
 
     Raises:
-        PolychromicError: a cell of the four baselines is missing.
+        PolychromicError: a cell was not sampled, its folder names no method, or a baseline is missing.
     """
-    cells: list[tuple[str, float | None, Path]] = []
-    for name, method in params.methods.items():
-        if method.lam == "lambda":
-            files = (paths.RESULTS / domain).glob(f"{name}-*/samples.jsonl.gz")
-            found = [(float(path.parent.name.rpartition("-")[2]), path) for path in files]
-            cells += [(name, lam, path) for lam, path in sorted(found)]
-        elif (path := paths.cell_dir(domain, cell_name(name, None)) / "samples.jsonl.gz").exists():
-            cells.append((name, None, path))
-    missing = {"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}
-    if missing:
-        raise PolychromicError(f"{paths.RESULTS / domain}: no samples of {', '.join(sorted(missing))}. Run `dvc repro score@{domain}`.")
+    cells = []
+    for path in sorted(set(files)):
+        name, _, lam = path.parent.name.partition("-")
+        if name not in params.methods or (params.methods[name].lam == "lambda") != bool(lam):
+            raise PolychromicError(f"{path}: its folder names no method of params.yaml. Allowed: {', '.join(params.methods)}, with -LAMBDA for a grid.")
+        if not path.exists():
+            raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
+        cells.append((name, float(lam) if lam else None, path))
+    if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}):
+        raise PolychromicError(f"no samples of {', '.join(missing)} among the cells to score. The four baselines are always there; see dvc.yaml.")
     return cells
 
 

@@ -78,10 +78,8 @@ def make_workspace(root: Path, target: Path, overrides: Mapping[str, Any]) -> Pa
     _override(target / paths.PARAMS, overrides)
     load_params(target / paths.PARAMS)
     write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
-    git = ("git", "-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "core.autocrlf=false")
-    environment = _git_environment()
-    for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "Workspace")):
-        _run([*git, *command], target, environment)
+    for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=Workspace")):
+        _run(["git", *command], target, _git_environment())
     _provide_data(root, target)
     return target
 
@@ -102,9 +100,10 @@ def run_smoke(root: Path, target: Path) -> None:
     started = time.monotonic()
     target = make_workspace(root, target, SMOKE)
     # The stages' output is progress: stdout is for what was found.
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", "report@listqa"], cwd=target, env=workspace_environment(target), stdout=sys.stderr)
+    command = [sys.executable, "-m", "dvc", "repro", "report@listqa"]
+    done = subprocess.run(command, cwd=target, env=workspace_environment(target), stdout=sys.stderr, check=False)
     if done.returncode:
-        raise PolychromicError(f"the smoke run failed in {target}; the stage's message is above. Mend it and run `polychromic smoke` again.")
+        raise PolychromicError(f"the smoke run failed in {target}: see the stage's message above. Mend it and run it again.")
     _print_smoke(target, time.monotonic() - started)
 
 
@@ -113,7 +112,8 @@ def _print_smoke(target: Path, seconds: float) -> None:
     metrics = (compare["primary"], compare["quality"], "semantic_diversity")
     table = Table("system", "temperature", *metrics, title=f"listqa, {compare['split']}, few steps: shows that it works, not how well")
     for system in compare["systems"]:
-        table.add_row(escape(system["label"]), f"{system['temperature']:g}", *(f"{system['metrics'][name]['mean']:.3f}" for name in metrics))
+        means = [f"{system['metrics'][name]['mean']:.3f}" for name in metrics]
+        table.add_row(escape(system["label"]), f"{system['temperature']:g}", *means)
     console = Console()
     console.print(table)
     for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("numbers", "results/*/numbers.json")):
@@ -124,7 +124,7 @@ def _print_smoke(target: Path, seconds: float) -> None:
 
 def _clear(target: Path) -> None:
     if target.is_dir() and any(target.iterdir()) and not (target / MARKER).is_file():
-        raise PolychromicError(f"{target} holds files and no {MARKER}, so it is no workspace and stays as it is. Move it away or name another folder.")
+        raise PolychromicError(f"{target} holds files but no {MARKER}: it is no workspace and stays as it is. Name another folder.")
     if target.exists() and not target.is_dir():
         raise PolychromicError(f"{target} is a file. Name a folder that does not exist yet.")
     if target.is_dir():
@@ -142,7 +142,8 @@ def _sources(root: Path, target: Path) -> Iterator[str]:
         names, skipped = [], [*SCRATCH, "*/__pycache__"]
         for folder, folders, files in os.walk(root):
             here = Path(folder).relative_to(root)
-            folders[:] = sorted(name for name in folders if not _matches((here / name).as_posix(), skipped) and Path(folder, name) != target)
+            kept = (name for name in folders if not _matches((here / name).as_posix(), skipped) and Path(folder, name) != target)
+            folders[:] = sorted(kept)
             names += [(here / name).as_posix() for name in sorted(files)]
     for name in names:
         path = root / name

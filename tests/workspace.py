@@ -64,7 +64,7 @@ def make_models(folder: Path) -> None:
 def write_params(folder: Path, values: dict[str, Any], name: str = "params.yaml") -> Path:
     path = folder / name
     with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(values, file)
+        YAML().dump(values, file)  # the safe dumper would sort the methods
     return path
 
 

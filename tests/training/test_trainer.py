@@ -17,10 +17,13 @@ from tests.symbols import Symbols, lora_parameters, make_adapted_model
 
 V, END, PAD = 12, 11, 0
 RNG = np.random.default_rng(0)
-ROWS = [
-    {"prompt": RNG.integers(1, END, RNG.integers(1, 6)).tolist(), "reply": [*RNG.integers(1, END, RNG.integers(1, 4)).tolist(), END], "row": i}
-    for i in range(10)
-]
+
+
+def symbols(longest: int) -> list[int]:
+    return RNG.integers(1, END, RNG.integers(1, longest)).tolist()
+
+
+ROWS = [{"prompt": symbols(6), "reply": [*symbols(4), END], "row": i} for i in range(10)]
 
 
 def equal_texts(sets) -> np.ndarray:

@@ -1,0 +1,104 @@
+"""The whole pipeline on tiny random models: workspaces in which `dvc repro` takes minutes, and commands to run in them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from polychromic.workspace import make_workspace, workspace_environment
+from tests.tiny import make_tiny_encoder, make_tiny_model
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# The models lie beside the workspace: the same path from workspaces of any name.
+TINY: Mapping[str, Any] = {
+    "model": {"source": "folder", "path": "../model"},
+    "encoder": {"source": "folder", "path": "../encoder"},
+    "seeds": [0],
+    "split.tolerance": 0.6,
+    "train.batch_size": 4,
+    "train.eval_every": 1,
+    "train.checkpoint_every": 1,
+    "sampling.n": 10,
+    "analysis.bootstrap": 200,
+    "analysis.permutations": 200,
+} | {
+    f"{domain}.{key}": value
+    for domain in ("listqa", "replies")
+    for key, value in {
+        "sizes": {"train": 16, "dev": 8, "test": 20},
+        "steps": 2,
+        "rollouts": {"share": 1.0, "every": 1},
+        "max_new_tokens": 4,
+        "temperatures": [1.0],
+    }.items()
+}
+
+
+def make_models(folder: Path) -> None:
+    """The tiny models that TINY names, for workspaces made in `folder`."""
+    make_tiny_model(folder / "model")
+    make_tiny_encoder(folder / "encoder")
+
+
+def tiny_workspace(target: Path, **overrides: Any) -> Path:
+    """A workspace at `target` with TINY's parameters and `overrides` (dots written as double underscores)."""
+    workspace = make_workspace(REPOSITORY, target, TINY | {key.replace("__", "."): value for key, value in overrides.items()})
+    # The text names the wheel that the paper's model comes from; a folder has no package and no version.
+    main = workspace / "paper" / "main.tex"
+    main.write_text(re.sub(r"\\num\{setup\.model\.\w+\}", "tiny", main.read_text()))
+    commit(workspace, "Tiny models")
+    return workspace
+
+
+def environment(workspace: Path, cache: Path, hash_seed: int = 0) -> dict[str, str]:
+    settings = {"POLYCHROMIC_CACHE": str(cache), "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
+    return workspace_environment(workspace) | settings
+
+
+def start(workspace: Path, environment: Mapping[str, str], module: str, *arguments: str, log: Path) -> subprocess.Popen:
+    """Start `python -m module arguments` in the workspace, its output going to `log`."""
+    with log.open("wb") as out:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": subprocess.STDOUT}
+        return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=workspace, env=dict(environment), **streams)
+
+
+def finish(process: subprocess.Popen, log: Path, timeout: float = 600) -> str:
+    """Wait for the end and return the output; a failure fails the test with its last lines."""
+    code = process.wait(timeout)
+    text = log.read_text(errors="replace")
+    if code:
+        pytest.fail(f"{' '.join(process.args[2:])} ended with {code}:\n" + "\n".join(text.splitlines()[-30:]))
+    return text
+
+
+def dvc(workspace: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    log = workspace.with_name(f"{workspace.name}-dvc.log")
+    return finish(start(workspace, environment, "dvc", *arguments, log=log), log)
+
+
+def git(workspace: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgSign=false"]
+    return subprocess.run(["git", *identity, *arguments], cwd=workspace, check=True, capture_output=True, text=True).stdout
+
+
+def commit(workspace: Path, message: str) -> None:
+    git(workspace, "add", "--all")
+    git(workspace, "commit", "--quiet", "--message", message)
+
+
+def stages_run(output: str) -> list[str]:
+    """Names of the stages that a `dvc repro` or `dvc exp run` executed, in order."""
+    return re.findall(r"^Running stage '([^']+)':", output, flags=re.MULTILINE)
+
+
+def recorded(workspace: Path) -> dict[str, dict[str, str]]:
+    """dvc.lock as {stage: {out: md5}}."""
+    stages = YAML(typ="safe").load(workspace / "dvc.lock")["stages"]
+    return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}

@@ -1,0 +1,149 @@
+"""Every stage, on tiny random models and the real data: twice with the same bytes, then ablations and the way back."""
+
+import hashlib
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import pipeline_tools as tools
+
+DOMAINS = ("listqa", "replies")
+CELL_STAGES = ("prompted", "lora", "peers", "poly")
+LATER = {f"{stage}@{domain}" for stage in ("select", "compare", "report") for domain in DOMAINS} | {"setup", "paper"}
+HEADLINE = 3.0
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Run:
+    workspace: Path
+    environment: dict[str, str]
+    output: str
+    recorded: dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> tuple[Run, Run]:
+    """Two full runs at the same time, in folders of different name, with different hash seeds and caches."""
+    if shutil.which("latexmk") is None:
+        pytest.fail("latexmk is not on PATH; the last stage needs it. As root, `make test` installs LaTeX; else see `polychromic doctor`.")
+    base = tmp_path_factory.mktemp("pipeline")
+    tools.make_models(base)
+    started = []
+    for hash_seed, name in enumerate(("one", "another, longer name"), start=1):
+        workspace = tools.tiny_workspace(base / name)
+        environment = tools.environment(workspace, base / f"cache {hash_seed}", hash_seed)
+        log = base / f"run-{hash_seed}.log"
+        started.append((workspace, environment, tools.start(workspace, environment, "dvc", "repro", log=log), log))
+    runs = []
+    for workspace, environment, process, log in started:
+        output = tools.finish(process, log)
+        tools.commit(workspace, "Results")
+        runs.append(Run(workspace, environment, output, tools.recorded(workspace)))
+    return tuple(runs)
+
+
+@pytest.fixture(scope="module")
+def repeated(runs) -> str:
+    return tools.dvc(runs[0].workspace, runs[0].environment, "repro")
+
+
+@dataclass(frozen=True)
+class Ablation:
+    lam: float
+    stages: list[str]
+    recorded: dict[str, dict[str, str]]
+    lambdas: set[float]
+    headline: float
+
+
+def ablate(run: Run, lam: float) -> Ablation:
+    output = tools.dvc(run.workspace, run.environment, "exp", "run", "-S", f"lambda={lam}")
+    systems = json.loads((run.workspace / "results" / "listqa" / "compare.json").read_text())["systems"]
+    lambdas = {system["lambda"] for system in systems if system["method"] == "polychromic"}
+    (headline,) = {system["lambda"] for system in systems if system["label"] == "polychromic"}
+    return Ablation(lam, tools.stages_run(output), tools.recorded(run.workspace), lambdas, headline)
+
+
+@pytest.fixture(scope="module")
+def ablations(runs, repeated) -> list[Ablation]:
+    """lambda = 0.3, which the grid has, in the first workspace; 0.5, which it has not, in the second."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(ablate, runs, (0.3, 0.5)))
+
+
+def test_two_runs_give_the_same_bytes_everywhere(runs):
+    one, two = runs
+    assert one.recorded == two.recorded
+    assert set(tools.stages_run(one.output)) == set(one.recorded)
+    assert len(one.recorded) == 2 * (1 + 2 + 1 + 1 + 2 + 1 + 1 + 1 + 1) + 2  # split … report of two domains; setup and paper
+    pdf = (one.workspace / "paper" / "main.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF") and pdf == (two.workspace / "paper" / "main.pdf").read_bytes()
+    assert one.recorded["paper"] == {"paper/main.pdf": hashlib.md5(pdf, usedforsecurity=False).hexdigest()}
+    assert len({run.environment["PYTHONHASHSEED"] for run in runs}) == len({run.environment["POLYCHROMIC_CACHE"] for run in runs}) == 2
+
+
+def test_git_sees_no_cached_out(runs):
+    """What DVC keeps must not be offered to Git: after `git add --all` DVC would refuse to run the stage again."""
+    outs = {out for stage in runs[0].recorded.values() for out in stage}
+    kept = set(tools.git(runs[0].workspace, "ls-files").splitlines()) & outs
+    assert kept and all(out.startswith(("paper/tables/", "paper/figures/", "paper/numbers/")) for out in kept)
+    assert tools.git(runs[0].workspace, "status", "--porcelain") == ""
+
+
+def test_a_second_repro_runs_nothing(repeated):
+    assert tools.stages_run(repeated) == []
+    assert "Data and pipelines are up to date." in repeated
+
+
+def test_a_lambda_of_the_grid_runs_no_cell(runs, ablations):
+    ablation = ablations[0]
+    assert set(ablation.stages) == LATER
+    assert ablation.headline == 0.3 and ablation.lambdas == {0.3, HEADLINE}
+    before = runs[0].recorded
+    for stage in before:
+        if stage.startswith((*CELL_STAGES, "score")):
+            assert ablation.recorded[stage] == before[stage]
+    assert ablation.recorded["paper"] != before["paper"]
+
+
+def test_a_new_lambda_runs_its_cells_alone(runs, ablations):
+    ablation = ablations[1]
+    new = {f"poly@{domain}-0.5" for domain in DOMAINS}
+    assert set(ablation.stages) == LATER | new | {f"score@{domain}" for domain in DOMAINS}
+    assert ablation.headline == 0.5 and ablation.lambdas == {0.3, 0.5, HEADLINE}
+    assert new <= set(ablation.recorded)
+    for stage, outs in runs[1].recorded.items():
+        if stage.startswith(CELL_STAGES):
+            assert ablation.recorded.get(stage, outs) == outs
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_way_back_gives_the_original_files(runs, ablations, which):
+    run = runs[which]
+    tools.git(run.workspace, "checkout", "--", ".")
+    tools.dvc(run.workspace, run.environment, "checkout")
+    assert tools.recorded(run.workspace) == run.recorded
+    for outs in run.recorded.values():
+        for path, md5 in outs.items():
+            assert hashlib.md5((run.workspace / path).read_bytes(), usedforsecurity=False).hexdigest() == md5, path
+    assert not list(run.workspace.glob("results/*/polychromic-0.5/*"))
+    assert "Data and pipelines are up to date." in tools.dvc(run.workspace, run.environment, "status")
+
+
+def test_a_cell_that_the_stage_does_not_name_is_not_scored(runs, ablations):
+    """A folder that an earlier ablation left behind must not get into this one's tables."""
+    run = runs[0]
+    stray = run.workspace / "results" / "listqa" / "polychromic-9.0"
+    shutil.copytree(run.workspace / "results" / "listqa" / f"polychromic-{HEADLINE}", stray)
+    try:
+        output = tools.dvc(run.workspace, run.environment, "repro", "--force", "--single-item", "score@listqa")
+        assert tools.stages_run(output) == ["score@listqa"]
+        assert tools.recorded(run.workspace)["score@listqa"] == run.recorded["score@listqa"]
+    finally:
+        shutil.rmtree(stray)

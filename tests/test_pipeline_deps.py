@@ -1,0 +1,328 @@
+"""dvc.yaml against the code: each stage declares the modules, package files and params that its command reaches.
+
+What a command reaches is found from symbol to symbol over the syntax trees, including imports inside functions; a function
+that the stage never uses does not count. A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from polychromic.params import DomainParams, Params, read_yaml
+from tests.pipeline_tools import REPOSITORY
+
+PACKAGE = "polychromic"
+STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
+VALUES = read_yaml(REPOSITORY / "params.yaml")
+# Modules that change no number, and what is reached through them does not either.
+EXCLUDED = {
+    "__init__": "the version",
+    "cli": "parses and calls; the command line stands in the stage",
+    "errors": "messages",
+    "io": "the files' outer form (JSON, gzip); every number passes through unchanged",
+    "params": "types of what the stage declares under params",
+    "paths": "names of the files that the stage declares as deps and outs",
+    "process": "locks and signals",
+    "progress": "a bar on stderr",
+}
+# Reached by name but without influence on this stage's files.
+WITHOUT_INFLUENCE = {
+    "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.listqa", "domains.replies")},
+    "report": {"report.readme": "`report readme` shares the command and is no stage"},
+    "setup": {f"report.{module}": "`report setup` shares its command with `report DOMAIN`" for module in ("figures", "readme", "results")},
+}
+# All cells share one command and its code. A method without an adapter does not train, one without an objective has no
+# rollouts, one whose prompt holds no examples chooses none.
+TRAINING = {"steps", "lora", "train"}
+ROLLOUTS = {"rollouts", "objective", "encoder"}
+# The headline lambda stands in an error message; the cells of the grid get theirs on the command line.
+PARAMS_WITHOUT_INFLUENCE = {
+    "prompted": TRAINING | ROLLOUTS | {"lambda"},
+    "lora": ROLLOUTS | {"few_shot", "lambda"},
+    "peers": {"few_shot", "lambda"},
+    "poly": {"few_shot"},
+}
+
+Symbol = tuple[str, str]  # (module without the package's name, top-level name or "*" for all of it)
+
+
+@cache
+def source_of(module: str) -> Path | None:
+    path = REPOSITORY.joinpath(PACKAGE, *module.split(".")) if module != "__init__" else REPOSITORY / PACKAGE
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def module_name(dotted: str) -> str | None:
+    """"polychromic.data.split" -> "data.split", "polychromic" -> "__init__", a foreign module -> None."""
+    head, _, rest = dotted.partition(".")
+    return None if head != PACKAGE else rest or "__init__"
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(source_of(module).read_text(encoding="utf-8"))
+
+
+@cache
+def definitions(module: str) -> dict[str, list[ast.stmt]]:
+    """Top-level name -> the statements that bind it (functions, classes, assignments)."""
+    found: dict[str, list[ast.stmt]] = {}
+    for statement in tree_of(module).body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [statement.name]
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            names = []
+        else:
+            names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+        for name in names:
+            found.setdefault(name, []).append(statement)
+    return found
+
+
+def imports(node: ast.AST) -> dict[str, Symbol]:
+    """Local name -> what of the package it stands for, over all import statements within `node`."""
+    found: dict[str, Symbol] = {}
+    for statement in ast.walk(node):
+        if isinstance(statement, ast.ImportFrom):
+            assert statement.level == 0, "relative import: teach this test about it"
+            base = module_name(statement.module)
+            for alias in statement.names if base else ():
+                inner = alias.name if base == "__init__" else f"{base}.{alias.name}"
+                found[alias.asname or alias.name] = (inner, "") if source_of(inner) else (base, alias.name)
+        elif isinstance(statement, ast.Import):
+            assert not any(module_name(alias.name) for alias in statement.names), "`import polychromic.x`: teach this test about it"
+    return found
+
+
+def evaluated(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but the annotations of functions, which nothing evaluates."""
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field in ("annotation", "returns") and isinstance(node, ast.arg | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from evaluated(child)
+
+
+def uses(module: str, node: ast.AST) -> Iterator[Symbol]:
+    """The package's symbols that `node`, a part of `module`, refers to."""
+    known = imports(tree_of(module)) | imports(node)
+    nodes = list(evaluated(node))
+    attributes = {id(part.value): part.attr for part in nodes if isinstance(part, ast.Attribute)}
+    for part in nodes:
+        if not isinstance(part, ast.Name):
+            continue
+        if part.id in known:
+            target, name = known[part.id]
+            # A module handed on as a value may be used in any way: all of it counts.
+            yield (target, name) if name else (target, attributes.get(id(part), "*"))
+        elif part.id in definitions(module):
+            yield module, part.id
+
+
+def parts(symbol: Symbol) -> list[tuple[str, ast.AST]]:
+    """(module, statement) pairs that define the symbol; a name that its module imports leads on to where it comes from."""
+    module, name = symbol
+    if name == "*":
+        return [(module, tree_of(module))]
+    return [(module, statement) for statement in definitions(module).get(name, ())]
+
+
+@cache
+def reach(command: str) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
+    """Everything of the package that `polychromic <command>` can use: symbols, and the statements that define them."""
+    (function,) = definitions("cli")[command]
+    pending, seen, statements = list(body_uses("cli", function)), set(), [("cli", function)]
+    while pending:
+        symbol = pending.pop()
+        if symbol in seen or symbol[0] in EXCLUDED:
+            continue
+        seen.add(symbol)
+        module, name = symbol
+        if name != "*" and name not in definitions(module):
+            reexported = imports(tree_of(module)).get(name)
+            if reexported:
+                pending.append(reexported if reexported[1] else (reexported[0], "*"))
+            continue
+        for place, statement in parts(symbol):
+            statements.append((place, statement))
+            pending += uses(place, statement)
+    return frozenset(seen), tuple(statements)
+
+
+def body_uses(module: str, function: ast.FunctionDef) -> Iterator[Symbol]:
+    for statement in function.body:
+        yield from uses(module, ast.Module([*[n for n in ast.walk(function) if isinstance(n, ast.ImportFrom)], statement], []))
+
+
+def command_of(stage: str) -> str:
+    return re.fullmatch(rf"python -m {PACKAGE} (\w+)( .*)?", STAGES[stage]["cmd"]).group(1)
+
+
+def reached_modules(stage: str) -> set[str]:
+    return {module for module, _ in reach(command_of(stage))[0]}
+
+
+def reached_files(stage: str) -> set[str]:
+    """Files of the package that are not modules and that the code reached names in a string."""
+    names = {path.name: path for path in (REPOSITORY / PACKAGE).rglob("*") if path.suffix in {".txt", ".toml", ".json", ".sty"}}
+    texts = {
+        node.value
+        for _, statement in reach(command_of(stage))[1]
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {names[text].relative_to(REPOSITORY).as_posix() for text in texts & names.keys()}
+
+
+def chain(node: ast.AST) -> list[str] | None:
+    """Attribute access as a list of names: params.analysis.split -> ["params", "analysis", "split"]."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute) and (head := chain(node.value)):
+        return [*head, node.attr]
+    return None
+
+
+def params_used(stage: str) -> set[str]:
+    """Keys of params.yaml that the code reached reads through `params`, `values` or a domain's `settings`; as far as names tell."""
+    top = {field.alias or name: name for name, field in Params.model_fields.items()}
+    by_field = {name: key for key, name in top.items()}
+    found = set()
+    for _, statement in reach(command_of(stage))[1]:
+        for node in ast.walk(statement):
+            if not isinstance(node, ast.Attribute):
+                continue
+            names = chain(node) or []
+            for place, name in enumerate(names[:-1]):
+                if name in ("params", "values") and names[place + 1] in by_field:
+                    found.add(".".join([by_field[names[place + 1]], *names[place + 2 :]]))
+                if name == "settings" and place == len(names) - 2 and names[-1] in DomainParams.model_fields:
+                    found.add(f"<domain>.{names[-1]}")
+            inner = node.value
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "domain":
+                found.add(f"<domain>.{node.attr}")
+    found = {known_part(key) for key in found}
+    return {key for key in found if not any(other.startswith(f"{key}.") for other in found)}
+
+
+def known_part(key: str) -> str:
+    """Without what follows the last key that params.yaml has: "methods.items" is "methods"."""
+    place, kept = VALUES, []
+    if key.startswith("<domain>."):
+        return key
+    for part in key.split("."):
+        if not isinstance(place, Mapping) or part not in place:
+            break
+        kept.append(part)
+        place = place[part]
+    return ".".join(kept)
+
+
+def params_declared(stage: str) -> list[str]:
+    """As written in dvc.yaml; a whole file is "*"."""
+    return ["*" if isinstance(entry, Mapping) else entry.replace("${item.domain}", "<domain>") for entry in STAGES[stage].get("params", ())]
+
+
+def resolved(stage: str, text: str) -> set[str]:
+    """A templated string of the stage for every item of its matrix."""
+    matrix = STAGES[stage].get("matrix", {})
+    axes = []
+    for key, items in matrix.items():
+        items = VALUES[items[2:-1]] if isinstance(items, str) else items
+        axes.append([(f"${{item.{key}}}", str(item).replace("${lambda}", str(VALUES["lambda"]))) for item in items])
+    results = set()
+    for combination in product(*axes):
+        result = text.replace("${lambda}", str(VALUES["lambda"]))
+        for pattern, item in combination:
+            result = result.replace(pattern, item)
+        results.add(result)
+    return results
+
+
+def all_outs() -> set[str]:
+    outs = set()
+    for stage, content in STAGES.items():
+        for out in content.get("outs", ()):
+            outs |= resolved(stage, out if isinstance(out, str) else next(iter(out)))
+    return outs
+
+
+def test_the_walk_finds_what_it_should():
+    """Guards the walk itself: imports in functions, a table of objects, a module used through its alias, and no more than is used."""
+    split, cell, select = (reached_modules(stage) for stage in ("split", "lora", "select"))
+    assert {"data.split", "data.records", "data.text"} <= split and "training.trainer" not in split
+    assert {"cells", "sampling", "training.rollout", "training.advantages", "models.load", "domains.replies"} <= cell
+    assert {"analysis", "domains.listqa"} <= select and not {"stats", "scoring", "cells"} & select
+    assert ("domains.listqa", "ListQA") in reach("select")[0]
+    assert "stats" in reached_modules("compare")
+    assert reached_files("split") == {"polychromic/data/seen_words.txt"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_every_module_that_changes_its_numbers(stage: str):
+    free = EXCLUDED.keys() | WITHOUT_INFLUENCE.get(stage, {}).keys()
+    needed = {source_of(module).relative_to(REPOSITORY).as_posix() for module in reached_modules(stage) - free}
+    missing = sorted((needed | reached_files(stage)) - set(STAGES[stage]["deps"]))
+    assert not missing, f"dvc.yaml, stage {stage}: add to deps {missing}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_no_module_without_influence(stage: str):
+    """Every dep of the package is reached by the command: a stale name would rerun the stage for nothing."""
+    reached = {source_of(module).relative_to(REPOSITORY).as_posix() for module in reached_modules(stage)} | reached_files(stage)
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith(f"{PACKAGE}/")}
+    assert declared <= reached, f"dvc.yaml, stage {stage}: the command does not use {sorted(declared - reached)}"
+
+
+def test_exclusions_are_modules_that_exist():
+    for module in [*EXCLUDED, *(module for modules in WITHOUT_INFLUENCE.values() for module in modules)]:
+        assert source_of(module), module
+    assert WITHOUT_INFLUENCE.keys() | PARAMS_WITHOUT_INFLUENCE.keys() <= STAGES.keys()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_dep_is_a_single_file_that_someone_makes(stage: str):
+    outs = all_outs()
+    for dep in STAGES[stage]["deps"]:
+        for path in resolved(stage, dep):
+            assert "$" not in path, path
+            assert not (REPOSITORY / path).is_dir(), f"{path} is a folder: an empty one would pass"
+            tracked = path.startswith("data/") and path.endswith(".jsonl")  # of data.dvc
+            assert path in outs or tracked or (REPOSITORY / path).is_file(), f"{path}: no such file, and no stage makes it"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_exist_and_cover_what_the_code_reads(stage: str):
+    declared = params_declared(stage)
+    for entry in STAGES[stage].get("params", ()):
+        if isinstance(entry, Mapping):
+            assert entry == {"params.yaml": None}
+            continue
+        for key in resolved(stage, entry):
+            place = VALUES
+            for part in key.split("."):
+                assert isinstance(place, Mapping) and part in place, f"dvc.yaml, stage {stage}: params.yaml has no {key}"
+                place = place[part]
+    if "*" in declared:
+        return
+    free = PARAMS_WITHOUT_INFLUENCE.get(stage, set())
+    used = {key for key in params_used(stage) if not free & set(key.split("."))}
+    covers = lambda entry, key: f"{key}.".startswith(f"{entry}.") or f"{entry}.".startswith(f"{key}.")
+    # A value that stands in the command line or in the matrix is in the stage's identity already.
+    inline = set(re.findall(r"\$\{(\w+)\}", str([STAGES[stage]["cmd"], STAGES[stage].get("matrix")])))
+    missing = sorted(key for key in used - inline if not any(covers(entry, key) for entry in declared))
+    assert not missing, f"dvc.yaml, stage {stage}: add to params {missing}"

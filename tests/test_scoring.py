@@ -1,0 +1,250 @@
+"""Scores of one prompt by hand, which cells are scored, and the stage on a small domain."""
+
+from __future__ import annotations
+
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from polychromic import scoring
+from polychromic.data.records import Record
+from polychromic.domains import get_domain
+from polychromic.errors import PolychromicError
+from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.metrics.person import Calibration
+from polychromic.scoring import Embedder, declared_samples, score_prompt, scored_cells, set_objective
+from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
+
+CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
+
+
+def pass_at(n: int, c: int, k: int) -> float:
+    return 1 - comb(n - c, k) / comb(n, k)
+
+
+def axes(texts) -> np.ndarray:
+    """Equal texts are one axis, different ones are orthogonal."""
+    places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return np.eye(len(places), dtype=np.float32)[[places[text] for text in texts]]
+
+
+def test_listqa_by_hand():
+    record = Record(
+        id="q", domain="listqa", prompt="Name one kind of fruit.", references=["apple", "red pear"], group="g", stratum="s", checker="set",
+        valid=["apple", "pear", "fig"], source="made", licence="MIT",
+    )  # fmt: skip
+    samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
+    found = score_prompt(get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes)
+    assert set(found) == set(get_domain("listqa").metrics)
+    n, correct = 20, 2 * 6
+    for k in (1, 3, 5, 10):
+        assert found[f"pass@{k}"] == pytest.approx(pass_at(n, correct, k))
+    # draws of 20: apple 8, pear 2, fig 2; and, not valid: stone 4, car 2, "red pear" 2
+    assert found["valid_distinct@10"] == pytest.approx(sum(pass_at(n, c, 10) for c in (8, 2, 2)))
+    assert found["distinct@10"] == pytest.approx(sum(pass_at(n, c, 10) for c in (8, 2, 2, 4, 2, 2)))
+    # equal texts among 190 pairs: "apple" stands 4 times, the eight others twice
+    assert found["semantic_diversity"] == pytest.approx(1 - (comb(4, 2) + 8) / 190)
+    assert found["tokens"] == 3.5
+    # ROUGE-L: 1 for an exact "apple" or "red pear"; "pear" is half of "red pear", "An Apple." holds "apple" among three tokens
+    assert found["rouge_l"] == pytest.approx((1 + 1 / 2 + 0 + 2 / 3 + 0 + 0 + 0 + 0 + 1 + 1) / 10)
+    # 13 tokens per half: apple, an, apple, ., apples, pear, fig, stone, stone, car, red, pear, apple
+    assert found["distinct_1"] == pytest.approx(9 / 26)
+
+
+def test_replies_by_hand():
+    record = Record(
+        id="r", domain="replies", prompt="post", references=["sounds good to me"], group="g", stratum="s", checker="person",
+        source="made", licence="MIT",
+    )  # fmt: skip
+    match, other = ["sounds good to me"], [f"{letter * 4} {letter * 4}x" for letter in "zqvjkwyxb"]
+    calibration = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
+
+    def embed(texts):
+        """Half of the drafts lie on the post and on the human reply; the rest on an axis of their own."""
+        near = {"post", *match, *other[:4]}
+        return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
+
+    found = score_prompt(get_domain("replies"), record, match + other, [4] * 10, calibration, embed)
+    assert set(found) == set(get_domain("replies").metrics)
+    for k in (1, 3, 5, 10):
+        assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
+    assert found["distinct@10"] == 10
+    assert found["semantic_diversity"] == pytest.approx(1 - 2 * comb(5, 2) / comb(10, 2))
+    assert found["quality"] == 0.5
+    assert found["rouge_l"] == pytest.approx(0.1)
+    assert found["distinct_2"] == pytest.approx(1.0)
+    stricter = Calibration(1.0, 0.1, 0.01, 0.9, 0.1, 2, 40)
+    assert score_prompt(get_domain("replies"), record, match + other, [4] * 10, stricter, embed)["pass@10"] == 0, "above, not at"
+
+
+def test_a_metric_that_does_not_exist_is_an_error_and_no_zero():
+    record = Record(
+        id="r", domain="replies", prompt="post", references=["me"], group="g", stratum="s", checker="person", source="made", licence="MIT"
+    )
+    with pytest.raises(PolychromicError, match="distinct_2"):
+        score_prompt(get_domain("replies"), record, ["yes"] * 10, [1] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes)
+
+
+# D of the samples
+
+
+def test_objective_is_the_mean_coverage_of_disjoint_sets():
+    """Sets of N = 3 of ten samples: the tenth is left over. Distinct valid answers by 3: 2/3, 1/3, 0."""
+    record = listqa_record(0, valid=["red", "blue"])
+    samples = ["red", "blue", "red", "Red.", "stone", "reds", "a", "b", "c", "blue"]
+    found = set_objective(small_params(), get_domain("listqa"), record, samples, axes)
+    assert found == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
+
+
+def test_objective_takes_the_similarity_of_the_headline_method():
+    """Semantic: two valid answers of cosine 0.5 count 1 / 1.5 each."""
+    record = listqa_record(0, valid=["red", "blue"])
+    vectors = {"red": [1.0, 0.0], "blue": [0.5, 3**0.5 / 2], "stone": [0.0, 1.0]}
+    embed = lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32)
+    params = small_params()
+    method = params.methods["polychromic"].model_copy(update={"similarity": "semantic"})
+    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
+    found = set_objective(params, get_domain("listqa"), record, ["red", "blue", "stone"], embed)
+    assert found == pytest.approx((1 / 1.5 + 1 / 1.5) / 3, abs=1e-6)
+
+
+# which cells
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def samples_file(cell: str) -> Path:
+    return Path("results") / "listqa" / cell / "samples.jsonl.gz"
+
+
+def make_cells(*names: str) -> list[Path]:
+    for name in names:
+        write_jsonl(samples_file(name), [])
+    return [samples_file(name) for name in names]
+
+
+@pytest.mark.usefixtures("workspace")
+def test_cells_are_read_once_each_in_an_order_of_their_own():
+    files = make_cells(*CELLS, "polychromic-1e-05")
+    found = scored_cells(small_params(), [*files, samples_file("polychromic-3.0")])
+    assert sorted(found, key=str) == sorted(
+        [
+            ("zero_shot", None, samples_file("zero_shot")),
+            ("few_shot", None, samples_file("few_shot")),
+            ("lora", None, samples_file("lora")),
+            ("polychromic", 0.3, samples_file("polychromic-0.3")),
+            ("polychromic", 3.0, samples_file("polychromic-3.0")),
+            ("polychromic", 1e-05, samples_file("polychromic-1e-05")),
+            ("polychromic_plain", None, samples_file("polychromic_plain")),
+        ],
+        key=str,
+    )
+    assert scored_cells(small_params(), files[::-1]) == found
+
+
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("missing", ["zero_shot", "few_shot", "lora", "polychromic"])
+def test_a_missing_baseline_is_an_error(missing):
+    files = make_cells(*(name for name in CELLS if name.split("-")[0] != missing))
+    with pytest.raises(PolychromicError, match=f"no samples of {missing} among the cells"):
+        scored_cells(small_params(), files)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_cell_that_was_not_sampled_is_an_error():
+    files = [*make_cells(*CELLS), samples_file("polychromic-7.0")]
+    with pytest.raises(PolychromicError, match=r"polychromic-7\.0/samples\.jsonl\.gz: the cell was not sampled. Run `dvc repro`"):
+        scored_cells(small_params(), files)
+
+
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("name", ["dora", "lora-3.0", "polychromic", "polychromic_plain-0.5"])
+def test_a_folder_that_is_no_method_s_is_an_error(name):
+    with pytest.raises(PolychromicError, match=f"{name}/samples.*names no method"):
+        scored_cells(small_params(), make_cells(*CELLS, name))
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="float() of the folder's name is not guarded")
+@pytest.mark.usefixtures("workspace")
+def test_a_folder_whose_weight_is_no_number_is_an_error():
+    with pytest.raises(PolychromicError, match="polychromic-old"):
+        scored_cells(small_params(), make_cells(*CELLS, "polychromic-old"))
+
+
+def test_the_cells_of_the_pipeline_are_those_that_dvc_yaml_declares(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    names = {path.parent.name for path in declared_samples("listqa")}
+    assert {path.parts[:2] for path in declared_samples("replies")} == {("results", "replies")}
+    assert {"zero_shot", "few_shot", "lora", "polychromic_plain", "polychromic-3.0", "polychromic-0.3"} <= names
+
+
+# vectors
+
+
+def test_vectors_are_encoded_once_and_come_in_the_order_asked(workspace, monkeypatch):
+    make_models(workspace)
+    embedder, calls = Embedder(small_params()), []
+    encode = Embedder._encode
+    monkeypatch.setattr(Embedder, "_encode", lambda self, texts: (calls.append(list(texts)), encode(self, texts))[1])
+    first = embedder(["b", "a", "b"])
+    assert first.shape == (3, 16) and np.array_equal(first[0], first[2]) and not np.allclose(first[0], first[1])
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
+    again = Embedder(small_params())(["a", "b"])
+    assert calls == [["a", "b"]] and np.array_equal(again, first[[1, 0]])
+
+
+# the stage
+
+
+def samples_of(kind: str, cell: str) -> list[str]:
+    good = 2 + CELLS.index(cell)
+    return ([f"red {kind}", f"blue {kind}"] * 5)[:good] + [f"no {i}" for i in range(10 - good)]
+
+
+@pytest.fixture
+def sampled(workspace) -> Path:
+    make_models(workspace)
+    write_listqa(workspace)
+    ids = [f"listqa-{kind}" for kind in KINDS]
+    splits = {"train": ids[:6], "dev": ids[6:10], "test": ids[10:], "calibration": []}
+    write_json(workspace / "results" / "listqa" / "split.json", {"domain": "listqa", "seed": 0, "splits": splits})
+    for cell in CELLS:
+        fixed = {"seed": 0, "temperature": 1.0, "split": "dev", "tokens": [3] * 10, "finished": [True] * 10}
+        rows = [{**fixed, "id": f"listqa-{kind}", "samples": samples_of(kind, cell)} for kind in KINDS[6:10]]
+        write_jsonl(samples_file(cell), rows)
+    return workspace
+
+
+def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
+    write_jsonl(samples_file("polychromic-9.0"), [{"id": "left over from another run"}])
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    rows = [row for _, row in read_jsonl("results/listqa/scores.jsonl.gz")]
+    assert len(rows) == len(CELLS) * 4
+    assert read_json("results/listqa/calibration.json") is None
+    for row in rows:
+        assert set(row) == {"method", "lambda", "seed", "temperature", "split", "id", "metrics"}
+        cell = row["method"] if row["lambda"] is None else f"{row['method']}-{row['lambda']}"
+        assert row["metrics"]["pass@1"] == pytest.approx((2 + CELLS.index(cell)) / 10)
+        assert row["metrics"]["valid_distinct@10"] == 2
+        assert set(row["metrics"]) == {*get_domain("listqa").metrics, "objective"}
+    before = Path("results/listqa/scores.jsonl.gz").read_bytes()
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    assert Path("results/listqa/scores.jsonl.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["less", "more"])
+def test_samples_of_another_split_are_refused(sampled, change):
+    path = samples_file("lora")
+    rows = [row for _, row in read_jsonl(path)]
+    rows = rows[1:] if change == "less" else [*rows, {**rows[0], "id": f"listqa-{KINDS[12]}"}]
+    write_jsonl(path, rows)
+    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: its prompts are not those of the split \(1 differ"):
+        scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    assert not (sampled / "results" / "listqa" / "scores.jsonl.gz").exists()
