@@ -126,6 +126,10 @@ def _contrasts(params: Params, domain, systems: dict[tuple[str, float], System],
     for declared in params.analysis.contrasts:
         if not (params.runs(declared.a, domain.name) and params.runs(declared.b, domain.name)):
             continue  # params.yaml keeps one of the two out of this domain
+        for name in (declared.a, declared.b):
+            if name not in chosen:
+                scored = ", ".join(sorted(chosen))
+                raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
         a, b = systems[declared.a, chosen[declared.a]], systems[declared.b, chosen[declared.b]]
         for metric in (domain.primary, domain.quality, "semantic_diversity"):
             # One metric per contrast can be primary: the one that the method claims to raise.

@@ -50,7 +50,7 @@ def _lam(text: str | None) -> float | None:
         value = float(text)
     except ValueError:
         raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
-    if not 0 <= value < float("inf"):
+    if text.startswith("-") or not 0 <= value < float("inf"):
         raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
     if str(value) != text:
         raise UsageError(
@@ -107,6 +107,7 @@ def split(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None
     from polychromic.domains import get_domain
     from polychromic.params import load_params
 
+    _guard_tracked(params)
     get_domain(domain)
     values = load_params(params)
     splitting.run(domain, values.domain(domain).sizes.model_dump(), values.split.seed, values.split.tolerance)
@@ -132,7 +133,8 @@ def cell(
     get_domain(domain)
     resolve(values, method, weight)
     folder = out or paths.cell_dir(domain, cell_name(method, weight))
-    _guard_tracked(out, params)
+    if out is None:
+        _guard_tracked(params, "Add --out FOLDER.")
     with single_writer(folder):
         run_cell(values, domain, method, weight, folder)
 
@@ -169,6 +171,7 @@ def score(
     """Compute every metric of the domain per prompt, for the cells that dvc.yaml declares."""
     from polychromic.params import load_params
 
+    _guard_tracked(params)
     values = load_params(params)
     from polychromic.scoring import declared_samples, run
 
@@ -181,6 +184,7 @@ def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
     from polychromic.analysis import select as run
     from polychromic.params import load_params
 
+    _guard_tracked(params)
     run(load_params(params), domain)
 
 
@@ -190,6 +194,7 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
     from polychromic.analysis import compare as run
     from polychromic.params import load_params
 
+    _guard_tracked(params)
     run(load_params(params), domain)
 
 
@@ -260,10 +265,10 @@ def release() -> None:
     print(stamp(Path(".")))
 
 
-def _guard_tracked(out: Path | None, params: Path) -> None:
+def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:
     """A run with another parameter file must not write where the pipeline's results are."""
-    if out is None and params.resolve() != DEFAULT_PARAMS.resolve():
-        raise UsageError(f"--params {params} would write into the tracked results/. Add --out FOLDER.")
+    if params.resolve() != DEFAULT_PARAMS.resolve():
+        raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {DEFAULT_PARAMS}. {remedy}")
 
 
 def main() -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,8 +83,15 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
     path = Path(path)
     if not path.exists():
         raise PolychromicError(f"{path}: file not found. Check the path, or run `dvc pull` to fetch tracked files.")
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(path, "rb") as packed:
+                file = io.BytesIO(packed.read())
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(str(path), f"not a whole gzip file ({error})", "gzip of JSON lines", "Make it again with `dvc repro`.") from None
+    else:
+        file = path.open("rb")
+    with file:
         for number, raw in enumerate(file, start=1):
             where = f"{path}:{number}"
             if not raw.strip():

@@ -31,7 +31,7 @@ def List(item: Any) -> Any:  # noqa: N802 - reads as a type
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Sizes(Section):
@@ -154,11 +154,13 @@ class Params(Section):
         missing = {"zero_shot", "few_shot", "lora", "polychromic"} - set(self.methods)
         if missing:
             raise ValueError(f"methods lacks {', '.join(sorted(missing))}; the four baselines are always there")
+        if self.sampling.n < (least := max(10, self.objective.n)):
+            raise ValueError(f"sampling.n is {self.sampling.n}; pass@10 and sets of objective.n replies need {least}")
         for name, method in self.methods.items():
-            for domain in set(method.domains or ()) - set(type(self).model_fields):
+            for domain in sorted(set(method.domains or ()) - set(type(self).model_fields)):
                 raise ValueError(f"methods.{name}.domains names {domain!r}, which has no section in this file")
         for contrast in self.analysis.contrasts:
-            for name in {contrast.a, contrast.b} - set(self.methods):
+            for name in sorted({contrast.a, contrast.b} - set(self.methods)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         return self
 

@@ -38,8 +38,11 @@ def die_with_parent(poll_seconds: float = 1.0) -> None:
         return
 
     def watch() -> None:
-        while guardian.is_running() and guardian.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(poll_seconds)
+        try:
+            while guardian.is_running() and guardian.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(poll_seconds)
+        except psutil.NoSuchProcess:
+            pass  # it went between the two questions
         os.kill(os.getpid(), signal.SIGKILL)  # nothing to clean up: all outputs are written atomically
 
     threading.Thread(target=watch, daemon=True, name="die-with-parent").start()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from polychromic import paths
-from polychromic.cells import cell_name, load_split, sampled_splits
+from polychromic.cells import load_split, sampled_splits
 from polychromic.data.records import Record
 from polychromic.domains import get_domain
 from polychromic.domains.base import Domain, Embed
@@ -70,14 +70,19 @@ def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float
     """
     cells = []
     for path in sorted(set(files)):
-        name, _, lam = path.parent.name.partition("-")
-        if name not in params.methods or (params.methods[name].lam == "lambda") != bool(lam):
-            raise PolychromicError(f"{path}: its folder names no method of params.yaml. Allowed: {', '.join(params.methods)}, with -LAMBDA for a grid.")
+        name, dash, weight = path.parent.name.partition("-")
+        try:
+            lam = float(weight) if dash else None
+        except ValueError:
+            name = ""
+        if name not in params.methods or (params.methods[name].lam == "lambda") != bool(dash):
+            allowed = ", ".join(params.methods)
+            raise PolychromicError(f"{path}: its folder names no method of params.yaml. Allowed: {allowed}, with -LAMBDA for a grid.")
         if not path.exists():
             raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
-        cells.append((name, float(lam) if lam else None, path))
+        cells.append((name, lam, path))
     if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}):
-        raise PolychromicError(f"no samples of {', '.join(missing)} among the cells to score. The four baselines are always there; see dvc.yaml.")
+        raise PolychromicError(f"no samples of {', '.join(missing)} among the cells to score; the four baselines are always there. See dvc.yaml.")
     return cells
 
 

@@ -16,6 +16,7 @@ from polychromic.workspace import make_workspace, workspace_environment
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PATIENCE = 1200  # seconds for one command; only a failure, or a machine that does other things, takes as long
 # The models lie beside the workspace: the same path from workspaces of any name.
 TINY: Mapping[str, Any] = {
     "model": {"source": "folder", "path": "../model"},
@@ -69,7 +70,14 @@ def start(workspace: Path, environment: Mapping[str, str], module: str, *argumen
         return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=workspace, env=dict(environment), **streams)
 
 
-def finish(process: subprocess.Popen, log: Path, timeout: float = 600) -> str:
+def stop(process: subprocess.Popen) -> None:
+    """End a process that a failed test leaves behind; a cell follows its dvc on its own."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def finish(process: subprocess.Popen, log: Path, timeout: float = PATIENCE) -> str:
     """Wait for the end and return the output; a failure fails the test with its last lines."""
     code = process.wait(timeout)
     text = log.read_text(errors="replace")
@@ -80,7 +88,11 @@ def finish(process: subprocess.Popen, log: Path, timeout: float = 600) -> str:
 
 def dvc(workspace: Path, environment: Mapping[str, str], *arguments: str) -> str:
     log = workspace.with_name(f"{workspace.name}-dvc.log")
-    return finish(start(workspace, environment, "dvc", *arguments, log=log), log)
+    process = start(workspace, environment, "dvc", *arguments, log=log)
+    try:
+        return finish(process, log)
+    finally:
+        stop(process)
 
 
 def git(workspace: Path, *arguments: str) -> str:

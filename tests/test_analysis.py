@@ -321,7 +321,6 @@ def test_compare_on_test_keeps_the_choices_of_dev(results):
     assert found.chosen("lora").metrics["valid_distinct@10"].mean < 0
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="a contrast whose method was not scored is a KeyError")
 def test_a_contrast_of_a_method_without_scores_is_named(results):
     write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])
     analysis.select(small_params(), "listqa")

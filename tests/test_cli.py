@@ -111,7 +111,6 @@ def test_a_cell_that_does_not_exist_is_refused(arguments, fragments, workspace, 
     assert "Traceback" not in err and tree(workspace) == before
 
 
-@pytest.mark.xfail(strict=True, reason="_lam takes -0.0: 0 <= -0.0; the cell is called polychromic--0.0")
 @pytest.mark.usefixtures("workspace")
 def test_minus_zero_is_no_weight_of_its_own(command, monkeypatch):
     monkeypatch.setattr(cells, "run_cell", lambda *a, **k: sys.exit(0))
@@ -130,7 +129,6 @@ def test_another_parameter_file_may_not_write_into_results(workspace, command, m
     assert ran == [(1.0, "listqa", "lora", None, Path("elsewhere")), (3.0, "listqa", "lora", None, paths.cell_dir("listqa", "lora"))]
 
 
-@pytest.mark.xfail(strict=True, reason="_guard_tracked is called by `cell` alone")
 @pytest.mark.parametrize("stage", ["split", "score", "select", "compare"])
 def test_no_stage_writes_tracked_results_with_another_parameter_file(stage, workspace, command):
     write_params(workspace, small_values() | {"lambda": 1.0}, "other.yaml")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -13,9 +14,9 @@ from tests import pipeline_tools as tools
 
 STEPS = 300
 STAGE = "lora@listqa"
-PATIENCE = 120  # seconds; only a failure waits as long
+Launch = Callable[..., subprocess.Popen]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
 
 def cell_of(dvc: subprocess.Popen) -> psutil.Process | None:
@@ -33,10 +34,25 @@ def last_checkpoint(cache: Path) -> int:
     return max((int(path.parent.name.split("-")[1]) for path in complete), default=0)
 
 
-def start_and_wait(workspace: Path, environment: dict[str, str], cache: Path, log: Path) -> tuple[subprocess.Popen, psutil.Process]:
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """tools.start, whose processes do not outlive the test."""
+    started = []
+
+    def start(*arguments, log: Path) -> subprocess.Popen:
+        started.append(tools.start(*arguments, log=log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        tools.stop(process)
+
+
+def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str], log: Path) -> tuple[subprocess.Popen, psutil.Process]:
     """Start the stage; return dvc and its cell once it has written a checkpoint later than the ones that were there."""
-    before, deadline = last_checkpoint(cache), time.monotonic() + PATIENCE
-    dvc = tools.start(workspace, environment, "dvc", "repro", STAGE, log=log)
+    cache = Path(environment["POLYCHROMIC_CACHE"])
+    before, deadline = last_checkpoint(cache), time.monotonic() + tools.PATIENCE
+    dvc = launch(workspace, environment, "dvc", "repro", STAGE, log=log)
     while last_checkpoint(cache) <= before:
         assert dvc.poll() is None, f"dvc ended before it could be killed:\n{log.read_text()[-2000:]}"
         assert time.monotonic() < deadline, "no checkpoint was written"
@@ -46,41 +62,41 @@ def start_and_wait(workspace: Path, environment: dict[str, str], cache: Path, lo
     return dvc, cell
 
 
-def test_killed_runs_resume_to_the_same_bytes(tmp_path: Path):
+def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
     tools.make_models(tmp_path)
     sizes = {"listqa__steps": STEPS, "train__checkpoint_every": 5, "train__eval_every": STEPS}
     calm, rough = tools.tiny_workspace(tmp_path / "calm", **sizes), tools.tiny_workspace(tmp_path / "rough", **sizes)
     calm_log, log, cache = tmp_path / "calm.log", tmp_path / "rough.log", tmp_path / "rough-cache"
-    undisturbed = tools.start(calm, tools.environment(calm, tmp_path / "calm-cache"), "dvc", "repro", STAGE, log=calm_log)
+    undisturbed = launch(calm, tools.environment(calm, tmp_path / "calm-cache"), "dvc", "repro", STAGE, log=calm_log)
     environment = tools.environment(rough, cache)
 
     # dvc alone: its cell follows within seconds
-    dvc, cell = start_and_wait(rough, environment, cache, log)
+    dvc, cell = start_and_wait(launch, rough, environment, log)
     dvc.kill()
     dvc.wait()
-    assert psutil.wait_procs([cell], timeout=10)[1] == [], "the cell outlived dvc"
+    assert psutil.wait_procs([cell], timeout=20)[1] == [], "the cell outlived dvc"
     reached = [last_checkpoint(cache)]
 
     # the cell alone: dvc says so and records nothing. It started although the first left its entry in rwlock.
     assert (rough / ".dvc" / "tmp" / "rwlock").read_text().count(f'"pid": {dvc.pid}') > 0
-    dvc, cell = start_and_wait(rough, environment, cache, log)
+    dvc, cell = start_and_wait(launch, rough, environment, log)
     cell.kill()
-    assert dvc.wait(PATIENCE) != 0
+    assert dvc.wait(tools.PATIENCE) != 0
     assert f"failed to reproduce '{STAGE}'" in log.read_text()
     assert STAGE not in tools.recorded(rough)
     assert {path.name for path in (rough / "results" / "listqa").rglob("*") if path.is_file()} <= {"split.json", ".gitignore"}
     reached.append(last_checkpoint(cache))
 
     # both
-    dvc, cell = start_and_wait(rough, environment, cache, log)
+    dvc, cell = start_and_wait(launch, rough, environment, log)
     dvc.kill()
     cell.kill()
     dvc.wait()
-    psutil.wait_procs([cell], timeout=10)
+    psutil.wait_procs([cell], timeout=20)
     reached.append(last_checkpoint(cache))
     assert 0 < reached[0] < reached[1] < reached[2] < STEPS, "a kill came too late to be in the middle"
 
-    output = tools.finish(tools.start(rough, environment, "dvc", "repro", STAGE, log=log), log)
+    output = tools.finish(launch(rough, environment, "dvc", "repro", STAGE, log=log), log)
     first_step = int(re.search(rf"train, seed 0: (\d+) of {STEPS}", output).group(1))
     assert first_step == reached[2] + 1  # resumed, not begun anew
     tools.finish(undisturbed, calm_log)
@@ -89,14 +105,14 @@ def test_killed_runs_resume_to_the_same_bytes(tmp_path: Path):
     assert not list(cache.glob("runs/*/checkpoints"))
 
 
-def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_second_writer_is_refused_while_the_first_lives(launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     workspace = tools.make_workspace(tools.REPOSITORY, tmp_path / "workspace", {})
     out, log = workspace / "adapter-cell", tmp_path / "second.log"
     environment = tools.environment(workspace, tmp_path / "cache")
     monkeypatch.setenv("POLYCHROMIC_CACHE", environment["POLYCHROMIC_CACHE"])
     with single_writer(out):
-        second = tools.start(workspace, environment, "polychromic", "cell", "listqa", "lora", "--out", str(out), log=log)
-        assert second.wait(PATIENCE) == 1
+        second = launch(workspace, environment, "polychromic", "cell", "listqa", "lora", "--out", str(out), log=log)
+        assert second.wait(tools.PATIENCE) == 1
     said = log.read_text()
     assert "another process is writing it" in said and "Traceback" not in said
     assert not out.exists()

@@ -16,7 +16,7 @@ CELL_STAGES = ("prompted", "lora", "peers", "poly")
 LATER = {f"{stage}@{domain}" for stage in ("select", "compare", "report") for domain in DOMAINS} | {"setup", "paper"}
 HEADLINE = 3.0
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,20 @@ def runs(tmp_path_factory) -> tuple[Run, Run]:
         pytest.fail("latexmk is not on PATH; the last stage needs it. As root, `make test` installs LaTeX; else see `polychromic doctor`.")
     base = tmp_path_factory.mktemp("pipeline")
     tools.make_models(base)
-    started = []
+    started, runs = [], []
     for hash_seed, name in enumerate(("one", "another, longer name"), start=1):
         workspace = tools.tiny_workspace(base / name)
         environment = tools.environment(workspace, base / f"cache {hash_seed}", hash_seed)
         log = base / f"run-{hash_seed}.log"
         started.append((workspace, environment, tools.start(workspace, environment, "dvc", "repro", log=log), log))
-    runs = []
-    for workspace, environment, process, log in started:
-        output = tools.finish(process, log)
-        tools.commit(workspace, "Results")
-        runs.append(Run(workspace, environment, output, tools.recorded(workspace)))
+    try:
+        for workspace, environment, process, log in started:
+            output = tools.finish(process, log)
+            tools.commit(workspace, "Results")
+            runs.append(Run(workspace, environment, output, tools.recorded(workspace)))
+    finally:
+        for _, _, process, _ in started:
+            tools.stop(process)
     return tuple(runs)
 
 

@@ -184,7 +184,6 @@ def test_dvc_is_found_however_it_was_started(cmdline, monkeypatch):
     assert process._guardian() == psutil.Process()
 
 
-@pytest.mark.xfail(strict=True, reason="the watching thread dies of NoSuchProcess when dvc goes between is_running() and status()")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dvc_that_vanishes_between_two_questions_is_gone(monkeypatch):
     class Vanishing:

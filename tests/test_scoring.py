@@ -171,7 +171,6 @@ def test_a_folder_that_is_no_method_s_is_an_error(name):
         scored_cells(small_params(), make_cells(*CELLS, name))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="float() of the folder's name is not guarded")
 @pytest.mark.usefixtures("workspace")
 def test_a_folder_whose_weight_is_no_number_is_an_error():
     with pytest.raises(PolychromicError, match="polychromic-old"):

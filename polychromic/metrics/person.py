@@ -46,7 +46,8 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
     usable = [record for record in records if len(record.references) >= 11]
     if len(usable) < 2:
         raise PolychromicError(
-            f"calibration has {len(usable)} prompts with 11 or more human replies. Needed: 2. Add such records (stratum opener) to the data."
+            f"calibration has {len(usable)} prompts with 11 or more human replies. "
+            "Needed: 2. Add such records (stratum opener) to the data."
         )
     replies = [reply for record in usable for reply in record.references]
     prompt = np.repeat(np.arange(len(usable)), [len(record.references) for record in usable])
@@ -56,7 +57,7 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
     for threshold in GRID:
         hit = scores > threshold
         within, across = float(hit[inside].mean()), float(hit[~same].mean())
-        if within >= RATIO * across:
+        if within > 0 and within >= RATIO * across:
             break
     else:
         raise PolychromicError(
@@ -64,9 +65,10 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
             "Check the calibration records (stratum opener)."
         )
     rng = np.random.default_rng(seed)
-    ceiling = [pass_at_k(len(row), int(row.sum()), 10) for row in (hit[i][inside[i]] for i in range(len(replies)))]
+    ceiling = [pass_at_k(len(drafts), int(drafts.sum()), 10) for drafts in (hit[inside[:, i], i] for i in range(len(replies)))]
     floor = []
     for i in range(len(replies)):
-        others = rng.choice(np.flatnonzero(~same[i]), size=20, replace=False)
-        floor.append(pass_at_k(20, int(hit[others, i].sum()), 10))
+        pool = np.flatnonzero(~same[i])
+        others = rng.choice(pool, size=min(20, len(pool)), replace=False)
+        floor.append(pass_at_k(len(others), int(hit[others, i].sum()), 10))
     return Calibration(float(threshold), within, across, float(np.mean(ceiling)), float(np.mean(floor)), len(usable), len(replies))
