@@ -35,6 +35,8 @@ def die_with_parent(poll_seconds: float = 1.0) -> None:
     """From now on, end this process at once when the dvc process that started it is gone."""
     guardian = _guardian()
     if guardian is None:
+        if "DVC_STAGE" in os.environ and os.getppid() == 1:
+            raise PolychromicError("the dvc process that started this stage is gone. Run `dvc repro` again.")
         return
 
     def watch() -> None:

@@ -158,8 +158,9 @@ def _matches(name: str, patterns: list[str]) -> bool:
 
 def _stage_outs(root: Path) -> list[str]:
     """Patterns of the stages' outs in dvc.yaml: `results/${item.domain}/split.json` becomes `results/*/split.json`."""
-    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
-    outs = [out if isinstance(out, str) else next(iter(out)) for stage in stages.values() for out in stage.get("outs", ())]
+    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"].values()
+    declared = [out for stage in stages for out in stage.get("do", stage).get("outs", ())]  # `foreach` keeps the stage under `do`
+    outs = [out if isinstance(out, str) else next(iter(out)) for out in declared]
     return [re.sub(r"\$\{[^}]*\}", "*", out) for out in outs]
 
 

@@ -51,10 +51,6 @@ def make_models(folder: Path) -> None:
 def tiny_workspace(target: Path, **overrides: Any) -> Path:
     """A workspace at `target` with TINY's parameters and `overrides` (dots written as double underscores)."""
     workspace = make_workspace(REPOSITORY, target, TINY | {key.replace("__", "."): value for key, value in overrides.items()})
-    # The text names the wheel that the paper's model comes from; a folder has no package and no version.
-    main = workspace / "paper" / "main.tex"
-    main.write_text(re.sub(r"\\num\{setup\.model\.\w+\}", "tiny", main.read_text()))
-    commit(workspace, "Tiny models")
     return workspace
 
 

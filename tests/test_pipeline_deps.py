@@ -21,7 +21,11 @@ from polychromic.params import DomainParams, Params, read_yaml
 from tests.pipeline_tools import REPOSITORY
 
 PACKAGE = "polychromic"
-STAGES: dict[str, dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
+# A `foreach` stage keeps its content under `do`.
+STAGES: dict[str, dict[str, Any]] = {
+    name: {"foreach": stage.get("foreach")} | stage.get("do", stage)
+    for name, stage in YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"].items()
+}
 VALUES = read_yaml(REPOSITORY / "params.yaml")
 # Modules that change no number, and what is reached through them does not either.
 EXCLUDED = {
@@ -234,11 +238,19 @@ def known_part(key: str) -> str:
 
 def params_declared(stage: str) -> list[str]:
     """As written in dvc.yaml; a whole file is "*"."""
-    return ["*" if isinstance(entry, Mapping) else entry.replace("${item.domain}", "<domain>") for entry in STAGES[stage].get("params", ())]
+    entries = STAGES[stage].get("params", ())
+    return ["*" if isinstance(entry, Mapping) else re.sub(r"\$\{(item\.domain|key)\}", "<domain>", entry) for entry in entries]
 
 
 def resolved(stage: str, text: str) -> set[str]:
-    """A templated string of the stage for every item of its matrix."""
+    """A templated string of the stage for every item of its matrix or foreach."""
+    text = text.replace("${lambda}", str(VALUES["lambda"]))
+    if each := STAGES[stage]["foreach"]:
+        found = {text.replace("${key}", key) for key in each} if "${key}" in text else {text}
+        for key, item in each.items():
+            for name, value in item.items():
+                found = {one.replace(f"${{item.{name}}}", value) if f"/{key}/" in one else one for one in found}
+        return found
     matrix = STAGES[stage].get("matrix", {})
     axes = []
     for key, items in matrix.items():
@@ -246,7 +258,7 @@ def resolved(stage: str, text: str) -> set[str]:
         axes.append([(f"${{item.{key}}}", str(item).replace("${lambda}", str(VALUES["lambda"]))) for item in items])
     results = set()
     for combination in product(*axes):
-        result = text.replace("${lambda}", str(VALUES["lambda"]))
+        result = text
         for pattern, item in combination:
             result = result.replace(pattern, item)
         results.add(result)

