@@ -35,8 +35,11 @@ smoke: $(VENV)/installed data
 reproduce: $(VENV)/installed latex data
 	POLYCHROMIC_CACHE=$(CURDIR)/.work/cache-$$(date +%s) python -m polychromic reproduce --jobs $(JOBS) --force
 
+# Timings of this machine, into benchmarks/results/; leave it alone meanwhile. About 25 minutes on one quiet core.
 bench: $(VENV)/installed data
-	python benchmarks/step_cost.py
+	python -m benchmarks.step_cost
+	python -m benchmarks.sampler
+	python -m benchmarks.gradient_variance
 
 doctor: $(VENV)/installed
 	python -m polychromic doctor

@@ -1,144 +1,311 @@
-"""Cost of a training step against a plain Trainer + PEFT step, measured side by side in one process.
+"""Cost of a training step against a plain Trainer + PEFT step: consecutive steps of real training, side by side in one process.
 
-Variants take turns on the same batches (the machine's speed drifts), at the sizes of params.yaml:
-    plain        transformers.Trainer, prompt and reply in one row, labels masked on the prompt
+Every variant trains its own adapter from step 0, with the optimiser, schedule, batches and rollouts of params.yaml, over one
+copy of the frozen weights. They take turns at each step (the machine's speed drifts), in an order that rotates. A step is
+all of it: batch, rollouts and their scoring, forward, backward, clipping, update. The first step is not counted.
+
+    plain        transformers.Trainer and PEFT as they are documented: prompt and reply in one row, labels -100 on the prompt
     lora         our trainer without an objective: the prompt's key-value cache serves the reply
-    polychromic  with rollouts, at the declared share and interval
-Writes benchmarks/results/step_cost-<domain>.json: raw seconds, ratios of means, device and commit.
+    polychromic  the headline; beside it every method of params.yaml whose objective is coverage, at other costs
+    rft          a step of lora, plus its pool of samples spread over the domain's steps; the pool's time is that of
+                 POOL_PROMPTS prompts, taken half-way, times how many more there are
+    naive        rollouts for every prompt by `generate`, prompt by prompt, and each reply scored behind a copy of its prompt;
+                 dear, so that it takes every NAIVE_EVERYth step only, from the headline's adapter of that moment
+
+Bulk rollouts serve several steps, and their time is spread over these. Writes benchmarks/results/step_cost-<domain>.json
+when a domain has ended: raw seconds, ratios of means with 95 % intervals (bootstrap over steps, paired), seconds by part.
+At 50 steps about 10 minutes for listqa and 8 for replies on one quiet core; it says what it expects after the first step.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import subprocess
+import copy
 import sys
 import tempfile
-import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer
 
-from polychromic.cells import Workbench
+from benchmarks.common import RESULTS, Timers, command, commit_name, device_name, generate_replies, now
+from polychromic.cells import Workbench, resolve
+from polychromic.errors import UsageError
 from polychromic.io import write_json
 from polychromic.models import weights
 from polychromic.models.load import attach_lora, load_causal_lm
 from polychromic.params import Params, load_params
 from polychromic.progress import progress
-from polychromic.seeds import derive_seed
-from polychromic.training.run import set_scorer, training_rows
-from polychromic.training.trainer import Collator, PolychromicTrainer, SetObjectiveConfig, pad_sequences
+from polychromic.training import bulk
+from polychromic.training import trainer as core
+from polychromic.training.rollout import Replies
+from polychromic.training.run import trainer_extras, training_arguments, training_rows
+from polychromic.training.self_training import SelfTraining
+from polychromic.training.trainer import PolychromicTrainer
 
-RESULTS = Path(__file__).parent / "results"
-
-
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def plain_collate(rows: list[dict], pad_token: int) -> dict[str, torch.Tensor]:
-    """Prompt and reply in one right-padded row, labels -100 on prompt and padding: the usual supervised batch."""
-    ids, mask = pad_sequences([row["prompt"] + row["reply"] for row in rows], pad_token, left=False)
-    labels, _ = pad_sequences([[-100] * len(row["prompt"]) + row["reply"] for row in rows], -100, left=False)
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+ALWAYS = ("plain", "lora", "polychromic")
+NAIVE_EVERY = 25
+POOL_PROMPTS = 64
+# Functions of the trainer, by the part of a step that their time is counted in.
+PARTS = {
+    "prefill": [(core, "prefill")],
+    "encode": [(core, "score_sets"), (bulk, "score_sets")],
+    "score": [(core, name) for name in ("shared_states", "repeated_states", "head", "token_loss", "chosen_log_probs")],
+}
 
 
-def build(params: Params, domain: str, lam: float, folder: str) -> tuple[dict[str, Trainer], list[dict], int]:
-    """Three trainers, each with a model of its own, and the rows that they all see."""
-    bench = Workbench(params, domain, "polychromic", lam)
-    settings, train = bench.settings, bench.splits["train"]
-    config = SetObjectiveConfig(
-        name=bench.method.objective,
-        lam=lam,
-        n=params.objective.n,
-        share=settings.rollouts.share,
-        every=settings.rollouts.every,
-        baseline=params.objective.baseline,
-        max_new_tokens=settings.max_new_tokens,
-        seed=0,
-        score=set_scorer(bench.domain, train, bench.domain.similarity, bench.embed),
-    )
-    trainers: dict[str, Trainer] = {}
-    for name in ("plain", "lora", "polychromic"):
-        model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
-        model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, 0)
-        arguments = TrainingArguments(
-            output_dir=folder, use_cpu=not torch.cuda.is_available(), report_to=[], learning_rate=params.train.learning_rate
-        )
+class NaiveTrainer(PolychromicTrainer):
+    """Decodes by one call of `generate` per prompt, from the prompt's tokens instead of its cache."""
+
+    def prefill_for_decoding(self, model, batch):  # noqa: ANN001, ANN201 - PolychromicTrainer's signature
+        return batch["prompt"], batch["prompt_mask"]
+
+    def draw_replies(self, model, start, index, uniform, examples):  # noqa: ANN001, ANN201 - PolychromicTrainer's signature
+        n, horizon = self.objective.n, uniform.shape[1]
+        rows, lengths, finished = [], [], []
+        for ids, mask in zip(*(part[index.unique()] for part in start), strict=True):
+            own = ids[mask.bool()][None]
+            tokens, real = generate_replies(model, self.processing_class, own, torch.ones_like(own), n, horizon)
+            rows.append(torch.nn.functional.pad(tokens, (0, horizon - tokens.shape[1]), value=self.processing_class.pad_token_id))
+            lengths.append(real.sum(-1))
+            finished.append((tokens == self.processing_class.eos_token_id).any(-1))
+        lengths = torch.cat(lengths)
+        mask = (torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]).long()
+        return Replies(torch.cat(rows)[:, : mask.shape[1]], mask, torch.cat(finished), torch.full((len(mask),), torch.nan))
+
+
+@dataclass
+class Variant:
+    """A training run that is driven step by step.
+
+    Attributes:
+        batches: of its training set, without end, in the order of its data seed.
+        seconds: of each counted step. parts: the same by part, summed.
+        owed: what each step carries of the batches drawn last (in bulk mode: of the rollouts that serve it).
+    """
+
+    trainer: Trainer
+    batches: Iterator
+    timers: Timers
+    seconds: list[float] = field(default_factory=list)
+    parts: Counter = field(default_factory=Counter)
+    owed: dict[str, float] = field(default_factory=dict)
+
+    def step(self, counted: bool) -> float:
+        """One optimiser step, as Trainer's own loop takes it without logs, validation and checkpoints; its seconds."""
+        trainer, self.timers.spent = self.trainer, Counter()
+        objective = getattr(trainer, "objective", None)
+        served = objective.reuse if objective else 1
+        before = trainer.store.until if served > 1 else None
+        batches, items = self.timers.wrap("total", trainer.get_batch_samples)(self.batches, 1, trainer.args.device)
+        drawn = self.timers.take()
+        if served == 1 or trainer.store.until != before:
+            self.owed = {part: value / served for part, value in drawn.items()}
+        started = now()
+        trainer.current_gradient_accumulation_steps = 1
+        trainer.training_step(trainer.model, batches[0], items)
+        trainer._clip_grad_norm(trainer.model)
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+        trainer.model.zero_grad()
+        trainer.state.global_step += 1
+        self.timers.spent["total"] += now() - started
+        spent = Counter(self.timers.take()) + Counter(self.owed)
+        if counted:
+            self.seconds.append(spent["total"])
+            self.parts += spent
+        return spent["total"]
+
+    def shares(self) -> dict[str, float]:
+        """Mean seconds of a step by part; they add up to its mean."""
+        known = {part: self.parts[part] / len(self.seconds) for part in ("prefill", "decode", "encode", "score", "backward")}
+        return known | {"other": float(np.mean(self.seconds)) - sum(known.values())}
+
+
+def endless(trainer: Trainer) -> Iterator:
+    """Batches of one epoch after the other."""
+    loader = trainer.get_train_dataloader()
+    for epoch in count():
+        loader.set_epoch(epoch)
+        yield from loader
+
+
+def declared(params: Params, domain: str) -> list[str]:
+    """Variants of a domain: ALWAYS, the other methods of ours, those that train on their own samples, and naive."""
+    methods = {name: method for name, method in params.methods.items() if params.runs(name, domain) and name not in ALWAYS}
+    return [*ALWAYS, *(n for n, m in methods.items() if m.ours), *(n for n, m in methods.items() if m.self_training), "naive"]
+
+
+class Bench:
+    """The variants of a domain, and what they share. `steps`: counted steps."""
+
+    def __init__(self, params: Params, domain: str, steps: int, folder: Path):
+        self.params, self.domain, self.steps, self.folder = params, domain, steps, folder
+        self.bench = Workbench(params, domain, "lora", None)
+        self.seed = params.seeds[0]
+        self.base, self.tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
+        self.timers = Timers()
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Within it the functions of PARTS are timed."""
+        with ExitStack() as stack:
+            for part, functions in PARTS.items():
+                for module, name in functions:
+                    stack.enter_context(mock.patch.object(module, name, self.timers.wrap(part, getattr(module, name))))
+            yield
+
+    def method(self, name: str):  # noqa: ANN201
+        """Method and lambda of a variant; those of the headline for naive, of lora for plain."""
+        name = {"plain": "lora", "naive": "polychromic"}.get(name, name)
+        return resolve(self.params, name, self.params.lam if self.params.methods[name].lam == "lambda" else None)
+
+    def adapted(self) -> PreTrainedModel:
+        """The base model with a fresh adapter; the frozen weights are the same tensors in every copy."""
+        model = copy.deepcopy(self.base, {id(weight): weight for weight in self.base.parameters()})
+        return attach_lora(model, self.params.lora.rank, self.params.lora.alpha, self.params.lora.target_modules, self.seed).train()
+
+    def make(self, name: str) -> Variant:
+        method, lam = self.method(name)
+        train, tokenizer, steps = self.bench.splits["train"], self.tokenizer, self.steps + 1
+        rows = training_rows(train, tokenizer, self.domain, method, self.bench.embed)
+        settings = dict(model=self.adapted(), args=training_arguments(self.params.train, steps, self.seed, self.folder))
         if name == "plain":
-            trainers[name] = Trainer(model=model, args=arguments, processing_class=tokenizer)
+            padded_right = copy.deepcopy(tokenizer)
+            padded_right.padding_side = "right"
+            rows = [
+                {"input_ids": row["prompt"] + row["completion"], "labels": [-100] * len(row["prompt"]) + row["completion"]} for row in rows
+            ]
+            trainer = Trainer(train_dataset=rows, eval_dataset=rows, data_collator=DataCollatorForSeq2Seq(padded_right), **settings)
         else:
-            objective = config if name == "polychromic" else None
-            trainers[name] = PolychromicTrainer(model=model, args=arguments, processing_class=tokenizer, objective=objective)
-        trainers[name].create_optimizer()
-        model.train()
-    rows = training_rows(train, tokenizer, domain, "zero_shot", all_references=True)
-    return trainers, rows, tokenizer.pad_token_id
+            settings |= trainer_extras(self.params, self.bench.domain, method, lam, self.seed, train, self.bench.embed)
+            settings |= dict(train_dataset=rows, eval_dataset=rows, processing_class=tokenizer)
+            kind = PolychromicTrainer
+            if name == "naive":
+                kind, settings["layout"] = NaiveTrainer, "repeated"
+                settings["objective"] = replace(settings["objective"], share=1.0, every=1, reuse=1)
+            trainer = kind(**settings)
+            trainer.draw_replies = self.timers.wrap("decode", trainer.draw_replies)
+            if trainer.objective is not None:  # the encoder is loaded when it is first asked for
+                trainer.objective.score([rows[0]], [["one"] * trainer.objective.n])
+        trainer.accelerator.backward = self.timers.wrap("backward", trainer.accelerator.backward)
+        trainer.create_optimizer_and_scheduler(steps)
+        return Variant(trainer, endless(trainer), self.timers)
+
+    def pool_seconds(self, name: str, trainer: PolychromicTrainer) -> float:
+        """Seconds per step of the domain's training that sampling the pool of method `name` takes, with the model of `trainer`."""
+        method, _ = self.method(name)
+        extras = trainer_extras(self.params, self.bench.domain, method, None, self.seed, self.bench.splits["train"], self.bench.embed)
+        sampler: SelfTraining = extras["self_training"]
+        rows = list({tuple(row["prompt"]): row for row in trainer.train_dataset}.values())
+        stride = max(1, len(rows) // POOL_PROMPTS)
+        everything, trainer.train_dataset = trainer.train_dataset, rows[::stride][:POOL_PROMPTS]
+        started = now()
+        sampler.fill(trainer)
+        spent = (now() - started) * len(rows) / len(trainer.train_dataset)
+        trainer.train_dataset = everything
+        return spent / self.params.domain(self.domain).steps
 
 
-def one_step(trainer: Trainer, batch: dict[str, torch.Tensor], step: int, limit: float) -> float:
-    """Seconds of forward, backward, clipping and update."""
-    trainer.state.global_step = step
-    started = time.perf_counter()
-    trainer.training_step(trainer.model, batch)
-    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), limit)
-    trainer.optimizer.step()
-    trainer.optimizer.zero_grad()
-    return time.perf_counter() - started
+def ratio_interval(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """95 % interval of mean(a) / mean(b) for paired a, b (S,): bootstrap over the S steps."""
+    draws = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
+    low, high = np.quantile(a[draws].mean(-1) / b[draws].mean(-1), [0.025, 0.975])
+    return float(low), float(high)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--domain", default="listqa")
-    parser.add_argument("--steps", type=int, default=50, help="consecutive steps of each variant")
-    parser.add_argument("--warmup", type=int, default=2)
-    options = parser.parse_args()
-    params = load_params()
+def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
+    """Train the variants side by side; the document of benchmarks/results/step_cost-<domain>.json."""
     with tempfile.TemporaryDirectory() as folder:
-        trainers, rows, pad_token = build(params, options.domain, params.lam, folder)
-    torch.set_num_threads(params.threads)
-    order = torch.Generator().manual_seed(derive_seed(0, "bench"))
-    batches = iter(DataLoader(rows * 100, params.train.batch_size, shuffle=True, generator=order, collate_fn=list))
-    seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    with progress("steps", options.steps + options.warmup) as tick:
-        for step in range(options.steps + options.warmup):
-            batch = next(batches)
-            for name, trainer in trainers.items():
-                inputs = plain_collate(batch, pad_token) if name == "plain" else Collator(pad_token)(batch)
-                spent = one_step(trainer, inputs, step, params.train.max_grad_norm)
-                if step >= options.warmup:
-                    seconds[name].append(round(spent, 4))
-            tick(step + 1)
-    means = {name: float(np.mean(values)) for name, values in seconds.items()}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip() or "unknown"
-    settings = params.domain(options.domain)
-    document = {
-        "device": cpu_name(),
+        bench = Bench(params, domain, steps, Path(folder))
+        self_trained = [name for name in names if name in params.methods and params.methods[name].self_training]
+        variants = {name: bench.make(name) for name in names if name not in self_trained}
+        pools: dict[str, float] = {}
+        with bench.timed(), progress(f"{domain}: steps", steps) as tick:
+            for step in range(steps + 1):  # the first sets libraries and optimisers up
+                order = [name for name in variants if name != "naive" or (step - 1) % NAIVE_EVERY == 0 or not step]
+                turn = step % len(order)
+                spent = 0.0
+                for name in order[turn:] + order[:turn]:
+                    if name == "naive":
+                        adapter = get_peft_model_state_dict(variants["polychromic"].trainer.model)
+                        set_peft_model_state_dict(variants[name].trainer.model, adapter)
+                    share = NAIVE_EVERY if name == "naive" else 1
+                    spent += variants[name].step(counted=step > 0) / share
+                if not step:
+                    print(f"{domain}: {len(order)} variants, about {spent * steps / 60:.1f} minutes for {steps} steps", file=sys.stderr)
+                if step == (steps + 1) // 2:
+                    pools = {name: bench.pool_seconds(name, variants["lora"].trainer) for name in self_trained}
+                tick(step)
+    seconds = {name: variant.seconds for name, variant in variants.items()}
+    seconds |= {name: [value + pools[name] for value in seconds["lora"]] for name in self_trained}
+    found = {}
+    for name in names:
+        stride = NAIVE_EVERY if name == "naive" else 1
+        own, plain, lora = (np.array(values) for values in (seconds[name], seconds["plain"][::stride], seconds["lora"][::stride]))
+        low, high = ratio_interval(own, plain, params.analysis.bootstrap, params.analysis.seed)
+        variant = variants.get(name)
+        objective = getattr(variant.trainer, "objective", None) if variant else None
+        found[name] = {
+            "mean_seconds": float(own.mean()),
+            "ratio_to_plain": float(own.mean() / plain.mean()),
+            "ratio_to_lora": float(own.mean() / lora.mean()),
+            "low": low,
+            "high": high,
+            "rho": objective.share if objective else None,
+            "every": objective.every if objective else None,
+            "reuse": objective.reuse if objective else None,
+            "shares": variant.shares() if variant and name != "plain" else None,
+            "seconds": own.tolist(),
+        }
+    return {
+        "device": device_name(),
         "threads": params.threads,
         "torch": torch.__version__,
-        "commit": commit,
-        "domain": options.domain,
+        "commit": commit_name(),
+        "domain": domain,
         "batch_size": params.train.batch_size,
         "n": params.objective.n,
-        "rho": settings.rollouts.share,
-        "every": settings.rollouts.every,
-        "horizon": settings.max_new_tokens,
+        "horizon": params.domain(domain).max_new_tokens,
         "precision": params.train.precision,
-        "steps": options.steps,
-        "mean_seconds": {name: round(value, 4) for name, value in means.items()},
-        "ratio_to_plain": {name: round(value / means["plain"], 3) for name, value in means.items()},
-        "seconds": seconds,
+        "steps": steps,
+        "variants": found,
     }
-    path = RESULTS / f"step_cost-{options.domain}.json"
-    write_json(path, document)
-    print(f"{path}: mean step in units of plain: " + ", ".join(f"{k} {v}" for k, v in document["ratio_to_plain"].items()), file=sys.stdout)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--domain", action="append", help="a domain of params.yaml; may be given several times (default: all)")
+    parser.add_argument("--steps", type=int, default=50, help="counted steps of each variant, 1 or more")
+    parser.add_argument("--variants", help=f"names with commas between, beside {', '.join(ALWAYS)} (default: all)")
+    options = parser.parse_args(arguments)
+    params = load_params()
+    if options.steps < 1:
+        raise UsageError(f"--steps is {options.steps}; a mean needs 1 or more. Leave the option out for 50.")
+    wanted = {}
+    for domain in options.domain or params.domains:
+        if domain not in params.domains:
+            raise UsageError(f"--domain is {domain!r}; allowed: {', '.join(params.domains)}.")
+        allowed = declared(params, domain)
+        chosen = {*ALWAYS, *options.variants.split(",")} if options.variants else set(allowed)
+        if unknown := sorted(chosen - set(allowed)):
+            raise UsageError(f"--variants names {', '.join(unknown)}; allowed for {domain}: {', '.join(allowed)}.")
+        wanted[domain] = [name for name in allowed if name in chosen]
+    for domain, names in wanted.items():
+        document = run(params, domain, names, options.steps)
+        path = RESULTS / f"step_cost-{domain}.json"
+        write_json(path, document)
+        ratios = (f"{name} {values['ratio_to_plain']:.3f}" for name, values in document["variants"].items())
+        print(f"{path}: mean step in units of plain: " + ", ".join(ratios))
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

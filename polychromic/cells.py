@@ -7,7 +7,6 @@ cell that is killed goes on with the seed it was at.
 
 from __future__ import annotations
 
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from polychromic.params import Method, Params
 from polychromic.sampling import sample_prompts
 from polychromic.training.run import Trained, code_fingerprint, library_versions, train_adapter
 
-SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/rollout.py", "models/load.py")
+SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/rollout.py", "models/load.py")
 
 
 def cell_name(method: str, lam: float | None) -> str:
@@ -39,7 +38,8 @@ def resolve(params: Params, name: str, lam: float | None) -> tuple[Method, float
         UsageError: no such method; or --lam given to a method that takes none, or missing for one that does.
     """
     if name not in params.methods:
-        raise UsageError(f"method {name!r} does not exist. Allowed: {', '.join(params.methods)}. Methods are declared under `methods:` in params.yaml.")
+        allowed = ", ".join(params.methods)
+        raise UsageError(f"method {name!r} does not exist. Allowed: {allowed}. Methods are declared under `methods:` in params.yaml.")
     method = params.methods[name]
     if method.lam == "lambda":
         if lam is None:
@@ -60,7 +60,8 @@ def load_split(domain: str) -> dict[str, list[Record]]:
     splits = read_json(paths.split_file(domain))["splits"]
     missing = [i for ids in splits.values() for i in ids if i not in records]
     if missing:
-        raise PolychromicError(f"{paths.split_file(domain)}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
+        where = paths.split_file(domain)
+        raise PolychromicError(f"{where}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
     return {name: [records[i] for i in ids] for name, ids in splits.items()}
 
 
@@ -79,6 +80,13 @@ class Workbench:
         self.domain = get_domain(domain_name)
         self.settings = params.domain(domain_name)
         self.method, self.lam = resolve(params, method_name, lam)
+        self.variant = prompts.variant(domain_name, self.method.prompt)
+        least = max(10, params.objective.n)
+        if self.variant.list is not None and self.variant.list < least:
+            raise UsageError(
+                f"polychromic/prompts.yaml: {domain_name}.{self.method.prompt} asks for lists of {self.variant.list}. "
+                f"A list is scored on its own, and pass@10 and sets of objective.n replies need {least}. Raise list."
+            )
         self.splits = load_split(domain_name)
         self._encoder = None
 
@@ -97,26 +105,31 @@ class Workbench:
         model, tokenizer = load_causal_lm(weights.obtain(self.params.model), precision, "cpu")
         if trained:
             from peft import PeftModel
+            from peft.tuners.lora import LoraLayer
 
-            model = PeftModel.from_pretrained(model, trained.adapter).merge_and_unload()
+            model = PeftModel.from_pretrained(model, trained.adapter)
+            if self.method.scale != 1:
+                for module in model.modules():
+                    if isinstance(module, LoraLayer):
+                        module.set_scale(module.active_adapters[0], self.method.scale)
+            model = model.merge_and_unload()
         model = model.to(getattr(torch, self.params.sampling.precision)).eval()
         return model, tokenizer, trained, trained.fingerprint if trained else weights.fingerprint(self.params.model)
 
     def encoded_prompts(self, tokenizer, records: Sequence[Record]) -> list[list[int]]:  # noqa: ANN001
         exemplars: list[tuple[str, str]] = []
-        if prompts.variant(self.method.prompt).exemplars:
+        if self.variant.exemplars:
             pairs = [(record.prompt, record.references[0]) for record in self.splits["train"]]
             exemplars = prompts.choose_exemplars(pairs, self.params.few_shot.exemplars, self.params.few_shot.seed)
-        return [prompts.encode(tokenizer, prompts.messages(self.method.prompt, self.domain.name, record.prompt, exemplars)) for record in records]
+        chats = [prompts.messages(self.method.prompt, self.domain.name, record.prompt, exemplars) for record in records]
+        return [prompts.encode(tokenizer, chat) for chat in chats]
 
 
 def run_cell(params: Params, domain: str, method: str, lam: float | None, out: Path) -> None:
     """Train and sample every seed, then write `out`/samples.jsonl.gz and, for a trained method, `out`/history.jsonl."""
     bench = Workbench(params, domain, method, lam)
     samples, history = [], []
-    # A method without an adapter differs between seeds by its draws alone; one seed says all there is.
-    seeds = params.seeds if bench.method.adapter == "lora" else params.seeds[:1]
-    for seed in seeds:
+    for seed in params.seeds_of(method):
         rows, log = _run_seed(bench, seed)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
@@ -129,6 +142,8 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
     records = [(split, record) for split in sampled_splits(params) for record in bench.splits[split]]
     model, tokenizer, trained, identity = bench.system(seed)
     encoded = bench.encoded_prompts(tokenizer, [record for _, record in records])
+    listed = bench.variant.list
+    horizon = settings.max_new_tokens * (listed or 1)
     rows: list[dict] = []
     for temperature in settings.temperatures:
         key = sha256_json(
@@ -137,7 +152,10 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
                 "prompts": encoded,
                 "seed": seed,
                 "temperature": temperature,
-                "horizon": settings.max_new_tokens,
+                "scale": bench.method.scale,
+                "min_p": bench.method.min_p,
+                "list": listed,
+                "horizon": horizon,
                 "sampling": params.sampling.model_dump(),
                 "threads": params.threads,
                 "code": code_fingerprint(SAMPLING_CODE),
@@ -150,17 +168,27 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
                 model,
                 tokenizer,
                 encoded,
-                n=params.sampling.n,
+                n=-(-params.sampling.n // (listed or 1)),
                 temperature=temperature,
-                max_new_tokens=settings.max_new_tokens,
+                min_p=bench.method.min_p,
+                max_new_tokens=horizon,
                 rows=params.sampling.rows,
                 seed=seed,
                 what=f"sample, seed {seed}, temperature {temperature}",
             )
 
-        for (split, record), replies in zip(records, _cached(key, draw), strict=True):
+        # What is cached is what the model said, so the reading of a list may change without sampling anew.
+        for (split, record), drawn in zip(records, _cached(key, draw), strict=True):
+            replies = unlist(drawn, listed) if listed else drawn
             rows.append({"seed": seed, "temperature": temperature, "split": split, "id": record.id, **replies})
     return rows, trained.history if trained else []
+
+
+def unlist(row: dict, count: int) -> dict:
+    """A row of lists as a row of replies, `count` of each list; "block" says that replies of one list belong together."""
+    samples = [reply for text in row["samples"] for reply in prompts.split_list(text, count)]
+    per_reply = [round(tokens / count, 2) for tokens in row["tokens"] for _ in range(count)]
+    return {"samples": samples, "tokens": per_reply, "finished": [done for done in row["finished"] for _ in range(count)], "block": count}
 
 
 def _cached(key: str, make: Callable[[], list[dict]]) -> list[dict]:

@@ -200,7 +200,7 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
 
 @app.command()
 def report(
-    what: Annotated[str, typer.Argument(help="A domain; `setup` for the table of defaults; `readme` for the README's table.")],
+    what: Annotated[str, typer.Argument(help="A domain; `costs` for the benchmarks; `setup` for the table of defaults; `readme` for the README's table.")],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
@@ -212,10 +212,12 @@ def report(
         build.build_setup(values.model_dump(mode="json", by_alias=True))
     elif what == "readme":
         print(readme.write_readme())
+    elif what == "costs":
+        build.build_costs(values.domains[0])
     elif what in values.domains:
         build.build(what)
     else:
-        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, setup, readme.")
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, setup, readme.")
 
 
 @app.command()
@@ -224,7 +226,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     from polychromic.params import load_params
     from polychromic.report.latex import compile_paper
 
-    records = [paths.RESULTS / domain / "numbers.json" for domain in load_params(params).domains]
+    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs")]
     compile_paper(paths.PAPER, paths.PAPER / "main.pdf", records)
 
 

@@ -88,7 +88,7 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
             with gzip.open(path, "rb") as packed:
                 file = io.BytesIO(packed.read())
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(str(path), f"not a whole gzip file ({error})", "gzip of JSON lines", "Make it again with `dvc repro`.") from None
+            raise DataError(str(path), f"not a whole gzip file ({error})", "gzip of JSON lines", "Run `dvc repro`.") from None
     else:
         file = path.open("rb")
     with file:

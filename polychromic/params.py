@@ -12,12 +12,17 @@ from ruamel.yaml import YAML, YAMLError
 from polychromic import paths
 from polychromic.errors import UsageError
 from polychromic.models.weights import Source
+from polychromic.training.advantages import check_baseline
+from polychromic.training.losses import check_loss
+from polychromic.training.objective import make_objective
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16"]
+BaselineName = Literal["marginal", "others", "running", "mix", "leave_one_out", "set"]
+DomainName = Literal["listqa", "replies"]
 
 
 def _distinct(values: list) -> list:
@@ -41,8 +46,16 @@ class Sizes(Section):
 
 
 class Rollouts(Section):
-    share: Share
-    every: Count
+    share: Share = 1.0
+    every: Count = 1
+    reuse: Count = 1
+    correction: Literal["set", "reply", "none"] = "set"
+
+    @model_validator(mode="after")
+    def _one_saving(self) -> Rollouts:
+        if self.every > 1 and self.reuse > 1:
+            raise ValueError("every and reuse are both above 1; choose rollouts at every m-th step or rollouts that serve K steps")
+        return self
 
 
 class DomainParams(Section):
@@ -53,24 +66,68 @@ class DomainParams(Section):
     rollouts: Rollouts
     max_new_tokens: Annotated[int, Field(ge=2)]
     temperatures: List(Annotated[float, Field(ge=0)])
+    primary: str
+    quality: str
+    metrics: List(str)
+
+    @model_validator(mode="after")
+    def _metrics_named(self) -> DomainParams:
+        for key in ("primary", "quality"):
+            if getattr(self, key) not in self.metrics:
+                raise ValueError(f"{key} is {getattr(self, key)!r}, which is not among the metrics: {', '.join(self.metrics)}")
+        return self
+
+
+class SelfTrainingParams(Section):
+    after: Annotated[float, Field(gt=0, lt=1)]
+    samples: Annotated[int, Field(ge=2)]
 
 
 class Method(Section):
-    """A method is a prompt variant, an adapter or none, and a set objective or none."""
+    """A quality loss and a set objective on a prompt variant; how its samples are decoded; where the grid has it."""
 
-    prompt: Literal["zero_shot", "few_shot"]
+    prompt: str
     adapter: Literal["none", "lora"]
-    objective: Literal["none", "coverage", "plain"] = "none"
+    loss: Literal["ce", "label_smoothing", "entropy", "gem", "tofu", "deviation"] = "ce"
+    settings: dict[str, float] = {}
+    targets: Literal["references", "valid"] = "references"
+    objective: Literal["none", "coverage", "plain", "gated", "reward", "passk", "poly_epo"] = "none"
+    subset: Count | None = None
+    baseline: BaselineName | None = None  # None: that of `objective`
     similarity: Literal["domain", "exact", "semantic"] = "domain"
     lam: Annotated[float, Field(ge=0)] | Literal["lambda"] | None = None
-    domains: list[str] | None = None  # None: all
+    rollouts: Rollouts | None = None  # None: the domain's
+    self_training: SelfTrainingParams | None = None
+    budget: Positive = 1.0
+    scale: Annotated[float, Field(ge=0)] = 1.0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seeds: Count | None = None  # how many of the seeds, None: all
+    domains: List(DomainName) | None = None  # None: all
+
+    @property
+    def ours(self) -> bool:
+        """Polychromic LoRA, at whatever cost; everything else is a peer."""
+        return self.objective == "coverage"
+
+    @property
+    def sees_checker(self) -> bool:
+        """Whether training uses what the checker knows beyond the references."""
+        return self.objective not in ("none", "plain") or self.targets == "valid" or self.self_training is not None
 
     @model_validator(mode="after")
     def _consistent(self) -> Method:
-        if self.objective != "none" and self.adapter == "none":
-            raise ValueError("a set objective needs adapter: lora")
+        trained = {"objective": "none", "loss": "ce", "self_training": None, "budget": 1.0, "scale": 1.0, "targets": "references"}
+        if self.adapter == "none" and (wrong := [key for key, off in trained.items() if getattr(self, key) != off]):
+            raise ValueError(f"{', '.join(wrong)} needs adapter: lora")
         if (self.objective == "none") != (self.lam is None):
-            raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, only to them")
+            raise ValueError(
+                "lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, only to them"
+            )
+        if self.objective == "none" and (wrong := [key for key in ("rollouts", "subset", "baseline") if getattr(self, key) is not None]):
+            raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
+        if self.self_training is not None and self.objective != "none":
+            raise ValueError("self_training and an objective exclude each other; make two methods")
+        check_loss(self.loss, self.settings)
         return self
 
 
@@ -94,12 +151,13 @@ class Train(Section):
     max_grad_norm: Positive
     eval_every: Count
     checkpoint_every: Count
+    kl_samples: Count
     precision: Precision
 
 
 class Objective(Section):
     n: Annotated[int, Field(ge=2)]
-    baseline: Literal["marginal", "others"]
+    baseline: BaselineName
 
 
 class Sampling(Section):
@@ -113,8 +171,11 @@ class FewShot(Section):
     seed: Seed
 
 
+BEST = ("best_without_checker", "best_with_checker")
+
+
 class ContrastParams(Section):
-    """A paired comparison a - b; `primary` ones form the family that Holm adjusts."""
+    """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family."""
 
     a: str
     b: str
@@ -128,12 +189,13 @@ class Analysis(Section):
     bootstrap: Annotated[int, Field(ge=200)]
     permutations: Annotated[int, Field(ge=200)]
     margin: Share
+    ce_margin: Positive
     contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
 
 
 class Params(Section):
     lam: Annotated[float, Field(ge=0, alias="lambda")]
-    domains: List(Literal["listqa", "replies"])
+    domains: List(DomainName)
     seeds: List(Seed)
     threads: Count
     model: Source
@@ -157,10 +219,14 @@ class Params(Section):
         if self.sampling.n < (least := max(10, self.objective.n)):
             raise ValueError(f"sampling.n is {self.sampling.n}; pass@10 and sets of objective.n replies need {least}")
         for name, method in self.methods.items():
-            for domain in sorted(set(method.domains or ()) - set(type(self).model_fields)):
-                raise ValueError(f"methods.{name}.domains names {domain!r}, which has no section in this file")
+            if method.objective != "none":
+                try:
+                    objective = make_objective(method.objective, self.objective.n, method.subset)
+                    check_baseline(method.baseline or self.objective.baseline, objective, self.objective.n)
+                except ValueError as error:
+                    raise ValueError(f"methods.{name}: {error}") from None
         for contrast in self.analysis.contrasts:
-            for name in sorted({contrast.a, contrast.b} - set(self.methods)):
+            for name in sorted({contrast.a, contrast.b} - set(self.methods) - set(BEST)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         return self
 
@@ -168,6 +234,11 @@ class Params(Section):
         """Whether the grid has this method on this domain."""
         limited = self.methods[method].domains
         return limited is None or domain in limited
+
+    def seeds_of(self, method: str) -> list[int]:
+        """The seeds that a method runs with. One without an adapter differs between seeds by its draws alone: one says all there is."""
+        chosen = self.methods[method]
+        return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
 
     def domain(self, name: str) -> DomainParams:
         return getattr(self, name)

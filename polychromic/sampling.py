@@ -1,6 +1,6 @@
-"""Replies of one system to many prompts: one prefill per prompt, large decode batches, streams of their own.
+"""Replies of one system to many prompts: one prefill per prompt, large decode batches, uniforms of their own.
 
-Knows a model, token ids and a temperature; not where the model came from nor what the replies are for.
+Knows a model, token ids and a decoding rule; not where the model came from nor what the replies are for.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import torch
 
 from polychromic.progress import progress
-from polychromic.seeds import derive_seed
-from polychromic.training.rollout import prefill, sample
-from polychromic.training.trainer import pad_sequences
+from polychromic.training.batches import pad_sequences
+from polychromic.training.rollout import prefill, sample, uniforms
 
 
 @torch.inference_mode()
@@ -27,13 +26,15 @@ def sample_prompts(
     rows: int,
     seed: int,
     what: str,
+    min_p: float = 0.0,
 ) -> list[dict]:
     """Draw `n` replies per prompt.
 
     Args:
         encoded: token ids of each prompt.
         rows: replies decoded at once; prompts are batched by length, rows // n (at least one) at a time.
-        seed: of the streams; a batch's stream depends on (seed, temperature, batch), so any batch can be redone alone.
+        seed: of the uniforms; those of a prompt depend on (seed, temperature, its place in `encoded`), not on its batch.
+        min_p: see polychromic.training.rollout.draw.
 
     Returns: for each prompt, in the order given: {"samples": [str], "tokens": [int] (end token included), "finished": [bool]}.
     """
@@ -41,20 +42,19 @@ def sample_prompts(
     per_batch = max(1, rows // n)
     replies: list[dict] = [{} for _ in encoded]
     with progress(what, len(encoded)) as tick:
-        for batch, first in enumerate(range(0, len(order), per_batch)):
+        for first in range(0, len(order), per_batch):
             chosen = order[first : first + per_batch]
             ids, mask = pad_sequences([encoded[i] for i in chosen], tokenizer.pad_token_id, left=True)
-            generator = torch.Generator(device=model.device).manual_seed(derive_seed(seed, "sample", temperature, batch))
             start = prefill(model, ids.to(model.device), mask.to(model.device))
             drawn = sample(
                 model,
                 start,
                 torch.arange(len(chosen), device=model.device).repeat_interleave(n),
+                torch.cat([uniforms(n, max_new_tokens, seed, "sample", temperature, i) for i in chosen]),
                 end_token=tokenizer.eos_token_id,
                 pad_token=tokenizer.pad_token_id,
-                max_new_tokens=max_new_tokens,
                 temperature=temperature,
-                generator=generator,
+                min_p=min_p,
             )
             texts = [text.strip() for text in tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True)]
             lengths, finished = drawn.mask.sum(-1).tolist(), drawn.finished.tolist()

@@ -25,8 +25,8 @@ from polychromic.metrics.quality import chrf, rouge_l
 from polychromic.models import weights
 from polychromic.params import Params
 from polychromic.progress import progress
-from polychromic.training.objective import OBJECTIVES, evaluate
-from polychromic.training.run import set_scorer
+from polychromic.training.objective import evaluate, make_objective
+from polychromic.training.run import set_functions
 
 SAMPLES = "samples.jsonl.gz"
 
@@ -82,7 +82,9 @@ def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float
             raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
         cells.append((name, lam, path))
     if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}):
-        raise PolychromicError(f"no samples of {', '.join(missing)} among the cells to score; the four baselines are always there. See dvc.yaml.")
+        raise PolychromicError(
+            f"no samples of {', '.join(missing)} among the cells to score; the four baselines are always there. See dvc.yaml."
+        )
     return cells
 
 
@@ -145,30 +147,55 @@ def _score_cell(
     scored = []
     for row in rows:
         record = records[row["id"]]
-        metrics = score_prompt(domain, record, row["samples"], row["tokens"], calibration, lookup)
-        metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup), 12)
+        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, calibration, lookup)
+        block = row.get("block", len(row["samples"]))
+        metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup, block), 12)
         which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
         scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
     return scored
 
 
-def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed) -> float:
+def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed, block: int) -> float:
     """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1]."""
     method, n = params.methods["polychromic"], params.objective.n
     similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    sets = [samples[i : i + n] for i in range(0, len(samples) - n + 1, n)]
-    q, s = set_scorer(domain, [record], similarity, embed)([0] * len(sets), sets)
-    return float(evaluate(OBJECTIVES[method.objective], q, s).mean())
+    objective = make_objective(method.objective, n, method.subset)
+    quality, pairs = set_functions(domain, [record], similarity, embed)
+    # Sets within blocks: replies of one list are a set that a person sees together.
+    starts = [first for begin in range(0, len(samples), block) for first in range(begin, min(begin + block, len(samples)) - n + 1, n)]
+    sets = [samples[i : i + n] for i in starts]
+    q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))
+    return float(evaluate(objective, q, s).mean())
+
+
+def score_blocks(
+    names: Sequence[str], domain: Domain, record: Record, row: dict, calibration: Calibration | None, embed: Embed
+) -> dict[str, float]:
+    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole."""
+    samples, tokens, block = row["samples"], row["tokens"], row.get("block", len(row["samples"]))
+    parts = [
+        score_prompt(names, domain, record, samples[i : i + block], tokens[i : i + block], calibration, embed)
+        for i in range(0, len(samples), block)
+    ]
+    return {name: round(float(np.mean([part[name] for part in parts])), 12) for name in names}
 
 
 def score_prompt(
-    domain: Domain, record: Record, samples: Sequence[str], tokens: Sequence[int], calibration: Calibration | None, embed: Embed
+    names: Sequence[str],
+    domain: Domain,
+    record: Record,
+    samples: Sequence[str],
+    tokens: Sequence[int],
+    calibration: Calibration | None,
+    embed: Embed,
 ) -> dict[str, float]:
-    """The domain's metrics for one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
+    """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
     if calibration is None:
         answers = [domain.answer(record, reply) for reply in samples]
     else:
-        answers = [domain.key(record, reply) if _chrf(reply, tuple(record.references)) > calibration.threshold else None for reply in samples]
+        answers = [
+            domain.key(record, reply) if _chrf(reply, tuple(record.references)) > calibration.threshold else None for reply in samples
+        ]
     n, correct = len(samples), sum(answer is not None for answer in answers)
     compute: dict[str, Callable[[], float]] = {
         **{f"pass@{k}": lambda k=k: pass_at_k(n, correct, k) for k in (1, 3, 5, 10)},
@@ -182,7 +209,7 @@ def score_prompt(
         "quality": lambda: float(domain.training_quality(record, samples, embed).mean()),
         "tokens": lambda: float(np.mean(tokens)),
     }
-    return {name: round(float(compute[name]()), 12) for name in domain.metrics}
+    return {name: round(float(compute[name]()), 12) for name in names}
 
 
 @lru_cache(maxsize=200_000)

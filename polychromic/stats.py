@@ -8,7 +8,7 @@ no claim about random seeds. This module draws from the given numpy Generator al
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -184,22 +184,31 @@ def _interval(x: np.ndarray, rng: np.random.Generator, n_boot: int, confidence: 
     return float(low), float(high)
 
 
-def mean_ci(
-    x: ArrayLike,
-    rng: np.random.Generator,
-    n_boot: int = 10_000,
-    confidence: float = 0.95,
-    method: Literal["percentile", "bca"] = "percentile",
-) -> MeanCI:
-    """Mean over seeds and prompts of x (S, P), with a bootstrap interval over prompts.
+def mean_cis(
+    scores: Mapping[str, ArrayLike], rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95
+) -> dict[str, MeanCI]:
+    """Means over seeds and prompts, with percentile bootstrap intervals over prompts: the same resamples for all metrics.
+
+    Args:
+        scores: metric -> (S, P), all of the same shape.
 
     Raises:
-        PolychromicError: fewer than 2 prompts, a score that is not finite, a bad level.
+        PolychromicError: fewer than 2 prompts, unequal numbers of prompts, a score that is not finite, a bad level.
     """
-    x = _scores(x, "mean_ci")
+    arrays = {name: _scores(x, name) for name, x in scores.items()}
     _check_level(confidence, n_boot=n_boot)
-    low, high = _interval(x.mean(axis=0), rng, n_boot, confidence, method)
-    return MeanCI(float(x.mean()), low, high, confidence, tuple(x.mean(axis=1).tolist()), x.shape[1])
+    first = next(iter(arrays.values()))
+    for name, x in arrays.items():
+        _same_prompts(first, x, name)
+    columns = np.stack([x.mean(axis=0) for x in arrays.values()], axis=1)  # (P, metrics)
+    tail = (1 - confidence) / 2
+    lows, highs = np.quantile(_resampled_means(columns, rng, n_boot), [tail, 1 - tail], axis=0)
+    found = {}
+    for (name, x), column, low, high in zip(arrays.items(), columns.T, lows, highs, strict=True):
+        if np.ptp(column) == 0:
+            low = high = column[0]  # resampling leaves rounding
+        found[name] = MeanCI(float(x.mean()), float(low), float(high), confidence, tuple(x.mean(axis=1).tolist()), x.shape[1])
+    return found
 
 
 def sign_flip(differences: ArrayLike, rng: np.random.Generator, n_perm: int = 10_000) -> tuple[float, bool]:

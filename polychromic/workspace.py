@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from polychromic import paths
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, write_text
 from polychromic.params import load_params
+from polychromic.subgrid import keep_cells, round_trip_yaml
 
 MARKER = ".polychromic-workspace"
 MARKER_TEXT = "Made by `polychromic`, which may delete and rebuild this folder. Keep nothing of yours in it.\n"
@@ -50,22 +51,31 @@ SMOKE: Mapping[str, Any] = MappingProxyType(
         "analysis.permutations": 500,
     }
 )
+# Its cells: the four baselines, polychromic at the headline lambda.
+SMOKE_METHODS = ("zero_shot", "few_shot", "lora", "polychromic")
 
 
-def make_workspace(root: Path, target: Path, overrides: Mapping[str, Any]) -> Path:
-    """Copy the repository at `root` to `target`, with other parameters.
+def make_workspace(
+    root: Path,
+    target: Path,
+    overrides: Mapping[str, Any],
+    methods: Collection[str] | None = None,
+    lambdas: Collection[float] | None = None,
+) -> Path:
+    """Copy the repository at `root` to `target`, with other parameters and, on request, some of the cells only.
 
     Args:
         root: the folder that holds params.yaml. With Git, the files it tracks and the untracked ones it does not
             ignore are copied, as they are now; without, everything but results, caches and environments.
         target: a folder that does not exist, is empty, or is an earlier workspace, which is replaced.
         overrides: params.yaml's values by dotted key, such as {"listqa.steps": 4}; every key must exist.
+        methods, lambdas: the cells to keep, see polychromic.subgrid.keep_cells; None keeps all.
 
     Returns:
         `target`, absolute: one commit, data/ in place, no results, no dvc.lock.
 
     Raises:
-        UsageError: an unknown key, or values that params.yaml may not hold.
+        UsageError: an unknown key, method or weight, or values that params.yaml may not hold.
         PolychromicError: `target` holds something else, or data/ is absent and cannot be pulled.
     """
     root, target = root.resolve(), target.resolve()
@@ -76,6 +86,8 @@ def make_workspace(root: Path, target: Path, overrides: Mapping[str, Any]) -> Pa
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, target / name, follow_symlinks=False)
     _override(target / paths.PARAMS, overrides)
+    if methods is not None or lambdas is not None:
+        keep_cells(target, methods, lambdas)
     load_params(target / paths.PARAMS)
     write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
     for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=Workspace")):
@@ -98,7 +110,7 @@ def run_smoke(root: Path, target: Path) -> None:
         PolychromicError: a stage failed; its own messages are on stderr above.
     """
     started = time.monotonic()
-    target = make_workspace(root, target, SMOKE)
+    target = make_workspace(root, target, SMOKE, SMOKE_METHODS, lambdas=())
     # The stages' output is progress: stdout is for what was found.
     command = [sys.executable, "-m", "dvc", "repro", "report@listqa"]
     done = subprocess.run(command, cwd=target, env=workspace_environment(target), stdout=sys.stderr, check=False)
@@ -164,18 +176,11 @@ def _stage_outs(root: Path) -> list[str]:
     return [re.sub(r"\$\{[^}]*\}", "*", out) for out in outs]
 
 
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
-
-
 def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
     """Raise UsageError for the keys that params.yaml does not have, all at once and before anything is written."""
     if not path.exists():
         raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml.")
-    values, unknown = _yaml().load(path), []
+    values, unknown = round_trip_yaml().load(path), []
     for key in overrides:
         place = values
         for part in key.split("."):
@@ -189,7 +194,7 @@ def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
 
 
 def _override(path: Path, overrides: Mapping[str, Any]) -> None:
-    yaml = _yaml()
+    yaml = round_trip_yaml()
     values = yaml.load(path)
     for key, value in overrides.items():
         *parents, last = key.split(".")
@@ -197,8 +202,7 @@ def _override(path: Path, overrides: Mapping[str, Any]) -> None:
         for part in parents:
             place = place[part]
         place[last] = value
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(values, file)
+    yaml.dump(values, path)
 
 
 def _provide_data(root: Path, target: Path) -> None:

@@ -40,6 +40,10 @@ TINY: Mapping[str, Any] = {
         "temperatures": [1.0],
     }.items()
 }
+# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, bulk rollouts, a grid.
+PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
+METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
+LAMBDAS = (0.3, 3.0)
 
 
 def make_models(folder: Path) -> None:
@@ -49,9 +53,9 @@ def make_models(folder: Path) -> None:
 
 
 def tiny_workspace(target: Path, **overrides: Any) -> Path:
-    """A workspace at `target` with TINY's parameters and `overrides` (dots written as double underscores)."""
-    workspace = make_workspace(REPOSITORY, target, TINY | {key.replace("__", "."): value for key, value in overrides.items()})
-    return workspace
+    """A workspace at `target` with the cells of METHODS and LAMBDAS, TINY's parameters and `overrides` (dots as double underscores)."""
+    values = TINY | {key.replace("__", "."): value for key, value in overrides.items()}
+    return make_workspace(REPOSITORY, target, values, METHODS, LAMBDAS)
 
 
 def environment(workspace: Path, cache: Path, hash_seed: int = 0) -> dict[str, str]:

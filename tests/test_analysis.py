@@ -4,42 +4,88 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats as st
 
-from polychromic import analysis
-from polychromic.domains import get_domain
+from polychromic import analysis, systems
+from polychromic.cells import cell_name
+from polychromic.contrasts import contrast_pairs
 from polychromic.errors import PolychromicError
-from polychromic.io import read_json, write_json, write_jsonl
+from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.params import Params
 from polychromic.report.results import Compare, load
-from tests.workspace import small_params
+from tests.workspace import small_values
 
-METRICS = (*get_domain("listqa").metrics, "objective")
+MAIN, GUARD = "valid_distinct@10", "pass@1"
 PROMPTS = [f"q{i}" for i in range(8)]
-SEEDS = {"zero_shot": [0], "few_shot": [0], "lora": [0, 1], "polychromic": [0, 1], "polychromic@0.3": [0, 1], "polychromic_plain": [0, 1]}
-LAMBDAS = {"polychromic": 3.0, "polychromic@0.3": 0.3}
+TRAINED = {"prompt": "zero_shot", "adapter": "lora"}
+METHODS = {
+    "zero_shot": {"prompt": "zero_shot", "adapter": "none"},
+    "few_shot": {"prompt": "few_shot", "adapter": "none"},
+    "lora": TRAINED,
+    "polychromic": TRAINED | {"objective": "coverage", "lam": "lambda"},
+    "polychromic_plain": TRAINED | {"objective": "plain", "similarity": "semantic", "lam": 0.5, "domains": ["listqa"]},
+    "reward": TRAINED | {"objective": "reward", "lam": 2.0},
+    "rft": TRAINED | {"self_training": {"after": 0.5, "samples": 4}},
+    "cheap": TRAINED | {"objective": "coverage", "lam": 3.0, "rollouts": {"share": 0.25}},
+}
+CONTRASTS = [
+    ("polychromic", "lora", "primary"),
+    ("polychromic", "best_without_checker", "primary"),
+    ("polychromic", "best_with_checker", "primary"),
+    ("lora", "zero_shot", "primary"),
+    ("few_shot", "zero_shot", "secondary"),
+    ("polychromic_plain", "lora", "secondary"),
+    ("polychromic", "polychromic_plain", "secondary"),
+]
+# The roles resolved by hand: few_shot's best of about 4.9 is above lora's 4.0; reward's 5.5 above rft's 4.5.
+PAIRS = [(a, {"best_without_checker": "few_shot", "best_with_checker": "reward"}.get(b, b)) for a, b, _ in CONTRASTS]
+SEEDS = {"zero_shot": [0], "few_shot": [0]}
+LAMBDAS = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10.0": 10.0}
 TEMPERATURES = [0.5, 1.0]
 # mean of the primary metric by (label, temperature); the best of each label is not always the same temperature
 PRIMARY = {
     "zero_shot": (1.0, 2.0),
-    "few_shot": (3.0, 2.5),
+    "few_shot": (4.9, 2.5),
     "lora": (2.5, 4.0),
     "polychromic": (6.0, 5.0),
     "polychromic@0.3": (4.0, 4.5),
+    "polychromic@10.0": (4.0, 5.0),
     "polychromic_plain": (3.0, 3.5),
+    "reward": (5.0, 5.5),
+    "rft": (4.5, 4.0),
+    "cheap": (9.0, 8.0),
 }
+CELLS = {"lora": 0.0, "polychromic-0.3": 0.3, "polychromic-3.0": 3.0, "polychromic-10.0": 10.0}
 QUALITY = {0.5: 0.6, 1.0: 0.4}
+
+
+def params(**changes: Any) -> Params:
+    """The declared methods and contrasts above; `changes` as in small_params."""
+    values = small_values() | {"methods": METHODS}
+    contrasts = [{"a": a, "b": b, "family": family} for a, b, family in CONTRASTS]
+    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1, "split": "dev"}
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    return Params.model_validate(values)
+
+
+METRICS = (*params().domain("listqa").metrics, "objective")
+
+
+def seeds_of(label: str) -> list[int]:
+    return SEEDS.get(label, [0, 1])
 
 
 def score(label: str, seed: int, temperature: float, prompt: str, metric: str) -> float:
     """A number that anybody can compute again: a mean per system, and spread by prompt and seed."""
     rng = np.random.default_rng([len(label), ord(label[-1]), seed, int(10 * temperature), PROMPTS.index(prompt), len(metric)])
-    domain = get_domain("listqa")
-    if metric == domain.primary:
+    if metric == MAIN:
         return PRIMARY[label][TEMPERATURES.index(temperature)] + float(rng.normal(scale=0.4))
-    if metric == domain.quality:
+    if metric == GUARD:
         return QUALITY[temperature] + 0.02 * list(PRIMARY).index(label) + float(rng.uniform(-0.1, 0.1))
     return float(rng.uniform())
 
@@ -55,8 +101,8 @@ def make_rows(split: str = "dev", prompts=PROMPTS) -> list[dict]:
             "id": prompt,
             "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS},
         }
-        for label, seeds in SEEDS.items()
-        for seed in seeds
+        for label in PRIMARY
+        for seed in seeds_of(label)
         for temperature in TEMPERATURES
         for prompt in prompts
     ]
@@ -64,7 +110,7 @@ def make_rows(split: str = "dev", prompts=PROMPTS) -> list[dict]:
 
 def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
     """(seeds, prompts)."""
-    return np.array([[score(label, seed, temperature, prompt, metric) for prompt in PROMPTS] for seed in SEEDS[label]])
+    return np.array([[score(label, seed, temperature, prompt, metric) for prompt in PROMPTS] for seed in seeds_of(label)])
 
 
 @pytest.fixture
@@ -78,66 +124,173 @@ def results(folder) -> Path:
     """scores, calibration and histories of a domain."""
     write_jsonl(folder / "scores.jsonl.gz", make_rows())
     write_json(folder / "calibration.json", None)
-    for cell, objective in (("lora", None), ("polychromic-3.0", 0.2), ("polychromic_plain", 0.4)):
-        extra = {} if objective is None else {"objective": objective}
-        rows = [
-            {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **extra},
-            {"seed": 0, "step": 2, "loss": 9.0, "ce": 1.0, **{key: value + 0.1 for key, value in extra.items()}},
-            {"seed": 0, "step": 2, "eval_loss": 3.0},
-            {"seed": 1, "step": 1, "loss": 9.0, "ce": 4.0, **{key: value + 0.2 for key, value in extra.items()}},
-            {"seed": 1, "step": 2, "loss": 9.0, "ce": 2.0, **extra},
-        ]
-        write_jsonl(folder / cell / "history.jsonl", rows)
+    for cell in (*CELLS, "polychromic_plain", "reward", "rft", "cheap"):
+        write_jsonl(folder / cell / "history.jsonl", history(cell))
     return folder
 
 
+def history(cell: str) -> list[dict]:
+    """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
+    lam = CELLS.get(cell, 0.0)
+    objective = lambda value: {"objective": value} if cell not in ("lora", "rft") else {}
+    return [
+        {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
+        {"seed": 0, "step": 1, "eval_loss": 7.0},
+        {"seed": 0, "step": 2, "loss": 9.0, "ce": 1.0},
+        {"seed": 0, "step": 2, "eval_loss": 2.0 + lam / 100},
+        {"seed": 0, "step": 2, "kl_to_base": 5.0 + lam, "reply_tokens": 4.0},
+        {"seed": 1, "step": 1, "loss": 9.0, "ce": 4.0, **objective(0.4)},
+        {"seed": 1, "step": 2, "loss": 9.0, "ce": 2.0},
+        {"seed": 1, "step": 2, "eval_loss": 3.0 + lam / 100},
+        {"seed": 1, "step": 2, "kl_to_base": 7.0 + lam, "reply_tokens": 5.0},
+    ]
+
+
 def best_temperature(label: str) -> float:
-    return max(TEMPERATURES, key=lambda t: matrix(label, t, "valid_distinct@10").mean())
+    return max(TEMPERATURES, key=lambda t: matrix(label, t, MAIN).mean())
 
 
 # select
 
 
 def test_select_takes_the_temperature_with_the_highest_mean(results):
-    analysis.select(small_params(), "listqa")
+    analysis.select(params(), "listqa")
     document = read_json(results / "select.json")
     assert document["chosen"] == {label: best_temperature(label) for label in PRIMARY}
     assert set(document["chosen"].values()) == {0.5, 1.0}
-    assert (document["split"], document["primary"], document["quality"]) == ("dev", "valid_distinct@10", "pass@1")
+    assert (document["split"], document["primary"], document["quality"]) == ("dev", MAIN, GUARD)
     assert document["headline"] == "polychromic"
 
 
-def test_equal_means_go_to_the_lower_temperature(folder):
+def test_equal_means_go_to_the_lower_temperature(results):
     for order in (1, -1):
         rows = make_rows()[::order]
         for row in rows:
-            row["metrics"]["valid_distinct@10"] = 1.5
-        write_jsonl(folder / "scores.jsonl.gz", rows)
-        analysis.select(small_params(), "listqa")
-        assert set(read_json(folder / "select.json")["chosen"].values()) == {0.5}
+            row["metrics"][MAIN] = 1.5
+        write_jsonl(results / "scores.jsonl.gz", rows)
+        analysis.select(params(), "listqa")
+        assert set(read_json(results / "select.json")["chosen"].values()) == {0.5}
 
 
 def test_select_reads_dev_alone(results):
-    analysis.select(small_params(), "listqa")
+    analysis.select(params(), "listqa")
     before = (results / "select.json").read_bytes()
     opposite = make_rows("test", [f"q{i}" for i in range(8)])
     for row in opposite:
-        row["metrics"]["valid_distinct@10"] = 100.0 if row["temperature"] != best_temperature(row["method"]) else 0.0
+        row["metrics"][MAIN] = 100.0 if row["temperature"] != best_temperature(row["method"]) else 0.0
     write_jsonl(results / "scores.jsonl.gz", opposite + make_rows())
     for split in ("dev", "test"):
-        analysis.select(small_params(analysis={"split": split}), "listqa")
+        analysis.select(params(analysis={"split": split}), "listqa")
         assert (results / "select.json").read_bytes() == before
 
 
 def test_the_headline_must_be_among_the_cells(results):
-    with pytest.raises(PolychromicError, match="no cell at lambda = 1.0"):
-        analysis.select(small_params(**{"lambda": 1.0}), "listqa")
+    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
+        analysis.select(params(**{"lambda": 1.0}), "listqa")
 
 
 def test_another_headline_changes_the_labels_alone(results):
-    analysis.select(small_params(**{"lambda": 0.3}), "listqa")
+    analysis.select(params(**{"lambda": 0.3}), "listqa")
     chosen = read_json(results / "select.json")["chosen"]
     assert chosen["polychromic"] == best_temperature("polychromic@0.3") and chosen["polychromic@3.0"] == best_temperature("polychromic")
+    assert read_json(results / "select.json")["lambda"]["headline"] == 0.3
+
+
+def test_select_finds_the_best_peer_of_each_kind(results):
+    analysis.select(params(), "listqa")
+    assert read_json(results / "select.json")["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+
+
+def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results):
+    rows = [row for row in make_rows() if row["method"] not in ("reward", "rft")]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
+    assert read_json(results / "select.json")["best"]["best_with_checker"] is None
+    assert "reward" not in {row["b"] for row in read_json(results / "compare.json")["contrasts"]}
+
+
+def test_select_lists_every_try(results):
+    analysis.select(params(), "listqa")
+    tries = read_json(results / "select.json")["tries"]
+    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
+    for row in tries:
+        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
+            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
+        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
+
+
+# the weight of D
+
+
+def grid(results: Path, **changes: Any) -> dict:
+    analysis.select(params(**changes), "listqa")
+    return read_json(results / "select.json")["lambda"]
+
+
+def test_the_grid_holds_what_training_left(results):
+    rows = grid(results)["rows"]
+    assert [row["lambda"] for row in rows] == [0.0, 0.3, 3.0, 10.0]
+    assert [row["label"] for row in rows] == ["lora", "polychromic@0.3", "polychromic", "polychromic@10.0"]
+    for row in rows:
+        lam, label = row["lambda"], row["label"]
+        assert row["validation_ce"] == pytest.approx(2.5 + lam / 100), "the last validation of each seed"
+        assert (row["kl_to_base"], row["reply_tokens"]) == (pytest.approx(6.0 + lam), 4.5)
+        assert row["by_seed"]["validation_ce"] == pytest.approx([2.0 + lam / 100, 3.0 + lam / 100])
+        assert row["temperature"] == best_temperature(label)
+        assert row["objective"] == pytest.approx(matrix(label, 1.0, "objective").mean())
+        assert row["primary"] == pytest.approx(matrix(label, best_temperature(label), MAIN).mean())
+        assert row["quality"] == pytest.approx(matrix(label, best_temperature(label), GUARD).mean())
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)])
+def test_the_recommended_weight_is_the_largest_within_the_margin(results, margin, expected):
+    assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
+
+
+def test_a_larger_weight_may_be_within_the_margin_where_a_smaller_one_is_not(results):
+    path = results / "polychromic-0.3" / "history.jsonl"
+    write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
+    assert grid(results)["recommended"] == 10.0
+
+
+def test_the_trend_of_d_is_pages_test_over_prompts(results):
+    rows = make_rows()
+    for row in rows:
+        lam = LAMBDAS.get(systems.label_of(row["method"], row["lambda"], 3.0), 0.0)
+        row["metrics"]["objective"] = lam / 20 + row["metrics"]["objective"] / 10
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    trend = grid(results)["trend"]
+    by_level = [
+        [np.mean([r["metrics"]["objective"] for r in rows if (r["method"], r["lambda"], r["id"], r["temperature"]) == (*cell, prompt, 1.0)])
+         for prompt in PROMPTS]
+        for cell in (("lora", None), ("polychromic", 0.3), ("polychromic", 3.0), ("polychromic", 10.0))
+    ]  # fmt: skip
+    ranks = np.apply_along_axis(st.rankdata, 0, np.array(by_level))
+    assert trend["levels"] == [0.0, 0.3, 3.0, 10.0] and trend["n_prompts"] == 8
+    assert trend["page_l"] == pytest.approx(ranks.sum(axis=1) @ [1, 2, 3, 4])
+    assert trend["means"] == pytest.approx(np.mean(by_level, axis=1).tolist())
+    assert trend["p"] == pytest.approx(st.page_trend_test(np.array(by_level).T).pvalue) and trend["p"] < 0.01
+
+
+def test_without_temperature_one_there_is_no_trend(results):
+    rows = [row | {"temperature": {0.5: 0.5, 1.0: 0.9}[row["temperature"]]} for row in make_rows()]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    found = grid(results)
+    assert found["trend"] is None and found["rows"][1]["objective"] is None and found["recommended"] == 10.0
+
+
+@pytest.mark.parametrize("key", ["eval_loss", "kl_to_base", "reply_tokens"])
+def test_a_history_that_ends_early_is_named(results, key):
+    rows = [row if row["seed"] == 0 else {k: v for k, v in row.items() if k != key} for row in history("polychromic-3.0")]
+    write_jsonl(results / "polychromic-3.0" / "history.jsonl", rows)
+    with pytest.raises(PolychromicError, match=rf"polychromic-3\.0/history\.jsonl: no {key} of seed 1\. .*dvc repro"):
+        grid(results)
+
+
+def test_cells_lie_where_the_grid_writes_them():
+    for method, lam in (("lora", None), ("polychromic", 0.3), ("polychromic", 10.0)):
+        assert systems.cell_name(method, lam) == cell_name(method, lam)
 
 
 # reading
@@ -147,13 +300,13 @@ def test_missing_rows_are_named(results):
     rows = [row for row in make_rows() if (row["method"], row["temperature"], row["seed"], row["id"]) != ("lora", 1.0, 1, "q3")]
     write_jsonl(results / "scores.jsonl.gz", rows)
     with pytest.raises(PolychromicError, match=r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"):
-        analysis.select(small_params(), "listqa")
+        analysis.select(params(), "listqa")
 
 
 def test_a_split_without_scores_is_an_error(results):
-    analysis.select(small_params(), "listqa")
+    analysis.select(params(), "listqa")
     with pytest.raises(PolychromicError, match="no scores of split 'test'"):
-        analysis.compare(small_params(analysis={"split": "test"}), "listqa")
+        analysis.compare(params(analysis={"split": "test"}), "listqa")
 
 
 # compare
@@ -161,9 +314,9 @@ def test_a_split_without_scores_is_an_error(results):
 
 @pytest.fixture
 def compared(results) -> dict:
-    params = small_params(analysis={"bootstrap": 500})
-    analysis.select(params, "listqa")
-    analysis.compare(params, "listqa")
+    values = params(analysis={"bootstrap": 500})
+    analysis.select(values, "listqa")
+    analysis.compare(values, "listqa")
     return read_json(results / "compare.json")
 
 
@@ -180,7 +333,7 @@ def test_systems_hold_means_by_hand(compared):
         label, temperature = system["label"], system["temperature"]
         assert system["lambda"] == LAMBDAS.get(label) and system["method"] == label.split("@")[0]
         assert system["chosen"] == (temperature == best_temperature(label))
-        assert system["seeds"] == SEEDS[label] and (system["n_prompts"], system["n_samples"]) == (8, 10)
+        assert system["seeds"] == seeds_of(label) and (system["n_prompts"], system["n_samples"]) == (8, 10)
         for metric, found in system["metrics"].items():
             values = matrix(label, temperature, metric)
             assert found["mean"] == pytest.approx(values.mean())
@@ -196,12 +349,55 @@ def of_rule(compared: dict, rule: str) -> list[dict]:
 
 def test_every_declared_contrast_has_its_rows(compared):
     """Three metrics at the chosen temperatures, one matched, and D at temperature 1 for methods that train on it."""
-    declared = [(c.a, c.b) for c in small_params().analysis.contrasts]
-    wanted = [(a, b, m, "chosen") for a, b in declared for m in ("valid_distinct@10", "pass@1", "semantic_diversity")]
-    wanted += [(a, b, "valid_distinct@10", "matched") for a, b in declared]
-    wanted += [(a, b, "objective", "policy") for a, b in declared if a.startswith("polychromic")]
+    wanted = [(a, b, m, "chosen") for a, b in PAIRS for m in (MAIN, GUARD, "semantic_diversity")]
+    wanted += [(a, b, MAIN, "matched") for a, b in PAIRS]
+    wanted += [(a, b, "objective", "policy") for a, b in PAIRS if a.startswith("polychromic")]
     assert sorted((r["a"], r["b"], r["metric"], r["rule"]) for r in compared["contrasts"]) == sorted(wanted)
     assert len({row["id"] for row in compared["contrasts"]}) == len(wanted)
+
+
+def test_a_contrast_says_where_its_side_is_a_best_peer(compared):
+    roles = {(row["b"], row["b_role"]) for row in compared["contrasts"]}
+    assert ("few_shot", "best_without_checker") in roles and ("reward", "best_with_checker") in roles and ("lora", None) in roles
+    assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "few_shot"} == {"best_without_checker"}
+    assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "polychromic"} == {None}
+
+
+def test_a_pair_that_is_declared_twice_is_tested_once():
+    best = {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"}
+    families = contrast_pairs(params(), "listqa", best)
+    assert families["polychromic", "lora"] == "primary" and families["polychromic", "polychromic_plain"] == "primary"
+    assert len(families) == len(CONTRASTS) - 2
+    assert list(families)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
+
+
+def test_a_system_is_not_compared_with_itself():
+    declared = [{"a": "reward", "b": "best_with_checker", "family": "primary"}, {"a": "rft", "b": "best_with_checker", "family": "primary"}]
+    values = params(analysis={"contrasts": declared})
+    assert list(contrast_pairs(values, "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})) == [("rft", "reward")]
+
+
+def test_a_domain_without_the_method_has_no_such_contrast():
+    pairs = contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})
+    assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
+
+
+def test_methods_say_their_group_and_length(compared):
+    found = compared["methods"]
+    having = lambda key: {name for name in found if found[name][key]}
+    assert set(found) == set(METHODS)
+    assert having("ours") == {"polychromic", "cheap"}
+    assert having("sees_checker") == {"polychromic", "reward", "rft", "cheap"}
+    assert having("trained") == set(METHODS) - {"zero_shot", "few_shot"}
+    assert having("steps_like_lora") == {"lora"}
+
+
+def test_more_steps_and_other_decoding_train_as_lora_does():
+    gem = TRAINED | {"loss": "gem", "settings": {"beta": 0.7}}
+    values = params(methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem})
+    about = {name: analysis._about(values, values.methods[name]) for name in ("long", "min_p", "gem")}
+    assert [about[name]["steps_like_lora"] for name in about] == [True, True, False]
+    assert about["long"]["budget"] == 1.5
 
 
 @pytest.mark.parametrize(("rule", "temperature"), [("chosen", best_temperature), ("policy", lambda label: 1.0)])
@@ -223,13 +419,13 @@ def test_paired_contrasts_by_hand(compared, rule, temperature):
         if len(a) == len(b):
             assert row["delta_by_seed"] == pytest.approx((a.mean(axis=1) - b.mean(axis=1)).tolist())
         assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
-        assert row["seeds"] == SEEDS[row["a"]]
+        assert row["seeds"] == seeds_of(row["a"])
 
 
 def test_quality_has_a_margin_and_the_others_have_none(compared):
-    margin = small_params().analysis.margin
+    margin = params().analysis.margin
     for row in compared["contrasts"]:
-        if row["metric"] == "pass@1":
+        if row["metric"] == GUARD:
             assert row["margin"] == margin and row["non_inferior"] == (row["low"] > -margin)
         else:
             assert row["margin"] is None and row["non_inferior"] is None
@@ -249,8 +445,8 @@ def test_holm_adjusts_within_each_family(compared):
     families = {"primary": [], "secondary": []}
     for row in compared["contrasts"]:
         families[row["family"]].append(row)
-    assert all(row["metric"] == "valid_distinct@10" for row in families["primary"]), "quality and diversity are never primary"
-    assert len(families["primary"]) == 2 * 2
+    assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
+    assert len(families["primary"]) == 4 * 2
     for rows in families.values():
         assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p_value"] for row in rows]))
 
@@ -259,10 +455,10 @@ def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
     """Both ends of each peer's frontier: quality falls and coverage rises with temperature, or one temperature beats the other."""
     seen = set()
     for row in of_rule(compared, "matched"):
-        a_quality = matrix(row["a"], best_temperature(row["a"]), "pass@1").mean()
-        a_value = matrix(row["a"], best_temperature(row["a"]), "valid_distinct@10").mean()
-        quality = [matrix(row["b"], t, "pass@1").mean() for t in TEMPERATURES]
-        value = [matrix(row["b"], t, "valid_distinct@10").mean() for t in TEMPERATURES]
+        a_quality = matrix(row["a"], best_temperature(row["a"]), GUARD).mean()
+        a_value = matrix(row["a"], best_temperature(row["a"]), MAIN).mean()
+        quality = [matrix(row["b"], t, GUARD).mean() for t in TEMPERATURES]
+        value = [matrix(row["b"], t, MAIN).mean() for t in TEMPERATURES]
         assert quality[0] > quality[1]
         if value[0] >= value[1]:
             share = 1.0
@@ -278,13 +474,13 @@ def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
 
 
 def test_histories_are_means_over_seeds(compared):
-    assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain"}
+    assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain", "reward", "rft", "cheap"}
     assert compared["histories"]["lora"] == [
         {"step": 1, "ce_mean": 3.0, "objective_mean": None},
         {"step": 2, "ce_mean": 1.5, "objective_mean": None},
     ]
     steps = compared["histories"]["polychromic"]
-    assert [row["objective_mean"] for row in steps] == pytest.approx([0.3, 0.25])
+    assert [row["objective_mean"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
 
 
 def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):
@@ -292,18 +488,18 @@ def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):
     for row in rows:
         row["temperature"] = {0.5: 0.5, 1.0: 0.9}[row["temperature"]]
     write_jsonl(results / "scores.jsonl.gz", rows)
-    analysis.select(small_params(), "listqa")
-    analysis.compare(small_params(), "listqa")
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
     assert {row["rule"] for row in read_json(results / "compare.json")["contrasts"]} == {"chosen", "matched"}
 
 
 def test_compare_repeats_to_the_byte(results):
-    params = small_params()
-    analysis.select(params, "listqa")
-    analysis.compare(params, "listqa")
+    values = params()
+    analysis.select(values, "listqa")
+    analysis.compare(values, "listqa")
     first = (results / "compare.json").read_bytes()
     write_jsonl(results / "scores.jsonl.gz", make_rows()[::-1])
-    analysis.compare(params, "listqa")
+    analysis.compare(values, "listqa")
     assert (results / "compare.json").read_bytes() == first, "the order of the rows says nothing"
 
 
@@ -311,24 +507,24 @@ def test_compare_on_test_keeps_the_choices_of_dev(results):
     rows = make_rows() + make_rows("test")
     for row in rows:
         if row["split"] == "test":
-            row["metrics"]["valid_distinct@10"] = -row["metrics"]["valid_distinct@10"]
+            row["metrics"][MAIN] = -row["metrics"][MAIN]
     write_jsonl(results / "scores.jsonl.gz", rows)
-    params = small_params(analysis={"split": "test"})
-    analysis.select(params, "listqa")
-    analysis.compare(params, "listqa")
+    values = params(analysis={"split": "test"})
+    analysis.select(values, "listqa")
+    analysis.compare(values, "listqa")
     found = Compare.model_validate(read_json(results / "compare.json"))
     assert found.split == "test" and found.chosen("lora").temperature == best_temperature("lora")
-    assert found.chosen("lora").metrics["valid_distinct@10"].mean < 0
+    assert found.chosen("lora").metrics[MAIN].mean < 0
 
 
 def test_a_contrast_of_a_method_without_scores_is_named(results):
     write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])
-    analysis.select(small_params(), "listqa")
+    analysis.select(params(), "listqa")
     with pytest.raises(PolychromicError, match="polychromic_plain"):
-        analysis.compare(small_params(), "listqa")
+        analysis.compare(params(), "listqa")
 
 
 def test_labels():
-    assert analysis.label_of("lora", None, 3.0) == "lora"
-    assert analysis.label_of("polychromic", 3.0, 3.0) == "polychromic"
-    assert analysis.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"
+    assert systems.label_of("lora", None, 3.0) == "lora"
+    assert systems.label_of("polychromic", 3.0, 3.0) == "polychromic"
+    assert systems.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"

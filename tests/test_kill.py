@@ -13,7 +13,7 @@ from polychromic.process import single_writer
 from tests import pipeline_tools as tools
 
 STEPS = 300
-STAGE = "lora@listqa"
+STAGE = "lora@listqa-lora"
 Launch = Callable[..., subprocess.Popen]
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)

@@ -85,6 +85,43 @@ def test_values_are_frozen(original):
         ("analysis.confidence", 1.0, ["analysis.confidence: ", "less than 1"]),
         ("analysis.split", "train", ["analysis.split: ", "'dev' or 'test'", "'train'"]),
         ("analysis.contrasts.0.a", "dora", ["analysis.contrasts names 'dora'", "zero_shot"]),
+        # what belongs together
+        ("listqa.primary", "valid@10", ["listqa: ", "primary is 'valid@10', which is not among the metrics: pass@1, "]),
+        ("replies.quality", "valid_distinct@10", ["replies: ", "quality is 'valid_distinct@10', which is not among the metrics"]),
+        ("listqa.metrics", [], ["listqa.metrics: ", "at least 1 item"]),
+        ("listqa.rollouts", {"every": 2, "reuse": 8}, ["listqa.rollouts: ", "every and reuse are both above 1"]),
+        ("methods.polychromic_bulk.rollouts.every", 2, ["methods.polychromic_bulk.rollouts: ", "every and reuse are both above 1"]),
+        ("methods.polychromic_bulk.rollouts.correction", "sets", ["rollouts.correction: ", "'set', 'reply' or 'none'", "'sets'"]),
+        ("methods.gem.rollouts", {"share": 0.5}, ["methods.gem: ", "rollouts: only for methods with an objective"]),
+        ("methods.lora.subset", 2, ["methods.lora: ", "subset: only for methods with an objective"]),
+        ("methods.lora.baseline", "marginal", ["methods.lora: ", "baseline: only for methods with an objective"]),
+        ("methods.gated.baseline", "rloo", ["methods.gated.baseline: ", "'marginal'", "'rloo'"]),
+        ("methods.passk.baseline", "leave_one_out", ["methods.passk: ", "leave_one_out scores sets of N - 1 = 3 replies", "4"]),
+        ("methods.gem.seeds", 0, ["methods.gem.seeds: ", "greater than or equal to 1"]),
+        ("methods.gem.settings", {}, ["methods.gem: ", "loss gem: beta is missing (beta > 0)"]),
+        ("methods.gem.settings", {"beta": 0.0}, ["methods.gem: ", "beta is 0.0; allowed: beta > 0"]),
+        ("methods.gem.settings", {"beta": 0.7, "gamma": 1.0}, ["methods.gem: ", "gamma is not a setting of gem; its settings: beta"]),
+        ("methods.tofu.settings", {"gama": 3.0}, ["beta is missing (beta > 0); gamma is missing (gamma >= 0); gama is not a setting"]),
+        ("methods.lora.settings", {"beta": 0.7}, ["methods.lora: ", "beta is not a setting of ce; its settings: none"]),
+        ("methods.gem.settings", {"beta": "high"}, ["methods.gem.settings.beta: ", "valid number", "'high'"]),
+        ("methods.gem.loss", "gems", ["methods.gem.loss: ", "'ce'", "'gems'"]),
+        ("methods.gem.targets", "all", ["methods.gem.targets: ", "'references' or 'valid'", "'all'"]),
+        ("methods.passk.subset", None, ["methods.passk: set objective passk needs subset", "allowed: 1 to 4"]),
+        ("methods.passk.subset", 5, ["methods.passk: ", "subset = 5 for sets of N = 4", "allowed: 1 to 4"]),
+        ("methods.poly_epo.subset", 4, ["methods.poly_epo: ", "subset = 4", "allowed: 2 to 3", "only subset is the whole set"]),
+        ("methods.gated.subset", 2, ["methods.gated: ", "gated takes no subset, got 2"]),
+        ("methods.gated.lam", None, ["methods.gated: ", "belongs to methods with an objective"]),
+        ("methods.gated.self_training", {"after": 0.5, "samples": 4}, ["methods.gated: ", "exclude each other"]),
+        ("methods.rft.self_training.after", 1.0, ["methods.rft.self_training.after: ", "less than 1"]),
+        ("methods.rft.self_training.samples", 1, ["methods.rft.self_training.samples: ", "greater than or equal to 2"]),
+        ("methods.lora_min_p.min_p", 1.0, ["methods.lora_min_p.min_p: ", "less than 1"]),
+        ("methods.lora_scaled.scale", -0.1, ["methods.lora_scaled.scale: ", "greater than or equal to 0"]),
+        ("methods.lora_long.budget", 0.0, ["methods.lora_long.budget: ", "greater than 0"]),
+        ("methods.gem.domains", ["poems"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'poems'"]),
+        ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'train'"]),
+        ("methods.gem.domains", [], ["methods.gem.domains: ", "at least 1 item"]),
+        ("objective.baseline", "rloo", ["objective.baseline: ", "'marginal'", "'rloo'"]),
+        ("sampling.n", 9, ["sampling.n is 9; pass@10 and sets of objective.n replies need 10"]),
         ("model.sha256", "123", ["model.wheel.sha256", "'123'"]),
         ("model.source", "floppy", ["model", "'floppy'"]),
     ],
@@ -94,6 +131,48 @@ def test_a_bad_value_is_refused_with_its_key_and_value(key, value, fragments, or
     for fragment in fragments:
         assert fragment in text
     assert "1 error(s)" in text or key.startswith("methods.polychromic.lam"), "a union says why each of its forms does not fit"
+
+
+WITHOUT_ADAPTER = {
+    "objective": "coverage",
+    "loss": "gem",
+    "self_training": {"after": 0.5, "samples": 4},
+    "budget": 2.0,
+    "scale": 0.5,
+    "targets": "valid",
+}
+
+
+@pytest.mark.parametrize("key", WITHOUT_ADAPTER)
+def test_what_only_training_gives_needs_an_adapter(key, original, tmp_path):
+    text = message(tmp_path, change(original, f"methods.few_shot.{key}", WITHOUT_ADAPTER[key]))
+    assert "methods.few_shot: " in text and f"{key} needs adapter: lora" in text and "1 error(s)" in text
+
+
+def test_a_prompted_method_may_be_decoded_otherwise(original):
+    params = Params.model_validate(change(original, "methods.few_shot.min_p", 0.1))
+    assert params.methods["few_shot"].min_p == 0.1
+
+
+def test_a_method_s_role_follows_from_what_it_declares(original):
+    methods = Params.model_validate(original).methods
+    seeing = {name for name, method in methods.items() if method.sees_checker}
+    ours = {name for name, method in methods.items() if method.ours}
+    assert {"lora_all", "rft", "gated", "reward", "passk", "poly_epo"} == seeing - ours
+    assert {"polychromic", "polychromic_bulk"} <= ours and ours == {name for name in methods if methods[name].objective == "coverage"}
+    assert not {"polychromic_plain", "gem", "deviation", "list_prompt", "lora"} & seeing
+
+
+def test_the_grid_has_a_method_on_the_domains_it_names(original):
+    params = Params.model_validate(change(original, "methods.gem.domains", ["replies"]))
+    assert params.runs("gem", "replies") and not params.runs("gem", "listqa")
+    assert params.runs("lora", "listqa") and params.runs("lora", "replies")
+
+
+def test_a_method_has_as_many_seeds_as_it_says(original):
+    params = Params.model_validate(change(change(original, "seeds", [5, 3, 7]), "methods.gem.seeds", 2))
+    assert params.seeds_of("lora") == [5, 3, 7] and params.seeds_of("gem") == [5, 3]
+    assert params.seeds_of("few_shot") == [5], "without an adapter, seeds differ by their draws alone"
 
 
 @pytest.mark.parametrize("key", ["lambda", "train.learning_rate", "lora.alpha", "listqa.temperatures.0", "train.weight_decay"])

@@ -1,7 +1,8 @@
 """dvc.yaml against the code: each stage declares the modules, package files and params that its command reaches.
 
 What a command reaches is found from symbol to symbol over the syntax trees, including imports inside functions; a function
-that the stage never uses does not count. A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
+that the stage never uses does not count. The one import by name, get_domain, leads to the module of the stage's own domain.
+A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from polychromic.params import DomainParams, Params, read_yaml
+from polychromic.domains import domain_names
+from polychromic.params import DomainParams, Params, load_params, read_yaml
+from polychromic.scoring import SAMPLES
 from tests.pipeline_tools import REPOSITORY
 
 PACKAGE = "polychromic"
@@ -27,6 +30,7 @@ STAGES: dict[str, dict[str, Any]] = {
     for name, stage in YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"].items()
 }
 VALUES = read_yaml(REPOSITORY / "params.yaml")
+DOMAIN_MODULES = tuple(f"domains.{name}" for name in domain_names())
 # Modules that change no number, and what is reached through them does not either.
 EXCLUDED = {
     "__init__": "the version",
@@ -38,24 +42,35 @@ EXCLUDED = {
     "process": "locks and signals",
     "progress": "a bar on stderr",
 }
+# Protocols and type names: they stand in annotations, so the walk need not meet them, and they may be deps.
+ANNOTATIONS = {"domains.base": "what a domain must say"}
 # Reached by name but without influence on this stage's files.
 WITHOUT_INFLUENCE = {
-    "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.listqa", "domains.replies")},
+    "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES)},
     "report": {"report.readme": "`report readme` shares the command and is no stage"},
     "setup": {f"report.{module}": "`report setup` shares its command with `report DOMAIN`" for module in ("figures", "readme", "results")},
 }
 # All cells share one command and its code. A method without an adapter does not train, one without an objective has no
 # rollouts, one whose prompt holds no examples chooses none.
 TRAINING = {"steps", "lora", "train"}
-ROLLOUTS = {"rollouts", "objective", "encoder"}
+ROLLOUTS = {"rollouts", "objective"}
+VECTORS = {"encoder"}  # of semantic similarity, of the quality of replies and of loss deviation
 # The headline lambda stands in an error message; the cells of the grid get theirs on the command line.
 PARAMS_WITHOUT_INFLUENCE = {
-    "prompted": TRAINING | ROLLOUTS | {"lambda"},
-    "lora": ROLLOUTS | {"few_shot", "lambda"},
-    "peers": {"few_shot", "lambda"},
+    "prompted": TRAINING | ROLLOUTS | VECTORS | {"lambda"},
+    "listed": TRAINING | ROLLOUTS | VECTORS | {"few_shot", "lambda"},
+    "lora": ROLLOUTS | VECTORS | {"few_shot", "lambda"},
+    "decoded": ROLLOUTS | VECTORS | {"few_shot", "lambda"},
+    "losses": ROLLOUTS | {"few_shot", "lambda"},
+    "rft": ROLLOUTS | {"few_shot", "lambda"},
+    "objectives": {"few_shot", "lambda"},
     "poly": {"few_shot"},
 }
+CELLS = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly")
 
+PROMPTS = f"{PACKAGE}/prompts.yaml"
+Item = dict[str, str]
+READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",)}  # methods of Params -> keys
 Symbol = tuple[str, str]  # (module without the package's name, top-level name or "*" for all of it)
 
 
@@ -146,8 +161,8 @@ def parts(symbol: Symbol) -> list[tuple[str, ast.AST]]:
 
 
 @cache
-def reach(command: str) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
-    """Everything of the package that `polychromic <command>` can use: symbols, and the statements that define them."""
+def reach(command: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
+    """Everything of the package that `polychromic <command> <domain>` can use: symbols, and the statements that define them."""
     (function,) = definitions("cli")[command]
     pending, seen, statements = list(body_uses("cli", function)), set(), [("cli", function)]
     while pending:
@@ -155,6 +170,8 @@ def reach(command: str) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], .
         if symbol in seen or symbol[0] in EXCLUDED:
             continue
         seen.add(symbol)
+        if symbol == ("domains", "get_domain") and domain:
+            pending.append((f"domains.{domain}", "DOMAIN"))
         module, name = symbol
         if name != "*" and name not in definitions(module):
             reexported = imports(tree_of(module)).get(name)
@@ -176,16 +193,16 @@ def command_of(stage: str) -> str:
     return re.fullmatch(rf"python -m {PACKAGE} (\w+)( .*)?", STAGES[stage]["cmd"]).group(1)
 
 
-def reached_modules(stage: str) -> set[str]:
-    return {module for module, _ in reach(command_of(stage))[0]}
+def reached_modules(stage: str, domain: str | None) -> set[str]:
+    return {module for module, _ in reach(command_of(stage), domain)[0]}
 
 
-def reached_files(stage: str) -> set[str]:
+def reached_files(stage: str, domain: str | None) -> set[str]:
     """Files of the package that are not modules and that the code reached names in a string."""
-    names = {path.name: path for path in (REPOSITORY / PACKAGE).rglob("*") if path.suffix in {".txt", ".toml", ".json", ".sty"}}
+    names = {path.name: path for path in (REPOSITORY / PACKAGE).rglob("*") if path.suffix in {".txt", ".toml", ".json", ".sty", ".yaml"}}
     texts = {
         node.value
-        for _, statement in reach(command_of(stage))[1]
+        for _, statement in reach(command_of(stage), domain)[1]
         for node in ast.walk(statement)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -206,15 +223,18 @@ def params_used(stage: str) -> set[str]:
     top = {field.alias or name: name for name, field in Params.model_fields.items()}
     by_field = {name: key for key, name in top.items()}
     found = set()
-    for _, statement in reach(command_of(stage))[1]:
+    statements = {id(statement): statement for domain in domains_of(stage) for _, statement in reach(command_of(stage), domain)[1]}
+    for statement in statements.values():
         for node in ast.walk(statement):
             if not isinstance(node, ast.Attribute):
                 continue
             names = chain(node) or []
             for place, name in enumerate(names[:-1]):
-                if name in ("params", "values") and names[place + 1] in by_field:
-                    found.add(".".join([by_field[names[place + 1]], *names[place + 2 :]]))
-                if name == "settings" and place == len(names) - 2 and names[-1] in DomainParams.model_fields:
+                if name in ("params", "values"):
+                    found |= set(READ_BY.get(names[place + 1], ()))
+                    if names[place + 1] in by_field:
+                        found.add(".".join([by_field[names[place + 1]], *names[place + 2 :]]))
+                if name in ("settings", "domain_params") and place == len(names) - 2 and names[-1] in DomainParams.model_fields:
                     found.add(f"<domain>.{names[-1]}")
             inner = node.value
             if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "domain":
@@ -237,32 +257,54 @@ def known_part(key: str) -> str:
 
 
 def params_declared(stage: str) -> list[str]:
-    """As written in dvc.yaml; a whole file is "*"."""
-    entries = STAGES[stage].get("params", ())
-    return ["*" if isinstance(entry, Mapping) else re.sub(r"\$\{(item\.domain|key)\}", "<domain>", entry) for entry in entries]
+    """Keys of params.yaml as written in dvc.yaml; the whole file is "*". Other files are not among them."""
+    declared = []
+    for entry in STAGES[stage].get("params", ()):
+        if isinstance(entry, str):
+            declared.append(re.sub(r"\$\{(item\.domain|key)\}", "<domain>", entry))
+        elif "params.yaml" in entry:
+            declared.append("*")
+    return declared
+
+
+def prompts_declared(stage: str, item: Item) -> set[str]:
+    """Keys of prompts.yaml that an item of the stage names."""
+    keys = [key for entry in STAGES[stage].get("params", ()) if isinstance(entry, Mapping) for key in entry.get(PROMPTS, ())]
+    return {filled(key, item) for key in keys}
+
+
+def items(stage: str) -> list[Item]:
+    """What each item of the stage's matrix or foreach stands for, template -> text; one empty item for a stage without them."""
+    headline = {"lambda": str(VALUES["lambda"])}
+    if each := STAGES[stage]["foreach"]:
+        return [headline | {"key": key} | {f"item.{name}": str(value) for name, value in item.items()} for key, item in each.items()]
+    axes = []
+    for key, values in STAGES[stage].get("matrix", {}).items():
+        values = VALUES[values[2:-1]] if isinstance(values, str) else values
+        axes.append([(f"item.{key}", filled(str(value), headline)) for value in values])
+    return [headline | dict(combination) for combination in product(*axes)]
+
+
+def filled(text: str, item: Item) -> str:
+    return re.sub(r"\$\{([^}]+)\}", lambda found: item.get(found.group(1), found.group(0)), text)
+
+
+def domain_of(item: Item) -> str | None:
+    return item.get("item.domain", item.get("key"))
+
+
+def domains_of(stage: str) -> list[str | None]:
+    return list(dict.fromkeys(domain_of(item) for item in items(stage)))
 
 
 def resolved(stage: str, text: str) -> set[str]:
     """A templated string of the stage for every item of its matrix or foreach."""
-    text = text.replace("${lambda}", str(VALUES["lambda"]))
-    if each := STAGES[stage]["foreach"]:
-        found = {text.replace("${key}", key) for key in each} if "${key}" in text else {text}
-        for key, item in each.items():
-            for name, value in item.items():
-                found = {one.replace(f"${{item.{name}}}", value) if f"/{key}/" in one else one for one in found}
-        return found
-    matrix = STAGES[stage].get("matrix", {})
-    axes = []
-    for key, items in matrix.items():
-        items = VALUES[items[2:-1]] if isinstance(items, str) else items
-        axes.append([(f"${{item.{key}}}", str(item).replace("${lambda}", str(VALUES["lambda"]))) for item in items])
-    results = set()
-    for combination in product(*axes):
-        result = text
-        for pattern, item in combination:
-            result = result.replace(pattern, item)
-        results.add(result)
-    return results
+    return {filled(text, item) for item in items(stage)}
+
+
+def deps(stage: str, domain: str | None) -> set[str]:
+    """The deps of the stage's items for one domain."""
+    return {filled(dep, item) for item in items(stage) if domain_of(item) == domain for dep in STAGES[stage]["deps"]}
 
 
 def all_outs() -> set[str]:
@@ -273,37 +315,56 @@ def all_outs() -> set[str]:
     return outs
 
 
+BY_DOMAIN = [(stage, domain) for stage in STAGES for domain in domains_of(stage)]
+
+
 def test_the_walk_finds_what_it_should():
-    """Guards the walk itself: imports in functions, a table of objects, a module used through its alias, and no more than is used."""
-    split, cell, select = (reached_modules(stage) for stage in ("split", "lora", "select"))
+    """Guards the walk itself: imports in functions, a domain by its name, a module used through its alias, and no more than is used."""
+    split, cell, select = (reached_modules(stage, "listqa") for stage in ("split", "lora", "select"))
     assert {"data.split", "data.records", "data.text"} <= split and "training.trainer" not in split
-    assert {"cells", "sampling", "training.rollout", "training.advantages", "models.load", "domains.replies"} <= cell
-    assert {"analysis", "domains.listqa"} <= select and not {"stats", "scoring", "cells"} & select
-    assert ("domains.listqa", "ListQA") in reach("select")[0]
-    assert "stats" in reached_modules("compare")
-    assert reached_files("split") == {"polychromic/data/seen_words.txt"}
+    assert {"cells", "sampling", "training.rollout", "training.bulk", "training.losses", "models.load", "domains.text"} <= cell
+    assert "domains.listqa" in cell and "domains.replies" not in cell and "domains.replies" in reached_modules("lora", "replies")
+    assert ("domains.listqa", "ListQA") in reach("cell", "listqa")[0]
+    assert "analysis" in select and not {"scoring", "cells", "training.trainer"} & select
+    assert "stats" in reached_modules("compare", "listqa")
+    assert reached_files("split", "listqa") == {"polychromic/data/seen_words.txt"} and reached_files("lora", "listqa") == {PROMPTS}
+    assert {"seeds", "methods", "<domain>.temperatures", "sampling.n", "train.precision", "encoder"} <= params_used("lora")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_every_module_that_changes_its_numbers(stage: str):
+@pytest.mark.parametrize(("stage", "domain"), BY_DOMAIN)
+def test_a_stage_depends_on_every_module_that_changes_its_numbers(stage: str, domain: str | None):
     free = EXCLUDED.keys() | WITHOUT_INFLUENCE.get(stage, {}).keys()
-    needed = {source_of(module).relative_to(REPOSITORY).as_posix() for module in reached_modules(stage) - free}
-    missing = sorted((needed | reached_files(stage)) - set(STAGES[stage]["deps"]))
+    needed = {source_of(module).relative_to(REPOSITORY).as_posix() for module in reached_modules(stage, domain) - free}
+    files = reached_files(stage, domain) - {PROMPTS}  # which is declared by key, under params
+    missing = sorted((needed | files) - deps(stage, domain))
     assert not missing, f"dvc.yaml, stage {stage}: add to deps {missing}"
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_no_module_without_influence(stage: str):
+@pytest.mark.parametrize(("stage", "domain"), BY_DOMAIN)
+def test_a_stage_depends_on_no_module_without_influence(stage: str, domain: str | None):
     """Every dep of the package is reached by the command: a stale name would rerun the stage for nothing."""
-    reached = {source_of(module).relative_to(REPOSITORY).as_posix() for module in reached_modules(stage)} | reached_files(stage)
-    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith(f"{PACKAGE}/")}
+    modules = reached_modules(stage, domain) | ANNOTATIONS.keys()
+    reached = {source_of(module).relative_to(REPOSITORY).as_posix() for module in modules} | reached_files(stage, domain)
+    declared = {dep for dep in deps(stage, domain) if dep.startswith(f"{PACKAGE}/")}
     assert declared <= reached, f"dvc.yaml, stage {stage}: the command does not use {sorted(declared - reached)}"
 
 
+@pytest.mark.parametrize(("stage", "domain"), [(stage, domain) for stage, domain in BY_DOMAIN if domain])
+def test_a_stage_depends_on_no_other_domain(stage: str, domain: str):
+    """An edit to one domain must leave the results of the others as they are."""
+    others = {f"{PACKAGE}/domains/{name}.py" for name in domain_names() if name != domain}
+    assert not others & deps(stage, domain)
+    if stage in (*CELLS, "score"):
+        assert f"{PACKAGE}/domains/{domain}.py" in deps(stage, domain)
+
+
 def test_exclusions_are_modules_that_exist():
-    for module in [*EXCLUDED, *(module for modules in WITHOUT_INFLUENCE.values() for module in modules)]:
+    for module in [*EXCLUDED, *ANNOTATIONS, *(module for modules in WITHOUT_INFLUENCE.values() for module in modules)]:
         assert source_of(module), module
+    methods = {name for name, value in vars(Params).items() if callable(value) and not name.startswith(("_", "model_"))}
+    assert methods == {*READ_BY, "domain"}
     assert WITHOUT_INFLUENCE.keys() | PARAMS_WITHOUT_INFLUENCE.keys() <= STAGES.keys()
+    assert {stage for stage in STAGES if command_of(stage) == "cell"} == set(CELLS)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -319,16 +380,16 @@ def test_each_dep_is_a_single_file_that_someone_makes(stage: str):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_exist_and_cover_what_the_code_reads(stage: str):
-    declared = params_declared(stage)
     for entry in STAGES[stage].get("params", ()):
         if isinstance(entry, Mapping):
-            assert entry == {"params.yaml": None}
+            assert entry == {"params.yaml": None} or entry.keys() == {PROMPTS}
             continue
         for key in resolved(stage, entry):
             place = VALUES
             for part in key.split("."):
                 assert isinstance(place, Mapping) and part in place, f"dvc.yaml, stage {stage}: params.yaml has no {key}"
                 place = place[part]
+    declared = params_declared(stage)
     if "*" in declared:
         return
     free = PARAMS_WITHOUT_INFLUENCE.get(stage, set())
@@ -338,3 +399,24 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
     inline = set(re.findall(r"\$\{(\w+)\}", str([STAGES[stage]["cmd"], STAGES[stage].get("matrix")])))
     missing = sorted(key for key in used - inline if not any(covers(entry, key) for entry in declared))
     assert not missing, f"dvc.yaml, stage {stage}: add to params {missing}"
+
+
+@pytest.mark.parametrize("stage", CELLS)
+def test_a_cell_depends_on_its_own_prompts(stage: str):
+    """The variant that the method names, by its key: an edit to another one leaves the cell as it is."""
+    methods = load_params(REPOSITORY / "params.yaml").methods
+    for item in items(stage):
+        method = methods[item.get("item.method", "polychromic")]
+        assert prompts_declared(stage, item) == {f"{domain_of(item)}.{method.prompt}"}
+
+
+def test_the_grid_of_dvc_yaml_is_that_of_params_yaml():
+    """Every method on every domain that params.yaml gives it, in one stage; and its samples are scored."""
+    params = load_params(REPOSITORY / "params.yaml")
+    cells = [(item.get("item.method", "polychromic"), domain_of(item)) for stage in CELLS for item in items(stage)]
+    assert set(cells) == {(name, domain) for name in params.methods for domain in params.domains if params.runs(name, domain)}
+    once = [cell for cell in cells if cell[0] != "polychromic"]
+    assert len(set(once)) == len(once)
+    made = {path for stage in CELLS for out in STAGES[stage]["outs"] for path in resolved(stage, out)}
+    read = {path for domain in params.domains for path in deps("score", domain)}
+    assert {path for path in read if path.endswith(SAMPLES)} == {path for path in made if path.endswith(SAMPLES)}

@@ -14,9 +14,11 @@ from polychromic.domains import get_domain
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.metrics.person import Calibration
-from polychromic.scoring import Embedder, declared_samples, score_prompt, scored_cells, set_objective
+from polychromic.params import load_params
+from polychromic.scoring import Embedder, declared_samples, score_blocks, score_prompt, scored_cells, set_objective
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
 
+METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
 CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
 
 
@@ -36,8 +38,8 @@ def test_listqa_by_hand():
         valid=["apple", "pear", "fig"], source="made", licence="MIT",
     )  # fmt: skip
     samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
-    found = score_prompt(get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes)
-    assert set(found) == set(get_domain("listqa").metrics)
+    found = score_prompt(METRICS["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes)
+    assert set(found) == set(METRICS["listqa"])
     n, correct = 20, 2 * 6
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(n, correct, k))
@@ -66,8 +68,8 @@ def test_replies_by_hand():
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = score_prompt(get_domain("replies"), record, match + other, [4] * 10, calibration, embed)
-    assert set(found) == set(get_domain("replies").metrics)
+    found = score_prompt(METRICS["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed)
+    assert set(found) == set(METRICS["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
     assert found["distinct@10"] == 10
@@ -76,15 +78,44 @@ def test_replies_by_hand():
     assert found["rouge_l"] == pytest.approx(0.1)
     assert found["distinct_2"] == pytest.approx(1.0)
     stricter = Calibration(1.0, 0.1, 0.01, 0.9, 0.1, 2, 40)
-    assert score_prompt(get_domain("replies"), record, match + other, [4] * 10, stricter, embed)["pass@10"] == 0, "above, not at"
+    again = score_prompt(["pass@10"], get_domain("replies"), record, match + other, [4] * 10, stricter, embed)
+    assert again == {"pass@10": 0}, "above, not at"
 
 
 def test_a_metric_that_does_not_exist_is_an_error_and_no_zero():
     record = Record(
         id="r", domain="replies", prompt="post", references=["me"], group="g", stratum="s", checker="person", source="made", licence="MIT"
     )
+    arguments = get_domain("replies"), record, ["yes"] * 10, [1] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes
     with pytest.raises(PolychromicError, match="distinct_2"):
-        score_prompt(get_domain("replies"), record, ["yes"] * 10, [1] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes)
+        score_prompt(["pass@1", "distinct_2"], *arguments)
+    assert set(score_prompt(["pass@1"], *arguments)) == {"pass@1"}, "those that the domain names, and no other"
+
+
+# lists
+
+
+def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
+    """Two lists of ten, with three good answers and with one of the same."""
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue", "green"])
+    lists = [["red", "blue", "green", *("no",) * 7], ["red", *("no",) * 9]]
+    row = {"samples": [*lists[0], *lists[1]], "tokens": [1.5] * 10 + [3.5] * 10, "block": 10}
+    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes)
+    alone = [score_prompt(METRICS["listqa"], domain, record, lists[i], [n] * 10, None, axes) for i, n in enumerate((1.5, 3.5))]
+    assert set(found) == set(METRICS["listqa"])
+    for name, value in found.items():
+        assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2), name
+    assert found["valid_distinct@10"] == (3 + 1) / 2 and found["distinct@10"] == (4 + 2) / 2 and found["tokens"] == 2.5
+    assert found["pass@1"] == pytest.approx((3 / 10 + 1 / 10) / 2) and found["pass@10"] == 1
+    assert found["pass@3"] == pytest.approx((pass_at(10, 3, 3) + pass_at(10, 1, 3)) / 2)
+    assert found["pass@3"] != pytest.approx(pass_at(20, 4, 3)), "as independent draws"
+
+
+def test_without_a_block_all_replies_are_one():
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    samples, tokens = ["red", "blue", *("no",) * 18], [2] * 20
+    found = score_blocks(METRICS["listqa"], domain, record, {"samples": samples, "tokens": tokens}, None, axes)
+    assert found == score_prompt(METRICS["listqa"], domain, record, samples, tokens, None, axes)
 
 
 # D of the samples
@@ -94,8 +125,26 @@ def test_objective_is_the_mean_coverage_of_disjoint_sets():
     """Sets of N = 3 of ten samples: the tenth is left over. Distinct valid answers by 3: 2/3, 1/3, 0."""
     record = listqa_record(0, valid=["red", "blue"])
     samples = ["red", "blue", "red", "Red.", "stone", "reds", "a", "b", "c", "blue"]
-    found = set_objective(small_params(), get_domain("listqa"), record, samples, axes)
+    found = set_objective(small_params(), get_domain("listqa"), record, samples, axes, 10)
     assert found == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
+
+
+def test_objective_takes_no_set_across_two_lists():
+    """Lists of four, N = 3: one set of each, red and blue of the first, blue alone of the second; "red" at the ends is left over."""
+    record = listqa_record(0, valid=["red", "blue"])
+    samples = ["red", "blue", "no", "red", "blue", "no", "no", "red"]
+    arguments = small_params(), get_domain("listqa"), record, samples, axes
+    assert set_objective(*arguments, 4) == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert set_objective(*arguments, 8) == pytest.approx((2 / 3 + 2 / 3) / 2), "as one block: red, blue, no and red, blue, no"
+
+
+def test_objective_is_the_headline_method_s_set_function():
+    """Mean reward of the same samples: three of the first nine are good."""
+    record, params = listqa_record(0, valid=["red"]), small_params()
+    method = params.methods["polychromic"].model_copy(update={"objective": "reward"})
+    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
+    samples = ["red", "red", "red", *("no",) * 6, "red"]
+    assert set_objective(params, get_domain("listqa"), record, samples, axes, 10) == pytest.approx(3 / 9)
 
 
 def test_objective_takes_the_similarity_of_the_headline_method():
@@ -106,7 +155,7 @@ def test_objective_takes_the_similarity_of_the_headline_method():
     params = small_params()
     method = params.methods["polychromic"].model_copy(update={"similarity": "semantic"})
     params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
-    found = set_objective(params, get_domain("listqa"), record, ["red", "blue", "stone"], embed)
+    found = set_objective(params, get_domain("listqa"), record, ["red", "blue", "stone"], embed, 3)
     assert found == pytest.approx((1 / 1.5 + 1 / 1.5) / 3, abs=1e-6)
 
 
@@ -181,7 +230,12 @@ def test_the_cells_of_the_pipeline_are_those_that_dvc_yaml_declares(monkeypatch)
     monkeypatch.chdir(REPOSITORY)
     names = {path.parent.name for path in declared_samples("listqa")}
     assert {path.parts[:2] for path in declared_samples("replies")} == {("results", "replies")}
-    assert {"zero_shot", "few_shot", "lora", "polychromic_plain", "polychromic-3.0", "polychromic-0.3"} <= names
+    methods = load_params().methods
+    grid = {name for name in names if name.startswith("polychromic-")}
+    assert names - grid == {name for name, method in methods.items() if method.lam != "lambda"}, "every method that params.yaml declares"
+    assert {"polychromic-3.0", "polychromic-0.3"} <= grid
+    on_replies = {path.parent.name for path in declared_samples("replies")} - grid
+    assert on_replies == {name for name, method in methods.items() if method.lam != "lambda" and method.domains is None}
 
 
 # vectors
@@ -232,10 +286,25 @@ def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
         cell = row["method"] if row["lambda"] is None else f"{row['method']}-{row['lambda']}"
         assert row["metrics"]["pass@1"] == pytest.approx((2 + CELLS.index(cell)) / 10)
         assert row["metrics"]["valid_distinct@10"] == 2
-        assert set(row["metrics"]) == {*get_domain("listqa").metrics, "objective"}
+        assert set(row["metrics"]) == {*METRICS["listqa"], "objective"}
     before = Path("results/listqa/scores.jsonl.gz").read_bytes()
     scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
     assert Path("results/listqa/scores.jsonl.gz").read_bytes() == before
+
+
+def test_the_stage_scores_lists_by_list(sampled):
+    """Twenty replies in lists of ten; the first list repeats the valid answers, the second has none."""
+    rows = [row for _, row in read_jsonl(samples_file("few_shot"))]
+    for row, kind in zip(rows, KINDS[6:10], strict=True):
+        listed = [f"red {kind}", f"blue {kind}", *("no",) * 8, *("no",) * 10]
+        row |= {"samples": listed, "tokens": [1.0] * 20, "finished": [True] * 20, "block": 10}
+    write_jsonl(samples_file("few_shot"), rows)
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    found = [row["metrics"] for _, row in read_jsonl("results/listqa/scores.jsonl.gz") if row["method"] == "few_shot"]
+    assert len(found) == 4
+    for metrics in found:
+        assert metrics["pass@10"] == 0.5 and metrics["valid_distinct@10"] == 1.0
+        assert metrics["objective"] == pytest.approx((2 / 3) / 6), "three sets of each list, the first with two good replies"
 
 
 @pytest.mark.parametrize("change", ["less", "more"])

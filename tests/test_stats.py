@@ -16,7 +16,7 @@ from polychromic.stats import (
     holm,
     mann_whitney,
     matched_contrast,
-    mean_ci,
+    mean_cis,
     non_inferior,
     paired_contrast,
     sign_flip,
@@ -133,18 +133,18 @@ def test_interval_covers():
     draws, hits = rng(3), 0
     for _ in range(400):
         x = draws.exponential(size=(2, 60)) + draws.exponential(size=60)
-        result = mean_ci(x, draws, n_boot=400)
+        result = mean_cis({"x": x}, draws, n_boot=400)["x"]
         hits += result.low <= 2 <= result.high
     assert hits / 400 == pytest.approx(0.94, abs=0.035)
 
 
-def test_mean_ci():
+def test_mean_cis():
     x = np.array([[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
-    result = mean_ci(x, rng(), n_boot=2_000)
-    assert (result.mean, result.by_seed, result.n_prompts) == (0.75, (0.5, 1.0), 4)
-    assert (result.low, result.high) == (0.5, 1.0)
-    constant = mean_ci(np.full((2, 5), 0.3), rng())
-    assert (constant.low, constant.high) == pytest.approx((0.3, 0.3))
+    found = mean_cis({"x": x, "minus": -x, "constant": np.full((2, 4), 0.3)}, rng(), n_boot=2_000)
+    assert (found["x"].mean, found["x"].by_seed, found["x"].n_prompts) == (0.75, (0.5, 1.0), 4)
+    assert (found["x"].low, found["x"].high) == (0.5, 1.0)
+    assert (found["minus"].low, found["minus"].high) == (-1.0, -0.5), "one set of resamples for all metrics"
+    assert (found["constant"].low, found["constant"].high) == (0.3, 0.3)
 
 
 arrays = hs.tuples(hs.integers(1, 3), hs.integers(1, 3), hs.integers(2, 12), hs.integers(0, 2**32 - 1))
@@ -338,7 +338,8 @@ X = np.ones((2, 5))
         (lambda: paired_contrast(X, X, rng(), confidence=95), "confidence: got 95"),
         (lambda: paired_contrast(X, X, rng(), n_boot=0), "n_boot: got 0"),
         (lambda: paired_contrast(X, rng().random((2, 5)), rng(), method="basic"), "'basic'"),
-        (lambda: mean_ci(np.full((1, 3), np.inf), rng()), "inf"),
+        (lambda: mean_cis({"x": np.full((1, 3), np.inf)}, rng()), "x: got inf"),
+        (lambda: mean_cis({"x": X, "y": np.ones((2, 4))}, rng()), "y: got 5 and 4 prompts"),
         (lambda: holm([]), "p-values"),
         (lambda: benjamini_hochberg([0.5, float("nan")]), "nan"),
         (lambda: holm([1.5]), "1.5"),

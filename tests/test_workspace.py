@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from polychromic import workspace
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.params import load_params, read_yaml
-from polychromic.workspace import MARKER, SMOKE, make_workspace, run_smoke, workspace_environment
+from polychromic.params import BEST, load_params, read_yaml
+from polychromic.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DVC_YAML = """stages:
@@ -191,14 +192,80 @@ def test_the_environment_runs_the_workspace_code_with_this_interpreter(tmp_path:
 
 def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The cheap half of the smoke run: its parameters load, and its split passes the checks on leakage and strata."""
-    target = make_workspace(REPOSITORY, tmp_path / "smoke", SMOKE)
+    target = make_workspace(REPOSITORY, tmp_path / "smoke", SMOKE, SMOKE_METHODS, lambdas=())
     params = load_params(target / "params.yaml")
+    cells = {stage for stage in pipeline(target) if stage.startswith(CELL_STAGES)}
+    assert cells == {"prompted@listqa-zero_shot", "prompted@listqa-few_shot", "lora@listqa-lora", "poly@listqa-3.0"}
     assert (params.domains, params.seeds, params.listqa.steps, params.listqa.temperatures) == (["listqa"], [0], 4, [1.0])
     assert params.sampling.n >= 10  # pass@10 needs ten
     assert params.model == load_params(REPOSITORY / "params.yaml").model
     subprocess.run(["python", "-m", "polychromic", "split", "listqa"], cwd=target, env=workspace_environment(target), check=True)
     splits = json.loads((target / "results" / "listqa" / "split.json").read_text())["splits"]
     assert len(splits["train"]) >= 24 and len(splits["dev"]) >= 12 and len(splits["test"]) >= 300
+
+
+# a smaller grid
+
+CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly")
+
+
+KEPT = [("prompted", "zero_shot"), ("prompted", "few_shot"), ("lora", "lora"), ("rft", "rft"), ("poly", "0.3"), ("poly", "3.0")]
+PIPELINE = """
+import json
+from dvc.repo import Repo
+stages = [stage for stage in Repo().index.stages if stage.cmd]
+print(json.dumps({s.addressing: [[dep.def_path for dep in s.deps], [out.def_path for out in s.outs]] for s in stages}))
+"""
+
+
+def pipeline(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """stage -> (deps, outs), as DVC reads dvc.yaml."""
+    command = [sys.executable, "-c", PIPELINE]
+    done = subprocess.run(command, cwd=folder, env=workspace_environment(folder), check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
+    methods = ["zero_shot", "few_shot", "lora", "polychromic", "rft", "gem"]
+    target = make_workspace(REPOSITORY, tmp_path / "copy", {}, methods, [0.3])
+    found, whole = pipeline(target), pipeline(REPOSITORY)
+    assert {stage for stage in found if stage.startswith(CELL_STAGES)} == {
+        *(f"{stage}@{domain}-{cell}" for domain in ("listqa", "replies") for stage, cell in KEPT),
+        "losses@listqa-gem",
+    }
+    assert found.keys() <= whole.keys() and all(stage.startswith(CELL_STAGES) for stage in whole.keys() - found.keys())
+    made = {out for _, outs in found.values() for out in outs}
+    for stage, (deps, outs) in found.items():
+        assert outs == whole[stage][1]
+        assert set(deps) == {dep for dep in whole[stage][0] if not dep.startswith("results/") or dep in made}
+    scored = {Path(dep).parent.name for dep in found["score@listqa"][0] if dep.endswith("samples.jsonl.gz")}
+    assert scored == {"zero_shot", "few_shot", "lora", "rft", "gem", "polychromic-0.3", "polychromic-3.0"}
+    params = load_params(target / "params.yaml")
+    assert list(params.methods) == [name for name in load_params(REPOSITORY / "params.yaml").methods if name in methods]
+    assert {name for contrast in params.analysis.contrasts for name in (contrast.a, contrast.b)} <= {*methods, *BEST}
+
+
+def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
+    target = make_workspace(REPOSITORY, tmp_path / "copy", {})
+    assert (target / "dvc.yaml").read_bytes() == (REPOSITORY / "dvc.yaml").read_bytes()
+    methods = load_params(REPOSITORY / "params.yaml").methods
+    everything = make_workspace(REPOSITORY, tmp_path / "everything", {}, list(methods), None)
+    assert YAML(typ="safe").load(everything / "dvc.yaml") == YAML(typ="safe").load(REPOSITORY / "dvc.yaml")
+    comments = lambda path: [line.split("#", 1)[1] for line in path.read_text().splitlines() if "#" in line]
+    assert comments(everything / "dvc.yaml") == comments(REPOSITORY / "dvc.yaml")
+
+
+@pytest.mark.parametrize(
+    ("methods", "lambdas", "message"),
+    [
+        (["lora", "dora"], None, "methods to keep: dora not in the grid. Allowed: zero_shot, few_shot"),
+        (None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3"),
+        (["zero_shot", "few_shot", "polychromic"], None, "methods lacks lora; the four baselines are always there"),
+    ],
+)
+def test_cells_that_do_not_exist_or_may_not_go_are_refused(methods, lambdas, message, tmp_path: Path):
+    with pytest.raises(UsageError, match=message):
+        make_workspace(REPOSITORY, tmp_path / "copy", {}, methods, lambdas)
 
 
 COMPARE = {
@@ -238,4 +305,5 @@ def test_smoke_says_what_it_found_or_where_it_failed(code: int, root: Path, tmp_
     said = capsys.readouterr().out
     assert ran["cwd"] == target and ran["env"]["PATH"].startswith(str(Path(sys.executable).parent) + os.pathsep)
     assert "lora" in said and "2.346" in said and f"figures: {target / 'paper' / 'figures' / 'listqa-frontier.pdf'}" in said
-    assert read_yaml(target / "params.yaml")["domains"] == ["listqa"]
+    values = read_yaml(target / "params.yaml")
+    assert values["domains"] == ["listqa"] and tuple(values["methods"]) == SMOKE_METHODS

@@ -39,10 +39,12 @@ def small_values() -> dict[str, Any]:
     values["model"], values["encoder"] = {"source": "folder", "path": "model"}, {"source": "folder", "path": "encoder"}
     values["seeds"] = [0, 1]
     values["listqa"] |= {"sizes": {"train": 6, "dev": 4, "test": 4}, "steps": 6, "max_new_tokens": 4, "temperatures": [0.5, 1.0]}
+    values["listqa"]["rollouts"] = {"share": 1.0, "every": 1}
     values["train"] |= {"batch_size": 4, "eval_every": 3, "checkpoint_every": 2, "warmup_steps": 1, "precision": "float32"}
     values["sampling"] |= {"n": 10, "rows": 20, "precision": "float32"}
     values["lora"] |= {"rank": 2, "alpha": 4}
     values["objective"] |= {"n": 3}
+    values["methods"]["passk"]["subset"] = 2
     values["few_shot"] |= {"exemplars": 2}
     values["analysis"] |= {"bootstrap": 200, "permutations": 200}
     return values

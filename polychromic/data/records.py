@@ -58,7 +58,8 @@ def parse_record(where: str, row: dict) -> Record:
         return Record.model_validate(row)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" + ("" if e["type"] == "missing" else f" (got {str(e['input'])[:80]!r})")
+            f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}"
+            + ("" if e["type"] == "missing" else f" (got {str(e['input'])[:80]!r})")
             for e in error.errors(include_url=False)
         )
         raise DataError(where, problems, "fields " + ", ".join(Record.model_fields)) from None

@@ -1,6 +1,7 @@
-"""What a domain must say: which replies are good, which are the same, and which metrics exist for it.
+"""What a domain must say: which replies are good, and which are the same.
 
-A domain is one file in this folder, one entry in DOMAINS (polychromic/domains/__init__.py) and one section in params.yaml.
+A domain is one file in this folder that ends in DOMAIN = ..., prompts in prompts.yaml, and one section in params.yaml,
+which also names its metrics.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> (n, d) float32, unit
 
 class Domain(Protocol):
     name: str
-    primary: str  # the metric whose gain the method claims, higher is better
-    quality: str  # the metric that must not suffer
-    metrics: tuple[str, ...]  # all metrics that exist here; one that cannot be computed raises
     checker: str  # "set" (answers are checked against a set) or "person" (drafts are matched with held-out human replies)
     similarity: str  # of the coverage objective: "exact" or "semantic"
 

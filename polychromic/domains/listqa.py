@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,17 +9,7 @@ import numpy as np
 
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
-
-_LEAD = re.compile(r"^(?:an?|the|some|one)\s+")
-_PUNCTUATION = re.compile(r"[^\w\s]+")
-
-
-def normalise(reply: str) -> str:
-    """Lower case without accents, punctuation, a leading article and repeated blanks."""
-    text = unicodedata.normalize("NFKD", reply).lower()
-    text = "".join(c for c in text if not unicodedata.combining(c))
-    text = " ".join(_PUNCTUATION.sub(" ", text).split())
-    return _LEAD.sub("", text)
+from polychromic.domains.text import normalise
 
 
 def _singulars(text: str) -> tuple[str, ...]:
@@ -49,12 +37,6 @@ def _lookup(valid: tuple[str, ...]) -> dict[str, str]:
 
 class ListQA:
     name = "listqa"
-    primary = "valid_distinct@10"
-    quality = "pass@1"
-    metrics = (
-        "pass@1", "pass@3", "pass@5", "pass@10", "valid_distinct@10", "distinct@10",
-        "semantic_diversity", "self_bleu", "distinct_1", "rouge_l", "tokens",
-    )  # fmt: skip
     checker = "set"
     similarity = "exact"
 
@@ -71,3 +53,6 @@ class ListQA:
 
     def training_quality(self, record: Record, replies: Sequence[str], embed: Embed) -> np.ndarray:
         return np.array([self.answer(record, reply) is not None for reply in replies], dtype=float)
+
+
+DOMAIN = ListQA()

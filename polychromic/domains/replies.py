@@ -8,7 +8,7 @@ import numpy as np
 
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
-from polychromic.domains.listqa import normalise
+from polychromic.domains.text import normalise
 
 MIN_WORDS, MAX_WORDS = 2, 60
 RELEVANT = 0.3  # mean cosine at which a reply counts as being about the post
@@ -16,12 +16,6 @@ RELEVANT = 0.3  # mean cosine at which a reply counts as being about the post
 
 class Replies:
     name = "replies"
-    primary = "pass@10"
-    quality = "pass@1"
-    metrics = (
-        "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity",
-        "self_bleu", "distinct_1", "distinct_2", "rouge_l", "quality", "tokens",
-    )  # fmt: skip
     checker = "person"
     similarity = "semantic"
 
@@ -33,7 +27,7 @@ class Replies:
         words = normalise(reply).split()
         if not MIN_WORDS <= len(words) <= MAX_WORDS:
             return False
-        if " ".join(words) in normalise(record.prompt):
+        if f" {' '.join(words)} " in f" {normalise(record.prompt)} ":
             return False
         return len(set(words)) * 2 >= len(words)
 
@@ -50,3 +44,6 @@ class Replies:
         relevance = (drafts @ post + (drafts @ humans.T).max(axis=1)) / 2
         formed = np.array([self.well_formed(record, reply) for reply in replies])
         return ((relevance >= RELEVANT) & formed).astype(float)
+
+
+DOMAIN = Replies()

@@ -1,6 +1,7 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_setup` writes what comes from params.yaml alone. Both read single named files.
+`build` is stage report@{domain}, `build_costs` stage costs; `build_setup` writes what comes from params.yaml alone. All read
+single named files.
 """
 
 from __future__ import annotations
@@ -12,55 +13,94 @@ from typing import Any
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
-from polychromic.report import figures, numbers, results, tables
-from polychromic.report.figures import Curves, Point
+from polychromic.report import cost_numbers, costs, figures, labels, numbers, records, results, tables
+from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
 
+BENCHMARKS = Path("benchmarks/results")
 
-def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+
+def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
     """Write a domain's tables, figures and numbers.
 
     Everything is computed before the first byte is written, so an error leaves the old files as they were.
 
+    Args:
+        benchmarks: folder that may hold step_cost-{domain}.json; without it the table of peers has no costs.
+
     Returns:
-        The files written, sorted: paper/tables/{domain}-{systems,contrasts,lambda}.tex and -systems.md (for the README),
-        paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
+        The files written, sorted: paper/tables/{domain}-{systems,peers,lambda,tries,contrasts}.tex and -systems.md (for the
+        README), paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
         results/{domain}/numbers.json.
 
     Raises:
-        PolychromicError: compare.json lacks what the paper states, or disagrees with select.json.
+        PolychromicError: compare.json lacks what the paper states, or was made from another select.json.
         DataError: a field is missing or malformed.
     """
     compare = results.load(domain, results_dir)
-    records = numbers.domain_numbers(compare)
+    cost_file = benchmarks / f"step_cost-{domain}.json"
+    cost = costs.load(costs.StepCost, cost_file) if cost_file.exists() else None
+    found = numbers.domain_numbers(compare)
     texts = {
         paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
+        paper_dir / "tables" / f"{domain}-peers.tex": tables.peers_table(compare, cost),
         paper_dir / "tables" / f"{domain}-contrasts.tex": tables.contrasts_table(compare),
         paper_dir / "tables" / f"{domain}-lambda.tex": tables.lambda_table(compare),
+        paper_dir / "tables" / f"{domain}-tries.tex": tables.tries_table(compare),
         paper_dir / "tables" / f"{domain}-systems.md": tables.systems_markdown(compare),
-        paper_dir / "numbers" / f"{domain}.tex": numbers.to_latex(records),
+        paper_dir / "numbers" / f"{domain}.tex": records.to_latex(found),
     }
-    ablation = lambda_panels(compare)
+    main, others = frontier_curves(compare)
+    frontier = figures.frontier(main, others, compare.quality, compare.primary)
     drawings = {
-        paper_dir / "figures" / f"{domain}-frontier.pdf": figures.frontier(frontier_curves(compare), compare.quality, compare.primary),
-        paper_dir / "figures" / f"{domain}-frontier.svg": figures.frontier(frontier_curves(compare), compare.quality, compare.primary),
+        paper_dir / "figures" / f"{domain}-frontier.pdf": frontier,
+        paper_dir / "figures" / f"{domain}-frontier.svg": frontier,
         paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare), human_rates(compare)),
-        paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(ablation, compare.chosen(compare.headline).lam or 0.0),
+        paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(lambda_panels(compare), compare.selection.grid.headline),
         paper_dir / "figures" / f"{domain}-training.pdf": figures.training(training_panels(compare)),
     }
+    return _write(texts, drawings, found, results_dir / domain / "numbers.json")
+
+
+def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
+    """Write what training costs, and what `domain` gains for it.
+
+    Returns:
+        The files written, sorted: paper/tables/{cost,sampler,gradient-variance}.tex, paper/figures/cost-gain.pdf,
+        paper/numbers/cost.tex, results/costs/numbers.json.
+
+    Raises:
+        PolychromicError: a file of benchmarks/results/ is missing (names `make bench`).
+        DataError: a field is missing or malformed.
+    """
+    cost = costs.load(costs.StepCost, benchmarks / f"step_cost-{domain}.json")
+    sampler = costs.load(costs.Sampler, benchmarks / "sampler.json")
+    variance = costs.load(costs.GradientVariance, benchmarks / "gradient_variance.json")
+    compare = results.load(domain, results_dir)
+    found = cost_numbers.cost_numbers(cost, sampler, variance, compare.headline)
+    texts = {
+        paper_dir / "tables" / "cost.tex": costs.cost_table(cost),
+        paper_dir / "tables" / "sampler.tex": costs.sampler_table(sampler),
+        paper_dir / "tables" / "gradient-variance.tex": costs.variance_table(variance),
+        paper_dir / "numbers" / "cost.tex": records.to_latex(found),
+    }
+    drawings = {paper_dir / "figures" / "cost-gain.pdf": figures.cost_gain(gain_points(cost, compare), compare.primary)}
+    return _write(texts, drawings, found, results_dir / "costs" / "numbers.json")
+
+
+def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:
     for path, text in texts.items():
         write_text(path, text)
     for path, figure in drawings.items():
         figures.save(figure, path)
-    record_file = results_dir / domain / "numbers.json"
-    write_json(record_file, numbers.to_json(records))
+    write_json(record_file, records.to_json(found))
     return sorted([*texts, *drawings, record_file])
 
 
 def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
     """Write paper/numbers/setup.tex and paper/tables/setup.tex: every value of params.yaml as "setup.<dotted key>"."""
     texts = {
-        paper_dir / "numbers" / "setup.tex": numbers.to_latex(numbers.setup_numbers(params)),
+        paper_dir / "numbers" / "setup.tex": records.to_latex(numbers.setup_numbers(params)),
         paper_dir / "tables" / "setup.tex": tables.setup_table(params),
     }
     for path, text in texts.items():
@@ -68,13 +108,14 @@ def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> lis
     return sorted(texts)
 
 
-def frontier_curves(compare: Compare) -> Curves:
-    """Per method, one point per temperature, ascending."""
+def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
+    """(baselines, best peers and the headline; all other methods): per method one point per temperature, ascending."""
     curves: Curves = {}
-    for label in compare.main_labels():
+    for label in compare.method_labels():
         rows = sorted((s for s in compare.systems if s.label == label), key=lambda s: s.temperature)
         curves[label] = [_point(s.metrics[compare.quality], s.metrics[compare.primary], f"{s.temperature:g}") for s in rows]
-    return curves
+    main = compare.main_labels()
+    return {label: curves[label] for label in main}, {label: points for label, points in curves.items() if label not in main}
 
 
 def passk_curves(compare: Compare) -> Curves:
@@ -95,11 +136,34 @@ def human_rates(compare: Compare) -> dict[str, float]:
     }
 
 
-def lambda_panels(compare: Compare) -> list[tuple[str, list[Point]]]:
-    """(metric, points) for the primary metric, the quality metric and semantic diversity; λ = 0 is `lora`."""
-    rows = compare.lambda_rows()
-    names = dict.fromkeys([compare.primary, compare.quality, "semantic_diversity"])
-    return [(name, [_at(0.0 if row.label == "lora" else row.lam or 0.0, row.metrics[name]) for row in rows]) for name in names]
+def lambda_panels(compare: Compare) -> list[Panel]:
+    """What λ does: D at temperature 1 (where sampled), the primary and the quality metric at one temperature, with intervals over
+    prompts; validation cross-entropy, KL to the base model and reply length of the development set, with the range over seeds.
+    """
+    panels = []
+    policy = {s.label: s for s in compare.systems if s.temperature == 1}
+    grid = compare.selection.grid.rows
+    if all(weight.label in policy for weight in grid):
+        points = [_at(weight.lam, policy[weight.label].metrics["objective"]) for weight in grid]
+        panels.append(Panel("$D$ at $T=1$ \u2191", points))
+    shared = {row.label: row for row in compare.lambda_rows()}
+    for name in (compare.primary, compare.quality):
+        info = labels.metric(name)
+        points = [_at(weight.lam, shared[weight.label].metrics[name]) for weight in grid]
+        panels.append(Panel(info.name + (" (%)" if info.percent else "") + info.unicode_arrow, points, info.percent))
+    fields = {"validation_ce": "validation CE (nats) \u2193", "kl_to_base": "KL to base (nats)", "reply_tokens": "reply tokens"}
+    for field, title in fields.items():
+        points = [Point(w.lam, getattr(w, field), min(w.by_seed[field]), max(w.by_seed[field])) for w in grid]
+        panels.append(Panel(title, points))
+    return panels
+
+
+def gain_points(cost: costs.StepCost, compare: Compare) -> dict[str, tuple[Point, bool]]:
+    """Label -> (x: training cost relative to the plain trainer, y: primary metric at the chosen temperature; whether it is ours)."""
+    return {
+        label: (_point(x, compare.chosen(label).metrics[compare.primary], ""), compare.methods[label].ours)
+        for label, x in costs.relative(cost, compare).items()
+    }
 
 
 def training_panels(compare: Compare) -> list[tuple[str, dict[str, list[tuple[int, float]]]]]:
@@ -123,7 +187,7 @@ def training_panels(compare: Compare) -> list[tuple[str, dict[str, list[tuple[in
     return panels
 
 
-def _point(x: Estimate, y: Estimate, note: str) -> Point:
+def _point(x: Estimate | costs.Relative, y: Estimate, note: str) -> Point:
     return Point(x.mean, y.mean, y.low, y.high, x.low, x.high, note)
 
 

@@ -44,9 +44,18 @@ LOOKS: dict[str, Look] = {
     "zero_shot": Look(_tol(7), "v", (0, (1, 1.5))),
     "few_shot": Look(_tol(4), "^", (0, (3, 1, 1, 1))),
     "lora": Look(_tol(1), "s", (0, (5, 1.5))),
-    "polychromic_plain": Look(_tol(3), "D", (0, (6, 1, 1, 1, 1, 1))),
     "polychromic": Look(_tol(0), "o", "-"),
 }
+# For the methods that are shown beside these: which ones the data decide.
+PEER_LOOKS = (Look(_tol(3), "D", (0, (6, 1, 1, 1, 1, 1))), Look(_tol(5), "P", (0, (2, 1))), Look(_tol(2), "X", (0, (4, 1, 2, 1))))
+GREY = "#A8A8A8"
+
+
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """A look for each method: its own, or the next free one of PEER_LOOKS in the order given; they come round when used up."""
+    methods = list(methods)
+    free = [method for method in methods if method not in LOOKS]
+    return {m: LOOKS[m] if m in LOOKS else PEER_LOOKS[free.index(m) % len(PEER_LOOKS)] for m in methods}
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,15 @@ class Point:
 
 
 Curves = dict[str, list[Point]]  # method -> points in drawing order
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A quantity against λ: points with λ ascending from LoRA's 0. percent: shares, printed in per cent."""
+
+    title: str
+    points: list[Point]
+    percent: bool = False
 
 
 def style() -> dict:
@@ -90,12 +108,20 @@ def style() -> dict:
     }
 
 
-def frontier(curves: Curves, quality: str, primary: str) -> Figure:
-    """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature."""
+def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
+    """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
+
+    Args:
+        others: methods drawn thin and grey, without a name.
+    """
     with rc_context(style()):
-        figure, (ax,) = _figure(1, height=3.3)
+        figure, (ax,) = _figure(1, height=3.5)
+        for number, points in enumerate(others.values()):
+            x, y = [p.x for p in points], [p.y for p in points]
+            ax.plot(x, y, color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label="" if number else "other methods")
+        shown = looks(curves)
         for method, points in curves.items():
-            look = LOOKS[method]
+            look = shown[method]
             for p in points:
                 x_error = None if p.x_low is None or p.x_high is None else [[p.x - p.x_low], [p.x_high - p.x]]
                 ax.errorbar(
@@ -109,25 +135,40 @@ def frontier(curves: Curves, quality: str, primary: str) -> Figure:
                     alpha=0.35,
                     zorder=1,
                 )
-            _line(ax, method, [p.x for p in points], [p.y for p in points])
+            _line(ax, method, look, [p.x for p in points], [p.y for p in points])
             left, right = min(points, key=lambda p: p.x), max(points, key=lambda p: p.x)
             for p, shift, side in ((left, -4, "right"), (right, 4, "left")):
-                text = f"$T$={p.note}"
-                ax.annotate(
-                    text,
-                    (p.x, p.y),
-                    (shift, 3),
-                    textcoords="offset points",
-                    ha=side,
-                    fontsize=7,
-                    color=_dark(look.color),
-                    zorder=4,
-                    path_effects=HALO,
-                )
+                _note(ax, p, f"$T$={p.note}", look.color, shift, side)
         _axis(ax.xaxis, quality)
         _axis(ax.yaxis, primary)
         ax.margins(x=0.08, y=0.08)
-        figure.legend(loc="outside upper center", ncols=5)
+        handles, names = ax.get_legend_handles_labels()
+        order = [n for n in range(len(names)) if names[n] != "other methods"] + [
+            n for n in range(len(names)) if names[n] == "other methods"
+        ]
+        figure.legend([handles[n] for n in order], [names[n] for n in order], loc="outside upper center", ncols=4)
+        return figure
+
+
+def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
+    """Training cost (x, in units of the plain trainer) against the primary metric (y), a mark per method with its intervals.
+
+    Args:
+        points: label -> (point, whether it is Polychromic LoRA); ours are joined by a line in the order of cost.
+    """
+    with rc_context(style()):
+        figure, (ax,) = _figure(1, height=3.2)
+        ours = sorted((p for p, mine in points.values() if mine), key=lambda p: p.x)
+        ax.plot([p.x for p in ours], [p.y for p in ours], color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
+        for label, (p, mine) in points.items():
+            look = LOOKS["polychromic" if mine else "lora"]
+            errors = {"yerr": [[p.y - p.y_low], [p.y_high - p.y]], "xerr": [[p.x - p.x_low], [p.x_high - p.x]]}
+            ax.errorbar(p.x, p.y, **errors, fmt=look.marker, color=look.color, elinewidth=0.6, ecolor=look.color, markersize=4, zorder=3)
+            # Names of ours above the mark, of the others below: crowded costs are close to 1.
+            _note(ax, p, labels.system_name(label, math=False), look.color, 5, "left", 5 if mine else -9)
+        ax.set_xlabel("training cost (plain trainer = 1)")
+        _axis(ax.yaxis, primary)
+        ax.margins(x=0.15, y=0.1)
         return figure
 
 
@@ -139,10 +180,10 @@ def passk(curves: Curves, humans: Mapping[str, float] | None = None) -> Figure:
     """
     with rc_context(style()):
         figure, (ax,) = _figure(1, height=2.8)
-        for method, points in curves.items():
+        for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             ks = [p.x for p in points]
-            ax.fill_between(ks, [p.y_low for p in points], [p.y_high for p in points], color=LOOKS[method].color, alpha=0.15, linewidth=0)
-            _line(ax, method, ks, [p.y for p in points])
+            ax.fill_between(ks, [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=0.15, linewidth=0)
+            _line(ax, method, look, ks, [p.y for p in points])
         for name, value in (humans or {}).items():
             ax.plot([9.8, 10.2], [value, value], color="black", linewidth=1.4, zorder=5)
             ax.annotate(name, (9.8, value), (-3, 2), textcoords="offset points", ha="right", fontsize=7, zorder=5)
@@ -150,38 +191,41 @@ def passk(curves: Curves, humans: Mapping[str, float] | None = None) -> Figure:
         ax.set_ylabel("pass@$k$ (%) \u2191")
         ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-        figure.legend(loc="outside upper center", ncols=5)
+        figure.legend(loc="outside upper center", ncols=4)
         return figure
 
 
-def ablation(panels: Sequence[tuple[str, list[Point]]], headline: float) -> Figure:
-    """One panel per metric against λ; a panel's first point is LoRA (λ = 0), drawn as a line with its band.
+def ablation(panels: Sequence[Panel], headline: float) -> Figure:
+    """One panel per quantity against λ, three in a row; a panel's first point is LoRA (λ = 0), drawn as a line with its band.
 
     Args:
-        panels: (metric, points with λ ascending from 0).
         headline: the λ that the main comparison uses, marked with a triangle on the axis.
     """
     with rc_context(style()):
-        figure, axes = _figure(len(panels), height=2.3)
-        for ax, (metric, points) in zip(axes, panels, strict=True):
-            reference, *rest = points
-            ax.axhspan(reference.y_low, reference.y_high, color=LOOKS["lora"].color, alpha=0.12, linewidth=0)
-            ax.axhline(reference.y, color=LOOKS["lora"].color, linestyle=LOOKS["lora"].line, linewidth=1.0, label=r"LoRA ($\lambda=0$)")
+        rows = -(-len(panels) // 3)
+        figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.3), layout="constrained")
+        axes = list(figure.subplots(rows, 3, squeeze=False).flat)
+        for ax in axes[len(panels) :]:
+            ax.set_visible(False)
+        lora, look = LOOKS["lora"], LOOKS["polychromic"]
+        for ax, panel in zip(axes, panels, strict=False):
+            reference, *rest = panel.points
+            ax.axhspan(reference.y_low, reference.y_high, color=lora.color, alpha=0.12, linewidth=0)
+            ax.axhline(reference.y, color=lora.color, linestyle=lora.line, linewidth=1.0, label=r"LoRA ($\lambda=0$)")
             ax.plot([headline], [0], marker="^", color="black", markersize=5, transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
             errors = np.array([[p.y - p.y_low for p in rest], [p.y_high - p.y for p in rest]])
-            look = LOOKS["polychromic"]
             ax.errorbar([p.x for p in rest], [p.y for p in rest], yerr=errors, fmt="none", ecolor=look.color, elinewidth=0.7, alpha=0.5)
-            _line(ax, "polychromic", [p.x for p in rest], [p.y for p in rest])
+            _line(ax, "polychromic", look, [p.x for p in rest], [p.y for p in rest])
             ax.set_xscale("symlog", linthresh=min((p.x for p in rest if p.x > 0), default=1.0))
             ax.margins(x=0.1)
             ax.xaxis.set_major_locator(FixedLocator(_apart([p.x for p in rest])))
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: labels.plain(value)))
             ax.set_xlabel(r"$\lambda$")
-            _axis(ax.yaxis, metric)
             ax.yaxis.set_major_locator(MaxNLocator(5))
-            ax.set_title(ax.get_ylabel(), fontsize=9)
-            ax.set_ylabel("")
+            if panel.percent:
+                ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+            ax.set_title(panel.title, fontsize=9)
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper center", ncols=2)
         return figure
@@ -191,14 +235,16 @@ def training(panels: Sequence[tuple[str, dict[str, list[tuple[int, float]]]]]) -
     """One panel per quantity: (axis title, {method: [(step, mean over seeds)]})."""
     with rc_context(style()):
         figure, axes = _figure(len(panels), height=2.5)
+        shown = looks(sorted({method for _, curves in panels for method in curves}, key=labels.rank))
         for ax, (title, curves) in zip(axes, panels, strict=True):
             for method, points in curves.items():
-                _line(ax, method, [step for step, _ in points], [value for _, value in points], every=max(1, len(points) // 8))
+                steps, values = zip(*points, strict=True)
+                _line(ax, method, shown[method], steps, values, every=max(1, len(points) // 8))
             ax.set_xlabel("training step")
             ax.set_title(title, fontsize=9)
         named = {name: handle for ax in axes for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-        order = [name for name in labels.METHODS.values() if name in named]
-        figure.legend([named[name] for name in order], order, loc="outside upper center", ncols=5)
+        order = [labels.system_name(method, math=False) for method in shown]
+        figure.legend([named[name] for name in order], order, loc="outside upper center", ncols=4)
         return figure
 
 
@@ -218,12 +264,19 @@ def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
-def _line(ax: Axes, method: str, x: Iterable[float], y: Iterable[float], every: int = 1) -> None:
-    look = LOOKS[method]
+def _line(ax: Axes, method: str, look: Look, x: Iterable[float], y: Iterable[float], every: int = 1) -> None:
     ax.plot(
         list(x), list(y), color=look.color, marker=look.marker, linestyle=look.line, markevery=every,
-        label=labels.METHODS[method], markerfacecolor="white" if method != "polychromic" else look.color, markeredgewidth=0.9, zorder=3,
+        label=labels.system_name(method, math=False), markerfacecolor="white" if method != "polychromic" else look.color,
+        markeredgewidth=0.9, zorder=3,
     )  # fmt: skip
+
+
+def _note(ax: Axes, p: Point, text: str, color: str, shift: float, side: str, lift: float = 3) -> None:
+    """Small text beside a point, on a halo."""
+    ax.annotate(
+        text, (p.x, p.y), (shift, lift), textcoords="offset points", ha=side, fontsize=7, color=_dark(color), zorder=4, path_effects=HALO
+    )
 
 
 def _axis(axis, metric: str) -> None:

@@ -68,11 +68,31 @@ METRICS: dict[str, Metric] = {
     "objective": Metric("set objective D", "up", 3),
 }
 
+# In printed order. A method that is not here is printed by its own name, after these.
 METHODS: dict[str, str] = {
     "zero_shot": "Zero-shot",
     "few_shot": "Few-shot",
+    "list_prompt": "List prompting",
     "lora": "LoRA",
+    "lora_long": "LoRA, more steps",
+    "lora_min_p": "LoRA, min-p",
+    "lora_scaled": "LoRA, scaled",
+    "label_smoothing": "Label smoothing",
+    "entropy": "CE + entropy",
+    "gem": "GEM",
+    "tofu": "TOFU",
+    "deviation": "Deviation weights",
     "polychromic_plain": "Plain diversity",
+    "lora_all": "LoRA, all answers",
+    "rft": "Rejection-sampled",
+    "gated": "Gated diversity",
+    "reward": "Reward",
+    "passk": "pass@k (PKPO)",
+    "poly_epo": "Poly-EPO",
+    "polychromic_half": "Polychromic, half",
+    "polychromic_quarter": "Polychromic, quarter",
+    "polychromic_tenth": "Polychromic, tenth",
+    "polychromic_bulk": "Polychromic, bulk",
     "polychromic": "Polychromic",
 }
 
@@ -91,23 +111,23 @@ def metric(name: str) -> Metric:
 
 def method_of(label: str) -> str:
     """The method of a label: "polychromic@0.3" → "polychromic"."""
-    method = label.partition("@")[0]
-    if method not in METHODS:
-        raise PolychromicError(
-            f"method {label!r} in compare.json has no entry in METHODS (polychromic/report/labels.py). "
-            f"Known: {', '.join(METHODS)}. Add its printed name there."
-        )
-    return method
+    return label.partition("@")[0]
+
+
+def rank(method: str) -> tuple[int, str]:
+    """Sorts methods into printed order: as METHODS has them, then the others by name."""
+    return (list(METHODS).index(method) if method in METHODS else len(METHODS), method)
 
 
 def system_name(label: str, math: bool = True) -> str:
-    """The printed name of a label: "polychromic@0.3" → "Polychromic (λ = 0.3)".
+    """The printed name of a label: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer", unknown here, → "new peer".
 
     Args:
         math: True gives LaTeX, False plain text for figures.
     """
-    _, _, lam = label.partition("@")
-    name = METHODS[method_of(label)]
+    method, _, lam = label.partition("@")
+    name = METHODS.get(method, method.replace("_", " "))
+    name = escape(name) if math else name
     if not lam:
         return name
     return rf"{name} ($\lambda={plain(float(lam))}$)" if math else f"{name} (λ = {plain(float(lam))})"

@@ -16,14 +16,15 @@ from polychromic.io import read_json
 from polychromic.report import labels
 
 Model = TypeVar("Model", bound=BaseModel)
+BASELINES = ("zero_shot", "few_shot", "lora")  # params.yaml always has them
 Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class Estimate(_Frozen):
+class Estimate(Frozen):
     """Mean over seeds of the mean over prompts, with its bootstrap interval over prompts."""
 
     mean: FiniteFloat
@@ -32,7 +33,7 @@ class Estimate(_Frozen):
     by_seed: list[FiniteFloat]
 
 
-class System(_Frozen):
+class System(Frozen):
     """One label at one temperature; `chosen` marks the temperature that dev selected."""
 
     label: str
@@ -46,11 +47,12 @@ class System(_Frozen):
     metrics: dict[str, Estimate]
 
 
-class Contrast(_Frozen):
+class Contrast(Frozen):
     """A paired difference a - b over prompts.
 
     `p_value` is the test's own: sign flips for rule "chosen", bootstrap for rule "matched", where b is read from its frontier
     over temperature and `clamped_share` of the resamples fell outside of it. Effects and p-values that do not exist are null.
+    `a_role`, `b_role`: the role (of BEST in polychromic.params) of a side that is the best peer of dev.
     """
 
     id: str
@@ -78,6 +80,8 @@ class Contrast(_Frozen):
     margin: FiniteFloat | None
     non_inferior: bool | None
     clamped_share: Probability | None = None
+    a_role: str | None = None
+    b_role: str | None = None
 
     @property
     def significant(self) -> bool:
@@ -85,18 +89,88 @@ class Contrast(_Frozen):
         return self.p_holm is not None and self.p_holm < labels.ALPHA and (self.low > 0 or self.high < 0)
 
 
-class Step(_Frozen):
+class Step(Frozen):
     step: int
     objective_mean: FiniteFloat | None = None
     ce_mean: FiniteFloat | None = None
 
 
-class Compare(_Frozen):
+class Weight(Frozen):
+    """A row of the grid of λ on dev: `validation_ce` in nats per token, `kl_to_base` in nats per reply, D at temperature 1."""
+
+    lam: FiniteFloat = Field(alias="lambda")
+    label: str
+    validation_ce: FiniteFloat
+    kl_to_base: FiniteFloat
+    reply_tokens: FiniteFloat
+    objective: FiniteFloat | None
+    by_seed: dict[str, list[FiniteFloat]]
+
+
+class Trend(Frozen):
+    """Page's test that D rises with λ: prompts as blocks, one-sided."""
+
+    levels: list[FiniteFloat]
+    means: list[FiniteFloat]
+    page_l: FiniteFloat
+    p: Probability
+    n_prompts: int
+
+
+class Grid(Frozen):
+    """What dev says about λ; `recommended` is the largest within `ce_margin` of LoRA's validation cross-entropy."""
+
+    rows: list[Weight]
+    headline: FiniteFloat
+    ce_margin: FiniteFloat
+    recommended: FiniteFloat
+    trend: Trend | None
+
+
+class Try(Frozen):
+    """A system that was scored on dev: means over seeds and prompts."""
+
+    label: str
+    method: str
+    lam: FiniteFloat | None = Field(alias="lambda")
+    temperature: FiniteFloat
+    seeds: list[int]
+    quality: FiniteFloat
+    primary: FiniteFloat
+    objective: FiniteFloat
+
+
+class Select(Frozen):
+    """select.json, which compare.json repeats as `selection`. best: role → peer, null where no peer has the role."""
+
+    domain: str
+    primary: str
+    quality: str
+    headline: str
+    chosen: dict[str, FiniteFloat]
+    best: dict[str, str | None]
+    grid: Grid = Field(alias="lambda")
+    tries: list[Try]
+
+
+class About(Frozen):
+    """A method's place among the others. steps_like_lora: its training step is `lora`'s, and there are `budget` times as many."""
+
+    ours: bool
+    sees_checker: bool
+    trained: bool
+    budget: FiniteFloat
+    steps_like_lora: bool
+
+
+class Compare(Frozen):
     domain: str
     split: Literal["dev", "test"]
     primary: str
     quality: str
     headline: str
+    selection: Select
+    methods: dict[str, About]
     systems: list[System]
     contrasts: list[Contrast]
     calibration: dict[str, FiniteFloat] | None
@@ -112,14 +186,26 @@ class Compare(_Frozen):
         return found[0]
 
     def all_labels(self) -> list[str]:
-        """Labels in printed order: methods as in labels.METHODS, then λ ascending, the headline last of its method."""
-        order = {name: rank for rank, name in enumerate(labels.METHODS)}
+        """Labels in printed order: methods by labels.rank, then λ ascending, the headline last of its method."""
         present = {s.label: s.lam for s in self.systems}
-        return sorted(present, key=lambda name: (order[labels.method_of(name)], "@" not in name, present[name] or 0.0))
+        return sorted(present, key=lambda name: (labels.rank(labels.method_of(name)), "@" not in name, present[name] or 0.0))
 
-    def main_labels(self) -> list[str]:
+    def method_labels(self) -> list[str]:
         """One label per method: the ablation's other λ are left out."""
         return [label for label in self.all_labels() if "@" not in label]
+
+    def main_labels(self) -> list[str]:
+        """The baselines, the best peer of each kind on dev, and the headline: what the main table and figures show."""
+        shown = {*BASELINES, self.headline, *self.selection.best.values()}
+        return [label for label in self.method_labels() if label in shown]
+
+    def grouped_labels(self) -> list[tuple[str, list[str]]]:
+        """(group, labels) of all methods: peers without the checker, peers with it, ours; groups without a method left out."""
+        groups: dict[str, list[str]] = {"Without the checker": [], "With the checker": [], "Polychromic LoRA": []}
+        for label in self.method_labels():
+            about = self.methods[label]
+            groups["Polychromic LoRA" if about.ours else "With the checker" if about.sees_checker else "Without the checker"].append(label)
+        return [(name, members) for name, members in groups.items() if members]
 
     def lambda_rows(self) -> list[System]:
         """The λ ablation at one temperature: `lora` as λ = 0, then the headline method's grid, λ ascending.
@@ -153,38 +239,33 @@ class Compare(_Frozen):
         )
 
 
-class Select(_Frozen):
-    domain: str
-    primary: str
-    quality: str
-    headline: str
-    chosen: dict[str, FiniteFloat]
-
-
 def load(domain: str, results: Path) -> Compare:
     """Read and check results/{domain}/{select,compare}.json.
 
     Raises:
-        PolychromicError: a file is missing, or the two disagree on a chosen temperature.
+        PolychromicError: a file is missing, or the two are not of one run.
         DataError: a field is missing or of the wrong type (each one named).
     """
-    compare = _parse(Compare, results / domain / "compare.json")
-    select = _parse(Select, results / domain / "select.json")
-    disagree = [key for key in ("domain", "primary", "quality", "headline") if getattr(compare, key) != getattr(select, key)]
-    disagree += [label for label in compare.main_labels() if select.chosen.get(label) != compare.chosen(label).temperature]
-    if compare.domain != domain or disagree:
+    compare = parse(Compare, results / domain / "compare.json")
+    select = parse(Select, results / domain / "select.json")
+    if compare.domain != domain or compare.selection != select:
         raise PolychromicError(
-            f"{results / domain / 'compare.json'} and select.json disagree on {', '.join(disagree) or 'the domain'}. "
-            "Both must come from one run; `dvc repro` makes them again."
+            f"{results / domain / 'compare.json'} was not made from the select.json beside it. Both must come from one run; "
+            "`dvc repro` makes them again."
+        )
+    if missing := sorted({s.method for s in compare.systems} - set(compare.methods)):
+        raise PolychromicError(
+            f"compare.json of {domain}: scores of {', '.join(missing)}, which its methods lack. Make it again with `dvc repro`."
         )
     return compare
 
 
-def _parse(model: type[Model], path: Path) -> Model:
+def parse(model: type[Model], path: Path) -> Model:
+    """The file as a `model`. Raises DataError that names each field that is missing or wrong."""
     try:
         return model.model_validate(read_json(path))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors(include_url=False)[:5])
         raise DataError(
-            str(path), problems, f"the fields of {model.__name__} (polychromic/report/results.py)", "Make it again with `dvc repro`."
+            str(path), problems, f"the fields of {model.__name__} ({model.__module__})", "Make it again with `dvc repro`."
         ) from None

@@ -1,10 +1,13 @@
-"""Rollouts over one prompt prefill: sample N replies, then score them under the policy with a gradient.
+"""Rollouts over one prompt prefill: sample N replies, then hand out the hidden states that score them, with a gradient.
 
 The prompt is run once per step. Its key-value cache, graph attached, serves the reference reply and the
 log-probabilities of the samples; decoding runs from a detached copy. One policy samples and scores: the
 model as it stands, temperature 1, nothing truncated. Knows tensors only, nothing of prompts as text.
 
-Shapes: P prompt length (left padded), T reply length (right padded), B prompts, R = rows = B * N.
+Two savings are exact, in training and in evaluation. Tokens that every prompt of the batch starts with (the system
+message) are run once. Replies to one prompt that begin alike share their computation until they part.
+
+Shapes: P prompt length (left padded), T reply length (right padded), B prompts, R replies, d hidden size, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from polychromic.seeds import derive_seed
 
 BLOCK = 256  # vocabulary entries per block in `draw`
 
@@ -25,33 +29,39 @@ class Prefill:
 
     Attributes:
         keys_values: per layer (key, value), each (B, heads, P, head_dim); carries the graph if made with grad.
-        logits: (B, V) at the last prompt position: the distribution of the first reply token.
-        mask: (B, P) 1 for prompt tokens, 0 for padding on the left.
+        hidden: (B, d) state at the last prompt position, from which the first reply token is predicted.
+        mask: (B, P) 1 for prompt tokens, 0 for padding. Padding stands before a prompt's own tokens, after shared ones.
     """
 
     keys_values: list[tuple[Tensor, Tensor]]
-    logits: Tensor
+    hidden: Tensor
     mask: Tensor
 
-    def rows(self, index: Tensor, detach: bool = False) -> tuple[DynamicCache, Tensor, Tensor]:
-        """A cache of its own for the chosen prompts (repeats allowed), with logits (R, V) and mask (R, P)."""
+    def cache(self, index: Tensor, detach: bool = False) -> DynamicCache:
+        """A cache of its own with one row per entry of `index` (prompt numbers, repeats allowed)."""
         cache = DynamicCache()
         for layer, (key, value) in enumerate(self.keys_values):
             if detach:
                 key, value = key.detach(), value.detach()
             cache.update(key.index_select(0, index), value.index_select(0, index), layer)
-        logits = self.logits.detach() if detach else self.logits
-        return cache, logits.index_select(0, index), self.mask.index_select(0, index)
+        return cache
 
 
 @dataclass(frozen=True)
 class Replies:
-    """Sampled replies. tokens (R, T) with the end token where there was one, then padding; mask (R, T) 1 on
-    reply tokens, end token included; finished (R,) whether the end token came within T."""
+    """Sampled replies.
+
+    Attributes:
+        tokens: (R, T) with the end token where there was one, then padding.
+        mask: (R, T) 1 on reply tokens, end token included.
+        finished: (R,) whether the end token came within T.
+        log_p: (R,) log-probability of the reply under the distribution it was drawn from.
+    """
 
     tokens: Tensor
     mask: Tensor
     finished: Tensor
+    log_p: Tensor
 
 
 def causal_lm(model: torch.nn.Module) -> torch.nn.Module:
@@ -65,7 +75,7 @@ def last_hidden(model: torch.nn.Module, **inputs: Tensor | DynamicCache) -> tupl
     The head is applied apart, to the rows of a matrix that need it: on the 3-d slice of `logits_to_keep`
     torch copies the whole embedding matrix, which took a third of a bfloat16 step on a CPU.
     """
-    output = causal_lm(model).get_decoder()(use_cache=True, **inputs)
+    output = causal_lm(model).get_decoder()(**{"use_cache": True, **inputs})
     return output.last_hidden_state, output.past_key_values
 
 
@@ -74,37 +84,78 @@ def head(model: torch.nn.Module, hidden: Tensor) -> Tensor:
     return causal_lm(model).get_output_embeddings()(hidden)
 
 
+def shared_beginning(ids: Tensor, mask: Tensor) -> int:
+    """How many tokens all prompts of a left-padded batch start with; each keeps at least one token of its own.
+
+    0 for a single prompt, which shares with nobody.
+    """
+    if len(ids) < 2:
+        return 0
+    lengths = mask.sum(-1)
+    shortest = int(lengths.min())
+    first = ids.gather(1, (ids.shape[1] - lengths)[:, None] + torch.arange(shortest, device=ids.device))
+    alike = int((first == first[:1]).all(0).long().cumprod(0).sum())
+    return max(0, min(alike, shortest - 1))
+
+
 def prefill(model: torch.nn.Module, ids: Tensor, mask: Tensor) -> Prefill:
     """Run the prompts once. ids, mask: (B, P), left padded so that the last position is a prompt token."""
-    positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    hidden, cache = last_hidden(model, input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=DynamicCache())
-    return Prefill([(layer.keys, layer.values) for layer in cache.layers], head(model, hidden[:, -1]), mask)
+    cache, shared = DynamicCache(), shared_beginning(ids, mask)
+    if shared:
+        start = ids.shape[1] - int(mask[0].sum())
+        _, once = last_hidden(model, input_ids=ids[:1, start : start + shared], past_key_values=DynamicCache())
+        for number, layer in enumerate(once.layers):
+            cache.update(layer.keys.expand(len(ids), -1, -1, -1), layer.values.expand(len(ids), -1, -1, -1), number)
+        # What is left of each prompt, left padded again: the same padding, fewer tokens behind it.
+        ids = ids[:, shared:]
+        mask = torch.cat([mask.new_ones(len(ids), shared), mask[:, : ids.shape[1]]], dim=-1)
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)[:, shared:]
+    hidden, cache = last_hidden(model, input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache)
+    return Prefill([(layer.keys, layer.values) for layer in cache.layers], hidden[:, -1], mask)
 
 
-def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """One token per row from softmax(logits / temperature); (R, V) -> (R,). Temperature 0 is the argmax.
+def uniforms(rows: int, width: int, seed: int, *names: str | int | float) -> Tensor:
+    """(rows, width) uniforms in [0, 1) of the stream called `names`. Made on the CPU, so that devices agree."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, *names))
+    return torch.rand(rows, width, generator=generator)
 
-    By inversion of the cumulative distribution, first over blocks of the vocabulary, then within the block: one
-    uniform per row, several times faster on a CPU than torch.multinomial, which draws one per vocabulary entry.
+
+def draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p: float = 0.0) -> tuple[Tensor, Tensor]:
+    """One token per reply: by inversion of the cumulative distribution, first over blocks of the vocabulary, then within the block.
+
+    Several replies may draw from one row of logits. Inversion takes one uniform per reply; torch.multinomial draws one
+    per vocabulary entry, which is several times slower on a CPU.
+
+    Args:
+        logits: (G, V). row: (R,) the row of logits of each reply. uniform: (R,) in [0, 1).
+        temperature: the softmax is of logits / temperature; 0 is the argmax.
+        min_p: tokens less probable than min_p times the most probable one are dropped (Nguyen et al. 2024, 2407.01082).
+
+    Returns: tokens (R,) and the log-probabilities (R,), float32, with which they were drawn.
     """
     if temperature == 0:
-        return logits.argmax(-1)
-    probability = torch.softmax(logits.float() / temperature if temperature != 1 else logits.float(), dim=-1)
+        return logits.argmax(-1)[row], torch.zeros(len(row), device=logits.device)
+    probability = torch.softmax(logits.float() / temperature, dim=-1)
+    if min_p:
+        probability = probability.where(probability >= min_p * probability.amax(-1, keepdim=True), 0.0)
     if missing := -logits.shape[-1] % BLOCK:
         probability = torch.nn.functional.pad(probability, (0, missing))
-    blocks = probability.unflatten(-1, (-1, BLOCK))  # (R, V / BLOCK, BLOCK)
-    uniform = torch.rand(len(logits), 1, generator=generator, device=logits.device)
-    block, rest = _invert(blocks.sum(-1), uniform)
-    inner = blocks[torch.arange(len(logits), device=logits.device), block.squeeze(-1)]
-    token = BLOCK * block + _invert(inner, rest)[0]
-    return token.squeeze(-1).clamp_max(logits.shape[-1] - 1)
+    blocks = probability.unflatten(-1, (-1, BLOCK))  # (G, V / BLOCK, BLOCK)
+    mass = blocks.sum(-1)
+    block, rest = _invert(mass[row], uniform[:, None])
+    inner = blocks[row, block.squeeze(-1)]  # (R, BLOCK)
+    place, _ = _invert(inner, rest)
+    chosen = inner.gather(-1, place) / mass.sum(-1)[row, None]
+    return (BLOCK * block + place).squeeze(-1), chosen.log().squeeze(-1)
 
 
 def _invert(mass: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a uniform (R, 1) in [0, 1) falls in rows of mass (R, K): the place (R, 1), and how far into it, in [0, 1)."""
+    """Where a uniform (R, 1) in [0, 1) falls in rows of mass (R, K): the place (R, 1), of positive mass, and how far into it, in [0, 1)."""
     cumulative = mass.cumsum(-1)
-    target = uniform * cumulative[:, -1:]
-    place = torch.searchsorted(cumulative, target, right=True).clamp_max(mass.shape[-1] - 1)
+    total = cumulative[:, -1:]
+    # Rounding may lift the product to the total, beyond which no place lies.
+    target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+    place = torch.searchsorted(cumulative, target, right=True)
     here = mass.gather(-1, place)
     into = (target - (cumulative.gather(-1, place) - here)) / here
     return place, into.clamp(0.0, 1.0 - 2**-24)
@@ -115,68 +166,60 @@ def sample(
     model: torch.nn.Module,
     start: Prefill,
     index: Tensor,
+    uniform: Tensor,
     *,
     end_token: int,
     pad_token: int,
-    max_new_tokens: int,
-    temperature: float,
-    generator: torch.Generator,
+    temperature: float = 1.0,
+    min_p: float = 0.0,
 ) -> Replies:
-    """Decode one reply per entry of `index` (R,) (prompt numbers, repeats give several replies to a prompt).
+    """Decode one reply per entry of `index`, from the numbers given: a function, not a process.
 
-    All rows go in one batch; rows that ended are dropped from it. A reply is cut at `max_new_tokens`.
+    The batch has one row per distinct (prompt, reply so far), whatever the number of replies that stand there; a row
+    whose replies have ended is dropped, one whose replies part is split. A reply depends on its prompt and its own
+    uniforms, not on the batch that it is drawn in (up to the rounding of matrix products).
+
+    Args:
+        index: (R,) prompt number of each reply; repeats give several replies to a prompt.
+        uniform: (R, T) in [0, 1), one per reply and token; T is the horizon, where a reply is cut.
     """
-    rows = len(index)
-    cache, logits, mask = start.rows(index, detach=True)
-    position = mask.sum(-1)
-    tokens = torch.full((rows, max_new_tokens), pad_token, dtype=torch.long, device=mask.device)
-    lengths = torch.full((rows,), max_new_tokens, dtype=torch.long, device=mask.device)
-    finished = torch.zeros(rows, dtype=torch.bool, device=mask.device)
-    alive = torch.arange(rows, device=mask.device)
-    for t in range(max_new_tokens):
-        token = draw(logits, temperature, generator)
+    rows, horizon = uniform.shape
+    device = index.device
+    uniform = uniform.to(device)
+    prompts, node = index.unique(return_inverse=True)
+    cache, mask = start.cache(prompts, detach=True), start.mask.index_select(0, prompts)
+    logits = head(model, start.hidden.detach().index_select(0, prompts))
+    tokens = torch.full((rows, horizon), pad_token, dtype=torch.long, device=device)
+    lengths = torch.full((rows,), horizon, dtype=torch.long, device=device)
+    finished = torch.zeros(rows, dtype=torch.bool, device=device)
+    log_p = torch.zeros(rows, device=device)
+    alive = torch.arange(rows, device=device)
+    for t in range(horizon):
+        token, chance = draw(logits, node, uniform[alive, t], temperature, min_p)
         tokens[alive, t] = token
+        log_p[alive] += chance
         ended = token == end_token
         lengths[alive[ended]] = t + 1
         finished[alive[ended]] = True
-        if t + 1 == max_new_tokens or ended.all():
+        if t + 1 == horizon or ended.all():
             break
-        if ended.any():
-            going = (~ended).nonzero().squeeze(-1)
-            cache.batch_select_indices(going)
-            alive, token, mask, position = alive[going], token[going], mask[going], position[going]
-        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=-1)
-        hidden, cache = last_hidden(model, input_ids=token[:, None], attention_mask=mask, position_ids=position[:, None], past_key_values=cache)
+        alive, token, node = alive[~ended], token[~ended], node[~ended]
+        vocabulary = logits.shape[-1]
+        distinct, node = (node * vocabulary + token).unique(return_inverse=True)
+        parent = distinct // vocabulary
+        if len(parent) != len(mask) or not torch.equal(parent, torch.arange(len(mask), device=device)):
+            cache.batch_select_indices(parent)
+            mask = mask[parent]
+        position = mask.sum(-1, keepdim=True)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
+        fed = (distinct % vocabulary)[:, None]
+        hidden, cache = last_hidden(model, input_ids=fed, attention_mask=mask, position_ids=position, past_key_values=cache)
         logits = head(model, hidden[:, -1])
-        position = position + 1
     width = int(lengths.max())
-    steps = torch.arange(width, device=mask.device)
-    return Replies(tokens[:, :width], (steps[None] < lengths[:, None]).long(), finished)
+    steps = torch.arange(width, device=device)
+    return Replies(tokens[:, :width], (steps[None] < lengths[:, None]).long(), finished, log_p)
 
 
-def log_probs(model: torch.nn.Module, start: Prefill, index: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-    """log pi(y_t | x, y_<t) for each reply token, with the graph of `start`; (R, T), 0 where mask is 0.
-
-    Args: index (R,) prompt number of each row; tokens, mask (R, T), right padded.
-    The first token is scored by the prefill's logits, so only reply tokens pass through the model and its head.
-    """
-    cache, first, prompt_mask = start.rows(index)
-    result = torch.zeros(tokens.shape, dtype=torch.float32, device=tokens.device)
-    result[:, 0] = _chosen(first, tokens[:, 0])
-    if tokens.shape[1] > 1:
-        fed, fed_mask = tokens[:, :-1], mask[:, :-1]
-        hidden, _ = last_hidden(
-            model,
-            input_ids=fed,
-            attention_mask=torch.cat([prompt_mask, fed_mask], dim=-1),
-            position_ids=prompt_mask.sum(-1, keepdim=True) + torch.arange(fed.shape[1], device=fed.device),
-            past_key_values=cache,
-        )
-        wanted = mask[:, 1:].bool()
-        result[:, 1:][wanted] = _chosen(head(model, hidden[wanted]), tokens[:, 1:][wanted])
-    return result
-
-
-def _chosen(logits: Tensor, token: Tensor) -> Tensor:
+def chosen_log_probs(logits: Tensor, token: Tensor) -> Tensor:
     """log softmax of logits (rows, V), in float32, at token (rows,)."""
     return -torch.nn.functional.cross_entropy(logits.float(), token, reduction="none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +25,27 @@ from polychromic.domains.base import Domain, Embed
 from polychromic.io import read_json, sha256_json, write_json
 from polychromic.models import weights
 from polychromic.models.load import attach_lora, load_causal_lm
-from polychromic.params import Method, Params
+from polychromic.params import DomainParams, Method, Params, Train
+from polychromic.process import single_writer
 from polychromic.progress import Ticker, progress
-from polychromic.training.trainer import Collator, PolychromicTrainer, ScoreSets, SetObjectiveConfig
+from polychromic.training.batches import encode_completion
+from polychromic.training.drift import kl_to_base
+from polychromic.training.losses import deviation_weights
+from polychromic.training.self_training import SelfTraining
+from polychromic.training.sets import Example, Quality, SetObjectiveConfig, Similarity
+from polychromic.training.trainer import PolychromicTrainer
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "sentence-transformers")
-NUMERIC_CODE = ("seeds.py", "prompts.py", "training", "models/load.py", "domains")
 KEPT = ("adapter_config.json", "adapter_model.safetensors", "history.json")
 
 
-def code_fingerprint(names: Sequence[str] = NUMERIC_CODE) -> str:
+def numeric_code(domain: str) -> tuple[str, ...]:
+    """Modules and folders of the package that change what training gives."""
+    parts = ("__init__", "base", "text", domain)
+    return ("seeds.py", "prompts.py", "training", "models/load.py", *(f"domains/{part}.py" for part in parts))
+
+
+def code_fingerprint(names: Sequence[str]) -> str:
     """sha256 over the source of the modules that change numbers."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
@@ -48,36 +60,59 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-def training_rows(records: Sequence[Record], tokenizer, domain: str, variant: str, all_references: bool) -> list[dict]:  # noqa: ANN001
-    """One row per (prompt, reference): {"prompt": ids, "reply": ids ending in the end token, "row": number of the record}."""
+def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Method, embed: Embed | None) -> list[dict]:  # noqa: ANN001
+    """One row per (prompt, target): {"prompt": ids, "completion": ids ending in the end token, "record": number, "weight": of the loss}.
+
+    Args:
+        method: its `targets` say which replies are targets, its `loss` whether they are weighted.
+        embed: for loss deviation, which weighs a reply by how far it is from the prompt's others.
+    """
     rows = []
     for number, record in enumerate(records):
-        prompt = prompts.encode(tokenizer, prompts.messages(variant, domain, record.prompt))
-        for reference in record.references if all_references else record.references[:1]:
-            reply = tokenizer(reference, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-            rows.append({"prompt": prompt, "reply": reply, "row": number})
+        prompt = prompts.encode(tokenizer, prompts.messages(method.prompt, domain, record.prompt))
+        targets = list(dict.fromkeys([*record.references, *(record.valid if method.targets == "valid" else ())]))
+        weight = np.ones(len(targets))
+        if method.loss == "deviation":
+            weight = deviation_weights([cosines(embed(targets))])[0]
+        for target, w in zip(targets, weight, strict=True):
+            row = {"prompt": prompt, "completion": encode_completion(tokenizer, target), "record": number}
+            rows.append(row if w == 1 else row | {"weight": float(w)})
     return rows
 
 
-def set_scorer(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> ScoreSets:
-    """Quality and similarity of sampled replies, as the set objective takes them."""
+def validation_rows(records: Sequence[Record], tokenizer, domain: str, variant: str) -> list[dict]:  # noqa: ANN001
+    """One row per prompt, with its first reference: what validation cross-entropy is taken on, for every method."""
+    return [
+        {
+            "prompt": prompts.encode(tokenizer, prompts.messages(variant, domain, record.prompt)),
+            "completion": encode_completion(tokenizer, record.references[0]),
+        }
+        for record in records
+    ]
 
-    def score(numbers: Sequence[int], sets: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-        quality, pairs = [], []
-        for number, replies in zip(numbers, sets, strict=True):
-            record = records[number]
-            quality.append(domain.training_quality(record, replies, embed))
-            if similarity == "exact":
-                keys = np.array([domain.key(record, reply) for reply in replies], dtype=object)
-                same = (keys[:, None] == keys[None, :]).astype(float)
-            else:
-                vectors = embed(replies).astype(float)
-                same = np.clip(vectors @ vectors.T, 0.0, 1.0)
-                np.fill_diagonal(same, 1.0)
-            pairs.append(same)
-        return np.stack(quality), np.stack(pairs)
 
-    return score
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Similarity (n, n) in [0, 1] of unit vectors (n, d): the cosine, 0 where it is negative, 1 on the diagonal."""
+    vectors = vectors.astype(float)
+    same = np.clip(vectors @ vectors.T, 0.0, 1.0)
+    np.fill_diagonal(same, 1.0)
+    return same
+
+
+def set_functions(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> tuple[Quality, Similarity]:
+    """Quality and similarity of replies to the record that a training row names, as the set objective takes them."""
+
+    def quality(example: Example, replies: Sequence[str]) -> np.ndarray:
+        return domain.training_quality(records[example["record"]], replies, embed)
+
+    def exact(example: Example, replies: Sequence[str]) -> np.ndarray:
+        keys = np.array([domain.key(records[example["record"]], reply) for reply in replies], dtype=object)
+        return (keys[:, None] == keys[None, :]).astype(float)
+
+    def semantic(example: Example, replies: Sequence[str]) -> np.ndarray:
+        return cosines(embed(replies))
+
+    return quality, exact if similarity == "exact" else semantic
 
 
 @dataclass(frozen=True)
@@ -89,65 +124,45 @@ class Trained:
     fingerprint: str
 
 
-def train_adapter(
-    params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], dev: Sequence[Record], embed: Embed
-) -> Trained:
-    """Train one adapter, or take it from the cache.
+def total_steps(settings: DomainParams, method: Method) -> int:
+    """Optimiser steps: the domain's, times the method's budget."""
+    return round(settings.steps * method.budget)
 
-    Args:
-        lam: weight of D, None for a method without an objective.
-        train, dev: records; dev serves validation cross-entropy only.
+
+def trainer_extras(
+    params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
+) -> dict:
+    """What PolychromicTrainer takes for a method beside model, rows and arguments: quality loss, set objective, self-training.
+
+    Args: as `train_adapter`.
     """
-    model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
-    rows = training_rows(train, tokenizer, domain.name, method.prompt, all_references=True)
-    dev_rows = training_rows(dev, tokenizer, domain.name, method.prompt, all_references=False)
     settings = params.domain(domain.name)
     similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    identity = {
-        "weights": weights.fingerprint(params.model),
-        "rows": sha256_json([rows, dev_rows]),
-        "lora": params.lora.model_dump(),
-        "train": params.train.model_dump(exclude={"checkpoint_every"}) | {"steps": settings.steps},
-        "seed": seed,
-        "threads": params.threads,
-        "code": code_fingerprint(),
-        "libraries": library_versions(),
-    }
+    quality, pairs = set_functions(domain, train, similarity, embed)
+    extras: dict = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
-        identity |= {
-            "objective": params.objective.model_dump() | {"name": method.objective, "lam": lam, "similarity": similarity},
-            "rollouts": settings.rollouts.model_dump(),
-            "horizon": settings.max_new_tokens,
-            "encoder": weights.fingerprint(params.encoder),
-            "records": sha256_json([record.model_dump() for record in train]),
-        }
-    fingerprint = sha256_json(identity)
-    folder = paths.cache_dir() / "runs" / fingerprint
-    if not (folder / "manifest.json").exists():
-        config = None
-        if method.objective != "none":
-            config = SetObjectiveConfig(
-                name=method.objective,
-                lam=lam,
-                n=params.objective.n,
-                share=settings.rollouts.share,
-                every=settings.rollouts.every,
-                baseline=params.objective.baseline,
-                max_new_tokens=settings.max_new_tokens,
-                seed=seed,
-                score=set_scorer(domain, train, similarity, embed),
-            )
-        model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
-        _train(params, settings.steps, model, tokenizer, config, seed, rows, dev_rows, folder)
-        write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
-    return Trained(folder, read_json(folder / "history.json"), fingerprint)
+        extras["objective"] = SetObjectiveConfig(
+            quality=quality,
+            similarity=pairs,
+            name=method.objective,
+            subset=method.subset,
+            baseline=method.baseline or params.objective.baseline,
+            lam=lam,
+            n=params.objective.n,
+            max_new_tokens=settings.max_new_tokens,
+            seed=seed,
+            **(method.rollouts or settings.rollouts).model_dump(),
+        )
+    if method.self_training is not None:
+        after = round(method.self_training.after * total_steps(settings, method))
+        extras["self_training"] = SelfTraining(after, method.self_training.samples, quality, pairs, settings.max_new_tokens, seed)
+    return extras
 
 
-def _train(params: Params, steps: int, model, tokenizer, config, seed: int, rows: list[dict], dev_rows: list[dict], folder: Path) -> None:  # noqa: ANN001
-    settings = params.train
-    checkpoints = folder / "checkpoints"
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
+def training_arguments(settings: Train, steps: int, seed: int, folder: Path) -> TrainingArguments:
+    """`train:` of params.yaml as transformers has it, with checkpoints in `folder`."""
+    return TrainingArguments(
+        output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.batch_size * 2,
@@ -170,14 +185,89 @@ def _train(params: Params, steps: int, model, tokenizer, config, seed: int, rows
         dataloader_pin_memory=False,
         disable_tqdm=True,
     )
+
+
+def train_adapter(
+    params: Params,
+    domain: Domain,
+    method: Method,
+    lam: float | None,
+    seed: int,
+    train: Sequence[Record],
+    dev: Sequence[Record],
+    embed: Embed,
+) -> Trained:
+    """Train one adapter, or take it from the cache.
+
+    Args:
+        lam: weight of D, None for a method without an objective.
+        train, dev: records; dev serves validation cross-entropy and the distance from the base model, nothing that is trained on.
+
+    Raises:
+        PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
+    """
+    model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
+    rows = training_rows(train, tokenizer, domain.name, method, embed)
+    dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
+    settings = params.domain(domain.name)
+    similarity = domain.similarity if method.similarity == "domain" else method.similarity
+    rollouts = method.rollouts or settings.rollouts
+    identity = {
+        "weights": weights.fingerprint(params.model),
+        "rows": sha256_json([rows, dev_rows]),
+        "lora": params.lora.model_dump(),
+        "train": params.train.model_dump(exclude={"checkpoint_every"}) | {"steps": total_steps(settings, method)},
+        "loss": {"name": method.loss, **method.settings},
+        "horizon": settings.max_new_tokens,
+        "seed": seed,
+        "threads": params.threads,
+        "code": code_fingerprint(numeric_code(domain.name)),
+        "libraries": library_versions(),
+    }
+    scored = {
+        "similarity": similarity,
+        "encoder": weights.fingerprint(params.encoder),
+        "records": sha256_json([record.model_dump() for record in train]),
+    }
+    if method.objective != "none":
+        baseline = method.baseline or params.objective.baseline
+        objective = {"name": method.objective, "n": params.objective.n, "subset": method.subset, "baseline": baseline, "lam": lam}
+        identity |= scored | {"objective": objective, "rollouts": rollouts.model_dump()}
+    if method.self_training is not None:
+        identity |= scored | {"self_training": method.self_training.model_dump()}
+    fingerprint = sha256_json(identity)
+    folder = paths.cache_dir() / "runs" / fingerprint
+    with single_writer(folder, wait_seconds=3600):
+        if not (folder / "manifest.json").exists():
+            extras = trainer_extras(params, domain, method, lam, seed, train, embed)
+            model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
+            _train(params, settings, total_steps(settings, method), model, tokenizer, extras, seed, rows, dev_rows, folder)
+            write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
+    return Trained(folder, read_json(folder / "history.json"), fingerprint)
+
+
+def _train(  # noqa: ANN202
+    params: Params,
+    domain: DomainParams,
+    steps: int,
+    model,
+    tokenizer,
+    extras: dict,
+    seed: int,
+    rows: list[dict],
+    dev_rows: list[dict],
+    folder: Path,  # noqa: ANN001
+) -> None:
+    settings = params.train
+    checkpoints = folder / "checkpoints"
+    arguments = training_arguments(settings, steps, seed, checkpoints)
     trainer = PolychromicTrainer(
         model=model,
         args=arguments,
         train_dataset=rows,
         eval_dataset=dev_rows,
-        data_collator=Collator(tokenizer.pad_token_id),
         processing_class=tokenizer,
-        objective=config,
+        **extras,
     )
     trainer.remove_callback(PrinterCallback)
     with progress(f"train, seed {seed}", steps) as tick:
@@ -186,7 +276,8 @@ def _train(params: Params, steps: int, model, tokenizer, config, seed: int, rows
     # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
     model.peft_config["default"].base_model_name_or_path = str(params.model)
     model.save_pretrained(folder)
-    write_json(folder / "history.json", trainer.history)
+    drift = kl_to_base(model, tokenizer, [row["prompt"] for row in dev_rows], settings.kl_samples, domain.max_new_tokens, seed)
+    write_json(folder / "history.json", [*trainer.history, {"step": steps, **drift}])
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -199,10 +290,14 @@ class _Tick(TrainerCallback):
 
 
 def _last_complete(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; Trainer writes trainer_state.json last."""
-    done = [path for path in checkpoints.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
-    for path in set(checkpoints.glob("checkpoint-*")) - set(done):
-        shutil.rmtree(path)
+    """The newest checkpoint that was written to its end; Trainer writes trainer_state.json last. Removes the others."""
+    done = []
+    for path in checkpoints.glob("checkpoint-*"):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            done.append(path)
+        except (FileNotFoundError, ValueError):
+            shutil.rmtree(path)
     return str(max(done, key=lambda path: int(path.name.split("-")[1]))) if done else None
 
 

@@ -1,13 +1,12 @@
-"""transformers.Trainer with the loss L = L_quality - lambda * D. Knows batches and a scoring function, no domain.
+"""transformers.Trainer with the loss L = L_quality - lambda * D. Knows batches and scoring functions, no domain.
 
 What differs from a plain Trainer step: the prompt is run once and its key-value cache serves the reference
-reply (cross-entropy) and, for a share of the prompts, N sampled replies (score-function gradient of D).
+reply (quality loss) and, for a share of the prompts, N sampled replies (score-function gradient of D).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,143 +14,308 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
+from polychromic.errors import PolychromicError
 from polychromic.seeds import derive_seed
-from polychromic.training.advantages import BASELINES, marginal_contributions
-from polychromic.training.objective import OBJECTIVES, evaluate
-from polychromic.training.rollout import Prefill, log_probs, prefill, sample
+from polychromic.training import advantages as adv
+from polychromic.training.batches import Collator, append_replies
+from polychromic.training.bulk import RolloutStore, draw_ahead, importance_weights
+from polychromic.training.distributed import call_inside
+from polychromic.training.layouts import LAYOUTS, packed_states, repeated_states, shared_states
+from polychromic.training.losses import check_loss, token_loss
+from polychromic.training.rollout import Prefill, Replies, causal_lm, chosen_log_probs, head, prefill, sample, uniforms
+from polychromic.training.self_training import SelfTraining
+from polychromic.training.sets import Example, ScoredSets, SetObjectiveConfig, merge_equal, score_sets
 
 IGNORED_LOGS = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss"}
 
-# (row numbers of the training set, N replies for each) -> q (B, N), s (B, N, N)
-ScoreSets = Callable[[Sequence[int], Sequence[Sequence[str]]], tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class SetObjectiveConfig:
-    """How D enters the loss.
-
-    Attributes:
-        name: a key of polychromic.training.objective.OBJECTIVES.
-        lam: weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched.
-        n: replies per set, N >= 2.
-        share: share of the batch's prompts that get a rollout, in (0, 1].
-        every: rollouts are drawn at every m-th step, and D's gradient is multiplied by m there. Neither share nor
-            every changes the gradient's mean.
-        baseline: a key of polychromic.training.advantages.BASELINES.
-        max_new_tokens: horizon T; replies are cut there.
-        seed: of the rollout streams.
-        score: gives quality and similarity of sampled replies.
-    """
-
-    name: str
-    lam: float
-    n: int
-    share: float
-    every: int
-    baseline: str
-    max_new_tokens: int
-    seed: int
-    score: ScoreSets
-
-
-def pad_sequences(sequences: Sequence[list[int]], pad_token: int, left: bool) -> tuple[Tensor, Tensor]:
-    """Token ids of different lengths to (ids, mask), both (len(sequences), longest)."""
-    width = max(map(len, sequences))
-    ids, mask = [], []
-    for sequence in sequences:
-        gap = width - len(sequence)
-        filler, ones, zeros = [pad_token] * gap, [1] * len(sequence), [0] * gap
-        ids.append(filler + sequence if left else sequence + filler)
-        mask.append(zeros + ones if left else ones + zeros)
-    return torch.tensor(ids), torch.tensor(mask)
-
-
-@dataclass(frozen=True)
-class Collator:
-    """Rows {"prompt": [ids], "reply": [ids], "row": int} to tensors: prompts padded left, replies right."""
-
-    pad_token: int
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        prompt, prompt_mask = pad_sequences([row["prompt"] for row in rows], self.pad_token, left=True)
-        reply, reply_mask = pad_sequences([row["reply"] for row in rows], self.pad_token, left=False)
-        return {
-            "prompt": prompt,
-            "prompt_mask": prompt_mask,
-            "reply": reply,
-            "reply_mask": reply_mask,
-            "row": torch.tensor([row["row"] for row in rows]),
-        }
-
 
 class PolychromicTrainer(Trainer):
-    """Trainer whose training loss is token-mean cross-entropy minus lam * D, and whose evaluation loss is cross-entropy alone.
+    """Drop-in for transformers.Trainer whose training loss is a quality loss minus lam * D; its evaluation loss is cross-entropy.
 
     Args:
-        objective: None trains on cross-entropy only (standard LoRA).
-        Everything else as transformers.Trainer; `processing_class` must be the tokenizer.
+        objective: None trains on the quality loss only (standard LoRA).
+        loss, loss_settings: a quality loss of polychromic.training.losses.
+        layout: of polychromic.training.layouts; with gradient checkpointing it is "packed", whatever is given.
+        self_training: rejection-sampled fine-tuning (a peer), None without.
+        Everything else as transformers.Trainer. `processing_class` is the tokenizer; datasets have the columns prompt and
+        completion (text, chat or token ids) and any others that the quality function reads.
 
-    Each step's log carries ce, and with an objective the step's D, quality and rollout_tokens; `history` returns
-    them. Trainer keeps its logs in the checkpoint, so a resumed run has the whole history.
+    Each step's log carries ce (the quality loss), and with an objective the step's D, quality and rollout tokens;
+    `history` returns them. Trainer keeps its logs in the checkpoint, so a resumed run has the whole history.
+
+    Raises:
+        ValueError: an objective with dropout (one policy must sample and score), or a loss that does not exist.
+        PolychromicError: a loss or gradient that is not finite, with step and prompts; the last checkpoint is left as it is.
     """
 
-    def __init__(self, *args: Any, objective: SetObjectiveConfig | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        objective: SetObjectiveConfig | None = None,
+        loss: str = "ce",
+        loss_settings: dict[str, float] | None = None,
+        layout: str = "shared",
+        self_training: SelfTraining | None = None,
+        **kwargs: Any,
+    ):
+        kwargs.setdefault("data_collator", Collator(kwargs.get("processing_class")))
         super().__init__(*args, **kwargs)
-        self.objective = objective
-        self.model_accepts_loss_kwargs = False  # the loss below is a mean already; Trainer divides by the accumulation steps
+        self.args.remove_unused_columns = False  # quality functions read the other columns
+        self.objective, self.loss_name, self.loss_settings = objective, loss, loss_settings or {}
+        check_loss(loss, self.loss_settings)
+        checkpointing = self.args.gradient_checkpointing or causal_lm(self.model).is_activation_checkpointing  # without a cache
+        self.layout = "packed" if checkpointing else layout
+        self.self_training = self_training
+        self.model_accepts_loss_kwargs = True  # the loss is divided by the tokens of the whole step, accumulation and processes included
+        self.store = RolloutStore()
+        self.add_callback(self.store)
         self._parts: dict[str, list[float]] = {}
-        if objective is not None and self.args.gradient_checkpointing:
-            raise ValueError("rollouts share the prompt's key-value cache, which gradient checkpointing switches off; turn it off")
+        self._micro = (-1, 0)  # optimiser step, how many of its batches were seen
+        self._seen: list[Example] = []  # rows of this step so far, to name in an error
+        self._ahead: list[tuple[list, Tensor]] = []  # bulk mode: batches that were taken ahead of their step
+        rates = {m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout)}
+        rates.add(getattr(causal_lm(self.model).config, "attention_dropout", 0.0))  # applied without a module
+        dropout = sorted(rate for rate in rates if rate > 0)
+        if self_training is not None and objective is not None and objective.reuse > 1:
+            raise ValueError("self_training and an objective with reuse > 1 both decide a step's batches; set reuse to 1 or drop one.")
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout is {layout!r}; allowed: {', '.join(LAYOUTS)}.")
+        if missing := [name for name in ("pad_token", "eos_token") if getattr(self.processing_class, f"{name}_id", None) is None]:
+            raise ValueError(f"the tokenizer (processing_class) has no {' and no '.join(missing)}; set it, e.g. pad_token = eos_token.")
+        if objective is not None and dropout:
+            raise ValueError(f"the model has dropout {dropout}; one policy must sample and score rollouts. Set it to 0 (lora_dropout=0.0).")
+
+    # the loss
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ANN001, ANN201 - Trainer's signature
-        start = prefill(model, inputs["prompt"], inputs["prompt_mask"])
-        everyone = torch.arange(len(inputs["prompt"]), device=inputs["prompt"].device)
-        log_p = log_probs(model, start, everyone, inputs["reply"], inputs["reply_mask"])
-        loss = -log_p.sum() / inputs["reply_mask"].sum()
-        if model.training:
-            self._note("ce", loss.detach())
-            if self.objective is not None and self.state.global_step % self.objective.every == 0:
-                loss = loss - self.objective.lam * self.objective.every * self._surrogate(model, start, inputs["row"])
+        module = self.accelerator.unwrap_model(model)
+        training = model.training
+        if training:
+            self._count(inputs["examples"])
+        with self.accelerator.autocast():  # accelerate patches the forward of the model, which `_loss` does not go through
+            loss = call_inside(model, module, lambda: self._loss(module, inputs, training, num_items_in_batch))
+        if training and not torch.isfinite(loss.detach()).all():
+            raise self._broken("loss", inputs["examples"])
         return (loss, {"loss": loss}) if return_outputs else loss
 
-    def _surrogate(self, model: torch.nn.Module, start: Prefill, row: Tensor) -> Tensor:
-        """A scalar whose gradient is an unbiased estimate of the gradient of D over the batch's prompts."""
-        config, tokenizer = self.objective, self.processing_class
-        device = start.logits.device
-        micro_step = len(self._parts.get("objective", ()))
-        generator = torch.Generator(device=device).manual_seed(derive_seed(config.seed, "rollout", self.state.global_step, micro_step))
-        b = len(row)
-        chosen = torch.randperm(b, generator=generator, device=device)[: max(1, round(config.share * b))]
-        index = chosen.repeat_interleave(config.n)
-        replies = sample(
-            model,
-            start,
-            index,
-            end_token=tokenizer.eos_token_id,
-            pad_token=tokenizer.pad_token_id,
-            max_new_tokens=config.max_new_tokens,
-            temperature=1.0,
-            generator=generator,
-        )
-        texts = tokenizer.batch_decode(replies.tokens, skip_special_tokens=True)
-        sets = [texts[i : i + config.n] for i in range(0, len(texts), config.n)]
-        q, s = config.score(row[chosen].tolist(), sets)
-        objective = OBJECTIVES[config.name]
-        advantages = BASELINES[config.baseline](marginal_contributions(objective, q, s))
-        log_p = log_probs(model, start, index, replies.tokens, replies.mask).sum(-1)  # (R,) sum over tokens, end token included
-        weight = torch.as_tensor(advantages.reshape(-1), dtype=log_p.dtype, device=device)
-        self._note("objective", float(evaluate(objective, q, s).mean()))
-        self._note("quality", float(q.mean()))
-        self._note("rollout_tokens", float(replies.mask.sum(-1).float().mean()))
-        return (log_p * weight).sum() / len(chosen)
+    def _loss(self, model: torch.nn.Module, batch: dict[str, Any], training: bool, items: Tensor | None) -> Tensor:
+        everyone = torch.arange(len(batch["prompt"]), device=batch["prompt"].device)
+        start = prefill(model, batch["prompt"], batch["prompt_mask"]) if self.layout == "shared" else None
+        index, tokens, mask, weight, parts = everyone, batch["tokens"], batch["mask"], None, {}
+        if training and self._rolls():
+            index, tokens, mask, weight, parts = self._with_rollouts(model, start, batch)
+        if self.layout == "shared":
+            states = shared_states(model, start, index, tokens, mask)
+        else:
+            place = packed_states if self.layout == "packed" else repeated_states
+            states = place(model, batch["prompt"], batch["prompt_mask"], index, tokens, mask)
+        b = len(everyone)
+        real = mask[:b].bool()
+        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})
+        per_token = token_loss(name, head(model, states[:b][real]), tokens[:b][real], settings)
+        row = everyone[:, None].expand_as(real)[real]
+        total = (per_token * batch["weight"].to(per_token.dtype)[row]).sum()
+        world = self.accelerator.num_processes  # DistributedDataParallel averages over processes what is a sum here
+        if training:
+            self.note("ce", float(per_token.detach().mean()))
+        loss = total / real.sum() if items is None else total * world / items["tokens"]
+        if weight is not None:
+            surrogate = self._surrogate(model, states[b:], tokens[b:], mask[b:], weight, parts)
+            prompts = parts["prompts"] if items is None else items["prompts"] / world
+            loss = loss - surrogate / prompts
+        return loss
 
-    def _note(self, name: str, value: float | Tensor) -> None:
-        self._parts.setdefault(name, []).append(float(value))
+    def _surrogate(
+        self, model: torch.nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, weight: Tensor, parts: dict[str, Any]
+    ) -> Tensor:
+        """A scalar whose gradient is an unbiased estimate of the gradient of lam times the SUM of D over the prompts with a rollout."""
+        real = mask.bool()
+        log_p = torch.zeros(mask.shape, dtype=torch.float32, device=mask.device)
+        if len(mask):
+            log_p[real] = chosen_log_probs(head(model, states[real]), tokens[real])
+        log_p = log_p.sum(-1)  # (R,) over reply tokens, end token included
+        if "old" in parts:
+            weight = weight * importance_weights(self.objective.correction, log_p.detach(), parts["old"], self.objective.n, self.note)
+        return (log_p * weight).sum()
+
+    # rollouts
+
+    def _rolls(self) -> bool:
+        return self.objective is not None and self.state.global_step % self.objective.every == 0
+
+    def _count(self, examples: list[Example]) -> None:
+        step, micro = self._micro
+        again = step == self.state.global_step
+        self._micro = (self.state.global_step, micro + 1 if again else 0)
+        self._seen = [*self._seen, *examples] if again else list(examples)
+
+    def chosen(self, b: int, names: tuple[int, int]) -> np.ndarray:
+        """Which of this process's b examples get a rollout. Drawn over the whole batch, so that processes do not matter.
+
+        Args: names: (optimiser step, number of the batch within it).
+        """
+        whole, first = b * self.accelerator.num_processes, b * self.accelerator.process_index
+        generator = torch.Generator().manual_seed(derive_seed(self.objective.seed, "chosen", *names))
+        order = torch.randperm(whole, generator=generator).numpy()
+        chosen = np.sort(order[: self.chosen_prompts(b)])
+        return chosen[(chosen >= first) & (chosen < first + b)] - first
+
+    def uniforms_of(self, b: int, names: tuple[int, int], here: np.ndarray) -> Tensor:
+        """(chosen, N, T): each example of the whole batch has uniforms of its own, whichever process holds it."""
+        whole, first = b * self.accelerator.num_processes, b * self.accelerator.process_index
+        config = self.objective
+        return uniforms(whole * config.n, config.max_new_tokens, config.seed, "rollout", *names).view(whole, config.n, -1)[first + here]
+
+    def chosen_prompts(self, b: int) -> int:
+        """How many prompts of a batch of b per process get a rollout, over all processes."""
+        return max(1, round(self.objective.share * b * self.accelerator.num_processes))
+
+    def draw_replies(self, model: torch.nn.Module, start: Prefill, index: Tensor, uniform: Tensor, examples: Sequence[Example]) -> Replies:
+        """`sample` with the trainer's tokenizer and precision. examples: the row of each prompt of `start`, to name in an error."""
+        broken = (~torch.isfinite(start.hidden.detach()).all(-1)).nonzero().flatten().tolist()
+        if broken:  # nothing can be drawn from it
+            raise self._broken("model's state after the prompt", [examples[i] for i in broken])
+        tokenizer, training = self.processing_class, model.training
+        model.eval()  # gradient checkpointing switches the cache off in training mode; without dropout the modes are one
+        with self.accelerator.autocast():
+            replies = sample(model, start, index, uniform, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
+        model.train(training)
+        return replies
+
+    def prefill_for_decoding(self, model: torch.nn.Module, batch: dict[str, Any]) -> Prefill:
+        """A prefill without a graph, for layouts that make none, and for bulk mode."""
+        training = model.training
+        model.eval()
+        with torch.no_grad(), self.accelerator.autocast():
+            start = prefill(model, batch["prompt"], batch["prompt_mask"])
+        model.train(training)
+        return start
+
+    def texts(self, tokens: Tensor) -> list[str]:
+        return [text.strip() for text in self.processing_class.batch_decode(tokens, skip_special_tokens=True)]
+
+    def _with_rollouts(self, model: torch.nn.Module, start: Prefill | None, batch: dict[str, Any]) -> tuple:
+        """References with the sampled replies that carry weight behind them: (index, tokens, mask, weight of the latter, notes).
+
+        A reply without weight is not scored; at lam = 0 none is, so that the step is standard LoRA's to the last bit.
+        """
+        config, names, b, pad = self.objective, self._micro, len(batch["prompt"]), self.processing_class.pad_token_id
+        if config.reuse > 1:
+            stored = self.store.take(*names, b)
+            rows = [(place, tuple(reply)) for place, entry in stored for reply in entry.tokens]
+            weight = config.lam * np.array([advantage for _, entry in stored for advantage in entry.advantages])
+            old = np.array([log_p for _, entry in stored for log_p in entry.log_p])
+            # The weight of a set needs the probability of all of its replies.
+            kept = np.arange(len(rows)) if config.correction == "set" and config.lam else np.flatnonzero(weight)
+            parts = {"prompts": max(1, len(stored)), "old": torch.as_tensor(old[kept], dtype=torch.float32, device=batch["prompt"].device)}
+            return *append_replies(batch, [rows[i] for i in kept], weight[kept], pad), parts
+        here = self.chosen(b, names)
+        index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
+        start = start or self.prefill_for_decoding(model, batch)
+        scored, rows = None, []
+        if len(here):
+            replies = self.draw_replies(model, start, index, self.uniforms_of(b, names, here).flatten(0, 1), batch["examples"])
+            scored = score_sets(config, [batch["examples"][i] for i in here], self.texts(replies.tokens))
+            self.note_sets(scored, replies)
+            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, replies.mask.bool(), strict=True)]
+        kept, weight = merge_equal(rows, config.lam * config.every * self.advantages(scored, here, b).reshape(-1))
+        return *append_replies(batch, [rows[i] for i in kept], weight, pad), {"prompts": max(1, len(here))}
+
+    def advantages(self, scored: ScoredSets | None, here: Sequence[int], b: int) -> np.ndarray:
+        """(chosen, N) of sets that stand at places `here` of b. Means over other prompts are taken over all processes."""
+        means = torch.full((b,), torch.nan, dtype=torch.float64, device=self.accelerator.device)
+        if scored is not None:
+            means[torch.as_tensor(here)] = torch.as_tensor(scored.marginals.mean(axis=1), device=means.device)
+        everywhere = self.accelerator.gather(means).cpu().numpy()
+        everywhere = everywhere[~np.isnan(everywhere)]
+        running = self._running_mean(float(everywhere.mean()))
+        if scored is None:
+            return np.zeros((0, self.objective.n))
+        own = scored.marginals.mean(axis=1)
+        others = (everywhere.sum() - own) / (len(everywhere) - 1) if len(everywhere) > 1 else np.zeros_like(own)
+        return adv.advantages(self.objective.baseline, self.objective.objective, scored.q, scored.s, others=others, running=running)
+
+    def _running_mean(self, now: float, decay: float = 0.9) -> float:
+        """The mean before this step, which replies of this step cannot move; then moved by this step's."""
+        before = self.store.running
+        self.store.running = now if before is None else decay * before + (1 - decay) * now
+        return before or 0.0
+
+    def note_sets(self, scored: ScoredSets, replies: Replies) -> None:
+        self.note("objective", float(scored.f.mean()))
+        self.note("quality", float(scored.q.mean()))
+        self.note("rollout_tokens", float(replies.mask.sum(-1).float().mean()))
+
+    # batches of a step
+
+    def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):  # noqa: ANN201 - Trainer's signature
+        """As Trainer's; in bulk mode the batches of the next K steps are taken at once and their rollouts drawn."""
+        if self.objective is None or self.objective.reuse == 1:
+            batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+            if self.self_training is None:
+                return batches, items
+            batches = self.self_training.replace(self, batches)
+            return batches, self._get_num_items_in_batch(batches, device)
+        if not self._ahead:
+            step = self.state.global_step
+            fresh = step >= self.store.until
+            for _ in range(self.objective.reuse if fresh else self.store.until - step):
+                batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+                if batches:
+                    self._ahead.append((batches, items))
+            if fresh and self._ahead:
+                draw_ahead(self, step, [batches for batches, _ in self._ahead])
+        return self._ahead.pop(0) if self._ahead else ([], None)
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, Tensor] | None:
+        """Reply tokens, and prompts with a rollout, of the whole step: accumulation and processes included."""
+        if not batch_samples or "mask" not in batch_samples[0]:
+            return None
+        tokens = torch.stack([batch["mask"].sum() for batch in batch_samples]).sum().to(device)
+        prompts = sum(self.chosen_prompts(len(batch["prompt"])) for batch in batch_samples) if self.objective else 0
+        return {"tokens": self.accelerator.gather(tokens).sum(), "prompts": torch.tensor(float(prompts), device=device)}
+
+    # evaluation, logs, faults
+
+    def train(self, *args: Any, **kwargs: Any):  # noqa: ANN201 - Trainer's signature
+        self._micro, self._ahead = (-1, 0), []  # a second call starts anew, wherever the first one stopped
+        self.store.restore(RolloutStore().state()["attributes"])
+        if self.objective is not None:
+            # Faults of the user's functions show before the first step.
+            example = dict(self.train_dataset[0])
+            text = self.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
+            self.objective.score([example], [[text] * self.objective.n])
+        return super().train(*args, **kwargs)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):  # noqa: ANN001, ANN201 - Trainer's signature
         with torch.no_grad():
             loss = self.compute_loss(model, self._prepare_inputs(inputs))
         return loss.detach(), None, None
+
+    def _get_grad_norm(self, model, grad_norm=None):  # noqa: ANN001, ANN202 - Trainer's signature
+        norm = super()._get_grad_norm(model, grad_norm)  # called at every step, before the update; clipping is not
+        if not torch.isfinite(torch.as_tensor(norm)):
+            raise self._broken("gradient", self._seen)
+        return norm
+
+    def _broken(self, what: str, examples: list[Example]) -> PolychromicError:
+        names = "; ".join(str(example["prompt"])[:60] for example in examples[:4])
+        return PolychromicError(
+            f"the {what} of step {self.state.global_step} is not finite; prompts: {names}. "
+            f"The last checkpoint in {self.args.output_dir} is untouched. Lower the learning rate or lambda, or train in float32."
+        )
+
+    def _load_callback_state(self) -> None:
+        super()._load_callback_state()
+        # With restore_callback_states_from_checkpoint Trainer puts callbacks of its own making in the place of ours.
+        self.remove_callback(RolloutStore)
+        self.add_callback(self.store)
+        stored = (self.state.stateful_callbacks or {}).get(type(self.store).__name__)
+        if stored:
+            self.store.restore(stored["attributes"])
+
+    def note(self, name: str, value: float) -> None:
+        self._parts.setdefault(name, []).append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from polychromic import prompts
 from polychromic.data.records import Record
-from polychromic.domains import get_domain
-from polychromic.domains.listqa import ListQA, normalise
+from polychromic.domains import domain_names, get_domain
+from polychromic.domains.listqa import ListQA
+from polychromic.domains.text import normalise
 from polychromic.errors import UsageError
+from polychromic.params import load_params
+from tests.workspace import REPOSITORY
 
 DOMAIN = ListQA()
 
@@ -103,10 +107,21 @@ def test_the_lookup_of_one_record_does_not_serve_another():
 
 
 def test_the_table_of_domains():
-    for name in ("listqa", "replies"):
+    """Each module of the folder is a domain under its own name, with a section of params.yaml and prompts of its own."""
+    params = load_params(REPOSITORY / "params.yaml")
+    assert domain_names() == ["listqa", "replies"]
+    for name in domain_names():
         domain = get_domain(name)
         assert domain.name == name
-        assert {domain.primary, domain.quality, "semantic_diversity"} <= set(domain.metrics), "the metrics that contrasts are about"
         assert domain.checker in ("set", "person") and domain.similarity in ("exact", "semantic")
-    with pytest.raises(UsageError, match="domain 'poems' does not exist. Allowed: listqa, replies."):
-        get_domain("poems")
+        settings = params.domain(name)
+        assert {settings.primary, settings.quality, "semantic_diversity"} <= set(settings.metrics), "the metrics that contrasts are about"
+        for method in params.methods:
+            if params.runs(method, name):
+                assert prompts.variant(name, params.methods[method].prompt)
+
+
+@pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
+def test_what_is_no_domain_is_refused(name):
+    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: listqa, replies."):
+        get_domain(name)

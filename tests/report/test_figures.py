@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.report import build, figures
+from polychromic.report import build, costs, figures
 from polychromic.report.results import Compare
-from tests.report.synthetic import REPOSITORY
+from tests.report.synthetic import REPOSITORY, make_benchmarks
 
 
 @pytest.fixture
@@ -22,23 +22,36 @@ def line(axes, name: str):
 
 
 def test_frontier_draws_quality_against_primary(compare: Compare):
-    axes = figures.frontier(build.frontier_curves(compare), "pass@1", "valid_distinct@10").axes[0]
+    main, others = build.frontier_curves(compare)
+    axes = figures.frontier(main, others, "pass@1", "valid_distinct@10").axes[0]
     rows = sorted((s for s in compare.systems if s.label == "lora"), key=lambda s: s.temperature)
     assert list(line(axes, "LoRA").get_xdata()) == [s.metrics["pass@1"].mean for s in rows]
     assert list(line(axes, "LoRA").get_ydata()) == [s.metrics["valid_distinct@10"].mean for s in rows]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("pass@1 (%) ↑", "valid distinct@10 ↑")
-    assert [text.get_text() for text in axes.texts] == ["$T$=1", "$T$=0.3"] * 5  # high quality is low temperature here
+    assert [text.get_text() for text in axes.texts] == ["$T$=1", "$T$=0.3"] * 6  # high quality is low temperature here
 
 
-def test_methods_differ_in_colour_marker_and_line():
+def test_frontier_names_baselines_and_best_peers_and_draws_the_others_grey(compare: Compare):
+    main, others = build.frontier_curves(compare)
+    assert list(main) == ["zero_shot", "few_shot", "lora", "gem", "rft", "polychromic"]
+    assert set(others) == {"polychromic_plain", "lora_long", "some_new_peer", "poly_epo", "polychromic_quarter", "polychromic_bulk"}
+    figure = figures.frontier(main, others, "pass@1", "valid_distinct@10")
+    assert sum(drawn.get_color() == figures.GREY for drawn in figure.axes[0].lines) == len(others)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["Zero-shot", "Few-shot", "LoRA", "GEM", "Rejection-sampled", "Polychromic", "other methods"]
+
+
+def test_methods_that_are_shown_differ_in_colour_marker_and_line():
+    shown = figures.looks(["zero_shot", "few_shot", "lora", "a_peer", "another", "polychromic"])
     for field in ("color", "marker", "line"):
-        assert len({getattr(look, field) for look in figures.LOOKS.values()}) == len(figures.LOOKS)
+        assert len({getattr(look, field) for look in shown.values()}) == len(shown)
+    assert figures.looks(["lora", "b"])["lora"] == shown["lora"], "a baseline looks the same in every figure"
 
 
 def test_passk_has_every_k(compare: Compare):
     axes = figures.passk(build.passk_curves(compare)).axes[0]
     assert list(line(axes, "Polychromic").get_xdata()) == [1, 3, 5, 10]
-    assert len(axes.collections) == 5  # one band per method
+    assert len(axes.collections) == 6  # one band per method
 
 
 def test_passk_shows_humans_where_they_are_the_standard(compare: Compare, compares: dict):
@@ -52,22 +65,42 @@ def test_passk_shows_humans_where_they_are_the_standard(compare: Compare, compar
 def test_ablation_takes_lora_as_reference(compare: Compare):
     panels = build.lambda_panels(compare)
     figure = figures.ablation(panels, headline=3.0)
-    assert [name for name, _ in panels] == ["valid_distinct@10", "pass@1", "semantic_diversity"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["$D$ at $T=1$ ↑", "valid distinct@10 ↑", "pass@1 (%) ↑"]
+    assert titles[3:] == ["validation CE (nats) ↓", "KL to base (nats)", "reply tokens"]
     assert list(line(figure.axes[0], "Polychromic").get_xdata()) == [0.3, 3.0, 10.0]
-    lora = next(s for s in compare.systems if s.label == "lora" and s.temperature == 0.85)
-    assert line(figure.axes[0], r"LoRA ($\lambda=0$)").get_ydata()[0] == lora.metrics["valid_distinct@10"].mean
+    lora = {t: next(s for s in compare.systems if s.label == "lora" and s.temperature == t).metrics for t in (0.85, 1.0)}
+    assert line(figure.axes[0], r"LoRA ($\lambda=0$)").get_ydata()[0] == lora[1.0]["objective"].mean
+    assert line(figure.axes[1], r"LoRA ($\lambda=0$)").get_ydata()[0] == lora[0.85]["valid_distinct@10"].mean
+    assert list(line(figure.axes[4], "Polychromic").get_ydata()) == [6.15, 7.5, 11.0]
 
 
-def test_ablation_with_a_zero_in_the_grid(compare: Compare):
-    (name, points), *_ = build.lambda_panels(compare)
-    figure = figures.ablation([(name, [points[0], points[0], *points[1:]])], headline=3.0)
-    assert list(line(figure.axes[0], "Polychromic").get_xdata()) == [0.0, 0.3, 3.0, 10.0]
+def test_ablation_leaves_out_d_where_temperature_one_was_not_sampled(compares: dict):
+    for system in compares["listqa"]["systems"]:
+        system["temperature"] = 0.95 if system["temperature"] == 1 else system["temperature"]
+    panels = build.lambda_panels(Compare.model_validate(compares["listqa"]))
+    assert [panel.title for panel in panels][:2] == ["valid distinct@10 ↑", "pass@1 (%) ↑"]
+    assert [axes.get_visible() for axes in figures.ablation(panels, 3.0).axes] == [True] * 5 + [False]
+
+
+def test_cost_gain_marks_every_method_that_was_measured(compare: Compare):
+    cost = costs.StepCost.model_validate(make_benchmarks()["step_cost-listqa.json"])
+    points = build.gain_points(cost, compare)
+    assert {label: mine for label, (_, mine) in points.items()} == {
+        "lora": False, "lora_long": False, "rft": False, "polychromic_quarter": True, "polychromic_bulk": True, "polychromic": True,
+    }  # fmt: skip
+    assert points["lora_long"][0].x == pytest.approx(1.25 * 0.95) and points["rft"][0].x == 1.1
+    assert points["polychromic"][0].y == compare.chosen("polychromic").metrics["valid_distinct@10"].mean
+    axes = figures.cost_gain(points, "valid_distinct@10").axes[0]
+    names = [text.get_text() for text in axes.texts]
+    assert names == ["LoRA", "LoRA, more steps", "Rejection-sampled", "Polychromic, quarter", "Polychromic, bulk", "Polychromic"]
+    assert list(axes.lines[0].get_xdata()) == [1.18, 1.22, 1.3], "ours, in the order of cost"
 
 
 def test_training_leaves_out_what_a_method_does_not_have(compare: Compare):
     objective, cross_entropy = build.training_panels(compare)
-    assert set(objective[1]) == {"polychromic", "polychromic_plain"}
-    assert set(cross_entropy[1]) == {"lora", "polychromic", "polychromic_plain"}
+    assert set(objective[1]) == {"polychromic"}
+    assert set(cross_entropy[1]) == {"lora", "rft", "polychromic"}, "of the methods that the main figures show"
     assert objective[1]["polychromic"][:2] == [(1, pytest.approx(0.102)), (4, pytest.approx(0.108))]
 
 
@@ -76,11 +109,11 @@ def test_bytes_do_not_depend_on_the_run(tmp_path: Path):
 import sys
 from pathlib import Path
 from tests.report.synthetic import make_compare
-from polychromic.report import build, figures
+from polychromic.report import build, costs, figures
 from polychromic.report.results import Compare
 compare = Compare.model_validate(make_compare("listqa"))
 out = Path(sys.argv[1])
-figures.save(figures.frontier(build.frontier_curves(compare), compare.quality, compare.primary), out / "frontier.pdf")
+figures.save(figures.frontier(*build.frontier_curves(compare), compare.quality, compare.primary), out / "frontier.pdf")
 figures.save(figures.ablation(build.lambda_panels(compare), 3.0), out / "lambda.pdf")
 """
     for name, hash_seed in (("a", "1"), ("another", "2")):

@@ -44,11 +44,15 @@ def test_system_name():
     assert labels.system_name("polychromic@0.3", math=False) == "Polychromic (λ = 0.3)"
 
 
-def test_unknown_names_say_where_to_add_them():
+def test_an_unknown_metric_says_where_to_add_it():
     with pytest.raises(PolychromicError, match=r"'bleurt'.*METRICS \(polychromic/report/labels.py\)"):
         labels.metric("bleurt")
-    with pytest.raises(PolychromicError, match=r"'magic@1'.*METHODS"):
-        labels.system_name("magic@1")
+
+
+def test_an_unknown_method_goes_by_its_own_name_after_the_known_ones():
+    assert labels.system_name("magic_&_more@1") == r"magic \& more ($\lambda=1$)"
+    assert labels.system_name("magic_&_more", math=False) == "magic & more"
+    assert sorted(["zeta", "polychromic", "alpha", "lora"], key=labels.rank) == ["lora", "polychromic", "alpha", "zeta"]
 
 
 def test_escape():

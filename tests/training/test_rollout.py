@@ -1,4 +1,4 @@
-"""Rollouts against the plain model: one forward pass over prompt and reply, no cache, no padding, no batch."""
+"""Prefill, draws and decoding against the plain model: one forward pass over prompt and reply, no cache, no padding, no batch."""
 
 from __future__ import annotations
 
@@ -8,73 +8,62 @@ import torch
 from scipy import stats as st
 
 from polychromic.training import rollout
-from polychromic.training.rollout import BLOCK, causal_lm, draw, log_probs, prefill, sample
-from polychromic.training.trainer import pad_sequences
-from tests.symbols import lora_parameters, make_adapted_model, make_symbol_model
+from polychromic.training.batches import pad_sequences
+from polychromic.training.layouts import shared_states
+from polychromic.training.rollout import BLOCK, causal_lm, chosen_log_probs, draw, head, prefill, sample, shared_beginning, uniforms
+from tests.symbols import END, PAD, V, make_adapted_model, make_symbol_model, plain_log_probs
 
-V, END, PAD = 12, 11, 0
 PROMPTS = [[3, 4, 5, 6, 7, 8], [9], [2, 2, 10]]
+ALIKE = [[3, 4, 5, 6, 7, 8], [3, 4, 9], [3, 4, 5, 10]]
 KINDS = ["llama", "qwen3"]
-# (number of the prompt, reply): with and without an end, of one token, every prompt twice and not in a row
-ROWS = [(0, [4, 5, END]), (2, [7, 7, 7, 8]), (1, [END]), (0, [1, 2, 3, 4]), (1, [6]), (2, [7, 7, 7, END])]
+BELOW_ONE = 1.0 - 2.0**-24  # the largest float32 below 1
 
 
-def plain_log_probs(model, prompt: list[int], reply: list[int]) -> torch.Tensor:
-    """log pi of each reply token by the full text through the model."""
-    logits = model(input_ids=torch.tensor([prompt + reply]), use_cache=False).logits[0]
-    table = torch.log_softmax(logits.float(), dim=-1)
-    return torch.stack([table[len(prompt) - 1 + t, token] for t, token in enumerate(reply)])
+def rows_passed(monkeypatch) -> list[tuple[int, int]]:
+    """(rows, tokens) of every pass through the model from now on."""
+    passes = []
+    original = rollout.last_hidden
+
+    def watched(model, **inputs):
+        passes.append(tuple(inputs["input_ids"].shape))
+        return original(model, **inputs)
+
+    monkeypatch.setattr(rollout, "last_hidden", watched)
+    return passes
 
 
-def shared_log_probs(model, rows=ROWS) -> tuple[torch.Tensor, torch.Tensor]:
-    ids, mask = pad_sequences(PROMPTS, PAD, left=True)
-    tokens, reply_mask = pad_sequences([reply for _, reply in rows], PAD, left=False)
-    index = torch.tensor([prompt for prompt, _ in rows])
-    return log_probs(model, prefill(model, ids, mask), index, tokens, reply_mask), reply_mask
+# prefill
 
 
+@pytest.mark.parametrize(
+    ("prompts", "expected"),
+    [
+        (ALIKE, 2),
+        (PROMPTS, 0),
+        ([[3, 4, 5]], 0),
+        ([[3, 4, 5]] * 3, 2),
+        ([[3, 4], [3, 4, 5]], 1),
+        ([[3], [3]], 0),
+        ([[PAD, 4, 5], [PAD, 4]], 1),
+    ],
+)
+def test_shared_beginning_leaves_every_prompt_a_token_of_its_own(prompts, expected):
+    assert shared_beginning(*pad_sequences(prompts, PAD, left=True)) == expected
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, ALIKE, [[3, 4, 5]] * 2], ids=["apart", "alike", "equal"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_shared_prefix_has_the_values_and_gradients_of_the_plain_path(kind):
-    model = make_adapted_model(kind, V)
-    shared, mask = shared_log_probs(model)
-    plain = [plain_log_probs(model, PROMPTS[prompt], reply) for prompt, reply in ROWS]
-    for row, expected in enumerate(plain):
-        torch.testing.assert_close(shared[row, : len(expected)], expected, rtol=0, atol=1e-5)
-    assert (shared[mask == 0] == 0).all() and (mask == 0).any()
-
-    weights = torch.tensor([1.0, -0.7, 0.4, 0.9, -1.3, 0.6])
-    names, parameters = zip(*lora_parameters(model), strict=True)
-    found = torch.autograd.grad((shared.sum(-1) * weights).sum(), parameters)
-    expected = torch.autograd.grad(sum(w * p.sum() for w, p in zip(weights, plain, strict=True)), parameters)
-    assert len(names) == 2 * 7 * 2
-    for name, a, b in zip(names, found, expected, strict=True):
-        assert b.abs().max() > 1e-3, name
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_cut_gradient_of_the_prompt_is_seen(kind):
-    """The mutant that scores the samples from the detached cache: equal values, other gradients."""
-    model = make_adapted_model(kind, V)
-    parameters = [parameter for _, parameter in lora_parameters(model)]
-    right = torch.autograd.grad(shared_log_probs(model)[0].sum(), parameters)
-    rows = rollout.Prefill.rows
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout.Prefill, "rows", lambda self, index, detach=False: rows(self, index, detach=True))
-        values = shared_log_probs(model)[0]
-    wrong = torch.autograd.grad(values.sum(), parameters)
-    torch.testing.assert_close(values, shared_log_probs(model)[0])
-    assert max((a - b).abs().max() for a, b in zip(right, wrong, strict=True)) > 1e-2
-
-
-def test_replies_of_one_token_do_not_pass_through_the_model_again(monkeypatch):
-    model = make_symbol_model("llama", V)
-    ids, mask = pad_sequences(PROMPTS, PAD, left=True)
+def test_prefill_ends_where_the_plain_model_does_and_runs_a_common_beginning_once(kind, prompts, monkeypatch):
+    model, passes = make_symbol_model(kind, V), rows_passed(monkeypatch)
+    ids, mask = pad_sequences(prompts, PAD, left=True)
     start = prefill(model, ids, mask)
-    monkeypatch.setattr(rollout, "last_hidden", lambda *a, **k: pytest.fail("a second pass"))
-    found = log_probs(model, start, torch.tensor([0, 1, 1]), torch.tensor([[4], [END], [3]]), torch.ones(3, 1, dtype=torch.long))
-    expected = torch.stack([plain_log_probs(model, PROMPTS[p], [t]) for p, t in ((0, 4), (1, END), (1, 3))])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    logits = head(model, start.hidden)
+    for row, prompt in enumerate(prompts):
+        torch.testing.assert_close(logits[row], model(input_ids=torch.tensor([prompt])).logits[0, -1], rtol=0, atol=1e-5)
+    assert start.mask.sum(-1).tolist() == [len(prompt) for prompt in prompts]
+    shared = shared_beginning(ids, mask)
+    assert passes == ([(1, shared)] if shared else []) + [(len(prompts), ids.shape[1] - shared)]
+    assert bool(shared) == (prompts is not PROMPTS)
 
 
 def test_causal_lm_finds_the_model_under_peft_with_its_adapter():
@@ -95,73 +84,105 @@ def chi_square(tokens: torch.Tensor, probability: np.ndarray) -> float:
     observed = np.append(counts[often], counts[~often].sum())
     wanted = np.append(expected[often], expected[~often].sum())
     if wanted[-1] == 0:
+        assert observed[-1] == 0
         observed, wanted = observed[:-1], wanted[:-1]
     return float(st.chisquare(observed, wanted).pvalue)
+
+
+def drawn(logits: torch.Tensor, count: int, temperature: float = 1.0, seed: int = 1, **settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` draws from one row of logits (V,)."""
+    return draw(logits[None], torch.zeros(count, dtype=torch.long), uniforms(count, 1, seed, "test")[:, 0], temperature, **settings)
+
+
+def uneven(vocabulary: int) -> torch.Tensor:
+    """Uneven logits in every block, the largest at the vocabulary's end, where the last block is padded."""
+    logits = torch.tensor(np.random.default_rng(vocabulary).normal(scale=1.5, size=vocabulary), dtype=torch.float32)
+    logits[-1] = logits.max() + 0.5
+    return logits
 
 
 @pytest.mark.parametrize("vocabulary", [7, BLOCK, BLOCK + 1, 3 * BLOCK - 17])
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_draw_follows_the_softmax(vocabulary, temperature):
-    """Uneven probabilities in every block, the largest at the vocabulary's end, where the last block is padded."""
-    rng = np.random.default_rng(vocabulary)
-    logits = torch.tensor(rng.normal(scale=1.5, size=vocabulary), dtype=torch.float32)
-    logits[-1] = logits.max() + 0.5
-    probability = torch.softmax(logits.double() / temperature, -1).numpy()
-    tokens = draw(logits.expand(60_000, -1), temperature, torch.Generator().manual_seed(1))
+    logits = uneven(vocabulary)
+    table = torch.log_softmax(logits.double() / temperature, -1)
+    tokens, chance = drawn(logits, 60_000, temperature)
     assert tokens.min() >= 0 and tokens.max() < vocabulary
-    assert chi_square(tokens, probability) > 1e-3
+    assert chi_square(tokens, table.exp().numpy()) > 1e-3
+    torch.testing.assert_close(chance.double(), table[tokens], rtol=0, atol=1e-5)
     # the test can tell the temperatures apart
-    other = torch.softmax(logits.double() / (temperature * 1.2), -1).numpy()
-    assert chi_square(tokens, other) < 1e-6
+    assert chi_square(tokens, torch.softmax(logits.double() / (temperature * 1.2), -1).numpy()) < 1e-6
 
 
-def test_rows_are_drawn_independently():
-    logits = torch.zeros(40_000, 2)
-    pairs = draw(logits, 1.0, torch.Generator().manual_seed(0)).view(-1, 2)
-    assert chi_square(pairs[:, 0] * 2 + pairs[:, 1], np.full(4, 0.25)) > 1e-3
+@pytest.mark.parametrize("min_p", [0.05, 0.3, 1.0])
+def test_min_p_drops_what_it_must_and_renormalises(min_p):
+    logits = uneven(2 * BLOCK + 9)
+    probability = torch.softmax(logits.double(), -1).numpy()
+    kept = np.where(probability >= min_p * probability.max(), probability, 0.0)
+    kept /= kept.sum()
+    assert 1 <= (kept > 0).sum() < len(kept) / 2
+    tokens, chance = drawn(logits, 40_000, min_p=min_p)
+    assert (kept[tokens] > 0).all()
+    if min_p < 1:
+        assert len(tokens.unique()) > 3 and chi_square(tokens, kept) > 1e-3
+    np.testing.assert_allclose(chance, np.log(kept[tokens]), atol=1e-5)
+
+
+def test_rows_are_drawn_independently_and_from_their_own_logits():
+    logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
+    tokens, _ = draw(logits, torch.tensor([0, 1]).repeat(40_000), uniforms(80_000, 1, 0, "test")[:, 0], 1.0)
+    pairs = tokens.view(-1, 2)
+    assert chi_square(pairs[:, 0] * 2 + pairs[:, 1], np.array([0.45, 0.05, 0.45, 0.05])) > 1e-3
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_the_last_uniform_below_one_and_zero_hit_possible_tokens(scale):
+    """Impossible tokens stand at both ends, in blocks of their own and within blocks: where rounding would let a draw fall."""
+    vocabulary = 40 * BLOCK + 3
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(200, vocabulary, generator=generator) * scale
+    impossible = torch.rand(200, vocabulary, generator=generator) < 0.5
+    impossible[:, : BLOCK + 7] = True
+    impossible[:, -(2 * BLOCK + 5) :] = True
+    logits[impossible] = -torch.inf
+    for uniform in (BELOW_ONE, 1.0 - 2.0**-22, 0.0, 2.0**-40):
+        tokens, chance = draw(logits, torch.arange(200), torch.full((200,), uniform), 1.0)
+        assert not impossible.gather(1, tokens[:, None]).any()
+        assert torch.isfinite(chance).all() and (chance <= 0).all()
 
 
 def test_impossible_tokens_are_never_drawn():
-    logits = torch.full((20_000, BLOCK + 3), -torch.inf)
-    logits[:, [5, BLOCK + 1]] = 0.0
-    tokens = draw(logits, 1.0, torch.Generator().manual_seed(0))
+    logits = torch.full((BLOCK + 3,), -torch.inf)
+    logits[[5, BLOCK + 1]] = 0.0
+    tokens, _ = drawn(logits, 20_000)
     assert set(tokens.tolist()) == {5, BLOCK + 1}
     assert chi_square((tokens > 5).long(), np.array([0.5, 0.5])) > 1e-3
 
 
-def test_temperature_zero_is_the_argmax_and_draws_nothing():
+def test_temperature_zero_is_the_argmax_whatever_the_uniform():
     logits = torch.randn(9, 2 * BLOCK + 5, generator=torch.Generator().manual_seed(0))
-    generator = torch.Generator().manual_seed(3)
-    before = generator.get_state()
-    assert torch.equal(draw(logits, 0.0, generator), logits.argmax(-1))
-    assert torch.equal(generator.get_state(), before)
+    for uniform in (0.0, 0.5, BELOW_ONE):
+        tokens, chance = draw(logits, torch.arange(9), torch.full((9,), uniform), 0.0)
+        assert torch.equal(tokens, logits.argmax(-1)) and (chance == 0).all()
 
 
-def test_draws_come_from_the_generator_given():
-    logits = torch.zeros(50, 100)
-    first = draw(logits, 1.0, torch.Generator().manual_seed(5))
-    state = torch.random.get_rng_state()
-    torch.manual_seed(99)
-    assert torch.equal(draw(logits, 1.0, torch.Generator().manual_seed(5)), first)
-    assert not torch.equal(draw(logits, 1.0, torch.Generator().manual_seed(6)), first)
-    torch.random.set_rng_state(state)
+def test_uniforms_are_a_function_of_their_name_and_leave_the_global_generator():
+    before = torch.random.get_rng_state()
+    first = uniforms(50, 7, 3, "rollout", 0, 1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(uniforms(50, 7, 3, "rollout", 0, 1), first)
+    assert first.min() >= 0 and first.max() < 1
+    for other in ((4, "rollout", 0, 1), (3, "chosen", 0, 1), (3, "rollout", 1, 0)):
+        assert not torch.equal(uniforms(50, 7, *other), first)
 
 
 # sample
 
 
-def sampled(model, index: list[int], temperature: float, seed: int = 0, horizon: int = 8, prompts=PROMPTS):
-    ids, mask = pad_sequences(prompts, PAD, left=True)
-    return sample(
-        model,
-        prefill(model, ids, mask),
-        torch.tensor(index),
-        end_token=END,
-        pad_token=PAD,
-        max_new_tokens=horizon,
-        temperature=temperature,
-        generator=torch.Generator().manual_seed(seed),
-    )
+def sampled(model, index: list[int], seed: int = 0, horizon: int = 8, prompts=PROMPTS, uniform: torch.Tensor | None = None, **settings):
+    start = prefill(model, *pad_sequences(prompts, PAD, left=True))
+    numbers = uniforms(len(index), horizon, seed, "test") if uniform is None else uniform
+    return sample(model, start, torch.tensor(index), numbers, end_token=END, pad_token=PAD, **settings)
 
 
 def replies_of(found) -> list[list[int]]:
@@ -187,40 +208,69 @@ def test_greedy_decoding_equals_a_loop_without_cache_while_rows_leave_the_batch(
     expected = [greedy(model, prompt, horizon) for prompt in prompts]
     lengths = {len(reply) for reply in expected if reply[-1] == END}
     assert len(lengths) >= 2 and any(reply[-1] != END for reply in expected), "no variety: choose another seed"
-    found = sampled(model, list(range(60)), 0.0, horizon=horizon, prompts=prompts)
+    found = sampled(model, list(range(60)), horizon=horizon, prompts=prompts, temperature=0.0)
     assert replies_of(found) == expected
     assert found.finished.tolist() == [reply[-1] == END for reply in expected]
 
 
+@pytest.mark.parametrize("prompts", [PROMPTS, ALIKE], ids=["apart", "alike"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_sampled_token_was_drawn_from_its_own_conditional(kind, monkeypatch):
-    """The logits that each draw saw, row by row, against the plain model on prompt and tokens so far, with rows that end and repeat."""
-    model, seen = make_symbol_model(kind, V, seed=2), []
-
-    def watched(logits, temperature, generator):
-        seen.append(logits)
-        return draw(logits, temperature, generator)
-
-    monkeypatch.setattr(rollout, "draw", watched)
+def test_a_reply_is_the_inversion_of_its_own_uniforms_and_nothing_else(kind, prompts):
+    """Token by token from the plain model; one at a time, in another order and all at once give the same replies."""
+    model = make_symbol_model(kind, V, seed=2)
     index = [0, 0, 1, 2, 2, 2, 1] * 3
-    found = sampled(model, index, 1.0, horizon=6)
+    numbers = uniforms(len(index), 6, 5, "test")
+    found = sampled(model, index, prompts=prompts, uniform=numbers)
     replies = replies_of(found)
     assert len({len(reply) for reply in replies}) > 2
-    checked = 0
-    for t, logits in enumerate(seen):
-        alive = [row for row, reply in enumerate(replies) if len(reply) > t]
-        assert len(alive) == len(logits)
-        for place, row in enumerate(alive):
-            text = torch.tensor([PROMPTS[index[row]] + replies[row][:t]])
-            expected = model(input_ids=text, use_cache=False).logits[0, -1]
-            torch.testing.assert_close(logits[place], expected, rtol=0, atol=1e-5)
-            checked += 1
-    assert checked == sum(map(len, replies))
+    for row, (prompt, reply) in enumerate(zip(index, replies, strict=True)):
+        text, total = list(prompts[prompt]), 0.0
+        for t, token in enumerate(reply):
+            logits = model(input_ids=torch.tensor([text]), use_cache=False).logits[0, -1].detach()
+            expected = int(torch.searchsorted(torch.softmax(logits.double(), -1).cumsum(-1), numbers[row, t].double(), right=True))
+            assert token == expected, (row, t)
+            total += float(torch.log_softmax(logits.double(), -1)[token])
+            text.append(token)
+        assert found.log_p[row].item() == pytest.approx(total, abs=1e-5)
+        alone = sampled(model, [prompt], prompts=prompts, uniform=numbers[row : row + 1])
+        assert replies_of(alone) == [reply]
+    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
+    shuffled = sampled(model, [index[i] for i in order], prompts=prompts, uniform=numbers[order])
+    assert replies_of(shuffled) == [replies[i] for i in order]
+
+
+def test_log_p_is_what_scoring_gives():
+    model = make_adapted_model("qwen3", V)
+    start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
+    index = torch.arange(3).repeat_interleave(10)
+    found = sample(model, start, index, uniforms(30, 6, 0, "test"), end_token=END, pad_token=PAD)
+    real = found.mask.bool()
+    scored = torch.zeros(found.tokens.shape)
+    scored[real] = chosen_log_probs(head(model, shared_states(model, start, index, found.tokens, found.mask)[real]), found.tokens[real])
+    torch.testing.assert_close(found.log_p, scored.detach().sum(-1), rtol=0, atol=1e-5)
+    plain = sum(plain_log_probs(model, PROMPTS[2], replies_of(found)[-1]))
+    assert found.log_p[-1].item() == pytest.approx(plain.item(), abs=1e-5)
+
+
+def test_replies_that_begin_alike_share_their_computation(monkeypatch):
+    """One row per distinct (prompt, reply so far) that goes on: counted in what passes through the model."""
+    model, passes = make_symbol_model("llama", V, seed=2), rows_passed(monkeypatch)
+    index = [0] * 40 + [1] * 40 + [2] * 40
+    replies = replies_of(sampled(model, index, horizon=5))
+    expected = []
+    for t in range(1, 5):
+        distinct = {(prompt, *reply[:t]) for prompt, reply in zip(index, replies, strict=True) if len(reply) > t}
+        expected.append((len(distinct), 1))
+    assert passes[1:] == expected
+    assert expected[0][0] < 36 < 120 and max(rows for rows, _ in expected) > expected[0][0]
+    passes.clear()
+    same = sampled(model, [0] * 50, uniform=uniforms(1, 5, 1, "test").expand(50, -1))
+    assert len({tuple(reply) for reply in replies_of(same)}) == 1 and all(rows == 1 for rows, _ in passes[1:])
 
 
 def test_end_token_mask_and_finished_agree():
     model = make_symbol_model("llama", V, seed=3, spread=0.1)
-    found = sampled(model, [0, 1, 2] * 40, 1.0, horizon=5)
+    found = sampled(model, [0, 1, 2] * 40, horizon=5)
     assert found.tokens.shape == found.mask.shape and found.tokens.shape[1] <= 5
     ends = [length for length, done in zip(found.mask.sum(-1).tolist(), found.finished.tolist(), strict=True) if done]
     assert 1 in ends and 5 in ends, "an end at once and one at the horizon"
@@ -234,32 +284,18 @@ def test_end_token_mask_and_finished_agree():
 
 
 def test_tokens_are_cut_to_the_longest_reply(monkeypatch):
-    monkeypatch.setattr(rollout, "draw", lambda logits, temperature, generator: torch.full((len(logits),), END))
-    found = sampled(make_symbol_model("llama", V), [0, 1, 2], 1.0)
+    monkeypatch.setattr(rollout, "draw", lambda logits, row, *a: (torch.full((len(row),), END), torch.zeros(len(row))))
+    found = sampled(make_symbol_model("llama", V), [0, 1, 2])
     assert found.tokens.tolist() == [[END]] * 3 and found.mask.tolist() == [[1]] * 3 and found.finished.all()
 
 
-def test_sampling_reads_its_generator_alone_and_leaves_the_global_state():
-    model = make_symbol_model("llama", V, spread=0.1)
-    first = sampled(model, [0, 1, 2] * 5, 1.0, seed=4)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1234)
-        before = torch.random.get_rng_state()
-        again = sampled(model, [0, 1, 2] * 5, 1.0, seed=4)
-        assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(first.tokens, again.tokens)
-    other = sampled(model, [0, 1, 2] * 5, 1.0, seed=5)
-    assert replies_of(first) != replies_of(other)
-
-
-def test_sampling_leaves_the_prefill_as_it_was():
+def test_sampling_leaves_the_prefill_and_the_global_generator_as_they_were():
     """The cache of the samples is a copy: the reference reply is scored from the same prefill afterwards."""
     model = make_symbol_model("llama", V)
-    ids, mask = pad_sequences(PROMPTS, PAD, left=True)
-    start = prefill(model, ids, mask)
+    start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
     before = [(key.clone(), value.clone()) for key, value in start.keys_values]
-    sample(
-        model, start, torch.tensor([0, 1, 1]), end_token=END, pad_token=PAD, max_new_tokens=4, temperature=1.0, generator=torch.Generator()
-    )
+    state = torch.random.get_rng_state()
+    sample(model, start, torch.tensor([0, 1, 1]), uniforms(3, 4, 0, "test"), end_token=END, pad_token=PAD)
+    assert torch.equal(torch.random.get_rng_state(), state)
     for (key, value), (old_key, old_value) in zip(start.keys_values, before, strict=True):
         assert torch.equal(key, old_key) and torch.equal(value, old_value)

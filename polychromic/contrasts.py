@@ -1,0 +1,168 @@
+"""Declared comparisons a - b of two systems, tested: at chosen temperatures, at matched quality, and at the policy's own.
+
+Which pairs is params.yaml's choice, at which temperature and which peers are best was chosen on dev; the tests are
+polychromic.stats'. No torch, no text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polychromic import stats
+from polychromic.errors import PolychromicError
+from polychromic.params import BEST, Params
+from polychromic.seeds import derive_seed
+from polychromic.systems import POLICY, System
+
+
+def generator(params: Params, *names: str | float) -> np.random.Generator:
+    """A stream of its own for each test, from analysis.seed."""
+    return np.random.default_rng(derive_seed(params.analysis.seed, *names))
+
+
+def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> dict[tuple[str, str], str]:
+    """(a, b) -> family, in the order declared, with the words of BEST replaced by the peers that have those roles.
+
+    A pair that is declared twice (by its names and by a role) is tested once, in the primary family if one of the two is
+    primary. Left out: a method that this domain does not have, a role that no peer has, a system against itself.
+    """
+    pairs: dict[tuple[str, str], str] = {}
+    for declared in params.analysis.contrasts:
+        a, b = (best[name] if name in BEST else name for name in (declared.a, declared.b))
+        if a is None or b is None or a == b or not (params.runs(a, domain) and params.runs(b, domain)):
+            continue
+        if pairs.get((a, b)) != "primary":
+            pairs[a, b] = declared.family
+    return pairs
+
+
+def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], System], selection: dict) -> list[dict]:
+    """All rows of compare.json's "contrasts".
+
+    Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
+    temperature; the primary metric at matched quality; and D at temperature 1 where a trains on a set objective. Where a side
+    is the best peer of dev, `a_role` or `b_role` says which.
+
+    Args:
+        systems: (label, temperature) -> System on the split that the contrasts are about.
+        selection: select.json.
+
+    Raises:
+        PolychromicError: a contrast names a method that has no scores.
+    """
+    primary, quality, chosen = selection["primary"], selection["quality"], selection["chosen"]
+    rows = []
+    for (a_name, b_name), declared in contrast_pairs(params, domain, selection["best"]).items():
+        for name in (a_name, b_name):
+            if name not in chosen:
+                scored = ", ".join(sorted(chosen))
+                raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
+        a, b = systems[a_name, chosen[a_name]], systems[b_name, chosen[b_name]]
+        for metric in (primary, quality, "semantic_diversity"):
+            # One metric per contrast can be primary: the one that the method claims to raise.
+            family = declared if metric == primary else "secondary"
+            rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == quality else None))
+        rows.append(_matched_contrast(params, primary, quality, a, [s for s in systems.values() if s.label == b_name], declared))
+        policy = (a_name, POLICY), (b_name, POLICY)
+        if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
+            # Did D rise?
+            rows.append(_paired_contrast(params, *(systems[key] for key in policy), "objective", "secondary", rule="policy"))
+    for family in ("primary", "secondary"):
+        members = [row for row in rows if row["family"] == family]
+        if members:
+            for row, p in zip(members, stats.holm([row["p_value"] for row in members]), strict=True):
+                row["p_holm"] = float(p)
+    roles = {label: role for role, label in selection["best"].items() if label}
+    return [row | {"a_role": roles.get(row["a"]), "b_role": roles.get(row["b"])} for row in rows]
+
+
+def _paired_contrast(
+    params: Params, a: System, b: System, metric: str, family: str, margin: float | None = None, rule: str = "chosen"
+) -> dict:
+    """a against b, prompt by prompt, each at its own temperature."""
+    found = stats.paired_contrast(
+        a.scores[metric],
+        b.scores[metric],
+        generator(params, "contrast", a.label, b.label, metric, rule),
+        params.analysis.bootstrap,
+        params.analysis.permutations,
+        params.analysis.confidence,
+    )
+    return {
+        **_head(a, b.label, b.temperature, metric, rule, family, params),
+        "delta": found.delta,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_permutation,
+        "p_permutation": found.p_permutation,
+        "p_wilcoxon": found.p_wilcoxon,
+        "p_mannwhitney": found.p_mannwhitney,
+        "p_seed_t": found.p_seed_t,
+        "d_z": found.d_z,
+        "cohen_d": found.cohen_d,
+        "cliffs_delta": found.cliffs_delta,
+        "mde": found.mde,
+        "n_prompts": found.n_prompts,
+        "delta_by_seed": list(found.delta_by_seed),
+        "margin": margin,
+        "non_inferior": None if margin is None else bool(stats.non_inferior(found.low, margin)),
+        "clamped_share": None,
+    }
+
+
+def _matched_contrast(params: Params, primary: str, quality: str, a: System, frontier: list[System], family: str) -> dict:
+    """a against b's frontier over temperature, at the quality that a has."""
+    frontier = sorted(frontier, key=lambda system: system.temperature)
+    found = stats.matched_contrast(
+        a.scores[quality],
+        a.scores[primary],
+        [system.scores[quality] for system in frontier],
+        [system.scores[primary] for system in frontier],
+        [system.temperature for system in frontier],
+        generator(params, "matched", a.label, frontier[0].label),
+        params.analysis.bootstrap,
+        params.analysis.confidence,
+    )
+    weights = np.asarray(found.b_weights)
+    temperature = float(weights @ np.array([system.temperature for system in frontier]))
+    return {
+        **_head(a, frontier[0].label, temperature, primary, "matched", family, params),
+        "delta": found.delta,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_two_sided,
+        "p_permutation": None,
+        "p_wilcoxon": None,
+        "p_mannwhitney": None,
+        "p_seed_t": None,
+        "d_z": None,
+        "cohen_d": None,
+        "cliffs_delta": None,
+        "mde": found.mde,
+        "n_prompts": found.n_prompts,
+        "delta_by_seed": _matched_by_seed(primary, a, frontier, weights),
+        "margin": None,
+        "non_inferior": None,
+        "clamped_share": found.clamped_share,
+    }
+
+
+def _matched_by_seed(primary: str, a: System, frontier: list[System], weights: np.ndarray) -> list[float]:
+    """Each seed of a against b's mean over seeds, at the match that the pooled quality chose."""
+    peer = float(weights @ np.array([system.scores[primary].mean() for system in frontier]))
+    return [float(value) - peer for value in a.scores[primary].mean(axis=1)]
+
+
+def _head(a: System, b: str, b_temperature: float, metric: str, rule: str, family: str, params: Params) -> dict:
+    return {
+        "id": f"{a.label}-vs-{b}-{metric}-{rule}",
+        "a": a.label,
+        "b": b,
+        "a_temperature": a.temperature,
+        "b_temperature": round(b_temperature, 6),
+        "metric": metric,
+        "rule": rule,
+        "family": family,
+        "n_samples": params.sampling.n,
+        "seeds": list(a.seeds),
+    }

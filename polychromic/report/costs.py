@@ -1,0 +1,181 @@
+"""What training costs: the files of benchmarks/results/ as typed objects, and their tables.
+
+`make bench` measures and writes them; the pipeline only reads them, since a time depends on the machine. A ratio is a
+mean step's seconds over that of another trainer, measured side by side.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from polychromic.errors import PolychromicError
+from polychromic.report import labels
+from polychromic.report.latex_rows import DASH, row, tabular
+from polychromic.report.results import About, Compare, Frozen, Model, parse
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+PARTS = ("prefill", "decode", "encode", "score", "backward", "other")
+REFERENCES = ("plain", "lora")  # variants that others are divided by
+BASELINES = {
+    "marginal": "marginal contribution",
+    "others": "marginal, less other prompts' mean",
+    "running": "marginal, less a running mean",
+    "mix": "marginal, less both means",
+    "leave_one_out": "leave-one-out",
+    "set": "set-shared",
+}
+
+
+class Variant(Frozen):
+    """One trainer. ratio_to_plain has the 95 % bootstrap interval [low, high] over steps; shares of the step's time add to 1."""
+
+    mean_seconds: Positive
+    ratio_to_plain: Positive
+    ratio_to_lora: Positive
+    low: Positive
+    high: Positive
+    rho: FiniteFloat | None = None
+    every: int | None = None
+    reuse: int | None = None
+    shares: dict[str, FiniteFloat] | None = None
+
+
+class StepCost(Frozen):
+    """benchmarks/results/step_cost-{domain}.json. Of its variants, plain is transformers.Trainer with PEFT, lora this package's trainer."""
+
+    device: str
+    threads: int
+    commit: str
+    domain: str
+    batch_size: int
+    n: int
+    horizon: int
+    precision: str
+    steps: int
+    variants: dict[str, Variant]
+
+    def training(self, method: str, about: About) -> float | None:
+        """Training cost of a method relative to `lora`, its number of steps included; None where it was not measured or does not train."""
+        variant = self.variants.get("lora" if about.steps_like_lora else method)
+        return variant.ratio_to_lora * about.budget if variant and about.trained else None
+
+
+class SamplerRow(Frozen):
+    """`ratio` is our sampler's tokens per second over those of transformers' generate."""
+
+    prompts: int
+    n: int
+    horizon: int
+    tokens_per_second: Positive
+    generate_tokens_per_second: Positive
+    ratio: Positive
+
+
+class Sampler(Frozen):
+    device: str
+    commit: str
+    rows: Annotated[list[SamplerRow], Field(min_length=1)]
+
+
+class VarianceRow(Frozen):
+    """Trace of the covariance of one prompt's gradient estimate, relative to the `marginal` baseline's at the same N."""
+
+    n: int
+    baseline: str
+    trace_variance: Positive
+    relative_to_marginal: Positive
+    low: Positive
+    high: Positive
+    biased: bool
+
+
+class GradientVariance(Frozen):
+    device: str
+    commit: str
+    objective: str
+    prompts: int
+    draws: int
+    rows: Annotated[list[VarianceRow], Field(min_length=1)]
+
+
+def load(model: type[Model], path: Path) -> Model:
+    """Read a benchmark file.
+
+    Raises:
+        PolychromicError: it does not exist, or lacks a variant that others are divided by.
+        DataError: a field is missing or malformed.
+    """
+    if not path.exists():
+        raise PolychromicError(f"{path}: file not found. The paper's costs come from it; run `make bench`, which measures them.")
+    found = parse(model, path)
+    if isinstance(found, StepCost) and (missing := [name for name in REFERENCES if name not in found.variants]):
+        raise PolychromicError(f"{path}: no variant {', '.join(missing)}. Every ratio needs it; run `make bench` again.")
+    return found
+
+
+def variants(cost: StepCost) -> list[str]:
+    """Names in printed order: the references first, then as labels.rank has them."""
+    return [*REFERENCES, *sorted(cost.variants.keys() - set(REFERENCES), key=labels.rank)]
+
+
+def variant_name(name: str) -> str:
+    return {"plain": "Trainer + PEFT", "lora": "LoRA (this trainer)", "naive": "Naive rollouts"}.get(name) or labels.system_name(name)
+
+
+def cost_table(cost: StepCost) -> str:
+    """One row per variant: rollouts, seconds of a mean step, its ratios, and where its time goes in per cent."""
+    parts = [part for part in PARTS if any(part in (v.shares or {}) for v in cost.variants.values())]
+    head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", r"$\div$ LoRA", *parts]
+    lines = [row(head), r"\midrule"]
+    for name in variants(cost):
+        v = cost.variants[name]
+        settings = [DASH if value is None else labels.plain(value) for value in (v.rho, v.every, v.reuse)]
+        ratios = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", f"{v.ratio_to_lora:.2f}"]
+        shares = [f"{100 * v.shares[part]:.0f}" if v.shares and part in v.shares else DASH for part in parts]
+        lines.append(row([variant_name(name), *settings, *ratios, *shares]))
+    return tabular("l" + "r" * (len(head) - 1), lines)
+
+
+def sampler_table(sampler: Sampler) -> str:
+    """Tokens per second of the shared-prefix sampler and of generate."""
+    lines = [row(["prompts", "$N$", "horizon", "tokens/s", "generate, tokens/s", "ratio"]), r"\midrule"]
+    for r in sampler.rows:
+        speeds = [f"{r.tokens_per_second:.0f}", f"{r.generate_tokens_per_second:.0f}", f"{r.ratio:.2f}"]
+        lines.append(row([str(r.prompts), str(r.n), str(r.horizon), *speeds]))
+    return tabular("rrrrrr", lines)
+
+
+def variance_table(variance: GradientVariance) -> str:
+    """One row per baseline, a column per N: variance relative to the marginal contribution's, with its interval."""
+    sizes = sorted({r.n for r in variance.rows})
+    lines = [row(["baseline", *(f"$N={n}$" for n in sizes)]), r"\midrule"]
+    present = {r.baseline for r in variance.rows}
+    for name in [*(b for b in BASELINES if b in present), *sorted(present - BASELINES.keys())]:
+        found = {r.n: r for r in variance.rows if r.baseline == name}
+        title = labels.escape(BASELINES.get(name, name.replace("_", " ")))
+        title += r"$^{\dagger}$" if any(r.biased for r in found.values()) else ""
+        cells = [f"{r.relative_to_marginal:.2f} [{r.low:.2f}, {r.high:.2f}]" if (r := found.get(n)) else DASH for n in sizes]
+        lines.append(row([title, *cells]))
+    return tabular("l" + "r" * len(sizes), lines)
+
+
+class Relative(Frozen):
+    """Training cost as a multiple of the plain trainer's for LoRA's number of steps, with its interval over steps."""
+
+    mean: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+def relative(cost: StepCost, compare: Compare) -> dict[str, Relative]:
+    """Label -> cost of each trained method whose step was measured; more steps count as more cost."""
+    found = {}
+    for label in compare.method_labels():
+        about = compare.methods[label]
+        v = cost.variants.get("lora" if about.steps_like_lora else label)
+        if v and about.trained:
+            found[label] = Relative(mean=about.budget * v.ratio_to_plain, low=about.budget * v.low, high=about.budget * v.high)
+    return found

@@ -1,0 +1,90 @@
+"""A smaller grid: a copy of the pipeline with some of its cells only, in dvc.yaml and params.yaml alike.
+
+For workspaces (polychromic.workspace); the repository's own files are never changed. What it relies on in dvc.yaml: a cell
+is an item of a stage whose matrix has the axis `method` or `lam`, and whoever reads a cell names results/DOMAIN/CELL/FILE
+among its deps, where CELL may be ${item.KEY} of a foreach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polychromic import paths
+from polychromic.errors import UsageError
+
+PIPELINE = Path("dvc.yaml")
+
+
+def round_trip_yaml() -> YAML:
+    """Loads and dumps with comments, quotes and order as they are."""
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collection[float] | None) -> None:
+    """Drop the other cells from dvc.yaml, what reads them from deps, and what names them from params.yaml's methods and contrasts.
+
+    Args:
+        folder: holds dvc.yaml and params.yaml, which are rewritten.
+        methods: names to keep; None keeps all. The four baselines must be among them (load_params refuses the file else).
+        lambdas: weights of the grid to keep, beside the headline lambda, which always stays; None keeps all.
+
+    Raises:
+        UsageError: a method that params.yaml does not have, or a weight that the grid does not have.
+    """
+    yaml = round_trip_yaml()
+    params, pipeline = yaml.load(folder / paths.PARAMS), yaml.load(folder / PIPELINE)
+    stages = pipeline["stages"]
+    grid = {value for stage in stages.values() for value in stage.get("matrix", {}).get("lam", ()) if not isinstance(value, str)}
+    methods, lambdas = set(params["methods"] if methods is None else methods), set(grid if lambdas is None else lambdas)
+    for what, wanted, known in (("methods", methods, list(params["methods"])), ("lambdas", lambdas, sorted(grid))):
+        if unknown := sorted(wanted - set(known)):
+            raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
+    dropped = set(params["methods"]) - methods
+    folders = dropped | {f"polychromic-{value}" for value in grid - lambdas}
+    for name in list(stages):
+        matrix = stages[name].get("matrix", {})
+        _discard(matrix.get("method", []), lambda value: value in dropped)
+        _discard(matrix.get("lam", []), lambda value: value in grid - lambdas)
+        if [] in matrix.values():
+            del stages[name]  # a matrix without cells
+            continue
+        keys = _discard_items(stages[name].get("foreach"), dropped)
+        cells = folders | {f"${{item.{key}}}" for key in keys}
+        _discard(stages[name].get("do", stages[name]).get("deps", []), lambda dep, cells=cells: _cell_of(dep) in cells)
+    for name in dropped:
+        del params["methods"][name]
+    _discard(params["analysis"]["contrasts"], lambda contrast: bool({contrast["a"], contrast["b"]} & dropped))
+    yaml.dump(params, folder / paths.PARAMS)
+    yaml.dump(pipeline, folder / PIPELINE)
+
+
+def _cell_of(dep: str) -> str | None:
+    """The CELL of results/DOMAIN/CELL/FILE; None for any other path."""
+    found = re.fullmatch(rf"{paths.RESULTS}/[^/]+/([^/]+)/[^/]+", dep)
+    return found.group(1) if found else None
+
+
+def _discard(sequence: list | str, unwanted: Callable[[Any], bool]) -> None:
+    """Delete in place, from the end: ruamel keeps the comments of what stays. Text is a template such as ${domains}, left alone."""
+    for place in reversed(range(0 if isinstance(sequence, str) else len(sequence))):
+        if unwanted(sequence[place]):
+            del sequence[place]
+
+
+def _discard_items(each: Mapping[str, Any] | list | None, dropped: set[str]) -> set[str]:
+    """Delete from every item of a foreach the keys that stand for a dropped method in one of them; returns these keys."""
+    if not isinstance(each, Mapping):
+        return set()
+    keys = {key for item in each.values() for key, value in item.items() if value in dropped}
+    for item in each.values():
+        for key in keys & item.keys():
+            del item[key]
+    return keys

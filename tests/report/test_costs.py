@@ -1,0 +1,86 @@
+"""Cost tables and sentences against the synthetic benchmark files."""
+
+from pathlib import Path
+
+import pytest
+
+from polychromic.errors import DataError, PolychromicError
+from polychromic.io import write_json
+from polychromic.report import costs
+from polychromic.report.cost_numbers import cost_numbers
+from polychromic.report.results import About
+from tests.report.synthetic import make_benchmarks
+
+FILES = make_benchmarks()
+COST = costs.StepCost.model_validate(FILES["step_cost-listqa.json"])
+SAMPLER = costs.Sampler.model_validate(FILES["sampler.json"])
+VARIANCE = costs.GradientVariance.model_validate(FILES["gradient_variance.json"])
+
+
+def texts(headline: str = "polychromic", variance: costs.GradientVariance = VARIANCE) -> dict[str, str]:
+    return {record.key: record.text for record in cost_numbers(COST, SAMPLER, variance, headline)}
+
+
+def about(**changes) -> About:
+    return About(**({"ours": False, "sees_checker": False, "trained": True, "budget": 1.0, "steps_like_lora": False} | changes))
+
+
+def test_training_cost_is_relative_to_lora_and_counts_steps():
+    assert COST.training("lora", about(steps_like_lora=True)) == 1.0
+    assert COST.training("anything", about(steps_like_lora=True, budget=1.25)) == 1.25
+    assert COST.training("polychromic", about()) == pytest.approx(1.3 / 0.95)
+    assert COST.training("not_measured", about()) is None
+    assert COST.training("lora", about(trained=False)) is None
+
+
+def test_cost_table_starts_with_the_references():
+    lines = costs.cost_table(COST).split(r"\midrule")[1].strip().splitlines()
+    assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & 1.05 & -- & -- & -- & -- & -- & -- \\"
+    assert [line.split(" & ")[0] for line in lines[1:4]] == ["LoRA (this trainer)", "Rejection-sampled", "Polychromic, quarter"]
+    assert r"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & 1.37 & 10 & 30 & 0 & 5 & 45 & 10 \\" in lines
+
+
+def test_sampler_table():
+    assert r"8 & 4 & 10 & 800 & 50 & 16.00 \\" in costs.sampler_table(SAMPLER)
+
+
+def test_variance_table_has_a_column_per_size_and_marks_bias():
+    text = costs.variance_table(VARIANCE)
+    assert r"baseline & $N=4$ & $N=8$ \\" in text
+    assert r"set-shared & 3.10 [3.05, 3.15] & 3.10 [3.05, 3.15] \\" in text
+    assert text.index("marginal contribution") < text.index("set-shared") < text.index(r"wrong$^{\dagger}$")
+
+
+def test_sentences_follow_the_intervals():
+    found = texts()
+    assert found["cost.headline.sentence"] == (
+        "A step of Polychromic takes 1.30 [1.26, 1.34] times as long as one of the plain trainer and 1.37 times as long as one of LoRA "
+        "in this trainer."
+    )
+    assert texts("absent")["cost.headline.sentence"] == "The step of absent was not measured."
+    assert found["sampler.sentence"] == "It decodes 2.00 to 16.00 times the tokens per second of the library's own generation."
+    first = found["gradient.sentence"].split(" At $N=8$")[0]
+    assert "larger with set-shared (3.10) and smaller with marginal, less other prompts' mean (0.80)." in first
+    assert "leave-one-out" not in first, "its interval holds 1"
+    assert "wrong" not in first, "a biased estimate has another mean"
+    assert found["gradient.others.n4.ci"] == "[0.75, 0.85]" and found["cost.device"] == r"a CPU\_with \& marks"
+
+
+def test_no_difference_is_said_as_such():
+    rows = [row | {"low": 0.5, "high": 1.5} for row in FILES["gradient_variance.json"]["rows"]]
+    variance = costs.GradientVariance.model_validate(FILES["gradient_variance.json"] | {"rows": rows})
+    assert texts(variance=variance)["gradient.sentence"].count("not distinguishable with any other unbiased baseline") == 2
+
+
+@pytest.mark.parametrize("name", ["plain", "lora"])
+def test_a_file_without_a_reference_is_refused(tmp_path: Path, name: str):
+    document = FILES["step_cost-listqa.json"]
+    write_json(tmp_path / "cost.json", document | {"variants": {k: v for k, v in document["variants"].items() if k != name}})
+    with pytest.raises(PolychromicError, match=f"no variant {name}.*make bench"):
+        costs.load(costs.StepCost, tmp_path / "cost.json")
+
+
+def test_a_malformed_file_names_the_field(tmp_path: Path):
+    write_json(tmp_path / "sampler.json", FILES["sampler.json"] | {"rows": []})
+    with pytest.raises(DataError, match=r"sampler\.json: rows: "):
+        costs.load(costs.Sampler, tmp_path / "sampler.json")

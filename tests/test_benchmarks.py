@@ -1,0 +1,239 @@
+"""Each benchmark through its main() on tiny models: what it writes, and that its ratios are those of its raw numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import gradient_variance, sampler, step_cost
+from benchmarks.common import Timers, generate_replies
+from polychromic.cells import Workbench
+from polychromic.data import split as splitting
+from polychromic.domains.listqa import ListQA
+from polychromic.errors import PolychromicError, UsageError
+from polychromic.io import read_json
+from polychromic.params import load_params
+from polychromic.training.advantages import BASELINES, BIASED
+from tests.workspace import make_models, small_values, write_listqa, write_params
+
+OURS = {
+    "polychromic_full": {"share": 1.0},
+    "polychromic_tenth": {"share": 0.5, "every": 5},
+    "polychromic_bulk": {"share": 0.5, "reuse": 8},
+}
+
+
+def benchmark_values() -> dict:
+    """params.yaml of the tests, with OURS beside the headline and one method that trains on its own samples."""
+    values = small_values() | {"domains": ["listqa"], "seeds": [0]}
+    coverage = {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": 3.0}
+    lora = {"prompt": "zero_shot", "adapter": "lora"}
+    methods = {name: {**coverage, "rollouts": rollouts} for name, rollouts in OURS.items()}
+    methods |= {"polychromic": {**coverage, "lam": "lambda"}, "lora": lora, "rft": {**lora, "self_training": {"after": 0.5, "samples": 4}}}
+    named = {method for contrast in values["analysis"]["contrasts"] for method in (contrast["a"], contrast["b"])}
+    kept = {name: values["methods"][name] for name in sorted(({"zero_shot", "few_shot"} | named) & set(values["methods"]))}
+    values["listqa"]["rollouts"] = {"share": 0.5}
+    return values | {"methods": kept | methods}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    make_models(folder)
+    write_listqa(folder)
+    write_params(folder, benchmark_values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        splitting.run("listqa", load_params().listqa.sizes.model_dump(), 0, 1.0)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def workspace(made, monkeypatch) -> None:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(made / "cache"))
+    # The nonsense of a random model is never right; every second reply counts, so that D has a gradient.
+    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, embed: np.array([float(len(r) % 2) for r in replies]))
+
+
+def test_step_cost(made):
+    step_cost.main(["--domain", "listqa", "--steps", "2"])
+    document = read_json("benchmarks/results/step_cost-listqa.json")
+    expected = ["device", "threads", "torch", "commit", "domain", "batch_size", "n", "horizon", "precision", "steps", "variants"]
+    assert sorted(document) == sorted(expected)
+    assert (document["domain"], document["n"], document["horizon"], document["steps"]) == ("listqa", 3, 4, 2)
+    variants = document["variants"]
+    assert set(variants) == {"plain", "lora", "polychromic", "rft", "naive", *OURS}
+    plain, lora = np.array(variants["plain"]["seconds"]), np.array(variants["lora"]["seconds"])
+    for name, values in variants.items():
+        keys = ["mean_seconds", "ratio_to_plain", "ratio_to_lora", "low", "high", "rho", "every", "reuse", "shares", "seconds"]
+        assert sorted(values) == sorted(keys)
+        own = np.array(values["seconds"])
+        there = slice(0, 1) if name == "naive" else slice(None)
+        assert len(own) == len(plain[there]) and (own > 0).all()
+        assert values["mean_seconds"] == pytest.approx(own.mean())
+        assert values["ratio_to_plain"] == pytest.approx(own.mean() / plain[there].mean())
+        assert values["ratio_to_lora"] == pytest.approx(own.mean() / lora[there].mean())
+        assert values["low"] <= values["ratio_to_plain"] + 1e-9 and values["high"] >= values["ratio_to_plain"] - 1e-9
+        if name in ("plain", "rft"):
+            assert values["shares"] is None and values["rho"] is None
+            continue
+        shares = values["shares"]
+        assert sorted(shares) == ["backward", "decode", "encode", "other", "prefill", "score"]
+        assert sum(shares.values()) == pytest.approx(own.mean()) and all(seconds >= 0 for seconds in shares.values())
+        assert shares["backward"] > 0 and shares["score"] > 0
+        assert (shares["decode"] > 0) == (shares["encode"] > 0) == (name not in ("lora", "polychromic_tenth"))  # steps 1 and 2 of 5
+        assert (shares["prefill"] > 0) == (name != "naive")
+    for name, share, every, reuse in (
+        ("polychromic", 0.5, 1, 1),
+        ("polychromic_tenth", 0.5, 5, 1),
+        ("polychromic_bulk", 0.5, 1, 8),
+        ("naive", 1.0, 1, 1),
+    ):
+        assert [variants[name][key] for key in ("rho", "every", "reuse")] == [share, every, reuse]
+    rft = np.array(variants["rft"]["seconds"]) - lora
+    assert rft[0] > 0 and np.allclose(rft, rft[0])
+
+
+def test_bulk_rollouts_are_spread_over_the_steps_they_serve(made, tmp_path):
+    """8 steps of one window: without the spreading the first would carry them all."""
+    bench = step_cost.Bench(load_params(), "listqa", 8, tmp_path)
+    bulk = bench.make("polychromic_bulk")
+    with bench.timed():
+        first = bulk.step(counted=False)
+        owed = dict(bulk.owed)
+        for _ in range(7):
+            bulk.step(counted=True)
+            assert bulk.owed == owed
+        assert first > owed["total"] >= owed["decode"] > 0
+        assert bulk.shares()["decode"] == pytest.approx(owed["decode"])
+        bulk.step(counted=True)
+        assert bulk.owed != owed
+
+
+def test_variants_see_the_same_batches_and_train_over_the_same_frozen_weights(made, tmp_path):
+    bench = step_cost.Bench(load_params(), "listqa", 2, tmp_path)
+    plain, lora = bench.make("plain"), bench.make("lora")
+    for _ in range(9):  # more than an epoch
+        one, other = next(plain.batches), next(lora.batches)
+        labels = [row[row != -100].tolist() for row in one["labels"]]
+        assert labels == [row[mask.bool()].tolist() for row, mask in zip(other["tokens"], other["mask"], strict=True)]
+        assert [row["prompt"] for row in other["examples"]] == [
+            ids[(mask == 1) & (label == -100)].tolist()
+            for ids, mask, label in zip(*(one[k] for k in ("input_ids", "attention_mask", "labels")))
+        ]
+    mine, yours = (dict(v.trainer.model.named_parameters()) for v in (plain, lora))
+    assert all((mine[name] is yours[name]) == (not mine[name].requires_grad) for name in mine)
+    before = {name: value.detach().clone() for name, value in mine.items()}
+    plain.step(counted=True)
+    plain.step(counted=True)  # the first has a learning rate of 0: the warm-up starts there
+    moved = {name for name, value in mine.items() if not torch.equal(value, before[name])}
+    assert moved and all(mine[name].requires_grad for name in moved)
+    assert all(torch.equal(yours[name], before[name]) for name in yours)
+
+
+def test_step_cost_refuses_what_does_not_exist(made):
+    for arguments, text in (
+        (["--domain", "chess"], "--domain is 'chess'; allowed: listqa"),
+        (["--variants", "lora,slow"], "--variants names slow; allowed for listqa: plain, lora"),
+        (["--steps", "0"], "--steps is 0"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            step_cost.main(arguments)
+
+
+def test_an_interrupted_run_leaves_no_file(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(step_cost, "RESULTS", tmp_path)
+    step, steps = step_cost.Variant.step, []
+
+    def interrupted(self, counted):
+        steps.append(counted)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return step(self, counted)
+
+    monkeypatch.setattr(step_cost.Variant, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        step_cost.main(["--steps", "3", "--variants", "lora"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_sampler(made, monkeypatch):
+    monkeypatch.setattr(sampler, "ROUNDS", 1)
+    sampler.main([])
+    document = read_json("benchmarks/results/sampler.json")
+    assert sorted(document) == ["commit", "device", "rows", "threads"]
+    assert [(row["prompts"], row["n"], row["horizon"]) for row in document["rows"]] == [(4, 4, 4), (4, 20, 4)]
+    for row in document["rows"]:
+        assert row["ratio"] == pytest.approx(row["tokens_per_second"] / row["generate_tokens_per_second"])
+        assert row["tokens_per_second"] > 0
+
+
+def test_generate_draws_n_replies_to_each_prompt_and_counts_up_to_the_end_token(made):
+    model, tokenizer, *_ = Workbench(load_params(), "listqa", "zero_shot", None).system(0)
+    ids = torch.tensor([[5, 6, 7], [0, 8, 9]])
+    torch.manual_seed(0)
+    tokens, mask = generate_replies(model, tokenizer, ids, (ids > 0).long(), 40, 12)
+    assert len(tokens) == 80 and tokens.shape[1] <= 12
+    ends = [row.tolist().index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else 12 for row in tokens]
+    assert mask.sum(-1).tolist() == ends and min(ends) < 12  # some end early
+    assert (mask.diff(dim=-1) <= 0).all()
+
+
+def test_gradient_variance(made):
+    gradient_variance.main(["--draws", "4"])
+    document = read_json("benchmarks/results/gradient_variance.json")
+    assert sorted(document) == ["commit", "device", "draws", "objective", "prompts", "rows"]
+    assert (document["objective"], document["prompts"], document["draws"]) == ("coverage", 6, 4)
+    rows = document["rows"]
+    assert [row["n"] for row in rows] == sorted(row["n"] for row in rows) and {row["n"] for row in rows} == {2, 3, 4, 8}
+    variance = {(row["n"], row["baseline"]): row["trace_variance"] for row in rows}
+    for row in rows:
+        assert sorted(row) == ["baseline", "biased", "high", "low", "n", "relative_to_marginal", "trace_variance"]
+        assert row["biased"] == (row["baseline"] in BIASED)
+        assert row["relative_to_marginal"] == pytest.approx(row["trace_variance"] / variance[row["n"], "marginal"])
+        assert 0 < row["low"] <= row["high"]
+        assert row["baseline"] != "marginal" or row["low"] == row["high"] == 1
+    assert {name for n, name in variance if n == 3} == {*BASELINES, *BIASED}
+    assert all(variance[n, "set"] > variance[n, "marginal"] for n in (2, 3, 4, 8))
+
+
+def test_half_the_squared_distance_of_two_estimates_is_the_trace_of_their_covariance():
+    """On estimates of a known Gaussian instead of the model's."""
+    spread, rng = np.array([1.0, 2.0, 0.5]), np.random.default_rng(0)
+
+    class Known:
+        config, running = type("Config", (), {"n": 2}), 0.0
+
+        def estimate(self, rows, *names):
+            return torch.tensor(rng.normal([[3.0, -1.0, 0.0], [0.0, 0.0, 9.0]], [spread, 2 * spread])), None
+
+        def remember(self, scored):
+            pass
+
+    distances = gradient_variance.half_distances(Known(), [{}] * 9, 4000, 0, lambda: None)
+    assert distances.mean(0) == pytest.approx([(spread**2).sum(), 4 * (spread**2).sum()], rel=0.05)
+    ratio, low, high = gradient_variance.relative(distances[:, 1], distances[:, 0], 1000, 0)
+    assert low < ratio < high and low < 4 < high and high - low < 1
+
+
+def test_a_policy_without_good_replies_is_refused(made, monkeypatch):
+    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, embed: np.zeros(len(replies)))
+    with pytest.raises(PolychromicError, match="listqa, N = 2: none of 2 rollouts held a good reply, so D has no gradient"):
+        gradient_variance.main(["--draws", "2"])
+    for draws in ("0", "3"):
+        with pytest.raises(UsageError, match=f"--draws is {draws}"):
+            gradient_variance.main(["--draws", draws])
+
+
+def test_timers_count_by_part_and_start_anew():
+    timers = Timers()
+    assert timers.wrap("one", lambda x: x + 1)(1) == 2
+    timers.wrap("one", lambda: None)()
+    timers.wrap("two", lambda: None)()
+    spent = timers.take()
+    assert sorted(spent) == ["one", "two"] and all(value > 0 for value in spent.values())
+    assert timers.take() == {}
