@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import lcm
 from pathlib import Path
 from unittest import mock
 
@@ -44,7 +45,7 @@ from polychromic.models import weights
 from polychromic.models.load import attach_lora, load_causal_lm
 from polychromic.params import Params, load_params
 from polychromic.progress import progress
-from polychromic.training import bulk
+from polychromic.training import bulk, rollouts
 from polychromic.training import trainer as core
 from polychromic.training.rollout import Replies
 from polychromic.training.run import trainer_extras, training_arguments, training_rows
@@ -56,8 +57,8 @@ NAIVE_EVERY = 25
 POOL_PROMPTS = 64
 # Functions of the trainer, by the part of a step that their time is counted in.
 PARTS = {
-    "prefill": [(core, "prefill")],
-    "encode": [(core, "score_sets"), (bulk, "score_sets")],
+    "prefill": [(core, "prefill"), (rollouts, "prefill")],
+    "encode": [(rollouts, "score_sets"), (bulk, "score_sets")],
     "score": [(core, name) for name in ("shared_states", "repeated_states", "head", "token_loss", "chosen_log_probs")],
 }
 
@@ -210,9 +211,11 @@ class Bench:
         everything, trainer.train_dataset = trainer.train_dataset, rows[::stride][:POOL_PROMPTS]
         started = now()
         sampler.fill(trainer)
-        spent = (now() - started) * len(rows) / len(trainer.train_dataset)
+        steps = self.params.domain(self.domain).steps
+        sampled = min(len(rows), (steps - sampler.after) * self.params.train.batch_size)  # no more prompts than rows are left
+        spent = (now() - started) * sampled / len(trainer.train_dataset)
         trainer.train_dataset = everything
-        return spent / self.params.domain(self.domain).steps
+        return spent / steps
 
 
 def ratio_interval(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -223,7 +226,13 @@ def ratio_interval(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> t
 
 
 def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
-    """Train the variants side by side; the document of benchmarks/results/step_cost-<domain>.json."""
+    """Train the variants side by side; the document of benchmarks/results/step_cost-<domain>.json.
+
+    Args: steps: of each variant, raised to a multiple of their rollout intervals, so that rollouts come at their rate.
+    """
+    methods = (params.methods[name] for name in names if name in params.methods)
+    interval = lcm(*((method.rollouts or params.domain(domain).rollouts).every for method in methods if method.objective != "none"))
+    steps = -(-steps // interval) * interval
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(params, domain, steps, Path(folder))
         self_trained = [name for name in names if name in params.methods and params.methods[name].self_training]
@@ -284,7 +293,7 @@ def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domain", action="append", help="a domain of params.yaml; may be given several times (default: all)")
-    parser.add_argument("--steps", type=int, default=50, help="counted steps of each variant, 1 or more")
+    parser.add_argument("--steps", type=int, default=50, help="counted steps of each variant, at least")
     parser.add_argument("--variants", help=f"names with commas between, beside {', '.join(ALWAYS)} (default: all)")
     options = parser.parse_args(arguments)
     params = load_params()

@@ -200,7 +200,7 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
 
 @app.command()
 def report(
-    what: Annotated[str, typer.Argument(help="A domain; `costs` for the benchmarks; `setup` for the table of defaults; `readme` for the README's table.")],
+    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `setup` (table of defaults), `readme` (README's table).")],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""

@@ -64,6 +64,7 @@ class DomainParams(Section):
     sizes: Sizes
     steps: Count
     rollouts: Rollouts
+    pool_samples: Annotated[int, Field(ge=2)]
     max_new_tokens: Annotated[int, Field(ge=2)]
     temperatures: List(Annotated[float, Field(ge=0)])
     primary: str
@@ -80,7 +81,6 @@ class DomainParams(Section):
 
 class SelfTrainingParams(Section):
     after: Annotated[float, Field(gt=0, lt=1)]
-    samples: Annotated[int, Field(ge=2)]
 
 
 class Method(Section):

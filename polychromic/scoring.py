@@ -18,7 +18,7 @@ from polychromic.domains import get_domain
 from polychromic.domains.base import Domain, Embed
 from polychromic.errors import PolychromicError
 from polychromic.io import read_jsonl, sha256_json, write_json, write_jsonl
-from polychromic.metrics.diversity import distinct_n, self_bleu, semantic_diversity
+from polychromic.metrics.diversity import distinct_counts, distinct_n, self_bleu, semantic_diversity
 from polychromic.metrics.passk import distinct_at_k, pass_at_k, valid_distinct_at_k
 from polychromic.metrics.person import Calibration, calibrate
 from polychromic.metrics.quality import chrf, rouge_l
@@ -171,12 +171,19 @@ def set_objective(params: Params, domain: Domain, record: Record, samples: Seque
 def score_blocks(
     names: Sequence[str], domain: Domain, record: Record, row: dict, calibration: Calibration | None, embed: Embed
 ) -> dict[str, float]:
-    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole."""
-    samples, tokens, block = row["samples"], row["tokens"], row.get("block", len(row["samples"]))
-    parts = [
-        score_prompt(names, domain, record, samples[i : i + block], tokens[i : i + block], calibration, embed)
-        for i in range(0, len(samples), block)
-    ]
+    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
+
+    A model that is asked for a list may say nothing at all: such a list has no n-gram, and its distinct-n is 0, the lowest.
+    """
+    if "block" not in row:
+        return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed)
+    parts = []
+    for first in range(0, len(row["samples"]), row["block"]):
+        part = slice(first, first + row["block"])
+        listed = row["samples"][part]
+        silent = {f"distinct_{n}": 0.0 for n in (1, 2) if distinct_counts(listed, n)[1] == 0}
+        spoken = [name for name in names if name not in silent]
+        parts.append(silent | score_prompt(spoken, domain, record, listed, row["tokens"][part], calibration, embed))
     return {name: round(float(np.mean([part[name] for part in parts])), 12) for name in names}
 
 

@@ -49,6 +49,8 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
             raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
     dropped = set(params["methods"]) - methods
     folders = dropped | {f"polychromic-{value}" for value in grid - lambdas}
+    # Found before anything is deleted: an item that several stages share by an anchor is one object.
+    keys = {name: _keys_of(stage.get("foreach"), dropped) for name, stage in stages.items()}
     for name in list(stages):
         matrix = stages[name].get("matrix", {})
         _discard(matrix.get("method", []), lambda value: value in dropped)
@@ -56,8 +58,10 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
         if [] in matrix.values():
             del stages[name]  # a matrix without cells
             continue
-        keys = _discard_items(stages[name].get("foreach"), dropped)
-        cells = folders | {f"${{item.{key}}}" for key in keys}
+        for item in stages[name]["foreach"].values() if keys[name] else ():
+            for key in keys[name] & item.keys():
+                del item[key]
+        cells = folders | {f"${{item.{key}}}" for key in keys[name]}
         _discard(stages[name].get("do", stages[name]).get("deps", []), lambda dep, cells=cells: _cell_of(dep) in cells)
     for name in dropped:
         del params["methods"][name]
@@ -79,12 +83,8 @@ def _discard(sequence: list | str, unwanted: Callable[[Any], bool]) -> None:
             del sequence[place]
 
 
-def _discard_items(each: Mapping[str, Any] | list | None, dropped: set[str]) -> set[str]:
-    """Delete from every item of a foreach the keys that stand for a dropped method in one of them; returns these keys."""
+def _keys_of(each: Mapping[str, Any] | list | None, dropped: set[str]) -> set[str]:
+    """The keys of a foreach's items that stand for a dropped method in one of them."""
     if not isinstance(each, Mapping):
         return set()
-    keys = {key for item in each.values() for key, value in item.items() if value in dropped}
-    for item in each.values():
-        for key in keys & item.keys():
-            del item[key]
-    return keys
+    return {key for item in each.values() for key, value in item.items() if value in dropped}

@@ -29,7 +29,7 @@ METHODS = {
     "polychromic": TRAINED | {"objective": "coverage", "lam": "lambda"},
     "polychromic_plain": TRAINED | {"objective": "plain", "similarity": "semantic", "lam": 0.5, "domains": ["listqa"]},
     "reward": TRAINED | {"objective": "reward", "lam": 2.0},
-    "rft": TRAINED | {"self_training": {"after": 0.5, "samples": 4}},
+    "rft": TRAINED | {"self_training": {"after": 0.5}},
     "cheap": TRAINED | {"objective": "coverage", "lam": 3.0, "rollouts": {"share": 0.25}},
 }
 CONTRASTS = [

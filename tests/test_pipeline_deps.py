@@ -47,9 +47,9 @@ ANNOTATIONS = {"domains.base": "what a domain must say"}
 # Reached by name but without influence on this stage's files.
 WITHOUT_INFLUENCE = {
     "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES)},
-    "report": {"report.readme": "`report readme` shares the command and is no stage"},
-    "setup": {f"report.{module}": "`report setup` shares its command with `report DOMAIN`" for module in ("figures", "readme", "results")},
 }
+# One command writes them all; the stage's own function is where the walk starts.
+REPORTS = {"report": "build", "costs": "build_costs", "setup": "build_setup"}
 # All cells share one command and its code. A method without an adapter does not train, one without an objective has no
 # rollouts, one whose prompt holds no examples chooses none.
 TRAINING = {"steps", "lora", "train"}
@@ -161,10 +161,13 @@ def parts(symbol: Symbol) -> list[tuple[str, ast.AST]]:
 
 
 @cache
-def reach(command: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
-    """Everything of the package that `polychromic <command> <domain>` can use: symbols, and the statements that define them."""
-    (function,) = definitions("cli")[command]
-    pending, seen, statements = list(body_uses("cli", function)), set(), [("cli", function)]
+def reach(stage: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
+    """Everything of the package that the stage's command can use for a domain: symbols, and the statements that define them."""
+    if stage in REPORTS:
+        pending, seen, statements = [("report.build", REPORTS[stage])], set(), []
+    else:
+        (function,) = definitions("cli")[command_of(stage)]
+        pending, seen, statements = list(body_uses("cli", function)), set(), [("cli", function)]
     while pending:
         symbol = pending.pop()
         if symbol in seen or symbol[0] in EXCLUDED:
@@ -194,7 +197,7 @@ def command_of(stage: str) -> str:
 
 
 def reached_modules(stage: str, domain: str | None) -> set[str]:
-    return {module for module, _ in reach(command_of(stage), domain)[0]}
+    return {module for module, _ in reach(stage, domain)[0]}
 
 
 def reached_files(stage: str, domain: str | None) -> set[str]:
@@ -202,7 +205,7 @@ def reached_files(stage: str, domain: str | None) -> set[str]:
     names = {path.name: path for path in (REPOSITORY / PACKAGE).rglob("*") if path.suffix in {".txt", ".toml", ".json", ".sty", ".yaml"}}
     texts = {
         node.value
-        for _, statement in reach(command_of(stage), domain)[1]
+        for _, statement in reach(stage, domain)[1]
         for node in ast.walk(statement)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -223,7 +226,7 @@ def params_used(stage: str) -> set[str]:
     top = {field.alias or name: name for name, field in Params.model_fields.items()}
     by_field = {name: key for key, name in top.items()}
     found = set()
-    statements = {id(statement): statement for domain in domains_of(stage) for _, statement in reach(command_of(stage), domain)[1]}
+    statements = {id(statement): statement for domain in domains_of(stage) for _, statement in reach(stage, domain)[1]}
     for statement in statements.values():
         for node in ast.walk(statement):
             if not isinstance(node, ast.Attribute):
@@ -324,7 +327,7 @@ def test_the_walk_finds_what_it_should():
     assert {"data.split", "data.records", "data.text"} <= split and "training.trainer" not in split
     assert {"cells", "sampling", "training.rollout", "training.bulk", "training.losses", "models.load", "domains.text"} <= cell
     assert "domains.listqa" in cell and "domains.replies" not in cell and "domains.replies" in reached_modules("lora", "replies")
-    assert ("domains.listqa", "ListQA") in reach("cell", "listqa")[0]
+    assert ("domains.listqa", "ListQA") in reach("lora", "listqa")[0]
     assert "analysis" in select and not {"scoring", "cells", "training.trainer"} & select
     assert "stats" in reached_modules("compare", "listqa")
     assert reached_files("split", "listqa") == {"polychromic/data/seen_words.txt"} and reached_files("lora", "listqa") == {PROMPTS}
@@ -363,6 +366,10 @@ def test_exclusions_are_modules_that_exist():
         assert source_of(module), module
     methods = {name for name, value in vars(Params).items() if callable(value) and not name.startswith(("_", "model_"))}
     assert methods == {*READ_BY, "domain"}
+    assert {stage for stage in STAGES if command_of(stage) == "report"} == set(REPORTS)
+    (function,) = definitions("cli")["report"]
+    called = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+    assert set(REPORTS.values()) <= called & definitions("report.build").keys()
     assert WITHOUT_INFLUENCE.keys() | PARAMS_WITHOUT_INFLUENCE.keys() <= STAGES.keys()
     assert {stage for stage in STAGES if command_of(stage) == "cell"} == set(CELLS)
 

@@ -111,6 +111,16 @@ def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
     assert found["pass@3"] != pytest.approx(pass_at(20, 4, 3)), "as independent draws"
 
 
+def test_a_list_without_a_word_is_the_worst_and_no_error():
+    """Of two lists the second is empty: half of what the first has. One word a reply leaves no bigram in either."""
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    row = {"samples": ["red", "blue", *[""] * 18], "tokens": [0.5] * 20, "block": 10}
+    found = score_blocks([*METRICS["listqa"], "distinct_2"], domain, record, row, None, axes)
+    assert (found["distinct_1"], found["distinct_2"], found["pass@10"], found["valid_distinct@10"]) == (0.5, 0.0, 0.5, 1.0)
+    with pytest.raises(PolychromicError, match="distinct_1: got 10 replies without one 1-gram"):
+        score_blocks(METRICS["listqa"], domain, record, {"samples": [""] * 10, "tokens": [1] * 10}, None, axes)
+
+
 def test_without_a_block_all_replies_are_one():
     domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
     samples, tokens = ["red", "blue", *("no",) * 18], [2] * 20

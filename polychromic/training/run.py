@@ -155,7 +155,7 @@ def trainer_extras(
         )
     if method.self_training is not None:
         after = round(method.self_training.after * total_steps(settings, method))
-        extras["self_training"] = SelfTraining(after, method.self_training.samples, quality, pairs, settings.max_new_tokens, seed)
+        extras["self_training"] = SelfTraining(after, settings.pool_samples, quality, pairs, settings.max_new_tokens, seed)
     return extras
 
 
@@ -234,7 +234,7 @@ def train_adapter(
         objective = {"name": method.objective, "n": params.objective.n, "subset": method.subset, "baseline": baseline, "lam": lam}
         identity |= scored | {"objective": objective, "rollouts": rollouts.model_dump()}
     if method.self_training is not None:
-        identity |= scored | {"self_training": method.self_training.model_dump()}
+        identity |= scored | {"self_training": method.self_training.model_dump() | {"samples": settings.pool_samples}}
     fingerprint = sha256_json(identity)
     folder = paths.cache_dir() / "runs" / fingerprint
     with single_writer(folder, wait_seconds=3600):

@@ -15,7 +15,7 @@ import torch
 
 from polychromic.seeds import derive_seed
 from polychromic.training.rollout import uniforms
-from polychromic.training.sets import Quality, Similarity
+from polychromic.training.sets import Quality, Similarity, checked
 
 if TYPE_CHECKING:
     from polychromic.training.trainer import PolychromicTrainer
@@ -70,13 +70,23 @@ class SelfTraining:
         return trainer._prepare_inputs(trainer.data_collator(rows))
 
     def fill(self, trainer: PolychromicTrainer) -> list[tuple[int, list[int]]]:
-        """Sample every distinct prompt of the training set; (row, reply tokens) of the distinct good replies."""
+        """Sample the distinct prompts of the training set; (row, reply tokens) of the distinct good replies.
+
+        Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
+        """
         model = trainer.accelerator.unwrap_model(trainer.model)
         first: dict[tuple[int, ...], int] = {}
         for row in range(len(trainer.train_dataset)):
             batch = trainer.data_collator([trainer.train_dataset[row]])
             first.setdefault(tuple(batch["prompt"][0].tolist()), row)
-        rows = sorted(first.values(), key=lambda row: (len(trainer.data_collator([trainer.train_dataset[row]])["prompt"][0]), row))
+        arguments = trainer.args
+        per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * trainer.accelerator.num_processes
+        left = (trainer.state.max_steps - trainer.state.global_step) * per_step
+        rows = list(first.values())
+        if 0 < left < len(rows):
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool prompts"))
+            rows = [rows[i] for i in torch.randperm(len(rows), generator=generator)[:left].tolist()]
+        rows = sorted(rows, key=lambda row: (len(trainer.data_collator([trainer.train_dataset[row]])["prompt"][0]), row))
         pool: list[tuple[int, list[int]]] = []
         at_once = max(1, self.rows // self.samples)
         for begin in range(0, len(rows), at_once):
@@ -90,7 +100,7 @@ class SelfTraining:
             for place, (row, example) in enumerate(zip(chosen, examples, strict=True)):
                 part = slice(place * self.samples, (place + 1) * self.samples)
                 # A reply that was cut at the horizon must not teach the model to stop there.
-                q = np.asarray(self.quality(example, texts[part])) * replies.finished[part].cpu().numpy()
-                for i in distinct_good(q, np.asarray(self.similarity(example, texts[part]))):
+                q = checked(self.quality, example, texts[part], 1) * replies.finished[part].cpu().numpy()
+                for i in distinct_good(q, checked(self.similarity, example, texts[part], 2)):
                     pool.append((row, replies.tokens[part][i][replies.mask[part][i].bool()].tolist()))
         return pool

@@ -27,6 +27,24 @@ def equal_text(example: Example, replies: Sequence[str]) -> np.ndarray:
     return np.array([[float(a == b) for b in replies] for a in replies])
 
 
+def checked(function: Quality | Similarity, example: Example, replies: Sequence[str], ndim: int) -> np.ndarray:
+    """What the function says of N replies: (N,) for ndim 1, (N, N) for ndim 2.
+
+    Raises:
+        ValueError: it returned another shape, NaN, or a value outside [0, 1] (names the function, the place and the replies).
+    """
+    values, shape = np.asarray(function(example, replies), dtype=float), (len(replies),) * ndim
+    name = getattr(function, "__qualname__", repr(function))
+    if values.shape != shape:
+        raise ValueError(f"{name} returned shape {values.shape} for {len(replies)} replies, expected {shape}.")
+    wrong = ~((values >= 0) & (values <= 1))  # true for NaN
+    if wrong.any():
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        heads = [reply[:40] for reply in replies]
+        raise ValueError(f"{name} returned {values[place]} at {place}, expected numbers in [0, 1]; replies: {heads}.")
+    return values
+
+
 @dataclass(frozen=True)
 class SetObjectiveConfig:
     """How D enters the loss.
@@ -89,21 +107,12 @@ class SetObjectiveConfig:
         """q (B, N) and s (B, N, N) of one set per example.
 
         Raises:
-            ValueError: a quality or similarity function returned another shape, NaN, or a value outside [0, 1] (names which, and for what).
+            ValueError: as `checked`.
         """
         q, s = [], []
         for example, replies in zip(examples, sets, strict=True):
-            n = len(replies)
-            for function, shape, into in ((self.quality, (n,), q), (self.similarity, (n, n), s)):
-                values = np.asarray(function(example, replies), dtype=float)
-                name = getattr(function, "__qualname__", repr(function))
-                if values.shape != shape:
-                    raise ValueError(f"{name} returned shape {values.shape} for {n} replies, expected {shape}.")
-                if not ((values >= 0) & (values <= 1)).all():
-                    place = tuple(map(int, np.argwhere(~((values >= 0) & (values <= 1)))[0]))
-                    heads = [reply[:40] for reply in replies]
-                    raise ValueError(f"{name} returned {values[place]} at {place}, expected numbers in [0, 1]; replies: {heads}.")
-                into.append(values)
+            q.append(checked(self.quality, example, replies, 1))
+            s.append(checked(self.similarity, example, replies, 2))
         return np.stack(q), np.stack(s)
 
 

@@ -6,7 +6,7 @@ reply (quality loss) and, for a share of the prompts, N sampled replies (score-f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,20 @@ from torch import Tensor
 from transformers import Trainer
 
 from polychromic.errors import PolychromicError
-from polychromic.seeds import derive_seed
-from polychromic.training import advantages as adv
-from polychromic.training.batches import Collator, append_replies
+from polychromic.training.batches import Collator
 from polychromic.training.bulk import RolloutStore, draw_ahead, importance_weights
 from polychromic.training.distributed import call_inside
 from polychromic.training.layouts import LAYOUTS, packed_states, repeated_states, shared_states
 from polychromic.training.losses import check_loss, token_loss
-from polychromic.training.rollout import Prefill, Replies, causal_lm, chosen_log_probs, head, prefill, sample, uniforms
+from polychromic.training.rollout import causal_lm, chosen_log_probs, head, prefill
+from polychromic.training.rollouts import RolloutMixin
 from polychromic.training.self_training import SelfTraining
-from polychromic.training.sets import Example, ScoredSets, SetObjectiveConfig, merge_equal, score_sets
+from polychromic.training.sets import Example, SetObjectiveConfig
 
 IGNORED_LOGS = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss"}
 
 
-class PolychromicTrainer(Trainer):
+class PolychromicTrainer(RolloutMixin, Trainer):
     """Drop-in for transformers.Trainer whose training loss is a quality loss minus lam * D; its evaluation loss is cross-entropy.
 
     Args:
@@ -58,7 +57,9 @@ class PolychromicTrainer(Trainer):
         self_training: SelfTraining | None = None,
         **kwargs: Any,
     ):
-        kwargs.setdefault("data_collator", Collator(kwargs.get("processing_class")))
+        if kwargs.get("processing_class") is None:
+            raise ValueError("no tokenizer was given; it encodes prompts and decodes rollouts. Pass processing_class=tokenizer.")
+        kwargs.setdefault("data_collator", Collator(kwargs["processing_class"]))
         super().__init__(*args, **kwargs)
         self.args.remove_unused_columns = False  # quality functions read the other columns
         self.objective, self.loss_name, self.loss_settings = objective, loss, loss_settings or {}
@@ -82,6 +83,8 @@ class PolychromicTrainer(Trainer):
             raise ValueError(f"layout is {layout!r}; allowed: {', '.join(LAYOUTS)}.")
         if missing := [name for name in ("pad_token", "eos_token") if getattr(self.processing_class, f"{name}_id", None) is None]:
             raise ValueError(f"the tokenizer (processing_class) has no {' and no '.join(missing)}; set it, e.g. pad_token = eos_token.")
+        if self.args.n_gpu > 1:
+            raise ValueError(f"{self.args.n_gpu} GPUs in one process; run one process per GPU: `accelerate launch` or `torchrun`.")
         if objective is not None and dropout:
             raise ValueError(f"the model has dropout {dropout}; one policy must sample and score rollouts. Set it to 0 (lora_dropout=0.0).")
 
@@ -138,8 +141,6 @@ class PolychromicTrainer(Trainer):
             weight = weight * importance_weights(self.objective.correction, log_p.detach(), parts["old"], self.objective.n, self.note)
         return (log_p * weight).sum()
 
-    # rollouts
-
     def _rolls(self) -> bool:
         return self.objective is not None and self.state.global_step % self.objective.every == 0
 
@@ -148,103 +149,6 @@ class PolychromicTrainer(Trainer):
         again = step == self.state.global_step
         self._micro = (self.state.global_step, micro + 1 if again else 0)
         self._seen = [*self._seen, *examples] if again else list(examples)
-
-    def chosen(self, b: int, names: tuple[int, int]) -> np.ndarray:
-        """Which of this process's b examples get a rollout. Drawn over the whole batch, so that processes do not matter.
-
-        Args: names: (optimiser step, number of the batch within it).
-        """
-        whole, first = b * self.accelerator.num_processes, b * self.accelerator.process_index
-        generator = torch.Generator().manual_seed(derive_seed(self.objective.seed, "chosen", *names))
-        order = torch.randperm(whole, generator=generator).numpy()
-        chosen = np.sort(order[: self.chosen_prompts(b)])
-        return chosen[(chosen >= first) & (chosen < first + b)] - first
-
-    def uniforms_of(self, b: int, names: tuple[int, int], here: np.ndarray) -> Tensor:
-        """(chosen, N, T): each example of the whole batch has uniforms of its own, whichever process holds it."""
-        whole, first = b * self.accelerator.num_processes, b * self.accelerator.process_index
-        config = self.objective
-        return uniforms(whole * config.n, config.max_new_tokens, config.seed, "rollout", *names).view(whole, config.n, -1)[first + here]
-
-    def chosen_prompts(self, b: int) -> int:
-        """How many prompts of a batch of b per process get a rollout, over all processes."""
-        return max(1, round(self.objective.share * b * self.accelerator.num_processes))
-
-    def draw_replies(self, model: torch.nn.Module, start: Prefill, index: Tensor, uniform: Tensor, examples: Sequence[Example]) -> Replies:
-        """`sample` with the trainer's tokenizer and precision. examples: the row of each prompt of `start`, to name in an error."""
-        broken = (~torch.isfinite(start.hidden.detach()).all(-1)).nonzero().flatten().tolist()
-        if broken:  # nothing can be drawn from it
-            raise self._broken("model's state after the prompt", [examples[i] for i in broken])
-        tokenizer, training = self.processing_class, model.training
-        model.eval()  # gradient checkpointing switches the cache off in training mode; without dropout the modes are one
-        with self.accelerator.autocast():
-            replies = sample(model, start, index, uniform, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
-        model.train(training)
-        return replies
-
-    def prefill_for_decoding(self, model: torch.nn.Module, batch: dict[str, Any]) -> Prefill:
-        """A prefill without a graph, for layouts that make none, and for bulk mode."""
-        training = model.training
-        model.eval()
-        with torch.no_grad(), self.accelerator.autocast():
-            start = prefill(model, batch["prompt"], batch["prompt_mask"])
-        model.train(training)
-        return start
-
-    def texts(self, tokens: Tensor) -> list[str]:
-        return [text.strip() for text in self.processing_class.batch_decode(tokens, skip_special_tokens=True)]
-
-    def _with_rollouts(self, model: torch.nn.Module, start: Prefill | None, batch: dict[str, Any]) -> tuple:
-        """References with the sampled replies that carry weight behind them: (index, tokens, mask, weight of the latter, notes).
-
-        A reply without weight is not scored; at lam = 0 none is, so that the step is standard LoRA's to the last bit.
-        """
-        config, names, b, pad = self.objective, self._micro, len(batch["prompt"]), self.processing_class.pad_token_id
-        if config.reuse > 1:
-            stored = self.store.take(*names, b)
-            rows = [(place, tuple(reply)) for place, entry in stored for reply in entry.tokens]
-            weight = config.lam * np.array([advantage for _, entry in stored for advantage in entry.advantages])
-            old = np.array([log_p for _, entry in stored for log_p in entry.log_p])
-            # The weight of a set needs the probability of all of its replies.
-            kept = np.arange(len(rows)) if config.correction == "set" and config.lam else np.flatnonzero(weight)
-            parts = {"prompts": max(1, len(stored)), "old": torch.as_tensor(old[kept], dtype=torch.float32, device=batch["prompt"].device)}
-            return *append_replies(batch, [rows[i] for i in kept], weight[kept], pad), parts
-        here = self.chosen(b, names)
-        index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
-        start = start or self.prefill_for_decoding(model, batch)
-        scored, rows = None, []
-        if len(here):
-            replies = self.draw_replies(model, start, index, self.uniforms_of(b, names, here).flatten(0, 1), batch["examples"])
-            scored = score_sets(config, [batch["examples"][i] for i in here], self.texts(replies.tokens))
-            self.note_sets(scored, replies)
-            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, replies.mask.bool(), strict=True)]
-        kept, weight = merge_equal(rows, config.lam * config.every * self.advantages(scored, here, b).reshape(-1))
-        return *append_replies(batch, [rows[i] for i in kept], weight, pad), {"prompts": max(1, len(here))}
-
-    def advantages(self, scored: ScoredSets | None, here: Sequence[int], b: int) -> np.ndarray:
-        """(chosen, N) of sets that stand at places `here` of b. Means over other prompts are taken over all processes."""
-        means = torch.full((b,), torch.nan, dtype=torch.float64, device=self.accelerator.device)
-        if scored is not None:
-            means[torch.as_tensor(here)] = torch.as_tensor(scored.marginals.mean(axis=1), device=means.device)
-        everywhere = self.accelerator.gather(means).cpu().numpy()
-        everywhere = everywhere[~np.isnan(everywhere)]
-        running = self._running_mean(float(everywhere.mean()))
-        if scored is None:
-            return np.zeros((0, self.objective.n))
-        own = scored.marginals.mean(axis=1)
-        others = (everywhere.sum() - own) / (len(everywhere) - 1) if len(everywhere) > 1 else np.zeros_like(own)
-        return adv.advantages(self.objective.baseline, self.objective.objective, scored.q, scored.s, others=others, running=running)
-
-    def _running_mean(self, now: float, decay: float = 0.9) -> float:
-        """The mean before this step, which replies of this step cannot move; then moved by this step's."""
-        before = self.store.running
-        self.store.running = now if before is None else decay * before + (1 - decay) * now
-        return before or 0.0
-
-    def note_sets(self, scored: ScoredSets, replies: Replies) -> None:
-        self.note("objective", float(scored.f.mean()))
-        self.note("quality", float(scored.q.mean()))
-        self.note("rollout_tokens", float(replies.mask.sum(-1).float().mean()))
 
     # batches of a step
 
@@ -282,7 +186,7 @@ class PolychromicTrainer(Trainer):
         self.store.restore(RolloutStore().state()["attributes"])
         if self.objective is not None:
             # Faults of the user's functions show before the first step.
-            example = dict(self.train_dataset[0])
+            example = dict(next(iter(self.train_dataset)))
             text = self.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
             self.objective.score([example], [[text] * self.objective.n])
         return super().train(*args, **kwargs)

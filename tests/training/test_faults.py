@@ -39,7 +39,7 @@ def test_a_tokenizer_without_padding_or_end_is_refused(tmp_path, name, said):
     setattr(tokenizer, name, None)
     with pytest.raises(ValueError, match=said):
         make_trainer(tmp_path, config(), processing_class=tokenizer)
-    with pytest.raises(ValueError, match="no pad_token and no eos_token"):
+    with pytest.raises(ValueError, match="no tokenizer was given"):
         make_trainer(tmp_path, config(), processing_class=None)
 
 

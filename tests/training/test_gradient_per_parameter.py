@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from polychromic.training import trainer as trainer_module
+from polychromic.training import rollouts
 from polychromic.training.advantages import advantages
 from polychromic.training.batches import pad_sequences
 from polychromic.training.layouts import shared_states
@@ -111,7 +111,7 @@ def test_what_the_trainer_adds_to_the_loss_has_that_mean(kind, name, layout, mon
         tokens = torch.tensor(drawn[-1])[:, None]
         return Replies(tokens, torch.ones_like(tokens), tokens[:, 0] == END, torch.zeros(n))
 
-    monkeypatch.setattr(trainer_module, "sample", next_set)
+    monkeypatch.setattr(rollouts, "sample", next_set)
     objective = config(
         quality=lambda row, replies: quality[numbers(replies)],
         similarity=lambda row, replies: similarity[np.ix_(numbers(replies), numbers(replies))],

@@ -145,7 +145,7 @@ def test_the_last_uniform_below_one_and_zero_hit_possible_tokens(scale):
     impossible[:, : BLOCK + 7] = True
     impossible[:, -(2 * BLOCK + 5) :] = True
     logits[impossible] = -torch.inf
-    for uniform in (BELOW_ONE, 1.0 - 2.0**-22, 0.0, 2.0**-40):
+    for uniform in (BELOW_ONE, 1.0 - 2.0**-22, 0.0, 2.0**-40, 1.0):  # 1 itself is not drawn, but must do no harm
         tokens, chance = draw(logits, torch.arange(200), torch.full((200,), uniform), 1.0)
         assert not impossible.gather(1, tokens[:, None]).any()
         assert torch.isfinite(chance).all() and (chance <= 0).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from polychromic.training import trainer as trainer_module
+from polychromic.training import rollouts
 from polychromic.training.rollout import sample
 from polychromic.training.self_training import SAME, SelfTraining, distinct_good
 from polychromic.training.sets import equal_text
@@ -46,7 +46,7 @@ def test_the_pool_holds_distinct_good_finished_replies_to_every_prompt_once(tmp_
     """Rows 0 and 10 are the same prompt with other references: it is sampled once, with the weight of neither."""
     rows = [*ROWS, ROWS[0] | {"completion": [9, END], "weight": 0.25}]
     asked, drawn = [], []
-    monkeypatch.setattr(trainer_module, "sample", lambda *args, **settings: drawn.append(sample(*args, **settings)) or drawn[-1])
+    monkeypatch.setattr(rollouts, "sample", lambda *args, **settings: drawn.append(sample(*args, **settings)) or drawn[-1])
     quality = lambda row, replies: asked.append((row["row"], list(replies))) or [float(bool(GOOD & set(reply))) for reply in replies]
     settings = dict(train_dataset=rows, self_training=pool_of(quality=quality, rows=130))
     _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=5, **settings)

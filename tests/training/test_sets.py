@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polychromic.training import trainer as trainer_module
+from polychromic.training import rollouts
 from polychromic.training.advantages import marginal_contributions
 from polychromic.training.objective import OBJECTIVES
 from polychromic.training.sets import SetObjectiveConfig, equal_text, merge_equal, score_sets
@@ -105,8 +105,8 @@ def test_merging_and_dropping_leave_the_gradient(layout, baseline, tmp_path, mon
     """Sets of 8 with two good replies out of 12 first symbols: many equal replies, many without weight."""
     use_float64(monkeypatch)
     scored = []
-    original = trainer_module.append_replies
-    monkeypatch.setattr(trainer_module, "append_replies", lambda batch, rows, *a: scored.append(len(rows)) or original(batch, rows, *a))
+    original = rollouts.append_replies
+    monkeypatch.setattr(rollouts, "append_replies", lambda batch, rows, *a: scored.append(len(rows)) or original(batch, rows, *a))
 
     def gradient_of_a_step():
         objective = config(name="coverage", n=8, baseline=baseline, lam=3.0, max_new_tokens=1)
@@ -114,7 +114,7 @@ def test_merging_and_dropping_leave_the_gradient(layout, baseline, tmp_path, mon
         return step_gradient(trainer, ROWS[:4])
 
     merged = gradient_of_a_step()
-    monkeypatch.setattr(trainer_module, "merge_equal", lambda rows, weight: (list(range(len(rows))), weight))
+    monkeypatch.setattr(rollouts, "merge_equal", lambda rows, weight: (list(range(len(rows))), weight))
     everything = gradient_of_a_step()
     assert scored[0] < scored[1] == 32
     assert everything.abs().max() > 1e-2 and everything.dtype.itemsize == 8

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from polychromic.training import rollout
-from polychromic.training import trainer as trainer_module
+from polychromic.training import rollout, rollouts
 from polychromic.training.batches import pad_sequences
 from polychromic.training.objective import effective_coverage, evaluate
 from polychromic.training.rollout import prefill, sample, uniforms
@@ -155,7 +154,7 @@ def count_rollouts(monkeypatch) -> list[torch.Tensor]:
         calls.append(index)
         return sample(model, start, index, uniform, **settings)
 
-    monkeypatch.setattr(trainer_module, "sample", watched)
+    monkeypatch.setattr(rollouts, "sample", watched)
     return calls
 
 
