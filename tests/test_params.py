@@ -119,7 +119,7 @@ def test_values_are_frozen(original):
         ("methods.lora_long.budget", 0.0, ["methods.lora_long.budget: ", "greater than 0"]),
         ("methods.gem.domains", ["poems"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'poems'"]),
         ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'train'"]),
-        ("methods.gem.domains", [], ["methods.gem.domains: ", "at least 1 item"]),
+        ("methods.gem.domains", ["listqa", "listqa"], ["methods.gem.domains: ", "a value twice"]),
         ("objective.baseline", "rloo", ["objective.baseline: ", "'marginal'", "'rloo'"]),
         ("sampling.n", 9, ["sampling.n is 9; pass@10 and sets of objective.n replies need 10"]),
         ("model.sha256", "123", ["model.wheel.sha256", "'123'"]),

@@ -1,35 +1,34 @@
 """dvc.yaml against the code: each stage declares the modules, package files and params that its command reaches.
 
-What a command reaches is found from symbol to symbol over the syntax trees, including imports inside functions; a function
-that the stage never uses does not count. The one import by name, get_domain, leads to the module of the stage's own domain.
-A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
+What a command reaches: tests/pipeline_walk.py. A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from polychromic import prompts
 from polychromic.domains import domain_names
-from polychromic.params import DomainParams, Params, load_params, read_yaml
+from polychromic.params import DomainParams, Method, Params, load_params, read_yaml
 from polychromic.scoring import SAMPLES
-from tests.pipeline_tools import REPOSITORY
+from tests.pipeline_walk import PACKAGE, Part, Symbol, body_uses, chain, definitions, source_of, walk
+from tests.workspace import REPOSITORY
 
-PACKAGE = "polychromic"
 # A `foreach` stage keeps its content under `do`.
 STAGES: dict[str, dict[str, Any]] = {
     name: {"foreach": stage.get("foreach")} | stage.get("do", stage)
     for name, stage in YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"].items()
 }
 VALUES = read_yaml(REPOSITORY / "params.yaml")
+PARAMS = load_params(REPOSITORY / "params.yaml")
 DOMAIN_MODULES = tuple(f"domains.{name}" for name in domain_names())
 # Modules that change no number, and what is reached through them does not either.
 EXCLUDED = {
@@ -50,150 +49,48 @@ WITHOUT_INFLUENCE = {
 }
 # One command writes them all; the stage's own function is where the walk starts.
 REPORTS = {"report": "build", "costs": "build_costs", "setup": "build_setup"}
-# All cells share one command and its code. A method without an adapter does not train, one without an objective has no
-# rollouts, one whose prompt holds no examples chooses none.
-TRAINING = {"steps", "lora", "train"}
-ROLLOUTS = {"rollouts", "objective"}
-VECTORS = {"encoder"}  # of semantic similarity, of the quality of replies and of loss deviation
-# The headline lambda stands in an error message; the cells of the grid get theirs on the command line.
-PARAMS_WITHOUT_INFLUENCE = {
-    "prompted": TRAINING | ROLLOUTS | VECTORS | {"lambda"},
-    "listed": TRAINING | ROLLOUTS | VECTORS | {"few_shot", "lambda"},
-    "lora": ROLLOUTS | VECTORS | {"few_shot", "lambda"},
-    "decoded": ROLLOUTS | VECTORS | {"few_shot", "lambda"},
-    "losses": ROLLOUTS | {"few_shot", "lambda"},
-    "rft": ROLLOUTS | {"few_shot", "lambda"},
-    "objectives": {"few_shot", "lambda"},
-    "poly": {"few_shot"},
-}
-CELLS = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly")
-
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",)}  # methods of Params -> keys
-Symbol = tuple[str, str]  # (module without the package's name, top-level name or "*" for all of it)
 
 
 @cache
-def source_of(module: str) -> Path | None:
-    path = REPOSITORY.joinpath(PACKAGE, *module.split(".")) if module != "__init__" else REPOSITORY / PACKAGE
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-def module_name(dotted: str) -> str | None:
-    """"polychromic.data.split" -> "data.split", "polychromic" -> "__init__", a foreign module -> None."""
-    head, _, rest = dotted.partition(".")
-    return None if head != PACKAGE else rest or "__init__"
-
-
-@cache
-def tree_of(module: str) -> ast.Module:
-    return ast.parse(source_of(module).read_text(encoding="utf-8"))
-
-
-@cache
-def definitions(module: str) -> dict[str, list[ast.stmt]]:
-    """Top-level name -> the statements that bind it (functions, classes, assignments)."""
-    found: dict[str, list[ast.stmt]] = {}
-    for statement in tree_of(module).body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names = [statement.name]
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            names = []
-        else:
-            names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-        for name in names:
-            found.setdefault(name, []).append(statement)
-    return found
-
-
-def imports(node: ast.AST) -> dict[str, Symbol]:
-    """Local name -> what of the package it stands for, over all import statements within `node`."""
-    found: dict[str, Symbol] = {}
-    for statement in ast.walk(node):
-        if isinstance(statement, ast.ImportFrom):
-            assert statement.level == 0, "relative import: teach this test about it"
-            base = module_name(statement.module)
-            for alias in statement.names if base else ():
-                inner = alias.name if base == "__init__" else f"{base}.{alias.name}"
-                found[alias.asname or alias.name] = (inner, "") if source_of(inner) else (base, alias.name)
-        elif isinstance(statement, ast.Import):
-            assert not any(module_name(alias.name) for alias in statement.names), "`import polychromic.x`: teach this test about it"
-    return found
-
-
-def evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but the annotations of functions, which nothing evaluates."""
-    yield node
-    for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns") and isinstance(node, ast.arg | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from evaluated(child)
-
-
-def uses(module: str, node: ast.AST) -> Iterator[Symbol]:
-    """The package's symbols that `node`, a part of `module`, refers to."""
-    known = imports(tree_of(module)) | imports(node)
-    nodes = list(evaluated(node))
-    attributes = {id(part.value): part.attr for part in nodes if isinstance(part, ast.Attribute)}
-    for part in nodes:
-        if not isinstance(part, ast.Name):
-            continue
-        if part.id in known:
-            target, name = known[part.id]
-            # A module handed on as a value may be used in any way: all of it counts.
-            yield (target, name) if name else (target, attributes.get(id(part), "*"))
-        elif part.id in definitions(module):
-            yield module, part.id
-
-
-def parts(symbol: Symbol) -> list[tuple[str, ast.AST]]:
-    """(module, statement) pairs that define the symbol; a name that its module imports leads on to where it comes from."""
-    module, name = symbol
-    if name == "*":
-        return [(module, tree_of(module))]
-    return [(module, statement) for statement in definitions(module).get(name, ())]
-
-
-@cache
-def reach(stage: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[tuple[str, ast.AST], ...]]:
-    """Everything of the package that the stage's command can use for a domain: symbols, and the statements that define them."""
+def reach(stage: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[Part, ...]]:
+    """What the stage's command can use for a domain."""
     if stage in REPORTS:
-        pending, seen, statements = [("report.build", REPORTS[stage])], set(), []
-    else:
-        (function,) = definitions("cli")[command_of(stage)]
-        pending, seen, statements = list(body_uses("cli", function)), set(), [("cli", function)]
-    while pending:
-        symbol = pending.pop()
-        if symbol in seen or symbol[0] in EXCLUDED:
-            continue
-        seen.add(symbol)
-        if symbol == ("domains", "get_domain") and domain:
-            pending.append((f"domains.{domain}", "DOMAIN"))
-        module, name = symbol
-        if name != "*" and name not in definitions(module):
-            reexported = imports(tree_of(module)).get(name)
-            if reexported:
-                pending.append(reexported if reexported[1] else (reexported[0], "*"))
-            continue
-        for place, statement in parts(symbol):
-            statements.append((place, statement))
-            pending += uses(place, statement)
-    return frozenset(seen), tuple(statements)
-
-
-def body_uses(module: str, function: ast.FunctionDef) -> Iterator[Symbol]:
-    for statement in function.body:
-        yield from uses(module, ast.Module([*[n for n in ast.walk(function) if isinstance(n, ast.ImportFrom)], statement], []))
+        return walk([("report.build", REPORTS[stage])], domain, frozenset(EXCLUDED))
+    (function,) = definitions("cli")[command_of(stage)]
+    seen, statements = walk(list(body_uses("cli", function)), domain, frozenset(EXCLUDED))
+    return seen, (("cli", function), *statements)
 
 
 def command_of(stage: str) -> str:
     return re.fullmatch(rf"python -m {PACKAGE} (\w+)( .*)?", STAGES[stage]["cmd"]).group(1)
+
+
+CELLS = [stage for stage in STAGES if command_of(stage) == "cell"]
+
+
+def methods_of(stage: str) -> list[Method]:
+    """The methods whose cells the stage makes."""
+    return [PARAMS.methods[item.get("item.method", "polychromic")] for item in items(stage)]
+
+
+def without_influence(stage: str) -> set[str]:
+    """Keys that a stage of cells does not depend on, although all cells share one command and its code: its methods make no use of them."""
+    methods = methods_of(stage)
+    variants = [prompts.variant(domain, method.prompt) for domain in domains_of(stage) for method in methods]
+    used = {
+        ("steps", "lora", "train"): any(method.adapter == "lora" for method in methods),
+        ("rollouts", "objective"): any(method.objective != "none" for method in methods),
+        ("pool_samples",): any(method.self_training for method in methods),
+        # vectors: of semantic similarity and of the quality of replies, or of loss deviation
+        ("encoder",): any(method.objective != "none" or method.self_training or method.loss == "deviation" for method in methods),
+        ("few_shot",): any(variant.exemplars for variant in variants),
+        # The headline lambda stands in an error message; the cells of the grid get theirs on the command line.
+        ("lambda",): False,
+    }
+    return {key for keys, use in used.items() if not use for key in keys}
 
 
 def reached_modules(stage: str, domain: str | None) -> set[str]:
@@ -210,15 +107,6 @@ def reached_files(stage: str, domain: str | None) -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     return {names[text].relative_to(REPOSITORY).as_posix() for text in texts & names.keys()}
-
-
-def chain(node: ast.AST) -> list[str] | None:
-    """Attribute access as a list of names: params.analysis.split -> ["params", "analysis", "split"]."""
-    if isinstance(node, ast.Name):
-        return [node.id]
-    if isinstance(node, ast.Attribute) and (head := chain(node.value)):
-        return [*head, node.attr]
-    return None
 
 
 def params_used(stage: str) -> set[str]:
@@ -330,7 +218,7 @@ def test_the_walk_finds_what_it_should():
     assert ("domains.listqa", "ListQA") in reach("lora", "listqa")[0]
     assert "analysis" in select and not {"scoring", "cells", "training.trainer"} & select
     assert "stats" in reached_modules("compare", "listqa")
-    assert reached_files("split", "listqa") == {"polychromic/data/seen_words.txt"} and reached_files("lora", "listqa") == {PROMPTS}
+    assert reached_files("split", "listqa") == {"polychromic/data/seen_prompts.txt", "polychromic/data/seen_words.txt"} and reached_files("lora", "listqa") == {PROMPTS}
     assert {"seeds", "methods", "<domain>.temperatures", "sampling.n", "train.precision", "encoder"} <= params_used("lora")
 
 
@@ -370,8 +258,7 @@ def test_exclusions_are_modules_that_exist():
     (function,) = definitions("cli")["report"]
     called = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
     assert set(REPORTS.values()) <= called & definitions("report.build").keys()
-    assert WITHOUT_INFLUENCE.keys() | PARAMS_WITHOUT_INFLUENCE.keys() <= STAGES.keys()
-    assert {stage for stage in STAGES if command_of(stage) == "cell"} == set(CELLS)
+    assert WITHOUT_INFLUENCE.keys() <= STAGES.keys()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -399,7 +286,7 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
     declared = params_declared(stage)
     if "*" in declared:
         return
-    free = PARAMS_WITHOUT_INFLUENCE.get(stage, set())
+    free = without_influence(stage) if stage in CELLS else set()
     used = {key for key in params_used(stage) if not free & set(key.split("."))}
     covers = lambda entry, key: f"{key}.".startswith(f"{entry}.") or f"{entry}.".startswith(f"{key}.")
     # A value that stands in the command line or in the matrix is in the stage's identity already.
@@ -411,19 +298,16 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
 @pytest.mark.parametrize("stage", CELLS)
 def test_a_cell_depends_on_its_own_prompts(stage: str):
     """The variant that the method names, by its key: an edit to another one leaves the cell as it is."""
-    methods = load_params(REPOSITORY / "params.yaml").methods
-    for item in items(stage):
-        method = methods[item.get("item.method", "polychromic")]
+    for item, method in zip(items(stage), methods_of(stage), strict=True):
         assert prompts_declared(stage, item) == {f"{domain_of(item)}.{method.prompt}"}
 
 
 def test_the_grid_of_dvc_yaml_is_that_of_params_yaml():
     """Every method on every domain that params.yaml gives it, in one stage; and its samples are scored."""
-    params = load_params(REPOSITORY / "params.yaml")
     cells = [(item.get("item.method", "polychromic"), domain_of(item)) for stage in CELLS for item in items(stage)]
-    assert set(cells) == {(name, domain) for name in params.methods for domain in params.domains if params.runs(name, domain)}
+    assert set(cells) == {(name, domain) for name in PARAMS.methods for domain in PARAMS.domains if PARAMS.runs(name, domain)}
     once = [cell for cell in cells if cell[0] != "polychromic"]
     assert len(set(once)) == len(once)
     made = {path for stage in CELLS for out in STAGES[stage]["outs"] for path in resolved(stage, out)}
-    read = {path for domain in params.domains for path in deps("score", domain)}
+    read = {path for domain in PARAMS.domains for path in deps("score", domain)}
     assert {path for path in read if path.endswith(SAMPLES)} == {path for path in made if path.endswith(SAMPLES)}

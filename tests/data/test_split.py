@@ -135,7 +135,8 @@ def test_impossible_bar_is_reported(records):
 def test_seen_categories(records):
     assert is_seen(record(1, prompt="Name one kind of vegetable."))
     assert not is_seen(record(1, prompt="Name one kind of root vegetable."))
-    assert not is_seen(record(1, prompt="Name a country where Spanish is an official language."))
+    assert not is_seen(record(1, prompt="Name a country that no list names."))
+    assert is_seen(record(1, prompt="Name a country in Africa.")), "a prompt of the earlier split"
 
 
 def write_data(folder, records):
