@@ -66,7 +66,7 @@ def repeated(runs) -> str:
 @pytest.fixture(scope="module")
 def later(runs) -> set[str]:
     """The stages that depend on the headline lambda, or on all of params.yaml."""
-    return set(tools.dvc(runs[0].workspace, runs[0].environment, "stage", "list", "--all", "--name-only").split()) - BEFORE
+    return set(tools.dvc(runs[0].workspace, runs[0].environment, "stage", "list", "--name-only").split()) - BEFORE
 
 
 @dataclass(frozen=True)
