@@ -50,7 +50,7 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
     dropped = set(params["methods"]) - methods
     folders = dropped | {f"polychromic-{value}" for value in grid - lambdas}
     # Found before anything is deleted: an item that several stages share by an anchor is one object.
-    keys = {name: _keys_of(stage.get("foreach"), dropped) for name, stage in stages.items()}
+    keys = {name: _keys_of(stage.get("foreach"), folders) for name, stage in stages.items()}
     for name in list(stages):
         matrix = stages[name].get("matrix", {})
         _discard(matrix.get("method", []), lambda value: value in dropped)
@@ -83,8 +83,8 @@ def _discard(sequence: list | str, unwanted: Callable[[Any], bool]) -> None:
             del sequence[place]
 
 
-def _keys_of(each: Mapping[str, Any] | list | None, dropped: set[str]) -> set[str]:
-    """The keys of a foreach's items that stand for a dropped method in one of them."""
+def _keys_of(each: Mapping[str, Any] | list | None, folders: set[str]) -> set[str]:
+    """The keys of a foreach's items that stand for the folder of a dropped cell in one of them."""
     if not isinstance(each, Mapping):
         return set()
-    return {key for item in each.values() for key, value in item.items() if value in dropped}
+    return {key for item in each.values() for key, value in item.items() if value in folders}

@@ -89,7 +89,7 @@ METHODS: dict[str, str] = {
     "reward": "Reward",
     "passk": "pass@k (PKPO)",
     "poly_epo": "Poly-EPO",
-    "polychromic_half": "Polychromic, half",
+    "polychromic_full": "Polychromic, full",
     "polychromic_quarter": "Polychromic, quarter",
     "polychromic_tenth": "Polychromic, tenth",
     "polychromic_bulk": "Polychromic, bulk",
