@@ -31,6 +31,8 @@ def round_trip_yaml() -> YAML:
 def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collection[float] | None) -> None:
     """Drop the other cells from dvc.yaml, what reads them from deps, and what names them from params.yaml's methods and contrasts.
 
+    The cells of a domain that params.yaml does not name go, too.
+
     Args:
         folder: holds dvc.yaml and params.yaml, which are rewritten.
         methods: names to keep; None keeps all. The four baselines must be among them (load_params refuses the file else).
@@ -53,6 +55,7 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
     keys = {name: _keys_of(stage.get("foreach"), folders) for name, stage in stages.items()}
     for name in list(stages):
         matrix = stages[name].get("matrix", {})
+        _discard(matrix.get("domain", []), lambda value: value not in params["domains"])
         _discard(matrix.get("method", []), lambda value: value in dropped)
         _discard(matrix.get("lam", []), lambda value: value in grid - lambdas)
         if [] in matrix.values():

@@ -16,11 +16,14 @@ from tests import pipeline_tools as tools
 DOMAINS = ("listqa", "replies")
 HEADLINE = 3.0
 ABLATED = ("select", "compare", "report")  # that a new headline lambda runs again in each domain
-OF_BOTH = ("prompted@{}-zero_shot", "prompted@{}-few_shot", "lora@{}-lora", "rft@{}-rft", "poly@{}-0.3", f"poly@{{}}-{HEADLINE}")
+POLY = {"listqa": "poly", "replies": "poly_core"}  # the stage of a domain's weights of D
+OF_BOTH = "prompted@{}-zero_shot", "prompted@{}-few_shot", "lora@{}-lora", "rft@{}-rft"
 OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "gem"), ("objectives", "polychromic_plain", "polychromic_bulk")
-CELLS = {cell.format(domain) for cell in OF_BOTH for domain in DOMAINS} | {
-    f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods
-}
+CELLS = (
+    {cell.format(domain) for cell in OF_BOTH for domain in DOMAINS}
+    | {f"{POLY[domain]}@{domain}-{lam}" for domain in DOMAINS for lam in (0.3, HEADLINE)}
+    | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
+)
 BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS}  # what no choice of lambda concerns
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
@@ -145,7 +148,7 @@ def test_a_lambda_of_the_grid_runs_no_cell(runs, ablations, later):
 
 def test_a_new_lambda_runs_its_cells_alone(runs, ablations, later):
     ablation = ablations[1]
-    new = {f"poly@{domain}-0.5" for domain in DOMAINS}
+    new = {f"{POLY[domain]}@{domain}-0.5" for domain in DOMAINS}
     ran = set(ablation.stages)
     assert ran & CELLS == set() and ran - later == new | {f"score@{domain}" for domain in DOMAINS}
     assert {f"{stage}@{domain}" for stage in ABLATED for domain in DOMAINS} | {"setup", "paper"} <= ran

@@ -209,7 +209,8 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path, monkeypatc
 CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly")
 
 
-KEPT = [("prompted", "zero_shot"), ("prompted", "few_shot"), ("lora", "lora"), ("rft", "rft"), ("poly", "0.3"), ("poly", "3.0")]
+KEPT = [("prompted", "zero_shot"), ("prompted", "few_shot"), ("lora", "lora"), ("rft", "rft")]
+POLY = {"listqa": "poly", "replies": "poly_core"}
 PIPELINE = """
 import json
 from dvc.repo import Repo
@@ -230,7 +231,8 @@ def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
     target = make_workspace(REPOSITORY, tmp_path / "copy", {}, methods, [0.3])
     found, whole = pipeline(target), pipeline(REPOSITORY)
     assert {stage for stage in found if stage.startswith(CELL_STAGES)} == {
-        *(f"{stage}@{domain}-{cell}" for domain in ("listqa", "replies") for stage, cell in KEPT),
+        *(f"{stage}@{domain}-{cell}" for domain in POLY for stage, cell in KEPT),
+        *(f"{stage}@{domain}-{lam}" for domain, stage in POLY.items() for lam in (0.3, 3.0)),
         "losses@listqa-gem",
     }
     assert found.keys() <= whole.keys() and all(stage.startswith(CELL_STAGES) for stage in whole.keys() - found.keys())
