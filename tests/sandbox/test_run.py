@@ -1,0 +1,217 @@
+"""Hostile programs stop within their limits, leave nothing behind and count as failed; honest ones are judged by their values."""
+
+import math
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polychromic.errors import PolychromicError
+from polychromic.sandbox import run
+from polychromic.sandbox.child import decode, encode
+from polychromic.sandbox.run import Limits, Outcome, Test, call, passes, same
+
+ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
+QUICK = Limits(seconds=3.0, cpu_seconds=1)
+MARK = "hostile-7261"  # stands in the command line of whatever a program leaves behind
+
+
+def alive(mark: str) -> list[str]:
+    """Command lines of the processes that carry the mark, this one's apart."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue  # it ended meanwhile
+        if mark.encode() in line and path.parent.name != str(os.getpid()):
+            found.append(line.decode(errors="replace"))
+    return found
+
+
+def gone(mark: str) -> bool:
+    """Whether all that carry the mark end within two seconds: the kernel's SIGKILL takes a moment."""
+    until = time.monotonic() + 2
+    while alive(mark) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not alive(mark)
+
+
+def test_values_decide():
+    assert passes("def f(a, b): return a + b", ADD)
+    assert not passes("def f(a, b): return a - b", ADD)
+    assert not passes("def f(a, b): return float(a + b)", ADD)  # 3.0 is not 3
+    assert not passes("def f(a, b): return True if a else a + b", [Test("f", (1, 0), 1)])  # True is not 1
+    assert passes("def f(a): return a / 3", [Test("f", (1,), 1 / 3)])
+    assert passes("def f(a):\n    print('noise')\n    return {'a': [a, (a, None)], 2: {a}}", [Test("f", (5,), {"a": [5, (5, None)], 2: {5}})])
+
+
+def test_what_comes_back():
+    outcome = call("def f(x): return x\ndef g(): raise KeyError\ndef h(): return object()", [("f", (["ä\ud800", b"\0"],)), ("g", ()), ("h", ()), ("i", ())])
+    assert outcome == Outcome("ok", (("value", ["ä\ud800", b"\0"]), ("error", "KeyError"), ("object", "object"), ("error", "KeyError")))
+    assert call("def f(:", [("f", ())]).answers == (("error", "SyntaxError"),)
+
+
+HOSTILE = {
+    "exit 0": "import sys; sys.exit(0)",
+    "exit 0 in the call": "import sys\ndef f(a, b): sys.exit(0)",
+    "os._exit": "import os; os._exit(0)",
+    "os._exit in the call": "import os\ndef f(a, b): os._exit(0)",
+    "hook at exit": "import atexit\natexit.register(print, 3)\ndef f(a, b): return None",
+    "equal to everything": "class E:\n    def __eq__(self, other): return True\n    def __hash__(self): return 3\ndef f(a, b): return E()",
+    "an int that equals everything": "class E(int):\n    def __eq__(self, other): return True\ndef f(a, b): return E()",
+    "asks for input": "def f(a, b): return int(input())",
+    "reads all input": "import sys\ndef f(a, b): return int(sys.stdin.read() or 'none')",
+    "closes stdio": "import os\nfor fd in range(0, 30):\n    try: os.close(fd)\n    except OSError: pass\ndef f(a, b): return a + b",
+    "sleeps": "import time\ndef f(a, b):\n    time.sleep(1000)\n    return a + b",
+    "loops": "def f(a, b):\n    while True: pass",
+    "loops and ignores signals": "import signal\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+    "memory": "def f(a, b):\n    x = [bytes(1 << 20) for _ in range(10_000)]\n    return a + b",
+    "deep recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(a, b): return f(a, b)",
+    "huge result": "def f(a, b): return 'x' * (64 << 20)",
+    "floods the results": "import os\ndef f(a, b):\n    while True: os.write(3, b'x' * 65536)",
+    "floods stdout": "import sys\ndef f(a, b):\n    while True: print('x' * 65536)",
+    "floods stderr": "import os\ndef f(a, b):\n    while True: os.write(2, b'x' * 65536)",
+    "forged answer": "import os\nos.write(3, b'0' * 32 + b'[[\"v\", [\"i\", \"0x3\"]], [\"v\", [\"i\", \"0x0\"]]]\\n')\nos._exit(0)",
+    "file hog": "def f(a, b):\n    with open('big', 'wb') as file:\n        while True: file.write(b'x' * 65536)",
+    "many files": "def f(a, b):\n    for i in range(10**6): open(str(i), 'w').close()\n    return a + b",
+    "fork bomb": "import os\ndef f(a, b):\n    while True: os.fork()",
+    "threads": "import threading, time\ndef f(a, b):\n    for _ in range(10_000): threading.Thread(target=time.sleep, args=(100,)).start()\n    return a + b",
+    "kills its parents": "import os, signal\ndef f(a, b):\n    os.kill(os.getppid(), signal.SIGKILL)\n    os.kill(-1, signal.SIGKILL)\n    return a + b",
+    "replaces json": "import json, os\njson.dumps = lambda x: '[]'\nos.write = lambda *a: 0\ndef f(a, b): return 0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_program_fails_in_time_and_leaves_nothing(name, tmp_path):
+    before = set(os.listdir("/tmp"))
+    started = time.monotonic()
+    assert not passes(HOSTILE[name], ADD, QUICK)
+    assert time.monotonic() - started < QUICK.seconds + 5
+    assert not {path for path in set(os.listdir("/tmp")) - before if path.startswith("sandbox-")}
+    assert gone("Started by polychromic.sandbox.run")  # isolate's own text stands in its command line
+
+
+@pytest.mark.parametrize("leaves", ["os.fork()", "os.setsid()", "os.setsid() and 0 or os.fork()"])
+def test_no_child_outlives_the_run(leaves):
+    """Whoever is left when the answers are out is killed, in a session of its own or not."""
+    program = f"""
+import os, subprocess, sys
+def f(a, b):
+    if os.fork() == 0:
+        {leaves}
+        os.execv(sys.executable, [sys.executable, '-I', '-S', '-c', 'import time; time.sleep(600)', '{MARK}'])
+    return a + b
+"""
+    assert passes(program, ADD[:1], QUICK)  # it did what was asked
+    assert gone(MARK)
+
+
+def test_nothing_can_be_written_elsewhere(tmp_path):
+    tmp_path.chmod(0o777)
+    target = tmp_path / "written"
+    for path in (target, Path("/tmp/written-by-hostile"), Path("/dev/shm/written-by-hostile"), Path.home() / "written-by-hostile"):
+        program = f"def f():\n    with open({str(path)!r}, 'w') as file: file.write('x')\n    return 1"
+        outcome = call(program, [("f", ())])
+        assert outcome.answers[0][0] == "error" and not path.exists()
+    program = "import os\ndef f():\n    with open('here', 'w') as file: file.write('x')\n    return [os.listdir('.'), open('here').read()]"
+    assert call(program, [("f", ())]).answers == (("value", [["here"], "x"]),)
+
+
+def test_no_packet_leaves():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        reached = threading.Event()
+
+        def listen():
+            server.settimeout(3)
+            try:
+                server.accept()
+                reached.set()
+            except TimeoutError:
+                pass
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        port = server.getsockname()[1]
+        program = f"import socket\ndef f():\n    socket.create_connection(('127.0.0.1', {port}), 1)\n    return 1"
+        assert call(program, [("f", ())]).answers[0][0] == "error"
+        thread.join()
+        assert not reached.is_set()
+
+
+def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
+    program = """
+import os
+def f():
+    return [os.getuid() == 0, sorted(os.environ), os.getpid() < 10, os.path.exists('/root/.bashrc') and open('/root/.bashrc').read() != None]
+"""
+    (kind, value), = call(program, [("f", ())]).answers
+    if kind == "error":
+        assert value == "PermissionError"
+        return
+    assert value[0] is False and set(value[1]) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and value[2] is True
+
+
+def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
+    marker = tmp_path / "ran"
+    broken = Outcome("ended")
+    monkeypatch.setattr(run, "_run", lambda *args: (broken, "not isolated: unshare: Operation not permitted"))
+    run.require_isolation.cache_clear()
+    monkeypatch.delenv(run.UNISOLATED, raising=False)
+    with pytest.raises(PolychromicError, match=r"cannot be shut off here \(not isolated: unshare: Operation not permitted\).*POLYCHROMIC_UNISOLATED=1"):
+        call(f"open({str(marker)!r}, 'w')\ndef f(): return 1", [("f", ())])
+    run.require_isolation.cache_clear()
+    assert not marker.exists()
+
+
+def test_limits_alone_when_told_so(monkeypatch):
+    monkeypatch.setenv(run.UNISOLATED, "1")
+    assert passes("def f(a, b): return a + b", ADD)
+    assert not passes(HOSTILE["loops"], ADD, QUICK)
+    assert not passes(HOSTILE["sleeps"], ADD, QUICK)
+
+
+def test_a_program_without_tests_is_refused():
+    with pytest.raises(PolychromicError, match="got no test"):
+        passes("def f(): return 1", [])
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(), inner) | st.sets(st.integers()),
+    max_leaves=20,
+)
+
+
+@given(PLAIN)
+def test_plain_data_survives_the_way(value):
+    back = decode(encode(value))
+    assert back == value and type(back) is type(value) and same(back, value)
+
+
+@settings(deadline=None)
+@given(PLAIN, PLAIN)
+def test_same_is_equality_of_type_and_value(a, b):
+    if same(a, b) and not isinstance(b, float):
+        assert type(a) is type(b)
+    assert same(float("nan"), float("nan")) and not same(float("nan"), 0.0) and same(0.1 + 0.2, 0.3) and not same(math.inf, 1e300)
+
+
+def test_the_program_never_sees_what_is_expected():
+    """The expected value stands neither in the process's command line nor in its memory of the job."""
+    secret = 918273645546372819
+    program = "import sys, gc\ndef f():\n    frame, seen = sys._getframe(), []\n    while frame:\n        seen.append(repr(frame.f_locals)[:100_000])\n        frame = frame.f_back\n    return str(918273645546372819 // 1)[:0] + ' '.join(seen + sys.orig_argv)"
+    outcome = call(program.replace(str(secret) + " // 1", "1"), [("f", ())])
+    assert outcome.answers[0][0] == "value" and str(secret) not in outcome.answers[0][1]
+
+
+def test_importing_starts_nothing():
+    done = subprocess.run([sys.executable, "-c", "import sys, polychromic.sandbox.run; print('torch' in sys.modules)"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
