@@ -1,0 +1,116 @@
+"""Tasks: every solution is right by the family's first one, families are told apart by their tests, mutants die."""
+
+import ast
+import signal
+from collections import Counter
+from contextlib import contextmanager
+
+import pytest
+
+from polychromic.data.code import killed, mutants, run_trusted, tasks
+from polychromic.data.code_families import FAMILIES, Family
+from polychromic.errors import PolychromicError
+
+SLOW = 1.0  # seconds; a mutant that loops for ever counts as killed
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tasks()
+
+
+@contextmanager
+def seconds(limit: float):
+    def stop(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_there_are_enough_of_each_kind_and_none_twice(made):
+    assert len({task.name for task in made}) == len(made) >= 400
+    assert len({task.prompt for task in made}) == len(made)
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 80
+    assert min(Counter(task.kind for task in made).values()) >= 60
+
+
+def test_every_task_has_different_right_solutions_and_tests_that_vary(made):
+    for task in made:
+        assert len({ast.dump(ast.parse(solution)) for solution in task.solutions}) == len(task.solutions) >= 2, task.name
+        assert len(task.tests) >= 5 and len({repr(expected) for _, expected in task.tests}) >= 2, task.name
+        for solution in task.solutions:
+            assert not killed(solution, task), task.name
+
+
+def test_by_hand():
+    found = {task.name: task for task in tasks()}
+    task = found["sum_above-5"]
+    assert task.prompt == "Write a Python function f(xs) that returns the sum of the numbers in xs that are greater than 5."
+    assert task.solutions[0] == "def f(xs):\n    return sum(x for x in xs if x > 5)" and (task.family, task.kind) == ("sum_above", "list")
+    assert ((([12, -7, 30, 5, 5, 18],), 60)) in task.tests
+    assert found["count_letter-a"].prompt.endswith("how often the letter a occurs in s.")
+
+
+def test_mutants_differ_from_their_source_in_one_place():
+    assert list(mutants("def f(x):\n    return x + 1 < 2")) == [
+        "def f(x):\n    return x + 1 <= 2",
+        "def f(x):\n    return x - 1 < 2",
+        "def f(x):\n    return x + 1 < 3",
+        "def f(x):\n    return x + 2 < 2",
+    ]
+
+
+def test_the_tests_kill_nine_of_ten_mutants(made):
+    """One task of each family, every solution. Some survivors are right programs, such as x <= k for x < k in a minimum."""
+    counts = Counter()
+    for task in {task.family: task for task in reversed(made)}.values():
+        for solution in task.solutions:
+            for mutant in mutants(solution):
+                try:
+                    with seconds(SLOW):
+                        dead = killed(mutant, task)
+                except (TimeoutError, MemoryError):
+                    dead = True
+                counts[dead] += 1
+    assert sum(counts.values()) > 500 and counts[True] / sum(counts.values()) >= 0.95
+
+
+def test_a_task_of_one_family_is_no_solution_of_another(made):
+    """Else a task of the training split would be one of the test split under another name."""
+    by_head = {}
+    for task in made:
+        by_head.setdefault(task.solutions[0].splitlines()[0], []).append(task)
+    for alike in by_head.values():
+        answers = {}
+        inputs = [arguments for arguments in {repr(a): a for task in alike for a, _ in task.tests}.values()]
+        for task in alike:
+            answers[task.name] = str([_answer(task.solutions[0], arguments) for arguments in inputs])
+        families = {}
+        for task in alike:
+            families.setdefault(answers[task.name], set()).add(task.family)
+        assert [found for found in families.values() if len(found) > 1] == []
+
+
+def _answer(source, arguments):
+    try:
+        with seconds(SLOW):
+            return repr(run_trusted(source, arguments))
+    except (ValueError, TimeoutError) as error:
+        return str(error)
+
+
+def test_solutions_that_disagree_are_refused():
+    wrong = Family("wrong", "number", "x", "x", ("return x", "return x + 0.0"), [1, 2], ({},))
+    with pytest.raises(PolychromicError, match=r"task wrong: f\(1,\) is 1 in the first solution and 1.0 in"):
+        tasks((wrong,))
+
+
+def test_an_exception_says_what_it_was():
+    with pytest.raises(ValueError, match="ZeroDivisionError"):
+        run_trusted("def f(x):\n    return 1 / x", (0,))
