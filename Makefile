@@ -11,11 +11,11 @@ export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
 JOBS ?= 2
 
-.PHONY: paper test smoke reproduce bench doctor lock store-size latex data help
+.PHONY: paper test smoke reproduce bench calibration doctor lock store-size latex data help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
-	@echo 'targets: paper test smoke reproduce bench doctor lock store-size'
+	@echo 'targets: paper test smoke reproduce bench calibration doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, stamp a release copy.
 paper: $(VENV)/installed
@@ -40,6 +40,10 @@ bench: $(VENV)/installed data
 	python -m benchmarks.step_cost
 	python -m benchmarks.sampler
 	python -m benchmarks.gradient_variance
+
+# Are intervals and tests right where the truth is known? Simulation, into benchmarks/results/calibration.json; a few minutes.
+calibration: $(VENV)/installed
+	python -m benchmarks.calibration
 
 doctor: $(VENV)/installed
 	python -m polychromic doctor

@@ -18,6 +18,7 @@ from polychromic.contrasts import contrasts, generator
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json
 from polychromic.params import BEST, Method, Params
+from polychromic.sealed import check_sealed
 from polychromic.systems import System, cell_name, read_systems
 
 WITHOUT_CHECKER, WITH_CHECKER = BEST
@@ -76,7 +77,13 @@ def _try(system: System, primary: str, quality: str) -> dict:
 
 
 def compare(params: Params, domain: str) -> None:
-    """Write results/{domain}/compare.json: systems with intervals, contrasts with tests, training histories, and the choices of dev."""
+    """Write results/{domain}/compare.json: systems with intervals, contrasts with tests, training histories, and the choices of dev.
+
+    Raises:
+        PolychromicError: the split is test, and the analysis was not committed before test was scored (polychromic.sealed).
+    """
+    if params.analysis.split == "test":
+        check_sealed(Path())
     folder = paths.RESULTS / domain
     selection = read_json(folder / "select.json")
     systems = read_systems(params, domain, params.analysis.split)

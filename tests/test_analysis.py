@@ -517,6 +517,30 @@ def test_compare_on_test_keeps_the_choices_of_dev(results):
     assert found.chosen("lora").metrics[MAIN].mean < 0
 
 
+@pytest.mark.parametrize(("split", "asked"), [("dev", 0), ("test", 1)])
+def test_only_compare_on_test_asks_whether_the_analysis_was_sealed(results, monkeypatch, split, asked):
+    calls = []
+    monkeypatch.setattr(analysis, "check_sealed", calls.append)
+    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
+    values = params(analysis={"split": split})
+    analysis.select(values, "listqa")
+    assert calls == []
+    analysis.compare(values, "listqa")
+    assert calls == [Path()] * asked
+
+
+def test_an_analysis_that_was_not_sealed_writes_nothing(results, monkeypatch):
+    def refuse(root: Path) -> None:
+        raise PolychromicError("not sealed")
+
+    monkeypatch.setattr(analysis, "check_sealed", refuse)
+    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
+    values = params(analysis={"split": "test"})
+    analysis.select(values, "listqa")
+    with pytest.raises(PolychromicError, match="not sealed"):
+        analysis.compare(values, "listqa")
+    assert not (results / "compare.json").exists()
+
 def test_a_contrast_of_a_method_without_scores_is_named(results):
     write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])
     analysis.select(params(), "listqa")

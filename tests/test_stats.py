@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as hs
 from scipy import stats as st
+from statsmodels import api as sm
 
 from polychromic.errors import PolychromicError
 from polychromic.metrics.frontier import match_quality
@@ -66,6 +67,22 @@ def test_student_sleep():
     assert result.cohen_d == pytest.approx(1.58 / pooled)
     assert result.hedges_g == pytest.approx(1.58 / pooled * (1 - 3 / (4 * 18 - 1)), rel=1e-3)
 
+
+def test_clustered_standard_error_is_that_of_statsmodels():
+    """Samples nested in prompts: cluster-robust OLS of samples on the system, and the paired differences of prompts, have one error."""
+    draws, prompts, n = rng(4), 40, 6
+    level = draws.random(prompts)
+    samples = np.stack([draws.random((prompts, n)) < level[:, None], draws.random((prompts, n)) < 0.8 * level[:, None]]).astype(float)
+    system = np.repeat([1.0, 0.0], prompts * n)
+    groups = np.tile(np.repeat(np.arange(prompts), n), 2)
+    options = {"groups": groups, "use_correction": False}
+    fit = sm.OLS(samples.ravel(), sm.add_constant(system)).fit(cov_type="cluster", cov_kwds=options)
+    result = contrast(samples[0].mean(axis=1), samples[1].mean(axis=1))
+    assert fit.params[1] == pytest.approx(result.delta)
+    standard_error = result.delta / result.d_z / np.sqrt(prompts)
+    assert standard_error == pytest.approx(fit.bse[1] * np.sqrt(prompts / (prompts - 1)))  # df of the clusters
+    naive = sm.OLS(samples.ravel(), sm.add_constant(system)).fit().bse[1]
+    assert naive > 1.05 * standard_error, "the pairing is worth something here"
 
 def test_seed_level_t_on_the_sleep_data():
     # ten "seeds" whose means differ as the ten patients do

@@ -1,0 +1,174 @@
+"""Are the declared intervals right? Simulated experiments with a known truth, analysed as the paper does and in ways that fail.
+
+The variance components are those of dev scores of `lora` and `polychromic` (pass@1, each at its chosen temperature), where
+results/<domain>/ has them; each can be given on the command line instead. Designs: see polychromic.simulation.judge. Ours shall
+cover 93 to 97 % and find at most 6 % differences where there are none.
+Writes benchmarks/results/calibration.json. About a minute on one quiet core for 2,000 runs of three numbers of prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import RESULTS, command, commit_name
+from polychromic import paths
+from polychromic.errors import PolychromicError, UsageError
+from polychromic.io import read_json, read_jsonl, write_json
+from polychromic.params import Params, load_params
+from polychromic.power import Components, difference_sd, minimum_detectable_effect, variance_components
+from polychromic.progress import progress
+from polychromic.simulation import DECLARED, RANDOM, Calibration, Design, calibrate
+from polychromic.systems import label_of
+
+# Where nothing was scored yet: of the size that list questions had on dev.
+ASSUMED = Components(mean=0.22, prompt_sd=0.30, interaction_sd=0.10, prompt_seed_sd=0.07, seed_sd=0.01)
+PAIR = ("polychromic", "lora")
+METRIC = "pass@1"
+OURS = ("percentile", "bca", "sign_flip")
+NAMES = {
+    "percentile": "paired over prompts, percentile interval",
+    "bca": "paired over prompts, BCa interval",
+    "sign_flip": "paired over prompts, sign flips",
+    "pooled": "all samples as independent, z",
+    "welch": "prompts unpaired, Welch",
+    "mann_whitney": "prompts unpaired, Mann-Whitney",
+    "seed_t": "t over seeds, claimed for random seeds",
+    "percentile_random": "percentile interval, claimed for random seeds",
+}
+
+
+def observed(params: Params, domain: str, folder: Path) -> Components | None:
+    """Components of PAIR's scores on dev in results/<domain>; None where they were not scored.
+
+    Raises:
+        PolychromicError: only one seed was scored.
+    """
+    scores, select = folder / "scores.jsonl.gz", folder / "select.json"
+    if not scores.exists() or not select.exists():
+        return None
+    chosen = read_json(select)["chosen"]
+    rates: dict[str, dict[tuple[int, str], float]] = {name: {} for name in PAIR}
+    for _, row in read_jsonl(scores):
+        label = label_of(row["method"], row["lambda"], params.lam)
+        if row["split"] == "dev" and label in PAIR and row["temperature"] == chosen.get(label):
+            rates[label][row["seed"], row["id"]] = row["metrics"][METRIC]
+    cells = sorted(set.intersection(*(set(found) for found in rates.values())))
+    if not cells:
+        return None
+    seeds, prompts = sorted({seed for seed, _ in cells}), sorted({prompt for _, prompt in cells})
+    if len(cells) < len(seeds) * len(prompts):
+        raise PolychromicError(f"{scores}: {' and '.join(PAIR)} lack scores of some seeds and prompts. Run `dvc repro score@{domain}`.")
+    a, b = (np.array([[rates[name][seed, prompt] for prompt in prompts] for seed in seeds]) for name in PAIR)
+    return variance_components(a, b, params.sampling.n)
+
+
+def run(components: Components, options: argparse.Namespace) -> list[dict]:
+    """The rows of calibration.json: a row per number of prompts and design."""
+    rows = []
+    for prompts in options.prompts:
+        design = Design(prompts, options.seeds, options.samples, options.alpha, options.boot, options.perm)
+        sd = difference_sd(components, options.seeds, options.samples)
+        smallest = minimum_detectable_effect(sd, prompts, alpha=options.alpha)
+        # The number of prompts names the stream, so that one of them gives the same numbers alone and among others.
+        rng = np.random.default_rng([options.seed, prompts])
+        with progress(f"{prompts} prompts: runs", options.runs) as tick:
+            found = calibrate(components, options.effect, design, options.runs, rng, tick)
+        rows += [{"prompts": prompts, "minimum_detectable_effect": smallest} | _row(name, found[name]) for name in DECLARED + RANDOM]
+    return rows
+
+
+def _row(name: str, found: Calibration) -> dict:
+    rates = {"coverage": found.coverage, "false_positives": found.false_positives, "power": found.power}
+    values = {key: None if rate is None else rate.value for key, rate in rates.items()}
+    errors = {f"{key}_se": None if rate is None else rate.se for key, rate in rates.items()}
+    return {"design": name, "ours": name in OURS, "seeds": "random" if name in RANDOM else "declared"} | values | errors
+
+
+def misses(rows: Sequence[dict], alpha: float) -> list[str]:
+    """Where ours is off by more than it may: coverage within 2 points of its level, false positives at most 1 point above."""
+    found = []
+    for row in rows:
+        where = f"{row['prompts']} prompts, {row['design']}"
+        if row["ours"] and row["coverage"] is not None and abs(row["coverage"] - (1 - alpha)) > 0.02:
+            found.append(f"{where}: coverage {100 * row['coverage']:.1f} %, allowed {100 * (1 - alpha):g} \u00b1 2 %")
+        if row["ours"] and row["false_positives"] > alpha + 0.01:
+            found.append(f"{where}: false positives {100 * row['false_positives']:.1f} %, allowed {100 * alpha + 1:g} %")
+    return found
+
+
+def table(document: dict) -> Table:
+    head = f"{document['runs']} runs, {document['seeds']} seeds, {document['samples']} samples, effect {100 * document['effect']:g} points"
+    out = Table("prompts", "design", "coverage %", "false positives %", "power %", title=head)
+    for row in document["rows"]:
+        text = [_percent(row, key) for key in ("coverage", "false_positives", "power")]
+        first = row["design"] == DECLARED[0]
+        out.add_row(str(row["prompts"]) if first else "", NAMES[row["design"]], *text, end_section=row["design"] == RANDOM[-1])
+    return out
+
+
+def _percent(row: dict, key: str) -> str:
+    return "\u2013" if row[key] is None else f"{100 * row[key]:.1f} \u00b1 {100 * row[key + '_se']:.1f}"
+
+
+def options_of(arguments: Sequence[str] | None, params: Params) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--domain", default="listqa", help="a domain of params.yaml, whose results give the variance components")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated experiments per number of prompts, without and with the effect")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
+    parser.add_argument("--prompts", type=int, nargs="+", default=[60, 150, 300], help="numbers of prompts P")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds S of each experiment, 2 or more")
+    parser.add_argument("--samples", type=int, default=params.sampling.n, help="samples n per prompt and seed")
+    parser.add_argument("--effect", type=float, default=params.analysis.margin, help="true difference for coverage and power, a share")
+    parser.add_argument("--alpha", type=float, default=0.05, help="level of tests, 1 - that of intervals")
+    parser.add_argument("--boot", type=int, default=1000, help="resamples of the bootstrap")
+    parser.add_argument("--perm", type=int, default=1000, help="sign patterns of the permutation test")
+    for name in asdict(ASSUMED):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=f"{name} of polychromic.power.Components")
+    options = parser.parse_args(arguments)
+    if options.domain not in params.domains:
+        raise UsageError(f"--domain is {options.domain!r}; allowed: {', '.join(params.domains)}.")
+    if options.runs < 2 or options.seed < 0:
+        raise UsageError(f"--runs is {options.runs}, --seed {options.seed}; allowed: 2 or more runs (2000 for the paper), a seed >= 0.")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    params = load_params()
+    options = options_of(arguments, params)
+    given = {name: getattr(options, name) for name in asdict(ASSUMED) if getattr(options, name) is not None}
+    known = None if len(given) == len(asdict(ASSUMED)) else observed(params, options.domain, paths.RESULTS / options.domain)
+    components = Components(**asdict(known or ASSUMED) | given)
+    all_given = len(given) == len(asdict(ASSUMED))
+    origin = f"scores of {options.domain} on dev" if known else "assumed"
+    source = "command line" if all_given else origin + (f", given: {', '.join(given)}" if given else "")
+    document = {
+        "commit": commit_name(),
+        "source": source,
+        "components": asdict(components) | {"sampling_variance": components.sampling_variance},
+        **{key: getattr(options, key) for key in ("runs", "seed", "seeds", "samples", "effect", "alpha", "boot", "perm")},
+        "rows": run(components, options),
+    }
+    document["misses"] = misses(document["rows"], options.alpha)
+    path = RESULTS / "calibration.json"
+    write_json(path, document)
+    console = Console()
+    console.print(table(document))
+    described = ", ".join(f"{name} {value:.3f}" for name, value in document["components"].items())
+    console.print(f"components ({source}): {described}", highlight=False, soft_wrap=True)
+    for prompts in options.prompts:
+        smallest = next(row["minimum_detectable_effect"] for row in document["rows"] if row["prompts"] == prompts)
+        console.print(f"{prompts} prompts: 80 % power from {100 * smallest:.1f} points", highlight=False)
+    for miss in document["misses"]:
+        console.print(f"out of bounds: {miss}", highlight=False, markup=False)
+    console.print(f"{path}: ours {'misses its level' if document['misses'] else 'keeps its level'}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    command(main)
