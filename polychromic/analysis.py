@@ -17,6 +17,7 @@ from polychromic.ablation import lambda_grid
 from polychromic.contrasts import contrasts, generator
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json
+from polychromic.metrics.frontier import hypervolume, pareto_front
 from polychromic.params import BEST, Method, Params
 from polychromic.systems import System, cell_name, read_systems
 
@@ -86,6 +87,7 @@ def compare(params: Params, domain: str) -> None:
         "selection": selection,
         "methods": {name: _about(params, method) for name, method in params.methods.items() if params.runs(name, domain)},
         "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
+        "frontiers": _frontiers(systems, selection["quality"], selection["primary"]),
         "contrasts": contrasts(params, domain, systems, selection),
         "calibration": read_json(folder / "calibration.json"),
         "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
@@ -122,6 +124,22 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
             for metric, interval in intervals.items()
         },
     }
+
+
+def _frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
+    """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
+
+    Descriptive: both are maxima of noisy values, biased upwards.
+    """
+    points: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
+    for (label, temperature), system in sorted(systems.items()):
+        points[label][temperature] = (float(system.scores[quality].mean()), float(system.scores[primary].mean()))
+    found = {}
+    for label, by_temperature in points.items():
+        values, temperatures = np.array(list(by_temperature.values())), list(by_temperature)
+        front = [temperatures[i] for i in pareto_front(values)]
+        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(values)}
+    return found
 
 
 def _trained_cells(params: Params, domain: str) -> Iterator[tuple[str, str]]:

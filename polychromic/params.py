@@ -11,6 +11,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from polychromic import paths
 from polychromic.errors import UsageError
+from polychromic.metrics.catalogue import metric
 from polychromic.models.weights import Source
 from polychromic.training.advantages import check_baseline
 from polychromic.training.losses import check_loss
@@ -73,6 +74,13 @@ class DomainParams(Section):
 
     @model_validator(mode="after")
     def _metrics_named(self) -> DomainParams:
+        for name in self.metrics:
+            try:
+                declared = metric(name)
+            except UsageError as error:
+                raise ValueError(f"metrics: {error}") from None
+            if declared.family == "objective":
+                raise ValueError("metrics: objective is always computed; leave it out")
         for key in ("primary", "quality"):
             if getattr(self, key) not in self.metrics:
                 raise ValueError(f"{key} is {getattr(self, key)!r}, which is not among the metrics: {', '.join(self.metrics)}")
@@ -166,6 +174,10 @@ class Sampling(Section):
     precision: Precision
 
 
+class Scoring(Section):
+    likelihood_samples: Count
+
+
 class FewShot(Section):
     exemplars: Count
     seed: Seed
@@ -208,6 +220,7 @@ class Params(Section):
     train: Train
     objective: Objective
     sampling: Sampling
+    scoring: Scoring
     few_shot: FewShot
     analysis: Analysis
 

@@ -343,6 +343,16 @@ def test_systems_hold_means_by_hand(compared):
             assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.25)
 
 
+def test_a_frontier_s_area_is_that_of_two_rectangles_together(compared):
+    assert compared["frontiers"].keys() == {row["label"] for row in compared["systems"]}
+    for label, frontier in compared["frontiers"].items():
+        rows = [row for row in compared["systems"] if row["label"] == label]
+        (q, v), (r, w) = [[row["metrics"][compared[key]]["mean"] for key in ("quality", "primary")] for row in rows]
+        assert frontier["hypervolume"] == pytest.approx(q * v + r * w - min(q, r) * min(v, w)), label
+        beaten = {rows[0]["temperature"]} if r > q and w > v else {rows[1]["temperature"]} if q > r and v > w else set()
+        assert set(frontier["pareto_temperatures"]) == {row["temperature"] for row in rows} - beaten
+
+
 def of_rule(compared: dict, rule: str) -> list[dict]:
     return [row for row in compared["contrasts"] if row["rule"] == rule]
 

@@ -268,8 +268,7 @@ def test_each_dep_is_a_single_file_that_someone_makes(stage: str):
         for path in resolved(stage, dep):
             assert "$" not in path, path
             assert not (REPOSITORY / path).is_dir(), f"{path} is a folder: an empty one would pass"
-            # Of data.dvc; or a timing, which `make bench` takes and no stage can.
-            tracked = path.startswith("data/") and path.endswith(".jsonl") or path.startswith("benchmarks/results/")
+            tracked = path.startswith("data/") and path.endswith(".jsonl")  # of data.dvc
             assert path in outs or tracked or (REPOSITORY / path).is_file(), f"{path}: no such file, and no stage makes it"
 
 

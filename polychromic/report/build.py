@@ -29,7 +29,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         benchmarks: folder that may hold step_cost-{domain}.json; without it the table of peers has no costs.
 
     Returns:
-        The files written, sorted: paper/tables/{domain}-{systems,peers,lambda,tries,contrasts}.tex and -systems.md (for the
+        The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
         README), paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
         results/{domain}/numbers.json.
 
@@ -43,6 +43,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     found = numbers.domain_numbers(compare)
     texts = {
         paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
+        paper_dir / "tables" / f"{domain}-metrics.tex": tables.metrics_table(compare),
         paper_dir / "tables" / f"{domain}-peers.tex": tables.peers_table(compare, cost),
         paper_dir / "tables" / f"{domain}-contrasts.tex": tables.contrasts_table(compare),
         paper_dir / "tables" / f"{domain}-lambda.tex": tables.lambda_table(compare),
@@ -98,10 +99,11 @@ def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[
 
 
 def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write paper/numbers/setup.tex and paper/tables/setup.tex: every value of params.yaml as "setup.<dotted key>"."""
+    """Write paper/numbers/setup.tex, paper/tables/setup.tex (every value of params.yaml as "setup.<dotted key>") and definitions.tex."""
     texts = {
         paper_dir / "numbers" / "setup.tex": records.to_latex(numbers.setup_numbers(params)),
         paper_dir / "tables" / "setup.tex": tables.setup_table(params),
+        paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
     }
     for path, text in texts.items():
         write_text(path, text)
@@ -148,9 +150,8 @@ def lambda_panels(compare: Compare) -> list[Panel]:
         panels.append(Panel("$D$ at $T=1$ \u2191", points))
     shared = {row.label: row for row in compare.lambda_rows()}
     for name in (compare.primary, compare.quality):
-        info = labels.metric(name)
         points = [_at(weight.lam, shared[weight.label].metrics[name]) for weight in grid]
-        panels.append(Panel(info.name + (" (%)" if info.percent else "") + info.unicode_arrow, points, info.percent))
+        panels.append(Panel(labels.title(name), points, labels.metric(name).percent))
     fields = {"validation_ce": "validation CE (nats) \u2193", "kl_to_base": "KL to base (nats)", "reply_tokens": "reply tokens"}
     for field, title in fields.items():
         points = [Point(w.lam, getattr(w, field), min(w.by_seed[field]), max(w.by_seed[field])) for w in grid]

@@ -153,6 +153,13 @@ class Select(Frozen):
     tries: list[Try]
 
 
+class Front(Frozen):
+    """A label's frontier over temperature: those that no other beats, and the area of quality times primary metric they dominate."""
+
+    pareto_temperatures: list[FiniteFloat]
+    hypervolume: FiniteFloat
+
+
 class About(Frozen):
     """A method's place among the others. steps_like_lora: its training step is `lora`'s, and there are `budget` times as many."""
 
@@ -172,6 +179,7 @@ class Compare(Frozen):
     selection: Select
     methods: dict[str, About]
     systems: list[System]
+    frontiers: dict[str, Front]
     contrasts: list[Contrast]
     calibration: dict[str, FiniteFloat] | None
     histories: dict[str, list[Step]]

@@ -149,7 +149,11 @@ def make_compare(domain: str) -> dict:
     return {
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "selection": _selection(domain, systems), "methods": {name: _about(name) for name in names},
-        "systems": systems, "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
+        "systems": systems, "frontiers": {
+            label: {"pareto_temperatures": [TEMPERATURES[domain][0]], "hypervolume": 0.1 + 0.01 * len(label)}
+            for label in {row["label"] for row in systems}
+        },
+        "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Pat
         "paper/numbers/listqa.tex",
         "paper/tables/listqa-contrasts.tex",
         "paper/tables/listqa-lambda.tex",
+        "paper/tables/listqa-metrics.tex",
         "paper/tables/listqa-peers.tex",
         "paper/tables/listqa-systems.md",
         "paper/tables/listqa-systems.tex",
