@@ -85,7 +85,7 @@ def compare(params: Params, domain: str) -> None:
         **{key: selection[key] for key in ("domain", "primary", "quality", "headline")},
         "split": params.analysis.split,
         "selection": selection,
-        "methods": {name: _about(params, method) for name, method in params.methods.items() if params.runs(name, domain)},
+        "methods": {name: _about(params, name) for name in params.methods if params.runs(name, domain)},
         "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": _frontiers(systems, selection["quality"], selection["primary"]),
         "contrasts": contrasts(params, domain, systems, selection),
@@ -95,16 +95,15 @@ def compare(params: Params, domain: str) -> None:
     write_json(folder / "compare.json", document)
 
 
-def _about(params: Params, method: Method) -> dict:
-    """What a table says about a method: its group, and whether a training step of it is one of `lora`, only more of them."""
-    sampling_and_length = {"budget", "scale", "min_p", "domains"}
-    same = method.model_dump(exclude=sampling_and_length) == params.methods["lora"].model_dump(exclude=sampling_and_length)
+def _about(params: Params, name: str) -> dict:
+    """What a table says about a method: its group, and whose training step it has, how many of them."""
+    method = params.methods[name]
     return {
         "ours": method.ours,
         "sees_checker": method.sees_checker,
         "trained": method.adapter == "lora",
         "budget": method.budget,
-        "steps_like_lora": same,
+        "trains_like": params.trains_like(name),
     }
 
 

@@ -253,6 +253,15 @@ class Params(Section):
         chosen = self.methods[method]
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
 
+    def trains_like(self, method: str) -> str:
+        """The first method whose training step is the same; two may differ in the number of steps, seeds, domains and decoding."""
+
+        def training(name: str) -> dict:
+            fields = self.methods[name].model_dump(exclude={"budget", "scale", "min_p", "seeds", "domains"})
+            return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
+
+        return next(name for name in self.methods if training(name) == training(method))
+
     def domain(self, name: str) -> DomainParams:
         return getattr(self, name)
 

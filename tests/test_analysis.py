@@ -399,14 +399,18 @@ def test_methods_say_their_group_and_length(compared):
     assert having("ours") == {"polychromic", "cheap"}
     assert having("sees_checker") == {"polychromic", "reward", "rft", "cheap"}
     assert having("trained") == set(METHODS) - {"zero_shot", "few_shot"}
-    assert having("steps_like_lora") == {"lora"}
+    assert all(about["trains_like"] == name for name, about in found.items())
 
 
-def test_more_steps_and_other_decoding_train_as_lora_does():
+def test_more_steps_and_other_decoding_train_alike():
     gem = TRAINED | {"loss": "gem", "settings": {"beta": 0.7}}
-    values = params(methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem})
-    about = {name: analysis._about(values, values.methods[name]) for name in ("long", "min_p", "gem")}
-    assert [about[name]["steps_like_lora"] for name in about] == [True, True, False]
+    ours = METHODS["polychromic"] | {"lam": params().lam, "min_p": 0.1}
+    other = ours | {"lam": params().lam + 1}
+    values = params(methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other})
+    about = {name: analysis._about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
+    assert {name: row["trains_like"] for name, row in about.items()} == {
+        "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
+    }  # fmt: skip
     assert about["long"]["budget"] == 1.5
 
 

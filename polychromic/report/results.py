@@ -161,13 +161,13 @@ class Front(Frozen):
 
 
 class About(Frozen):
-    """A method's place among the others. steps_like_lora: its training step is `lora`'s, and there are `budget` times as many."""
+    """A method's place among the others. trains_like: the method whose training step it has, `budget` times as many of them."""
 
     ours: bool
     sees_checker: bool
     trained: bool
     budget: FiniteFloat
-    steps_like_lora: bool
+    trains_like: str
 
 
 class Compare(Frozen):

@@ -69,7 +69,7 @@ def peers_table(compare: Compare, cost: StepCost | None) -> str:
         lines += [r"\addlinespace"] * (number > 0) + [rf"\multicolumn{{{len(columns) + 5}}}{{@{{}}l}}{{\emph{{{group}}}}}\\*"]
         for label in members:
             system = compare.chosen(label)
-            spent = cost.training(label, compare.methods[label]) if cost else None
+            spent = cost.training(compare.methods[label]) if cost else None
             name = labels.system_name(label) + ("$^{*}$" if label in best else "")
             cells = [f"{_mean(c, e := system.metrics[c], _mark(compare, system, c))} {_ci(c, e)}" for c in columns]
             area = f"{compare.frontiers[label].hypervolume:.3f}"

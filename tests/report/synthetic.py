@@ -163,7 +163,7 @@ def _about(name: str) -> dict:
         "sees_checker": name in CHECKED,
         "trained": name not in PROMPTED,
         "budget": 1.25 if name == "lora_long" else 1.0,
-        "steps_like_lora": name in ("lora", "lora_long"),
+        "trains_like": "lora" if name == "lora_long" else name,
     }
 
 
