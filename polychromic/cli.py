@@ -189,6 +189,18 @@ def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 
 @app.command()
+def openers(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Answer the messages that many people answered: how alike are drafts beside how alike people are."""
+    from polychromic.params import load_params
+
+    _guard_tracked(params)
+    values = load_params(params)
+    from polychromic.openers import run
+
+    run(values, domain)
+
+
+@app.command()
 def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
     """Estimate every system with its interval, and test the declared contrasts."""
     from polychromic.analysis import compare as run
