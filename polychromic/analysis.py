@@ -23,6 +23,7 @@ from polychromic.systems import System, cell_name, read_systems
 
 WITHOUT_CHECKER, WITH_CHECKER = BEST
 HEADLINE = "polychromic"
+BASELINES = ("zero_shot", "few_shot", "lora")
 
 
 def select(params: Params, domain: str) -> None:
@@ -88,6 +89,7 @@ def compare(params: Params, domain: str) -> None:
         "methods": {name: _about(params, name) for name in params.methods if params.runs(name, domain)},
         "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": _frontiers(systems, selection["quality"], selection["primary"]),
+        "profiles": _profiles(systems, selection),
         "contrasts": contrasts(params, domain, systems, selection),
         "calibration": read_json(folder / "calibration.json"),
         "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
@@ -123,6 +125,20 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
             for metric, interval in intervals.items()
         },
     }
+
+
+def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[float]]]:
+    """Label -> metric -> score of each prompt, mean over seeds, at the chosen temperature: of the labels that figures show.
+
+    The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
+    """
+    shown = {*BASELINES, HEADLINE, *filter(None, selection["best"].values())}
+    names = dict.fromkeys([selection["primary"], selection["quality"], "pass@1"])
+    found = {}
+    for label in sorted(shown & selection["chosen"].keys()):
+        scores = systems[label, selection["chosen"][label]].scores
+        found[label] = {name: scores[name].mean(axis=0).tolist() for name in names if name in scores}
+    return found
 
 
 def _frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:

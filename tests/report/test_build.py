@@ -8,7 +8,7 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, sha256_file, write_json
-from polychromic.report.build import build, build_costs, build_setup
+from polychromic.report.build import build, build_costs, build_people, build_setup
 from tests.report.synthetic import PARAMS
 
 
@@ -20,6 +20,10 @@ def costs(workspace: Path) -> list[str]:
     return relative(workspace, build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
 
 
+def people(workspace: Path) -> list[str]:
+    return relative(workspace, build_people("replies", workspace / "results", workspace / "paper"))
+
+
 def relative(workspace: Path, files: list[Path]) -> list[str]:
     return [path.relative_to(workspace).as_posix() for path in files]
 
@@ -27,6 +31,9 @@ def relative(workspace: Path, files: list[Path]) -> list[str]:
 def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Path):
     written = run(workspace, "listqa")
     assert written == [
+        "paper/figures/listqa-cover.pdf",
+        "paper/figures/listqa-differences.pdf",
+        "paper/figures/listqa-forest.pdf",
         "paper/figures/listqa-frontier.pdf",
         "paper/figures/listqa-frontier.svg",
         "paper/figures/listqa-lambda.pdf",
@@ -60,6 +67,34 @@ def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path
     first = {name: sha256_file(workspace / name) for name in written}
     costs(workspace)
     assert {name: sha256_file(workspace / name) for name in written} == first
+
+
+def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
+    written = people(workspace)
+    assert written == ["paper/figures/people.pdf", "paper/numbers/people.tex", "paper/tables/people.tex", "results/people/numbers.json"]
+    first = {name: sha256_file(workspace / name) for name in written}
+    people(workspace)
+    assert {name: sha256_file(workspace / name) for name in written} == first
+    rows = (workspace / "paper/tables/people.tex").read_text().splitlines()
+    assert next(line for line in rows if line.startswith("LoRA")) == r"LoRA & 0.7 & 1.50 {\scriptsize [1.40, 1.60]} & 12.5 & 50.0 \\"
+    assert next(line for line in rows if line.startswith("people, same")).endswith(r"& 11.0 & -- \\")
+
+
+def test_likeness_is_told_apart_only_where_intervals_do_not_overlap(workspace: Path):
+    people(workspace)
+    text = (workspace / "paper/numbers/people.tex").read_text()
+    assert "Polychromic are about as alike as those of LoRA (intervals that overlap)" in text
+    path = workspace / "results/replies/openers.json"
+    document = read_json(path)
+    document["systems"]["polychromic"]["ratio"] = {"value": 1.2, "low": 1.1, "high": 1.3}
+    write_json(path, document)
+    people(workspace)
+    assert "Polychromic are less alike than those of LoRA" in (workspace / "paper/numbers/people.tex").read_text()
+
+
+def test_a_domain_with_a_checker_has_no_people(workspace: Path):
+    with pytest.raises(PolychromicError, match="no calibration of the person-match"):
+        build_people("listqa", workspace / "results", workspace / "paper")
 
 
 @pytest.mark.parametrize("name", ["step_cost-listqa.json", "sampler.json", "gradient_variance.json"])
