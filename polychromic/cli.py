@@ -212,7 +212,7 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
 
 @app.command()
 def report(
-    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `people` (drafts beside people), `setup` (table of defaults), `readme` (README's table).")],
+    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `designs` (are intervals right), `people` (drafts beside people), `setup` (table of defaults), `readme` (README's table).")],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
@@ -226,12 +226,14 @@ def report(
         print(readme.write_readme())
     elif what == "costs":
         build.build_costs(values.domains[0])
+    elif what == "designs":
+        build.build_designs()
     elif what == "people":
         build.build_people("replies")
     elif what in values.domains:
         build.build(what)
     else:
-        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, people, setup, readme.")
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, designs, people, setup, readme.")
 
 
 @app.command()
@@ -240,7 +242,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     from polychromic.params import load_params
     from polychromic.report.latex import compile_paper
 
-    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs", "people")]
+    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs", "designs", "people")]
     compile_paper(paths.PAPER, paths.PAPER / "main.pdf", records)
 
 

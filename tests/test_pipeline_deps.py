@@ -48,7 +48,7 @@ WITHOUT_INFLUENCE = {
     "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES)},
 }
 # One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build", "costs": "build_costs", "people": "build_people", "setup": "build_setup"}
+REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",)}  # methods of Params -> keys

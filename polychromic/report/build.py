@@ -1,6 +1,6 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}, `build_costs` stage costs, `build_people` stage people; `build_setup` writes what comes from params.yaml alone. All read
+`build` is stage report@{domain}, `build_costs` stage costs, `build_people` stage people, `build_designs` stage designs; `build_setup` writes what comes from params.yaml alone. All read
 single named files.
 """
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
-from polychromic.report import cost_numbers, costs, distributions, figures, labels, numbers, people, records, results, tables
+from polychromic.report import cost_numbers, costs, designs, distributions, figures, labels, numbers, people, records, results, tables
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
 
@@ -113,6 +113,25 @@ def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path
     }
     drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(compare)}
     return _write(texts, drawings, found, results_dir / "people" / "numbers.json")
+
+
+def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
+    """Write whether the intervals are right: paper/tables/designs.tex, paper/numbers/designs.tex, results/designs/numbers.json.
+
+    Raises:
+        PolychromicError: calibration.json is missing (names `make calibration`).
+        DataError: a field is missing or malformed.
+    """
+    path = benchmarks / "calibration.json"
+    if not path.exists():
+        raise PolychromicError(f"{path}: file not found. The paper's check of its intervals comes from it; run `make calibration`.")
+    document = results.parse(designs.Designs, path)
+    found = designs.designs_numbers(document)
+    texts = {
+        paper_dir / "tables" / "designs.tex": designs.designs_table(document),
+        paper_dir / "numbers" / "designs.tex": records.to_latex(found),
+    }
+    return _write(texts, {}, found, results_dir / "designs" / "numbers.json")
 
 
 def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:

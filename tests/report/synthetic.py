@@ -255,6 +255,19 @@ def make_benchmarks() -> dict[str, dict]:
     }  # fmt: skip
 
 
+def make_designs() -> dict:
+    """calibration.json in the right shape: ours covers 95 and 94 %, pooling finds 41 % where there is nothing."""
+    rows = []
+    for prompts, coverage, mde in ((60, 0.95, 0.034), (300, 0.94, 0.015)):
+        shared = {"prompts": prompts, "minimum_detectable_effect": mde, "seeds": "declared", "power": 0.6, "power_se": 0.011}
+        ours = {"ours": True, "false_positives": 0.05, "false_positives_se": 0.005}
+        rows.append({**shared, **ours, "design": "percentile", "coverage": coverage, "coverage_se": 0.005})
+        rows.append({**shared, **ours, "design": "sign_flip", "coverage": None, "coverage_se": None})
+        pooled = {"ours": False, "false_positives": 0.41, "false_positives_se": 0.011, "coverage": None, "coverage_se": None}
+        rows.append({**shared, **pooled, "design": "pooled"})
+    return {"commit": "abc", "source": "made", "runs": 2000, "seeds": 2, "samples": 20, "effect": 0.03, "rows": rows}
+
+
 def make_openers() -> dict:
     """openers.json in the right shape; ratios that overlap."""
     system = {"temperature": 0.7, "seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}

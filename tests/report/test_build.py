@@ -8,7 +8,7 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, sha256_file, write_json
-from polychromic.report.build import build, build_costs, build_people, build_setup
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
 from tests.report.synthetic import PARAMS
 
 
@@ -78,6 +78,24 @@ def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Pat
     rows = (workspace / "paper/tables/people.tex").read_text().splitlines()
     assert next(line for line in rows if line.startswith("LoRA")) == r"LoRA & 0.7 & 1.50 {\scriptsize [1.40, 1.60]} & 12.5 & 50.0 \\"
     assert next(line for line in rows if line.startswith("people, same")).endswith(r"& 11.0 & -- \\")
+
+
+def test_designs_write_the_declared_files(workspace: Path):
+    written = relative(workspace, build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+    assert written == ["paper/numbers/designs.tex", "paper/tables/designs.tex", "results/designs/numbers.json"]
+    rows = (workspace / "paper/tables/designs.tex").read_text().splitlines()
+    assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
+    assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
+    texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json")}
+    assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"95.0\,\%")
+    assert (texts["designs.false_positives"], texts["designs.pooled.false_positives"]) == (r"5.0\,\%", r"41.0\,\%")
+    assert texts["designs.mde.300"] == "1.5 points" and texts["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
+
+
+def test_missing_simulations_name_the_command(workspace: Path):
+    (workspace / "benchmarks/results/calibration.json").unlink()
+    with pytest.raises(PolychromicError, match="calibration.json: file not found.*`make calibration`"):
+        build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
 
 
 def test_likeness_is_told_apart_only_where_intervals_do_not_overlap(workspace: Path):
