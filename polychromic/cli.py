@@ -189,13 +189,33 @@ def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 
 @app.command()
-def openers(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Answer the messages that many people answered: how alike are drafts beside how alike people are."""
+def openers(
+    domain: DomainArgument,
+    method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
+    lam: Lam = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Answer the messages that many people answered, with every seed of a method."""
+    from polychromic.params import load_params
+    from polychromic.process import die_with_parent
+
+    _guard_tracked(params)
+    weight, values = _lam(lam), load_params(params)
+    die_with_parent()
+    from polychromic.cells import cell_name
+    from polychromic.openers import run
+
+    run(values, domain, method, weight, paths.cell_dir(domain, cell_name(method, weight)) / "openers.jsonl.gz")
+
+
+@app.command()
+def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Put these drafts beside people: how alike they are, and how many people they match."""
     from polychromic.params import load_params
 
     _guard_tracked(params)
     values = load_params(params)
-    from polychromic.openers import run
+    from polychromic.openers import beside as run
 
     run(values, domain)
 

@@ -24,7 +24,6 @@ class Ratio(Frozen):
 class Answered(Frozen):
     """A label on the openers: R, share of people matched, share of prompts on which somebody is matched (means over prompts)."""
 
-    temperature: FiniteFloat
     seeds: list[int]
     ratio: Ratio
     human_recall: Probability
@@ -33,6 +32,7 @@ class Answered(Frozen):
 
 class Openers(Frozen):
     n_prompts: int
+    temperature: FiniteFloat
     drafts: int
     human_collision: FiniteFloat
     systems: dict[str, Answered]
@@ -40,21 +40,22 @@ class Openers(Frozen):
 
 def people_table(found: Openers, compare: Compare) -> str:
     """R with its interval, human recall and pass of ten drafts, a row per system; people and other people's replies last."""
-    lines = [row(["", "$T$", "$R$", rf"human recall@{found.drafts} (\%)", rf"any match@{found.drafts} (\%)"]), r"\midrule"]
+    lines = [row(["", "$R$", rf"human recall@{found.drafts} (\%)", rf"any match@{found.drafts} (\%)"]), r"\midrule"]
     for label in sorted(found.systems, key=labels.rank):
         s = found.systems[label]
         ratio = rf"{s.ratio.value:.2f} {{\scriptsize [{s.ratio.low:.2f}, {s.ratio.high:.2f}]}}"
-        cells = [labels.system_name(label), labels.plain(s.temperature), ratio, f"{100 * s.human_recall:.1f}", f"{100 * s.passed:.1f}"]
+        cells = [labels.system_name(label), ratio, f"{100 * s.human_recall:.1f}", f"{100 * s.passed:.1f}"]
         lines.append(row(cells))
-    lines += [r"\midrule", row(["people, same message", DASH, "1", f"{100 * compare.calibration['ceiling']:.1f}", DASH])]
-    lines.append(row(["people, other messages", DASH, DASH, f"{100 * compare.calibration['floor']:.1f}", DASH]))
-    return tabular("lrrrr", lines)
+    lines += [r"\midrule", row(["people, same message", "1", f"{100 * compare.calibration['ceiling']:.1f}", DASH])]
+    lines.append(row(["people, other messages", DASH, f"{100 * compare.calibration['floor']:.1f}", DASH]))
+    return tabular("lrrr", lines)
 
 
 def people_numbers(found: Openers, compare: Compare) -> list[Number]:
-    """Keys people.n_prompts, people.drafts, people.<label>.{ratio,ratio.ci,human_recall}, people.headline.sentence."""
+    """Keys people.n_prompts, people.temperature, people.drafts, people.collision, people.<label>.{ratio,ratio.ci,human_recall}, people.headline.sentence."""
     numbers = [
         Number("people.n_prompts", found.n_prompts, str(found.n_prompts), source="openers"),
+        Number("people.temperature", found.temperature, labels.plain(found.temperature), source="openers"),
         Number("people.drafts", found.drafts, str(found.drafts), source="openers"),
         Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source="openers"),
     ]

@@ -270,7 +270,7 @@ def make_designs() -> dict:
 
 def make_openers() -> dict:
     """openers.json in the right shape; ratios that overlap."""
-    system = {"temperature": 0.7, "seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}
+    system = {"seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}
     ratios = {"zero_shot": 1.7, "few_shot": 1.6, "lora": 1.5, "polychromic": 1.45}
     systems = {name: system | {"ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}} for name, r in ratios.items()}
-    return {"n_prompts": 34, "drafts": 10, "human_collision": 0.21, "systems": systems}
+    return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "human_collision": 0.21, "systems": systems}

@@ -76,7 +76,7 @@ def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Pat
     people(workspace)
     assert {name: sha256_file(workspace / name) for name in written} == first
     rows = (workspace / "paper/tables/people.tex").read_text().splitlines()
-    assert next(line for line in rows if line.startswith("LoRA")) == r"LoRA & 0.7 & 1.50 {\scriptsize [1.40, 1.60]} & 12.5 & 50.0 \\"
+    assert next(line for line in rows if line.startswith("LoRA")) == r"LoRA & 1.50 {\scriptsize [1.40, 1.60]} & 12.5 & 50.0 \\"
     assert next(line for line in rows if line.startswith("people, same")).endswith(r"& 11.0 & -- \\")
 
 
