@@ -6,7 +6,7 @@ Generations are read, never made. What needs a model is cached by content (polyc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float
 
 @dataclass(frozen=True)
 class Probes:
-    """What models said about all replies of a domain, asked before the first row is scored; empty where no metric reads it.
+    """What models said about all replies of a domain, asked before the first row is scored; None where no metric reads it.
 
     Attributes:
         pieces: word pieces of texts. vocabulary: how many pieces there are.
@@ -102,8 +102,8 @@ class Probes:
 
     pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
     vocabulary: int | None = None
-    bertscore: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    likelihood: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    bertscore: Mapping[tuple[str, str], float] | None = None
+    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
     judged: int = 0
 
 
@@ -112,7 +112,7 @@ def ask_models(params: Params, domain: Domain, records: dict[str, Record], rows:
     needs = _needs(params.domain(domain.name).metrics)
     count = params.scoring.likelihood_samples
     pieces = Pieces(params) if "pieces" in needs else None
-    found, likelihood = {}, {}
+    found = likelihood = None
     if "bertscore" in needs:
         replies = _by_prompt(rows, lambda row: row["samples"])
         found = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
@@ -208,8 +208,8 @@ def score_prompt(
     return {name: round(compute(name, prompt), 12) for name in names}
 
 
-def _asked(table: Mapping, record: Record, texts: Sequence[str]) -> np.ndarray | None:
-    return np.array([table[record.id, text] for text in texts]) if table else None
+def _asked(table: Mapping | None, record: Record, texts: Sequence[str]) -> np.ndarray | None:
+    return None if table is None else np.array([table[record.id, text] for text in texts])
 
 
 def _needs(names: Sequence[str]) -> set[str]:

@@ -73,7 +73,7 @@ def test_all_systems_are_put_beside_people(answered):
         write_jsonl(answered / f"results/replies/{cell}/openers.jsonl.gz", rows)
     openers.beside(small_params(), "replies")
     found = read_json(answered / "results/replies/openers.json")
-    assert list(found["systems"]) == list(openers.SYSTEMS) and found["temperature"] == 1.0
+    assert found["systems"].keys() == set(openers.SYSTEMS) and found["temperature"] == 1.0
     (answered / "results/replies/rft/openers.jsonl.gz").unlink()
     with pytest.raises(PolychromicError, match=r"rft/openers.jsonl.gz: the messages were not answered"):
         openers.beside(small_params(), "replies")

@@ -15,7 +15,6 @@ from polychromic.errors import PolychromicError
 from polychromic.io import read_json
 
 LAYERS = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
-MAX_TOKENS = 256  # MiniLM's positions; the tokenizer's own limit is a placeholder that overflows
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]], encoder: Path) -> np.ndarray:
@@ -38,9 +37,11 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]],
             raise PolychromicError(f"bertscore: candidate {place} has no reference, or an empty one. Allowed: one or more with text.")
     from bert_score import BERTScorer
 
-    layers = min(LAYERS, read_json(encoder / "config.json")["num_hidden_layers"])
+    config = read_json(encoder / "config.json")
+    layers = min(LAYERS, config["num_hidden_layers"])
     scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
-    scorer._tokenizer.model_max_length = MAX_TOKENS
+    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
     found = np.zeros(len(candidates))
     spoken = [i for i, text in enumerate(candidates) if text.strip()]
     if spoken:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from polychromic.metrics.compute import signature
 from polychromic.report import labels
 from polychromic.report.costs import StepCost
 from polychromic.report.latex_rows import DASH, longtable, row, tabular
@@ -141,12 +140,14 @@ def setup_table(params: Mapping[str, Any]) -> str:
 
 def definitions_table(params: Mapping[str, Any]) -> str:
     """Every metric that a domain reports, in the catalogue's order: label with direction, range, signature."""
+    from polychromic.metrics.compute import signature  # brings the metrics' packages, which no other table needs
+
     names = labels.metric_order({name for domain in params["domains"] for name in params[domain]["metrics"]} | {"objective"})
     encoder = params["encoder"].get("package") or params["encoder"].get("repository") or ""
     lines = []
     for name in names:
         info = labels.metric(name)
-        bounds = [r"$-\infty$" if info.low is None else f"{info.low:g}", r"$\infty$" if info.high is None else str(info.high)]
+        bounds = [r"$-\infty$" if info.low is None else f"{info.low:g}", r"$\infty$" if info.high is None else f"{info.high}".removesuffix(".0")]
         text = labels.escape(signature(name, encoder).partition("|")[2]).replace("|", r" \textbar{} ")
         lines.append(row([_title(name), f"{bounds[0]} to {bounds[1]}", text]))
     return longtable(r"llp{0.6\linewidth}", row(["metric", "range", "definition"]), lines)

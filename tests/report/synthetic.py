@@ -209,7 +209,7 @@ def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str
         "b_temperature": 0.612345 if rule == "matched" else by_cell[b]["temperature"], "metric": metric, "rule": rule, "family": family,
         "delta": delta, "low": delta - half, "high": delta + half, "p_value": p,
         "p_permutation": None if rule == "matched" else p, "p_holm": min(1.0, 4 * p),
-        "p_wilcoxon": p, "p_mannwhitney": 0.04, "d_z": 0.41, "cohen_d": 0.3, "cliffs_delta": 0.2, "n_prompts": 80, "n_samples": 20,
+        "p_wilcoxon": p, "p_mannwhitney": 0.04, "d_z": 0.41 if delta > 0 else -0.41, "cohen_d": 0.3, "cliffs_delta": 0.2, "n_prompts": 80, "n_samples": 20,
         "seeds": [0, 1, 2], "delta_by_seed": [delta - 0.01, delta, delta + 0.01],
         "clamped_share": 0.0312 if rule == "matched" else None, "margin": 0.03 if guarded else None,
         "non_inferior": bool(delta - half > -0.03) if guarded else None,

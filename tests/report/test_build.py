@@ -154,7 +154,9 @@ def test_an_error_leaves_the_old_files(workspace: Path):
 
 def test_build_setup(workspace: Path):
     written = build_setup(PARAMS, workspace / "paper")
-    assert [path.relative_to(workspace).as_posix() for path in written] == ["paper/numbers/setup.tex", "paper/tables/setup.tex"]
+    assert [path.relative_to(workspace).as_posix() for path in written] == [
+        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex",
+    ]  # fmt: skip
     assert "\\definenumber{setup.objective.n}{4}%" in written[0].read_text()
 
 
