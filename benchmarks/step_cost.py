@@ -142,7 +142,8 @@ def endless(trainer: Trainer) -> Iterator:
 def declared(params: Params, domain: str) -> list[str]:
     """Variants of a domain: ALWAYS, the other methods of ours, those that train on their own samples, and naive."""
     methods = {name: method for name, method in params.methods.items() if params.runs(name, domain) and name not in ALWAYS}
-    return [*ALWAYS, *(n for n, m in methods.items() if m.ours), *(n for n, m in methods.items() if m.self_training), "naive"]
+    own = [name for name, method in methods.items() if (method.ours or method.self_training) and params.trains_like(name) == name]
+    return [*dict.fromkeys([*ALWAYS, *own]), "naive"]
 
 
 class Bench:

@@ -17,12 +17,14 @@ from polychromic.ablation import lambda_grid
 from polychromic.contrasts import contrasts, generator
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json
+from polychromic.metrics.frontier import hypervolume, pareto_front
 from polychromic.params import BEST, Method, Params
 from polychromic.sealed import check_sealed
 from polychromic.systems import System, cell_name, read_systems
 
 WITHOUT_CHECKER, WITH_CHECKER = BEST
 HEADLINE = "polychromic"
+BASELINES = ("zero_shot", "few_shot", "lora")
 
 
 def select(params: Params, domain: str) -> None:
@@ -91,8 +93,10 @@ def compare(params: Params, domain: str) -> None:
         **{key: selection[key] for key in ("domain", "primary", "quality", "headline")},
         "split": params.analysis.split,
         "selection": selection,
-        "methods": {name: _about(params, method) for name, method in params.methods.items() if params.runs(name, domain)},
+        "methods": {name: _about(params, name) for name in params.methods if params.runs(name, domain)},
         "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
+        "frontiers": _frontiers(systems, selection["quality"], selection["primary"]),
+        "profiles": _profiles(systems, selection),
         "contrasts": contrasts(params, domain, systems, selection),
         "calibration": read_json(folder / "calibration.json"),
         "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
@@ -100,16 +104,15 @@ def compare(params: Params, domain: str) -> None:
     write_json(folder / "compare.json", document)
 
 
-def _about(params: Params, method: Method) -> dict:
-    """What a table says about a method: its group, and whether a training step of it is one of `lora`, only more of them."""
-    sampling_and_length = {"budget", "scale", "min_p", "domains"}
-    same = method.model_dump(exclude=sampling_and_length) == params.methods["lora"].model_dump(exclude=sampling_and_length)
+def _about(params: Params, name: str) -> dict:
+    """What a table says about a method: its group, and whose training step it has, how many of them."""
+    method = params.methods[name]
     return {
         "ours": method.ours,
         "sees_checker": method.sees_checker,
         "trained": method.adapter == "lora",
         "budget": method.budget,
-        "steps_like_lora": same,
+        "trains_like": params.trains_like(name),
     }
 
 
@@ -129,6 +132,36 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
             for metric, interval in intervals.items()
         },
     }
+
+
+def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[float]]]:
+    """Label -> metric -> score of each prompt, mean over seeds, at the chosen temperature: of the labels that figures show.
+
+    The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
+    """
+    shown = {*BASELINES, HEADLINE, *filter(None, selection["best"].values())}
+    names = dict.fromkeys([selection["primary"], selection["quality"], "pass@1"])
+    found = {}
+    for label in sorted(shown & selection["chosen"].keys()):
+        scores = systems[label, selection["chosen"][label]].scores
+        found[label] = {name: scores[name].mean(axis=0).tolist() for name in names if name in scores}
+    return found
+
+
+def _frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
+    """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
+
+    Descriptive: both are maxima of noisy values, biased upwards.
+    """
+    points: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
+    for (label, temperature), system in sorted(systems.items()):
+        points[label][temperature] = (float(system.scores[quality].mean()), float(system.scores[primary].mean()))
+    found = {}
+    for label, by_temperature in points.items():
+        values, temperatures = np.array(list(by_temperature.values())), list(by_temperature)
+        front = [temperatures[i] for i in pareto_front(values)]
+        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(values)}
+    return found
 
 
 def _trained_cells(params: Params, domain: str) -> Iterator[tuple[str, str]]:

@@ -189,6 +189,38 @@ def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 
 @app.command()
+def openers(
+    domain: DomainArgument,
+    method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
+    lam: Lam = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Answer the messages that many people answered, with every seed of a method."""
+    from polychromic.params import load_params
+    from polychromic.process import die_with_parent
+
+    _guard_tracked(params)
+    weight, values = _lam(lam), load_params(params)
+    die_with_parent()
+    from polychromic.cells import cell_name
+    from polychromic.openers import run
+
+    run(values, domain, method, weight, paths.cell_dir(domain, cell_name(method, weight)) / "openers.jsonl.gz")
+
+
+@app.command()
+def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Put these drafts beside people: how alike they are, and how many people they match."""
+    from polychromic.params import load_params
+
+    _guard_tracked(params)
+    values = load_params(params)
+    from polychromic.openers import beside as run
+
+    run(values, domain)
+
+
+@app.command()
 def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
     """Estimate every system with its interval, and test the declared contrasts."""
     from polychromic.analysis import compare as run
@@ -200,7 +232,7 @@ def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> No
 
 @app.command()
 def report(
-    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `setup` (table of defaults), `readme` (README's table).")],
+    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `designs` (are intervals right), `people` (drafts beside people), `setup` (table of defaults), `readme` (README's table).")],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
@@ -214,10 +246,14 @@ def report(
         print(readme.write_readme())
     elif what == "costs":
         build.build_costs(values.domains[0])
+    elif what == "designs":
+        build.build_designs()
+    elif what == "people":
+        build.build_people("replies")
     elif what in values.domains:
         build.build(what)
     else:
-        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, setup, readme.")
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, designs, people, setup, readme.")
 
 
 @app.command()
@@ -226,7 +262,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     from polychromic.params import load_params
     from polychromic.report.latex import compile_paper
 
-    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs")]
+    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs", "designs", "people")]
     compile_paper(paths.PAPER, paths.PAPER / "main.pdf", records)
 
 

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from polychromic import paths
 from polychromic.errors import UsageError
+from polychromic.metrics.catalogue import metric
 from polychromic.models.weights import Source
 from polychromic.training.advantages import check_baseline
 from polychromic.training.losses import check_loss
@@ -73,6 +74,13 @@ class DomainParams(Section):
 
     @model_validator(mode="after")
     def _metrics_named(self) -> DomainParams:
+        for name in self.metrics:
+            try:
+                declared = metric(name)
+            except UsageError as error:
+                raise ValueError(f"metrics: {error}") from None
+            if declared.family == "objective":
+                raise ValueError("metrics: objective is always computed; leave it out")
         for key in ("primary", "quality"):
             if getattr(self, key) not in self.metrics:
                 raise ValueError(f"{key} is {getattr(self, key)!r}, which is not among the metrics: {', '.join(self.metrics)}")
@@ -166,6 +174,10 @@ class Sampling(Section):
     precision: Precision
 
 
+class Scoring(Section):
+    likelihood_samples: Count
+
+
 class FewShot(Section):
     exemplars: Count
     seed: Seed
@@ -208,6 +220,7 @@ class Params(Section):
     train: Train
     objective: Objective
     sampling: Sampling
+    scoring: Scoring
     few_shot: FewShot
     analysis: Analysis
 
@@ -239,6 +252,15 @@ class Params(Section):
         """The seeds that a method runs with. One without an adapter differs between seeds by its draws alone: one says all there is."""
         chosen = self.methods[method]
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
+
+    def trains_like(self, method: str) -> str:
+        """The first method whose training step is the same; two may differ in the number of steps, seeds, domains and decoding."""
+
+        def training(name: str) -> dict:
+            fields = self.methods[name].model_dump(exclude={"budget", "scale", "min_p", "seeds", "domains"})
+            return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
+
+        return next(name for name in self.methods if training(name) == training(method))
 
     def domain(self, name: str) -> DomainParams:
         return getattr(self, name)

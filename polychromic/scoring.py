@@ -1,11 +1,12 @@
 """Stage `score`: every metric of a domain for each (cell, seed, temperature, prompt). One process per domain.
 
-Generations are read, never made. Sentence vectors are cached by content, so scoring again costs no encoder call.
+Generations are read, never made. What needs a model is cached by content (polychromic.probes), so scoring again calls none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from polychromic.data.records import Record
 from polychromic.domains import get_domain
 from polychromic.domains.base import Domain, Embed
 from polychromic.errors import PolychromicError
-from polychromic.io import read_jsonl, sha256_json, write_json, write_jsonl
-from polychromic.metrics.diversity import distinct_counts, distinct_n, self_bleu, semantic_diversity
-from polychromic.metrics.passk import distinct_at_k, pass_at_k, valid_distinct_at_k
+from polychromic.io import read_jsonl, write_json, write_jsonl
+from polychromic.metrics.catalogue import metric
+from polychromic.metrics.compute import Prompt, compute
+from polychromic.metrics.diversity import distinct_counts
 from polychromic.metrics.person import Calibration, calibrate
-from polychromic.metrics.quality import chrf, rouge_l
-from polychromic.models import weights
+from polychromic.metrics.quality import chrf
 from polychromic.params import Params
+from polychromic.probes import Embedder, Pieces, bertscores, likelihoods
 from polychromic.progress import progress
 from polychromic.training.objective import evaluate, make_objective
 from polychromic.training.run import set_functions
@@ -41,12 +43,12 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     splits = load_split(domain_name)
     records = {record.id: record for split in sampled_splits(params) for record in splits[split]}
     calibration = calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None
-    rows: list[dict] = []
-    cells = scored_cells(params, files)
-    embed = Embedder(params)
+    cells = [(method, lam, _read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
+    probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
+    embed, rows = Embedder(params), []
     with progress(f"score {domain_name}", len(cells)) as tick:
-        for done, (method, lam, path) in enumerate(cells, start=1):
-            rows += _score_cell(params, domain, records, calibration, method, lam, path, embed)
+        for done, cell in enumerate(cells, start=1):
+            rows += score_cell(params, domain, records, calibration, cell, embed, probes)
             tick(done)
     out = paths.RESULTS / domain_name
     write_jsonl(out / "scores.jsonl.gz", rows)
@@ -88,57 +90,49 @@ def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float
     return cells
 
 
-class Embedder:
-    """Sentence vectors of texts; loads the encoder only for texts that the cache does not hold."""
+@dataclass(frozen=True)
+class Probes:
+    """What models said about all replies of a domain, asked before the first row is scored; None where no metric reads it.
 
-    def __init__(self, params: Params):
-        self.source = params.encoder
-        self.identity = weights.fingerprint(params.encoder)
-        self.threads = params.threads
-        self._encoder = None
+    Attributes:
+        pieces: word pieces of texts. vocabulary: how many pieces there are.
+        bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
+        judged: how many first replies of a prompt (or of a list) have a likelihood.
+    """
 
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """n texts -> (n, d) float32, unit length."""
-        unique = sorted(set(texts))
-        path = paths.cache_dir() / "vectors" / f"{sha256_json([self.identity, unique])}.npy"
-        if path.exists():
-            vectors = np.load(path)
-        else:
-            vectors = self._encode(unique)
-            from polychromic.io import atomic_open
-
-            with atomic_open(path) as file:
-                np.save(file, vectors)
-        place = {text: i for i, text in enumerate(unique)}
-        return vectors[[place[text] for text in texts]]
-
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        from polychromic.models.load import embed, load_encoder
-
-        if self._encoder is None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-            self._encoder = load_encoder(weights.obtain(self.source))
-        return embed(self._encoder, texts)
+    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
+    vocabulary: int | None = None
+    bertscore: Mapping[tuple[str, str], float] | None = None
+    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
+    judged: int = 0
 
 
-def _score_cell(
+def ask_models(params: Params, domain: Domain, records: dict[str, Record], rows: Sequence[dict]) -> Probes:
+    """Word pieces, BERTScore of all replies, likelihood of the first few, where the domain's metrics read them."""
+    needs = _needs(params.domain(domain.name).metrics)
+    count = params.scoring.likelihood_samples
+    pieces = Pieces(params) if "pieces" in needs else None
+    found = likelihood = None
+    if "bertscore" in needs:
+        replies = _by_prompt(rows, lambda row: row["samples"])
+        found = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
+    if "log_likelihood" in needs:
+        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
+        likelihood = likelihoods(params, domain.name, {i: (records[i].prompt, texts) for i, texts in replies.items()})
+    return Probes(pieces, pieces.vocabulary if pieces else None, found, likelihood, count)
+
+
+def score_cell(
     params: Params,
     domain: Domain,
     records: dict[str, Record],
     calibration: Calibration | None,
-    method: str,
-    lam: float | None,
-    path: Path,
-    embed: Embedder,
+    cell: tuple[str, float | None, Sequence[dict]],
+    embed: Embed,
+    probes: Probes,
 ) -> list[dict]:
-    rows = [row for _, row in read_jsonl(path)]
-    strange = {row["id"] for row in rows} ^ set(records)
-    if strange:
-        raise PolychromicError(
-            f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
-        )
+    """The rows of scores.jsonl.gz of one cell (method, lambda of the grid or None, rows of samples)."""
+    method, lam, rows = cell
     texts = [text for row in rows for text in row["samples"]]
     humans = [text for record in records.values() for text in (record.prompt, *record.references)]
     unique = list(dict.fromkeys(texts + humans))
@@ -147,12 +141,107 @@ def _score_cell(
     scored = []
     for row in rows:
         record = records[row["id"]]
-        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, calibration, lookup)
+        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, calibration, lookup, probes)
         block = row.get("block", len(row["samples"]))
         metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup, block), 12)
         which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
         scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
     return scored
+
+
+def score_blocks(
+    names: Sequence[str],
+    domain: Domain,
+    record: Record,
+    row: dict,
+    calibration: Calibration | None,
+    embed: Embed,
+    probes: Probes = Probes(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
+
+    A model that is asked for a list may say nothing at all: such a list has no n-gram, and a metric that counts distinct
+    tokens is 0 there, the lowest.
+    """
+    if "block" not in row:
+        return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed, probes)
+    parts = []
+    for listed in _blocks(row):
+        silent = {name: 0.0 for name in names if (n := _order(name)) and distinct_counts(listed["samples"], n)[1] == 0}
+        spoken = [name for name in names if name not in silent]
+        parts.append(silent | score_prompt(spoken, domain, record, listed["samples"], listed["tokens"], calibration, embed, probes))
+    return {name: round(float(np.mean([part[name] for part in parts])), 12) for name in names}
+
+
+def score_prompt(
+    names: Sequence[str],
+    domain: Domain,
+    record: Record,
+    samples: Sequence[str],
+    tokens: Sequence[float],
+    calibration: Calibration | None,
+    embed: Embed,
+    probes: Probes = Probes(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
+    needs, matches = _needs(names), None
+    keys = [domain.key(record, reply) for reply in samples]
+    if calibration is None:
+        answers = [domain.answer(record, reply) for reply in samples]
+    else:
+        matches = np.array([_matched(reply, tuple(record.references), calibration.threshold) for reply in samples])
+        answers = [key if some else None for key, some in zip(keys, matches.any(axis=1), strict=True)]
+    prompt = Prompt(
+        samples=samples,
+        answers=answers,
+        keys=keys,
+        references=record.references,
+        vectors=embed(samples) if "vectors" in needs else None,
+        quality=domain.training_quality(record, samples, embed) if "quality" in needs else None,
+        tokens=tokens,
+        matches=matches,
+        pieces=probes.pieces(samples) if probes.pieces and "pieces" in needs else None,
+        vocabulary=probes.vocabulary,
+        bertscore=_asked(probes.bertscore, record, samples) if "bertscore" in needs else None,
+        log_likelihood=_asked(probes.likelihood, record, samples[: probes.judged]) if "log_likelihood" in needs else None,
+    )
+    return {name: round(compute(name, prompt), 12) for name in names}
+
+
+def _asked(table: Mapping | None, record: Record, texts: Sequence[str]) -> np.ndarray | None:
+    return None if table is None else np.array([table[record.id, text] for text in texts])
+
+
+def _needs(names: Sequence[str]) -> set[str]:
+    return {need for name in names for need in metric(name).needs}
+
+
+def _blocks(row: dict) -> list[dict]:
+    """The row's replies as lists that belong together; all of them where they were drawn one by one."""
+    size = row.get("block", len(row["samples"]))
+    return [{key: row[key][i : i + size] for key in ("samples", "tokens")} for i in range(0, len(row["samples"]), size)]
+
+
+def _by_prompt(rows: Sequence[dict], texts: Callable[[dict], Sequence[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["id"], set()).update(texts(row))
+    return found
+
+
+def _order(name: str) -> int:
+    """n of distinct-n, 1 of the other metrics that count distinct tokens, 0 of the rest."""
+    declared = metric(name)
+    return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
+
+
+def _read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+    rows = [row for _, row in read_jsonl(path)]
+    if strange := {row["id"] for row in rows} ^ set(records):
+        raise PolychromicError(
+            f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
+        )
+    return rows
 
 
 def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed, block: int) -> float:
@@ -168,62 +257,7 @@ def set_objective(params: Params, domain: Domain, record: Record, samples: Seque
     return float(evaluate(objective, q, s).mean())
 
 
-def score_blocks(
-    names: Sequence[str], domain: Domain, record: Record, row: dict, calibration: Calibration | None, embed: Embed
-) -> dict[str, float]:
-    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
-
-    A model that is asked for a list may say nothing at all: such a list has no n-gram, and its distinct-n is 0, the lowest.
-    """
-    if "block" not in row:
-        return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed)
-    parts = []
-    for first in range(0, len(row["samples"]), row["block"]):
-        part = slice(first, first + row["block"])
-        listed = row["samples"][part]
-        silent = {f"distinct_{n}": 0.0 for n in (1, 2) if distinct_counts(listed, n)[1] == 0}
-        spoken = [name for name in names if name not in silent]
-        parts.append(silent | score_prompt(spoken, domain, record, listed, row["tokens"][part], calibration, embed))
-    return {name: round(float(np.mean([part[name] for part in parts])), 12) for name in names}
-
-
-def score_prompt(
-    names: Sequence[str],
-    domain: Domain,
-    record: Record,
-    samples: Sequence[str],
-    tokens: Sequence[int],
-    calibration: Calibration | None,
-    embed: Embed,
-) -> dict[str, float]:
-    """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
-    if calibration is None:
-        answers = [domain.answer(record, reply) for reply in samples]
-    else:
-        answers = [
-            domain.key(record, reply) if _chrf(reply, tuple(record.references)) > calibration.threshold else None for reply in samples
-        ]
-    n, correct = len(samples), sum(answer is not None for answer in answers)
-    compute: dict[str, Callable[[], float]] = {
-        **{f"pass@{k}": lambda k=k: pass_at_k(n, correct, k) for k in (1, 3, 5, 10)},
-        "valid_distinct@10": lambda: valid_distinct_at_k(answers, 10),
-        "distinct@10": lambda: distinct_at_k([domain.key(record, reply) for reply in samples], 10),
-        "semantic_diversity": lambda: semantic_diversity(embed(samples)),
-        "self_bleu": lambda: self_bleu(samples),
-        "distinct_1": lambda: distinct_n(samples, 1),
-        "distinct_2": lambda: distinct_n(samples, 2),
-        "rouge_l": lambda: float(np.mean([_rouge(reply, tuple(record.references)) for reply in samples])),
-        "quality": lambda: float(domain.training_quality(record, samples, embed).mean()),
-        "tokens": lambda: float(np.mean(tokens)),
-    }
-    return {name: round(float(compute[name]()), 12) for name in names}
-
-
 @lru_cache(maxsize=200_000)
-def _rouge(reply: str, references: tuple[str, ...]) -> float:
-    return rouge_l(reply, references)
-
-
-@lru_cache(maxsize=200_000)
-def _chrf(reply: str, references: tuple[str, ...]) -> float:
-    return chrf(reply, references)
+def _matched(reply: str, references: tuple[str, ...], threshold: float) -> tuple[bool, ...]:
+    """Per held-out human reply, whether the draft matches it: chrF above the threshold."""
+    return tuple(chrf(reply, [reference]) > threshold for reference in references)

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from polychromic.io import write_json
 from polychromic.workspace import make_workspace, workspace_environment
-from tests.report.synthetic import make_benchmarks
+from tests.report.synthetic import make_benchmarks, make_designs
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -62,6 +62,7 @@ def tiny_workspace(target: Path, **overrides: Any) -> Path:
     values = TINY | {key.replace("__", "."): value for key, value in overrides.items()}
     workspace = make_workspace(REPOSITORY, target, values, METHODS, LAMBDAS)
     timings = make_benchmarks()
+    timings["calibration.json"] = make_designs()
     timings["step_cost-replies.json"] = timings["step_cost-listqa.json"] | {"domain": "replies"}
     for name, document in timings.items():
         write_json(workspace / "benchmarks" / "results" / name, document)

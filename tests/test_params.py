@@ -162,7 +162,7 @@ def test_a_method_s_role_follows_from_what_it_declares(original):
     methods = Params.model_validate(original).methods
     seeing = {name for name, method in methods.items() if method.sees_checker}
     ours = {name for name, method in methods.items() if method.ours}
-    assert {"lora_all", "rft", "gated", "reward", "passk", "poly_epo"} == seeing - ours
+    assert {"lora_all", "rft", "rft_min_p", "gated", "reward", "passk", "poly_epo"} == seeing - ours
     assert {"polychromic", "polychromic_bulk"} <= ours and ours == {name for name in methods if methods[name].objective == "coverage"}
     assert not {"polychromic_plain", "gem", "deviation", "list_prompt", "lora"} & seeing
 

@@ -22,9 +22,11 @@ OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "ge
 CELLS = (
     {cell.format(domain) for cell in OF_BOTH for domain in DOMAINS}
     | {f"{POLY[domain]}@{domain}-{lam}" for domain in DOMAINS for lam in (0.3, HEADLINE)}
+    | {f"openers@replies-{method}" for method in ("zero_shot", "few_shot", "lora", "rft")}
+    | {f"openers_poly@replies-{lam}" for lam in (0.3, HEADLINE)}
     | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
 )
-BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS}  # what no choice of lambda concerns
+BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs"}  # what no choice of lambda concerns
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
@@ -148,7 +150,7 @@ def test_a_lambda_of_the_grid_runs_no_cell(runs, ablations, later):
 
 def test_a_new_lambda_runs_its_cells_alone(runs, ablations, later):
     ablation = ablations[1]
-    new = {f"{POLY[domain]}@{domain}-0.5" for domain in DOMAINS}
+    new = {f"{POLY[domain]}@{domain}-0.5" for domain in DOMAINS} | {"openers_poly@replies-0.5"}
     ran = set(ablation.stages)
     assert ran & CELLS == set() and ran - later == new | {f"score@{domain}" for domain in DOMAINS}
     assert {f"{stage}@{domain}" for stage in ABLATED for domain in DOMAINS} | {"setup", "paper"} <= ran

@@ -48,10 +48,10 @@ WITHOUT_INFLUENCE = {
     "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES)},
 }
 # One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build", "costs": "build_costs", "setup": "build_setup"}
+REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
-READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",)}  # methods of Params -> keys
+READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",), "trains_like": ("methods", "lambda")}  # methods of Params -> keys
 
 
 @cache
@@ -286,7 +286,7 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
     declared = params_declared(stage)
     if "*" in declared:
         return
-    free = without_influence(stage) if stage in CELLS else set()
+    free = without_influence(stage) if command_of(stage) in ("cell", "openers") else set()
     used = {key for key in params_used(stage) if not free & set(key.split("."))}
     covers = lambda entry, key: f"{key}.".startswith(f"{entry}.") or f"{entry}.".startswith(f"{key}.")
     # A value that stands in the command line or in the matrix is in the stage's identity already.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import comb
+from collections import defaultdict
+from math import comb, exp, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,21 @@ from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.metrics.person import Calibration
 from polychromic.params import load_params
-from polychromic.scoring import Embedder, declared_samples, score_blocks, score_prompt, scored_cells, set_objective
+from polychromic.probes import Embedder
+from polychromic.scoring import Probes, declared_samples, score_blocks, score_prompt, scored_cells, set_objective
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
 CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
+
+
+PROBES = Probes(
+    pieces=lambda texts: [[ord(letter) for letter in text] for text in texts],
+    vocabulary=1000,
+    bertscore=defaultdict(lambda: 0.25),
+    likelihood=defaultdict(lambda: (-3.0, 2.0)),
+    judged=4,
+)  # what models would say, made up
 
 
 def pass_at(n: int, c: int, k: int) -> float:
@@ -38,7 +49,7 @@ def test_listqa_by_hand():
         valid=["apple", "pear", "fig"], source="made", licence="MIT",
     )  # fmt: skip
     samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
-    found = score_prompt(METRICS["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes)
+    found = score_prompt(METRICS["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes, PROBES)
     assert set(found) == set(METRICS["listqa"])
     n, correct = 20, 2 * 6
     for k in (1, 3, 5, 10):
@@ -53,6 +64,13 @@ def test_listqa_by_hand():
     assert found["rouge_l"] == pytest.approx((1 + 1 / 2 + 0 + 2 / 3 + 0 + 0 + 0 + 0 + 1 + 1) / 10)
     # 13 tokens per half: apple, an, apple, ., apples, pear, fig, stone, stone, car, red, pear, apple
     assert found["distinct_1"] == pytest.approx(9 / 26)
+    assert found["vocabulary"] == pytest.approx(9 / sqrt(26))
+    assert found["perplexity"] == pytest.approx(exp(3 / 2)), "four replies of two tokens, -3 nats each"
+    assert found["selected@4"] == 1, "the first four are valid, and equally likely"
+    # q is 1 for the twelve valid ones; among these, equal texts are "apple" (4), and four others twice: 66 pairs of which 6 + 4 are alike
+    assert found["effective_diversity"] == pytest.approx((66 - 6 - 4) / 190)
+    # letters of all replies: a p l e A n . s r f i g t o S c d and a blank
+    assert found["ead"] == pytest.approx(18 / (1000 * (1 - 0.999 ** (2 * sum(len(text) for text in samples[:10])))))
 
 
 def test_replies_by_hand():
@@ -68,7 +86,7 @@ def test_replies_by_hand():
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = score_prompt(METRICS["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed)
+    found = score_prompt(METRICS["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed, PROBES)
     assert set(found) == set(METRICS["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
@@ -77,6 +95,9 @@ def test_replies_by_hand():
     assert found["quality"] == 0.5
     assert found["rouge_l"] == pytest.approx(0.1)
     assert found["distinct_2"] == pytest.approx(1.0)
+    assert (found["bertscore"], found["selected@4"]) == (0.25, 0.25)
+    assert found["rouge_1"] == found["rouge_2"] == found["best_rouge_l@10"] / 10 == pytest.approx(0.1)
+    assert found["words"] == pytest.approx((4 + 9 * 2) / 10)
     stricter = Calibration(1.0, 0.1, 0.01, 0.9, 0.1, 2, 40)
     again = score_prompt(["pass@10"], get_domain("replies"), record, match + other, [4] * 10, stricter, embed)
     assert again == {"pass@10": 0}, "above, not at"
@@ -100,8 +121,8 @@ def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
     domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue", "green"])
     lists = [["red", "blue", "green", *("no",) * 7], ["red", *("no",) * 9]]
     row = {"samples": [*lists[0], *lists[1]], "tokens": [1.5] * 10 + [3.5] * 10, "block": 10}
-    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes)
-    alone = [score_prompt(METRICS["listqa"], domain, record, lists[i], [n] * 10, None, axes) for i, n in enumerate((1.5, 3.5))]
+    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
+    alone = [score_prompt(METRICS["listqa"], domain, record, lists[i], [n] * 10, None, axes, PROBES) for i, n in enumerate((1.5, 3.5))]
     assert set(found) == set(METRICS["listqa"])
     for name, value in found.items():
         assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2), name
@@ -115,17 +136,18 @@ def test_a_list_without_a_word_is_the_worst_and_no_error():
     """Of two lists the second is empty: half of what the first has. One word a reply leaves no bigram in either."""
     domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
     row = {"samples": ["red", "blue", *[""] * 18], "tokens": [0.5] * 20, "block": 10}
-    found = score_blocks([*METRICS["listqa"], "distinct_2"], domain, record, row, None, axes)
+    found = score_blocks([*METRICS["listqa"], "distinct_2"], domain, record, row, None, axes, PROBES)
+    assert found["ead"] > 0 and found["vocabulary"] == pytest.approx(2 / sqrt(2) / 2)
     assert (found["distinct_1"], found["distinct_2"], found["pass@10"], found["valid_distinct@10"]) == (0.5, 0.0, 0.5, 1.0)
     with pytest.raises(PolychromicError, match="distinct_1: got 10 replies without one 1-gram"):
-        score_blocks(METRICS["listqa"], domain, record, {"samples": [""] * 10, "tokens": [1] * 10}, None, axes)
+        score_blocks(METRICS["listqa"], domain, record, {"samples": [""] * 10, "tokens": [1] * 10}, None, axes, PROBES)
 
 
 def test_without_a_block_all_replies_are_one():
     domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
     samples, tokens = ["red", "blue", *("no",) * 18], [2] * 20
-    found = score_blocks(METRICS["listqa"], domain, record, {"samples": samples, "tokens": tokens}, None, axes)
-    assert found == score_prompt(METRICS["listqa"], domain, record, samples, tokens, None, axes)
+    found = score_blocks(METRICS["listqa"], domain, record, {"samples": samples, "tokens": tokens}, None, axes, PROBES)
+    assert found == score_prompt(METRICS["listqa"], domain, record, samples, tokens, None, axes, PROBES)
 
 
 # D of the samples

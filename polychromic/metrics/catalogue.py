@@ -30,7 +30,7 @@ class Metric:
         decimals: digits after the point, after scaling by 100 where `percent`.
         needs: fields of polychromic.metrics.compute.Prompt that it reads beside `samples`.
         least: replies it needs at least; "k" stands for `at`.
-        body: one of the diversity metrics that the paper's body shows; the others stand in its appendix.
+        body: stands in the paper's main tables, among them three of diversity; the others stand in its appendix.
         source: paper id or definition.
     """
 
@@ -49,21 +49,27 @@ class Metric:
     body: bool = False
     at: float | None = None
 
+    def better(self, delta: float) -> bool:
+        """Whether a difference a - b of `delta` favours a."""
+        return (self.direction == "up" and delta > 0) or (self.direction == "down" and delta < 0)
+
 
 def _share(name: str, label: str, source: str, **more) -> Metric:
     return Metric(name, name, label, "up", 0.0, 1.0, "share", 1, source, percent=True, **more)
 
 
 _DECLARED = (
-    _share("pass@k", "pass@{}", "1 - C(n-c,k)/C(n,k); 2107.03374", needs=("answers",), least="k"),
+    _share("pass@k", "pass@{}", "1 - C(n-c,k)/C(n,k); 2107.03374", needs=("answers",), least="k", body=True),
     _share("pass^k", "pass^{}", "C(c,k)/C(n,k); 2406.12045", needs=("answers",), least="k"),
     _share("cover@tau", "Cover@{}", "1 where the share of valid replies is at least tau", needs=("answers",)),
+    _share("selected@k", "selected of {}", "validity of the reply of highest mean log-likelihood under the base model among the first k",
+           needs=("answers", "log_likelihood"), least="k"),
     Metric("valid_distinct@k", "valid_distinct@k", "valid distinct@{}", "up", 0.0, "k", "answers", 2, "expected distinct valid answers among k of n",
-           needs=("answers",), least="k"),
+           needs=("answers",), least="k", body=True),
     Metric("distinct@k", "distinct@k", "distinct@{}", "up", 1.0, "k", "answers", 2, "expected distinct replies among k of n", needs=("keys",),
            least="k", body=True),
     _share("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",
-           needs=("matches",), least="k"),
+           needs=("matches",), least="k", body=True),
     Metric("best_rouge_l@k", "best_rouge_l@k", "best ROUGE-L of {}", "up", 0.0, 1.0, "F-measure", 3, "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L",
            needs=("references",), least="k"),
     Metric("semantic_diversity", "semantic_diversity", "semantic diversity", "up", 0.0, None, "1 - cosine", 3, "mean over pairs of 1 - cosine",
@@ -85,14 +91,14 @@ _DECLARED = (
     Metric("perplexity", "perplexity", "perplexity (base)", "down", 1.0, None, "1/token", 1, "exp of minus the mean log-likelihood per token under the base model",
            needs=("log_likelihood",)),
     Metric("quality", "quality", "training quality q", "up", 0.0, 1.0, "share", 3, "mean q of the replies, as training sees it", needs=("quality",)),
-    Metric("tokens", "tokens", "tokens", "none", 0.0, None, "tokens", 1, "mean number of generated tokens", needs=("tokens",)),
+    Metric("tokens", "tokens", "tokens", "none", 0.0, None, "tokens", 1, "mean number of generated tokens", needs=("tokens",), body=True),
     Metric("words", "words", "words", "none", 0.0, None, "words", 1, "mean number of words"),
     Metric("objective", "objective", "set objective D", "up", 0.0, 1.0, "share of N", 3, "D of the headline method over disjoint sets of N", needs=("quality",)),
 )  # fmt: skip
 FAMILIES: dict[str, Metric] = {metric.name: metric for metric in _DECLARED}
 _MEMBER = re.compile(r"(?P<stem>.+?)(?P<mark>[@^_])(?P<at>\d+(?:\.\d+)?)")
 _NUMBERED = {"pass@": "pass@k", "pass^": "pass^k", "cover@": "cover@tau", "valid_distinct@": "valid_distinct@k", "distinct@": "distinct@k",
-             "human_recall@": "human_recall@k", "best_rouge_l@": "best_rouge_l@k", "distinct_": "distinct_n"}  # fmt: skip
+             "human_recall@": "human_recall@k", "selected@": "selected@k", "best_rouge_l@": "best_rouge_l@k", "distinct_": "distinct_n"}  # fmt: skip
 
 
 def metric(name: str) -> Metric:

@@ -254,3 +254,15 @@ def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
         )
     weights = np.outer(q, q)[~np.eye(len(q), dtype=bool)]
     return float(np.mean(weights * pairs))
+
+
+def vocabulary_richness(replies: Sequence[str]) -> float:
+    """Guiraud's (1954) index of all replies together: distinct tokens / sqrt(tokens). Above 0; higher is richer; unit of sqrt(tokens).
+
+    Raises:
+        PolychromicError: no reply has a token.
+    """
+    distinct, total = distinct_counts(replies, 1)
+    if total == 0:
+        raise PolychromicError(f"vocabulary: got {len(replies)} replies without a token. Allowed: some text. Check the sampler's output.")
+    return distinct / math.sqrt(total)

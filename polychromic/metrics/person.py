@@ -72,3 +72,36 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
         others = rng.choice(pool, size=min(20, len(pool)), replace=False)
         floor.append(pass_at_k(len(others), int(hit[others, i].sum()), 10))
     return Calibration(float(threshold), within, across, float(np.mean(ceiling)), float(np.mean(floor)), len(usable), len(replies))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of means with its bootstrap interval over prompts."""
+
+    value: float
+    low: float
+    high: float
+
+
+def human_ratio(model: np.ndarray, human: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Ratio:
+    """R = mean collision of a model's drafts / mean collision of people's replies to the same prompts; 1: as alike as people are.
+
+    A ratio of means and not a mean of ratios, which one prompt on which people hardly agree would rule. The interval is the
+    percentile bootstrap over prompts, both means from the same draw.
+
+    Args:
+        model, human: (P,) mean similarity of two replies to one prompt, P >= 2.
+
+    Raises:
+        PolychromicError: unequal or too few prompts, a value that is not finite, or people whose mean is not above 0.
+    """
+    a, b = np.asarray(model, dtype=np.float64), np.asarray(human, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()) or b.mean() <= 0:
+        raise PolychromicError(
+            f"human ratio: got shapes {a.shape} and {b.shape}, mean similarity of people {b.mean() if b.size else 'none'}. "
+            "Allowed: (P,) twice, P >= 2, finite, people's mean above 0. Check the encoder and the prompts."
+        )
+    draws = rng.integers(0, len(a), (n_boot, len(a)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(a[draws].mean(axis=1) / b[draws].mean(axis=1), [tail, 1 - tail])
+    return Ratio(float(a.mean() / b.mean()), float(low), float(high))

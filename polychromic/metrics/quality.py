@@ -1,4 +1,4 @@
-"""Likeness of a reply to reference replies: ROUGE-L and chrF, the best over the references.
+"""Likeness of a reply to reference replies: ROUGE and chrF, the best over the references.
 
 Likeness to a reference is not correctness: the domain's checker decides what passes.
 """
@@ -28,7 +28,7 @@ class _Tokenizer:
         return tokenize(text)
 
 
-_ROUGE = RougeScorer(["rougeL"], tokenizer=_Tokenizer())
+_ROUGE = {kind: RougeScorer([kind], tokenizer=_Tokenizer()) for kind in ("rouge1", "rouge2", "rougeL")}
 
 
 def _check_references(references: Sequence[str], metric: str) -> None:
@@ -48,8 +48,22 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     Raises:
         PolychromicError: no reference, or an empty one.
     """
-    _check_references(references, "rouge_l")
-    return float(_ROUGE.score_multi(references, prediction)["rougeL"].fmeasure)
+    return _rouge("rougeL", prediction, references)
+
+
+def rouge_1(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-1: as `rouge_l`, of common tokens."""
+    return _rouge("rouge1", prediction, references)
+
+
+def rouge_2(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-2: as `rouge_l`, of common bigrams; 0 for a prediction of one token."""
+    return _rouge("rouge2", prediction, references)
+
+
+def _rouge(kind: str, prediction: str, references: Sequence[str]) -> float:
+    _check_references(references, kind)
+    return max(_ROUGE[kind].score(reference, prediction)[kind].fmeasure for reference in references)
 
 
 @lru_cache(maxsize=2048)  # about 30 kB for a reply of 60 characters
@@ -140,8 +154,8 @@ def _incidence(sets: list[frozenset], columns: dict) -> tuple[csr_array, np.ndar
     return matrix, sizes
 
 
-def rouge_signature() -> str:
-    return f"rougeL|f-measure|refs:max|{tokenizer_signature()}|rouge-score:{version('rouge-score')}"
+def rouge_signature(kind: str = "rougeL") -> str:
+    return f"{kind}|f-measure|refs:max|{tokenizer_signature()}|rouge-score:{version('rouge-score')}"
 
 
 def chrf_signature() -> str:

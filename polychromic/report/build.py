@@ -1,6 +1,6 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}, `build_costs` stage costs; `build_setup` writes what comes from params.yaml alone. All read
+`build` is stage report@{domain}, `build_costs` stage costs, `build_people` stage people, `build_designs` stage designs; `build_setup` writes what comes from params.yaml alone. All read
 single named files.
 """
 
@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
-from polychromic.report import cost_numbers, costs, figures, labels, numbers, records, results, tables
+from polychromic.report import cost_numbers, costs, designs, distributions, figures, labels, numbers, people, records, results, tables
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
 
@@ -29,8 +32,8 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         benchmarks: folder that may hold step_cost-{domain}.json; without it the table of peers has no costs.
 
     Returns:
-        The files written, sorted: paper/tables/{domain}-{systems,peers,lambda,tries,contrasts}.tex and -systems.md (for the
-        README), paper/figures/{domain}-{frontier,passk,lambda,training}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
+        The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
+        README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
         results/{domain}/numbers.json.
 
     Raises:
@@ -43,6 +46,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     found = numbers.domain_numbers(compare)
     texts = {
         paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
+        paper_dir / "tables" / f"{domain}-metrics.tex": tables.metrics_table(compare),
         paper_dir / "tables" / f"{domain}-peers.tex": tables.peers_table(compare, cost),
         paper_dir / "tables" / f"{domain}-contrasts.tex": tables.contrasts_table(compare),
         paper_dir / "tables" / f"{domain}-lambda.tex": tables.lambda_table(compare),
@@ -58,6 +62,9 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare), human_rates(compare)),
         paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(lambda_panels(compare), compare.selection.grid.headline),
         paper_dir / "figures" / f"{domain}-training.pdf": figures.training(training_panels(compare)),
+        paper_dir / "figures" / f"{domain}-cover.pdf": distributions.cover(pass_rates(compare)),
+        paper_dir / "figures" / f"{domain}-forest.pdf": distributions.forest(effects(compare)),
+        paper_dir / "figures" / f"{domain}-differences.pdf": headline_differences(compare),
     }
     return _write(texts, drawings, found, results_dir / domain / "numbers.json")
 
@@ -88,6 +95,45 @@ def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path 
     return _write(texts, drawings, found, results_dir / "costs" / "numbers.json")
 
 
+def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write drafts beside people: paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.
+
+    Raises:
+        PolychromicError: the domain has no person-match, or a file is missing.
+        DataError: a field is missing or malformed.
+    """
+    compare = results.load(domain, results_dir)
+    if compare.calibration is None:
+        raise PolychromicError(f"compare.json of {domain} has no calibration of the person-match. Allowed: a domain judged by people.")
+    openers = results.parse(people.Openers, results_dir / domain / "openers.json")
+    found = people.people_numbers(openers, compare)
+    texts = {
+        paper_dir / "tables" / "people.tex": people.people_table(openers, compare),
+        paper_dir / "numbers" / "people.tex": records.to_latex(found),
+    }
+    drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(compare)}
+    return _write(texts, drawings, found, results_dir / "people" / "numbers.json")
+
+
+def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
+    """Write whether the intervals are right: paper/tables/designs.tex, paper/numbers/designs.tex, results/designs/numbers.json.
+
+    Raises:
+        PolychromicError: calibration.json is missing (names `make calibration`).
+        DataError: a field is missing or malformed.
+    """
+    path = benchmarks / "calibration.json"
+    if not path.exists():
+        raise PolychromicError(f"{path}: file not found. The paper's check of its intervals comes from it; run `make calibration`.")
+    document = results.parse(designs.Designs, path)
+    found = designs.designs_numbers(document)
+    texts = {
+        paper_dir / "tables" / "designs.tex": designs.designs_table(document),
+        paper_dir / "numbers" / "designs.tex": records.to_latex(found),
+    }
+    return _write(texts, {}, found, results_dir / "designs" / "numbers.json")
+
+
 def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:
     for path, text in texts.items():
         write_text(path, text)
@@ -98,10 +144,11 @@ def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[
 
 
 def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write paper/numbers/setup.tex and paper/tables/setup.tex: every value of params.yaml as "setup.<dotted key>"."""
+    """Write paper/numbers/setup.tex, paper/tables/setup.tex (every value of params.yaml as "setup.<dotted key>") and definitions.tex."""
     texts = {
         paper_dir / "numbers" / "setup.tex": records.to_latex(numbers.setup_numbers(params)),
         paper_dir / "tables" / "setup.tex": tables.setup_table(params),
+        paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
     }
     for path, text in texts.items():
         write_text(path, text)
@@ -128,6 +175,29 @@ def passk_curves(compare: Compare) -> Curves:
     return curves
 
 
+def pass_rates(compare: Compare) -> dict[str, list[float]]:
+    """Label -> share of passing drafts of each prompt, at the chosen temperature."""
+    return {label: compare.profiles[label]["pass@1"] for label in compare.main_labels()}
+
+
+def effects(compare: Compare) -> list[distributions.Effect]:
+    """Rows of the forest plot: contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart."""
+    rows = []
+    for name, family in ((compare.primary, f"{labels.metric(compare.primary).label}"), (compare.quality, labels.metric(compare.quality).label)):
+        for c in compare.contrasts:
+            if (c.metric, c.rule) == (name, "chosen"):
+                pair = f"{labels.system_name(c.a, math=False)} \u2212 {labels.system_name(c.b, math=False)}"
+                rows.append(distributions.Effect.scaled(pair, c.delta, c.low, c.high, c.d_z, family))
+    return [row for row in rows if row is not None]
+
+
+def headline_differences(compare: Compare) -> Figure:
+    """The headline minus LoRA on the primary metric, prompt by prompt."""
+    contrast = compare.contrast(compare.headline, "lora", compare.primary, ["chosen"])
+    ours, theirs = (np.array(compare.profiles[label][compare.primary]) for label in (contrast.a, contrast.b))
+    return distributions.differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
+
+
 def human_rates(compare: Compare) -> dict[str, float]:
     """Where a draft passes by matching a person: pass@10 of human replies to the same prompt and to others; else empty."""
     calibration = compare.calibration or {}
@@ -148,9 +218,8 @@ def lambda_panels(compare: Compare) -> list[Panel]:
         panels.append(Panel("$D$ at $T=1$ \u2191", points))
     shared = {row.label: row for row in compare.lambda_rows()}
     for name in (compare.primary, compare.quality):
-        info = labels.metric(name)
         points = [_at(weight.lam, shared[weight.label].metrics[name]) for weight in grid]
-        panels.append(Panel(info.name + (" (%)" if info.percent else "") + info.unicode_arrow, points, info.percent))
+        panels.append(Panel(labels.title(name), points, labels.metric(name).percent))
     fields = {"validation_ce": "validation CE (nats) \u2193", "kl_to_base": "KL to base (nats)", "reply_tokens": "reply tokens"}
     for field, title in fields.items():
         points = [Point(w.lam, getattr(w, field), min(w.by_seed[field]), max(w.by_seed[field])) for w in grid]

@@ -45,14 +45,14 @@ def _best(compare: Compare, role: str, what: str) -> Iterator[Number]:
         return
     yield from contrast_numbers(role, contrast)
     guard = compare.contrast(compare.headline, peer, compare.quality, ("chosen", "matched"))
-    text = f"{chosen} {_comparison(compare, contrast)} Their {labels.metric(compare.quality).name} differs by {_difference(guard)}, "
+    text = f"{chosen} {_comparison(compare, contrast)} Their {labels.metric(compare.quality).label} differs by {_difference(guard)}, "
     yield Number(f"{role}.sentence", None, text + "each at its chosen temperature.", source=f"contrasts/{contrast.id}")
 
 
 def _comparison(compare: Compare, contrast: Contrast) -> str:
     claim = "was compared with" if contrast.p_holm is None else f"is {verdict(contrast)}"
     adjusted = "" if contrast.p_holm is None else f", adjusted $p$ {p_text(contrast.p_holm)}"
-    subject = f"The {labels.metric(contrast.metric).name} of {labels.system_name(contrast.a)}"
+    subject = f"The {labels.metric(contrast.metric).label} of {labels.system_name(contrast.a)}"
     against = f"that of {labels.system_name(contrast.b)} {rule_text(contrast, compare)}"
     return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast)}{adjusted})."
 

@@ -57,9 +57,9 @@ class StepCost(Frozen):
     steps: int
     variants: dict[str, Variant]
 
-    def training(self, method: str, about: About) -> float | None:
+    def training(self, about: About) -> float | None:
         """Training cost of a method relative to `lora`, its number of steps included; None where it was not measured or does not train."""
-        variant = self.variants.get("lora" if about.steps_like_lora else method)
+        variant = self.variants.get(about.trains_like)
         return variant.ratio_to_lora * about.budget if variant and about.trained else None
 
 
@@ -175,7 +175,7 @@ def relative(cost: StepCost, compare: Compare) -> dict[str, Relative]:
     found = {}
     for label in compare.method_labels():
         about = compare.methods[label]
-        v = cost.variants.get("lora" if about.steps_like_lora else label)
+        v = cost.variants.get(about.trains_like)
         if v and about.trained:
             found[label] = Relative(mean=about.budget * v.ratio_to_plain, low=about.budget * v.low, high=about.budget * v.high)
     return found

@@ -280,10 +280,9 @@ def _note(ax: Axes, p: Point, text: str, color: str, shift: float, side: str, li
 
 
 def _axis(axis, metric: str) -> None:
-    """Name, unit and direction from labels.METRICS; shares in per cent."""
-    info = labels.metric(metric)
-    axis.set_label_text(info.name + (" (%)" if info.percent else "") + info.unicode_arrow)
-    if info.percent:
+    """Name, unit and direction from the catalogue; shares in per cent."""
+    axis.set_label_text(labels.title(metric))
+    if labels.metric(metric).percent:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
 
 

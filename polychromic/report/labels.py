@@ -1,4 +1,4 @@
-"""How methods and metrics are called and printed: the one place for names, directions (↑/↓) and decimals.
+"""How methods and metrics are printed: names, arrows, rounding. What a metric is stands in polychromic.metrics.catalogue.
 
 It knows nothing about results. Tables, figures and numbers all ask here, so a metric cannot be rounded
 one way in a table and another way in the text.
@@ -7,66 +7,15 @@ one way in a table and another way in the text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
 
-from polychromic.errors import PolychromicError
+from polychromic.metrics import catalogue
+from polychromic.metrics.catalogue import Metric
 
 ALPHA = 0.05  # level of the Holm-adjusted tests
 
 MINUS = r"\ensuremath{-}"
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric as printed.
-
-    Attributes:
-        name: plain text, as figures print it.
-        direction: "up" when more is better, "down" when less is, "none" when it is only reported.
-        decimals: digits after the point, after scaling.
-        percent: the value is a share in [0, 1], printed in per cent; its differences are points.
-    """
-
-    name: str
-    direction: Literal["up", "down", "none"]
-    decimals: int
-    percent: bool = False
-
-    @property
-    def unit(self) -> str:
-        return "%" if self.percent else ""
-
-    @property
-    def arrow(self) -> str:
-        """LaTeX arrow of the better direction; empty for a metric without one."""
-        return {"up": r"\ensuremath{\uparrow}", "down": r"\ensuremath{\downarrow}", "none": ""}[self.direction]
-
-    @property
-    def unicode_arrow(self) -> str:
-        return {"up": " \u2191", "down": " \u2193", "none": ""}[self.direction]
-
-    def better(self, delta: float) -> bool:
-        """Whether a difference a - b of `delta` favours a."""
-        return (self.direction == "up" and delta > 0) or (self.direction == "down" and delta < 0)
-
-
-METRICS: dict[str, Metric] = {
-    "valid_distinct@10": Metric("valid distinct@10", "up", 2),
-    "pass@1": Metric("pass@1", "up", 1, percent=True),
-    "pass@3": Metric("pass@3", "up", 1, percent=True),
-    "pass@5": Metric("pass@5", "up", 1, percent=True),
-    "pass@10": Metric("pass@10", "up", 1, percent=True),
-    "quality": Metric("training quality q", "up", 3),
-    "distinct@10": Metric("distinct@10", "up", 2),
-    "semantic_diversity": Metric("semantic diversity", "up", 3),
-    "self_bleu": Metric("Self-BLEU", "down", 3),
-    "distinct_1": Metric("distinct-1", "up", 3),
-    "distinct_2": Metric("distinct-2", "up", 3),
-    "rouge_l": Metric("ROUGE-L", "up", 3),
-    "tokens": Metric("tokens", "none", 1),
-    "objective": Metric("set objective D", "up", 3),
-}
 
 # In printed order. A method that is not here is printed by its own name, after these.
 METHODS: dict[str, str] = {
@@ -85,11 +34,14 @@ METHODS: dict[str, str] = {
     "polychromic_plain": "Plain diversity",
     "lora_all": "LoRA, all answers",
     "rft": "Rejection-sampled",
+    "rft_min_p": "Rejection-sampled, min-p",
     "gated": "Gated diversity",
     "reward": "Reward",
     "passk": "pass@k (PKPO)",
     "poly_epo": "Poly-EPO",
+    "polychromic_min_p": "Polychromic, min-p",
     "polychromic_full": "Polychromic, full",
+    "polychromic_half": "Polychromic, half",
     "polychromic_quarter": "Polychromic, quarter",
     "polychromic_tenth": "Polychromic, tenth",
     "polychromic_bulk": "Polychromic, bulk",
@@ -100,13 +52,28 @@ DOMAINS: dict[str, str] = {"listqa": "list questions", "replies": "social replie
 
 
 def metric(name: str) -> Metric:
-    """The Metric called `name`; PolychromicError when labels.py does not know it."""
-    if name not in METRICS:
-        raise PolychromicError(
-            f"metric {name!r} in compare.json has no entry in METRICS (polychromic/report/labels.py). "
-            f"Known: {', '.join(METRICS)}. Add its name, direction and decimals there."
-        )
-    return METRICS[name]
+    """The catalogue's entry; raises UsageError for a name that it does not have."""
+    return catalogue.metric(name)
+
+
+def title(name: str, math: bool = False) -> str:
+    """A metric as axes and table heads call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191").
+
+    Args:
+        math: True gives LaTeX.
+    """
+    info = metric(name)
+    arrow = {"up": "\u2191", "down": "\u2193", "none": ""}[info.direction]
+    if math:
+        arrow = {"up": r"\ensuremath{\uparrow}", "down": r"\ensuremath{\downarrow}", "none": ""}[info.direction]
+    unit = (r" (\%)" if math else " (%)") if info.percent else ""
+    return f"{escape(info.label) if math else info.label}{unit} {arrow}".rstrip()
+
+
+def metric_order(names: Iterable[str]) -> list[str]:
+    """Names in the catalogue's order, members of a family by their number."""
+    families = list(catalogue.FAMILIES)
+    return sorted(set(names), key=lambda name: (families.index(metric(name).family), metric(name).at or 0))
 
 
 def method_of(label: str) -> str:

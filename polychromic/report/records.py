@@ -76,7 +76,7 @@ def to_latex(records: list[Number]) -> str:
 def estimate_numbers(key: str, name: str, estimate: Estimate, system: System, source: str) -> Iterator[Number]:
     """ "<key>", "<key>.ci" and "<key>.by_seed"."""
     base = Number(
-        key, estimate.mean, labels.format_value(name, estimate.mean, unit=True), labels.metric(name).unit,
+        key, estimate.mean, labels.format_value(name, estimate.mean, unit=True), "%" if labels.metric(name).percent else "",
         estimate.low, estimate.high, system.n_prompts, tuple(system.seeds), source=source,
     )  # fmt: skip
     yield base
@@ -120,7 +120,7 @@ def contrast_numbers(prefix: str, contrast: Contrast) -> Iterator[Number]:
 
 def rule_text(contrast: Contrast, compare: Compare) -> str:
     """How the two sides were brought together, as words."""
-    return f"at matched {labels.metric(compare.quality).name}" if contrast.rule == "matched" else "with each at its chosen temperature"
+    return f"at matched {labels.metric(compare.quality).label}" if contrast.rule == "matched" else "with each at its chosen temperature"
 
 
 def p_text(p: float) -> str:

@@ -153,14 +153,21 @@ class Select(Frozen):
     tries: list[Try]
 
 
+class Front(Frozen):
+    """A label's frontier over temperature: those that no other beats, and the area of quality times primary metric they dominate."""
+
+    pareto_temperatures: list[FiniteFloat]
+    hypervolume: FiniteFloat
+
+
 class About(Frozen):
-    """A method's place among the others. steps_like_lora: its training step is `lora`'s, and there are `budget` times as many."""
+    """A method's place among the others. trains_like: the method whose training step it has, `budget` times as many of them."""
 
     ours: bool
     sees_checker: bool
     trained: bool
     budget: FiniteFloat
-    steps_like_lora: bool
+    trains_like: str
 
 
 class Compare(Frozen):
@@ -172,6 +179,8 @@ class Compare(Frozen):
     selection: Select
     methods: dict[str, About]
     systems: list[System]
+    frontiers: dict[str, Front]
+    profiles: dict[str, dict[str, list[FiniteFloat]]]
     contrasts: list[Contrast]
     calibration: dict[str, FiniteFloat] | None
     histories: dict[str, list[Step]]

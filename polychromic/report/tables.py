@@ -16,15 +16,24 @@ from polychromic.report.results import Compare, Contrast, Estimate, System
 
 
 def systems_table(compare: Compare) -> str:
-    r"""Metrics as rows, methods at their chosen temperature as columns, each cell mean and 95 % interval.
+    r"""The body's metrics as rows, methods at their chosen temperature as columns, each cell mean and 95 % interval.
 
     Bold: better than LoRA, Holm-adjusted p < ALPHA and an interval without zero (rule "chosen"). A dagger: worse, by the same test.
     """
+    return _by_metric(compare, body=True)
+
+
+def metrics_table(compare: Compare) -> str:
+    """All other metrics, laid out as in `systems_table`; for the appendix."""
+    return _by_metric(compare, body=False)
+
+
+def _by_metric(compare: Compare, body: bool) -> str:
     systems = [compare.chosen(label) for label in compare.main_labels()]
     head = [""] + [labels.system_name(system.label) for system in systems]
     temperatures = ["temperature"] + [labels.plain(system.temperature) for system in systems]
     lines = [row(head), row(temperatures), r"\midrule"]
-    for name in _metric_order(compare, systems):
+    for name in _metric_order(compare, systems, body):
         title = _title(name, star=name == compare.primary)
         found = [system.metrics.get(name) for system in systems]
         lines.append(row([title, *(_mean(name, e, _mark(compare, s, name)) for s, e in zip(systems, found, strict=True))]) + r"[-0.35em]")
@@ -37,8 +46,7 @@ def systems_markdown(compare: Compare) -> str:
     wanted = (compare.primary, compare.quality, "pass@10", "semantic_diversity", "tokens")
     systems = [compare.chosen(label) for label in compare.main_labels()]
     columns = [name for name in dict.fromkeys(wanted) if name in systems[0].metrics]
-    known = [labels.metric(name) for name in columns]
-    titles = [info.name + (" (%)" if info.percent else "") + info.unicode_arrow for info in known]
+    titles = [labels.title(name) for name in columns]
     lines = ["| method | temperature | " + " | ".join(titles) + " |", "|---|---|" + "---|" * len(columns)]
     for system in systems:
         found = [(name, system.metrics[name]) for name in columns]
@@ -54,19 +62,19 @@ def peers_table(compare: Compare, cost: StepCost | None) -> str:
         cost: of this domain's training steps; None prints dashes.
     """
     columns = (compare.quality, compare.primary, "objective")
-    lines = [row(["method", "$T$", *(_title(name) for name in columns), "cost", "seeds"]), r"\midrule"]
+    lines = [row(["method", "$T$", *(_title(name) for name in columns), "area", "cost", "seeds"]), r"\midrule"]
     best = set(compare.selection.best.values())
     for number, (group, members) in enumerate(compare.grouped_labels()):
-        lines += [r"\addlinespace"] * (number > 0) + [rf"\multicolumn{{{len(columns) + 4}}}{{@{{}}l}}{{\emph{{{group}}}}}\\*"]
+        lines += [r"\addlinespace"] * (number > 0) + [rf"\multicolumn{{{len(columns) + 5}}}{{@{{}}l}}{{\emph{{{group}}}}}\\*"]
         for label in members:
             system = compare.chosen(label)
-            spent = cost.training(label, compare.methods[label]) if cost else None
+            spent = cost.training(compare.methods[label]) if cost else None
             name = labels.system_name(label) + ("$^{*}$" if label in best else "")
             cells = [f"{_mean(c, e := system.metrics[c], _mark(compare, system, c))} {_ci(c, e)}" for c in columns]
-            lines.append(
-                row([name, labels.plain(system.temperature), *cells, DASH if spent is None else f"{spent:.2f}", str(len(system.seeds))])
-            )
-    return tabular("lr" + "r" * len(columns) + "rr", lines)
+            area = f"{compare.frontiers[label].hypervolume:.3f}"
+            spent_text = DASH if spent is None else f"{spent:.2f}"
+            lines.append(row([name, labels.plain(system.temperature), *cells, area, spent_text, str(len(system.seeds))]))
+    return tabular("lr" + "r" * len(columns) + "rrr", lines)
 
 
 def tries_table(compare: Compare) -> str:
@@ -130,13 +138,29 @@ def setup_table(params: Mapping[str, Any]) -> str:
     return longtable(r"lp{0.5\linewidth}", row(["parameter", "value"]), lines)
 
 
-def _metric_order(compare: Compare, systems: list[System]) -> list[str]:
-    """The primary metric, then the quality metric, then METRICS' order; raises on a metric that labels.py does not know."""
-    present = {name for system in systems for name in system.metrics}
-    for name in sorted(present):
-        labels.metric(name)
-    rest = [name for name in labels.METRICS if name in present]
-    return list(dict.fromkeys([compare.primary, compare.quality, *rest]))
+def definitions_table(params: Mapping[str, Any]) -> str:
+    """Every metric that a domain reports, in the catalogue's order: label with direction, range, signature."""
+    from polychromic.metrics.compute import signature  # brings the metrics' packages, which no other table needs
+
+    names = labels.metric_order({name for domain in params["domains"] for name in params[domain]["metrics"]} | {"objective"})
+    encoder = params["encoder"].get("package") or params["encoder"].get("repository") or ""
+    lines = []
+    for name in names:
+        info = labels.metric(name)
+        bounds = [r"$-\infty$" if info.low is None else f"{info.low:g}", r"$\infty$" if info.high is None else f"{info.high}".removesuffix(".0")]
+        text = labels.escape(signature(name, encoder).partition("|")[2]).replace("|", r" \textbar{} ")
+        lines.append(row([_title(name), f"{bounds[0]} to {bounds[1]}", text]))
+    return longtable(r"llp{0.6\linewidth}", row(["metric", "range", "definition"]), lines)
+
+
+def _metric_order(compare: Compare, systems: list[System], body: bool) -> list[str]:
+    """The body's metrics, the primary and the quality metric first; or the others. In the catalogue's order."""
+    present = labels.metric_order({name for system in systems for name in system.metrics})
+    first = [compare.primary, compare.quality]
+    chosen = {*first, *(name for name in present if labels.metric(name).body)}
+    if not body:
+        return [name for name in present if name not in chosen]
+    return list(dict.fromkeys([*first, *(name for name in present if name in chosen)]))
 
 
 def _mark(compare: Compare, system: System, name: str) -> str:
@@ -187,9 +211,9 @@ def _contrast_rows(contrast: Contrast, by_seed: bool) -> list[str]:
 
 def _title(name: str, star: bool = False) -> str:
     """Name, star of the primary metric, unit and better direction."""
-    info = labels.metric(name)
-    unit = r" (\%)" if info.percent else ""
-    return f"{info.name}{'$^{*}$' if star else ''}{unit} {info.arrow}".strip()
+    text = labels.title(name, math=True)
+    label = labels.escape(labels.metric(name).label)
+    return text.replace(label, label + "$^{*}$", 1) if star else text
 
 
 def _bold(text: str) -> str:

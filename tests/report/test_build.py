@@ -8,7 +8,7 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, sha256_file, write_json
-from polychromic.report.build import build, build_costs, build_setup
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
 from tests.report.synthetic import PARAMS
 
 
@@ -20,6 +20,10 @@ def costs(workspace: Path) -> list[str]:
     return relative(workspace, build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
 
 
+def people(workspace: Path) -> list[str]:
+    return relative(workspace, build_people("replies", workspace / "results", workspace / "paper"))
+
+
 def relative(workspace: Path, files: list[Path]) -> list[str]:
     return [path.relative_to(workspace).as_posix() for path in files]
 
@@ -27,6 +31,9 @@ def relative(workspace: Path, files: list[Path]) -> list[str]:
 def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Path):
     written = run(workspace, "listqa")
     assert written == [
+        "paper/figures/listqa-cover.pdf",
+        "paper/figures/listqa-differences.pdf",
+        "paper/figures/listqa-forest.pdf",
         "paper/figures/listqa-frontier.pdf",
         "paper/figures/listqa-frontier.svg",
         "paper/figures/listqa-lambda.pdf",
@@ -35,6 +42,7 @@ def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Pat
         "paper/numbers/listqa.tex",
         "paper/tables/listqa-contrasts.tex",
         "paper/tables/listqa-lambda.tex",
+        "paper/tables/listqa-metrics.tex",
         "paper/tables/listqa-peers.tex",
         "paper/tables/listqa-systems.md",
         "paper/tables/listqa-systems.tex",
@@ -59,6 +67,52 @@ def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path
     first = {name: sha256_file(workspace / name) for name in written}
     costs(workspace)
     assert {name: sha256_file(workspace / name) for name in written} == first
+
+
+def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
+    written = people(workspace)
+    assert written == ["paper/figures/people.pdf", "paper/numbers/people.tex", "paper/tables/people.tex", "results/people/numbers.json"]
+    first = {name: sha256_file(workspace / name) for name in written}
+    people(workspace)
+    assert {name: sha256_file(workspace / name) for name in written} == first
+    rows = (workspace / "paper/tables/people.tex").read_text().splitlines()
+    assert next(line for line in rows if line.startswith("LoRA")) == r"LoRA & 1.50 {\scriptsize [1.40, 1.60]} & 12.5 & 50.0 \\"
+    assert next(line for line in rows if line.startswith("people, same")).endswith(r"& 11.0 & -- \\")
+
+
+def test_designs_write_the_declared_files(workspace: Path):
+    written = relative(workspace, build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+    assert written == ["paper/numbers/designs.tex", "paper/tables/designs.tex", "results/designs/numbers.json"]
+    rows = (workspace / "paper/tables/designs.tex").read_text().splitlines()
+    assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
+    assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
+    texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json")}
+    assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"95.0\,\%")
+    assert (texts["designs.false_positives"], texts["designs.pooled.false_positives"]) == (r"5.0\,\%", r"41.0\,\%")
+    assert texts["designs.mde.300"] == "1.5 points" and texts["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
+
+
+def test_missing_simulations_name_the_command(workspace: Path):
+    (workspace / "benchmarks/results/calibration.json").unlink()
+    with pytest.raises(PolychromicError, match="calibration.json: file not found.*`make calibration`"):
+        build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+
+
+def test_likeness_is_told_apart_only_where_intervals_do_not_overlap(workspace: Path):
+    people(workspace)
+    text = (workspace / "paper/numbers/people.tex").read_text()
+    assert "Polychromic are about as alike as those of LoRA (intervals that overlap)" in text
+    path = workspace / "results/replies/openers.json"
+    document = read_json(path)
+    document["systems"]["polychromic"]["ratio"] = {"value": 1.2, "low": 1.1, "high": 1.3}
+    write_json(path, document)
+    people(workspace)
+    assert "Polychromic are less alike than those of LoRA" in (workspace / "paper/numbers/people.tex").read_text()
+
+
+def test_a_domain_with_a_checker_has_no_people(workspace: Path):
+    with pytest.raises(PolychromicError, match="no calibration of the person-match"):
+        build_people("listqa", workspace / "results", workspace / "paper")
 
 
 @pytest.mark.parametrize("name", ["step_cost-listqa.json", "sampler.json", "gradient_variance.json"])
@@ -100,7 +154,9 @@ def test_an_error_leaves_the_old_files(workspace: Path):
 
 def test_build_setup(workspace: Path):
     written = build_setup(PARAMS, workspace / "paper")
-    assert [path.relative_to(workspace).as_posix() for path in written] == ["paper/numbers/setup.tex", "paper/tables/setup.tex"]
+    assert [path.relative_to(workspace).as_posix() for path in written] == [
+        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex",
+    ]  # fmt: skip
     assert "\\definenumber{setup.objective.n}{4}%" in written[0].read_text()
 
 

@@ -22,15 +22,15 @@ def texts(headline: str = "polychromic", variance: costs.GradientVariance = VARI
 
 
 def about(**changes) -> About:
-    return About(**({"ours": False, "sees_checker": False, "trained": True, "budget": 1.0, "steps_like_lora": False} | changes))
+    return About(**({"ours": False, "sees_checker": False, "trained": True, "budget": 1.0, "trains_like": "polychromic"} | changes))
 
 
 def test_training_cost_is_relative_to_lora_and_counts_steps():
-    assert COST.training("lora", about(steps_like_lora=True)) == 1.0
-    assert COST.training("anything", about(steps_like_lora=True, budget=1.25)) == 1.25
-    assert COST.training("polychromic", about()) == pytest.approx(1.3 / 0.95)
-    assert COST.training("not_measured", about()) is None
-    assert COST.training("lora", about(trained=False)) is None
+    assert COST.training(about(trains_like="lora")) == 1.0
+    assert COST.training(about(trains_like="lora", budget=1.25)) == 1.25
+    assert COST.training(about()) == pytest.approx(1.3 / 0.95)
+    assert COST.training(about(trains_like="not_measured")) is None
+    assert COST.training(about(trains_like="lora", trained=False)) is None
 
 
 def test_cost_table_starts_with_the_references():

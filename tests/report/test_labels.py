@@ -44,9 +44,29 @@ def test_system_name():
     assert labels.system_name("polychromic@0.3", math=False) == "Polychromic (λ = 0.3)"
 
 
-def test_an_unknown_metric_says_where_to_add_it():
-    with pytest.raises(PolychromicError, match=r"'bleurt'.*METRICS \(polychromic/report/labels.py\)"):
+def test_an_unknown_metric_is_refused_with_those_that_exist():
+    with pytest.raises(PolychromicError, match="'bleurt' does not exist. Allowed: pass@k"):
         labels.metric("bleurt")
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "math"),
+    [
+        ("pass@10", "pass@10 (%) \u2191", r"pass@10 (\%) \ensuremath{\uparrow}"),
+        ("pass^3", "pass^3 (%) \u2191", r"pass\textasciicircum{}3 (\%) \ensuremath{\uparrow}"),
+        ("self_bleu", "Self-BLEU \u2193", r"Self-BLEU \ensuremath{\downarrow}"),
+        ("tokens", "tokens", "tokens"),
+        ("distinct_2", "distinct-2 \u2191", r"distinct-2 \ensuremath{\uparrow}"),
+    ],
+)
+def test_title(name: str, plain: str, math: str):
+    assert (labels.title(name), labels.title(name, math=True)) == (plain, math)
+
+
+def test_metrics_stand_in_the_catalogue_s_order_and_members_by_number():
+    assert labels.metric_order(["tokens", "pass@10", "distinct_2", "pass@3", "distinct_1", "self_bleu"]) == [
+        "pass@3", "pass@10", "self_bleu", "distinct_1", "distinct_2", "tokens",
+    ]  # fmt: skip
 
 
 def test_an_unknown_method_goes_by_its_own_name_after_the_known_ones():

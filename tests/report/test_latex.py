@@ -10,7 +10,7 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.report import latex
-from polychromic.report.build import build, build_costs, build_setup
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
 from tests.report.synthetic import PARAMS
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
@@ -21,12 +21,14 @@ def paper(workspace: Path) -> Path:
     for domain in ("listqa", "replies"):
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_people("replies", workspace / "results", workspace / "paper")
+    build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_setup(PARAMS, workspace / "paper")
     return workspace / "paper"
 
 
 def records(paper: Path) -> list[Path]:
-    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs")]
+    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs", "designs", "people")]
 
 
 def text_of(pdf: Path) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from polychromic.report import costs, tables
+from polychromic.report import costs, labels, tables
 from polychromic.report.results import Compare
 from tests.report.synthetic import PARAMS, make_benchmarks
 
@@ -56,6 +56,25 @@ def test_bold_and_dagger_follow_the_test_and_the_direction(compares: dict):
     assert cells(systems(compare), "valid distinct@10")[6] == rf"{value}\rlap{{$^{{\dagger}}$}}"
 
 
+def test_every_metric_stands_in_one_of_the_two_tables(compares: dict):
+    for compare in map(Compare.model_validate, compares.values()):
+        present = {name for system in compare.systems for name in system.metrics}
+        body, others = ({line.split(" & ")[0].replace("$^{*}$", "") for line in text.splitlines() if " & " in line}
+                        for text in (tables.systems_table(compare), tables.metrics_table(compare)))  # fmt: skip
+        titles = {labels.title(name, math=True) for name in present}
+        assert titles <= body | others and not titles & body & others
+        diverse = {labels.title(name, math=True) for name in ("distinct@10", "semantic_diversity", "self_bleu")}
+        assert diverse <= body and labels.title("rouge_l", math=True) in others
+
+
+def test_definitions_name_every_metric_in_use_with_its_versions():
+    params = {"domains": ["listqa"], "encoder": {"package": "tiny-encoder"}, "listqa": {"metrics": ["pass@10", "semantic_diversity", "rouge_l"]}}
+    text = tables.definitions_table(params)
+    rows = [line for line in text.split(r"\endfoot")[1].splitlines() if " & " in line]
+    assert [line.split(" & ")[1] for line in rows] == ["0 to 1", r"0 to $\infty$", "0 to 1", "0 to 1"]
+    assert rows[0].startswith(r"pass@10 (\%)") and "encoder:tiny-encoder" in rows[1] and "rouge-score:" in rows[2]
+
+
 def test_lora_is_never_marked(compares: dict):
     for name in ("valid distinct@10", "pass@1"):
         assert "textbf" not in cells(systems(compares["listqa"]), name)[3]
@@ -82,8 +101,9 @@ def test_peers_table_has_every_method_once_in_its_group(compares: dict):
     assert sum(r"\\" in line and " & " in line for line in text.splitlines()) == 1 + len(compare.method_labels())
     assert text.index("Without the checker") < text.index("some new peer") < text.index("With the checker") < text.index("Poly-EPO")
     assert text.index("Poly-EPO") < text.index("Polychromic LoRA") < text.index("Polychromic, bulk")
+    assert cells(text, "Zero-shot")[5] == f"{0.1 + 0.01 * len('zero_shot'):.3f}", "the area of its own frontier"
     assert cells(text, "GEM$^{*}$") and cells(text, "Rejection-sampled$^{*}$")
-    spent = {name: cells(text, name)[5:7] for name in ("Zero-shot", "LoRA &", "LoRA, more", "GEM", "Rejection", "Polychromic &")}
+    spent = {name: cells(text, name)[6:8] for name in ("Zero-shot", "LoRA &", "LoRA, more", "GEM", "Rejection", "Polychromic &")}
     assert spent == {
         "Zero-shot": ["--", "1"], "LoRA &": ["1.00", "3"], "LoRA, more": ["1.25", "3"], "GEM": ["--", "3"],
         "Rejection": ["1.16", "3"], "Polychromic &": ["1.37", "3"],

@@ -1,0 +1,85 @@
+"""Scores of replies that need a model: BERTScore against references, log-likelihood under a causal language model.
+
+Slow, so they are made once per domain and cached by content (polychromic.scoring); the metrics on top of them are in
+polychromic.metrics.compute. torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from polychromic.errors import PolychromicError
+from polychromic.io import read_json
+
+LAYERS = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
+
+
+def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]], encoder: Path) -> np.ndarray:
+    """BERTScore F1 (Zhang et al. 2020, 1904.09675), best over references: (n,) float64, not rescaled.
+
+    The encoder is the one whose vectors give semantic diversity: the two are not independent. An empty candidate shares no
+    token with anybody and scores 0.
+
+    Args:
+        candidates: n texts. references: n lists of at least one text.
+        encoder: folder of the model.
+
+    Raises:
+        PolychromicError: unequal lengths, or a candidate without a reference that has text.
+    """
+    if len(candidates) != len(references):
+        raise PolychromicError(f"bertscore: got {len(candidates)} candidates, {len(references)} lists of references. Allowed: as many.")
+    for place, texts in enumerate(references):
+        if not texts or not all(text.strip() for text in texts):
+            raise PolychromicError(f"bertscore: candidate {place} has no reference, or an empty one. Allowed: one or more with text.")
+    from bert_score import BERTScorer
+
+    config = read_json(encoder / "config.json")
+    layers = min(LAYERS, config["num_hidden_layers"])
+    scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
+    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
+    found = np.zeros(len(candidates))
+    spoken = [i for i, text in enumerate(candidates) if text.strip()]
+    if spoken:
+        *_, f1 = scorer.score([candidates[i] for i in spoken], [list(references[i]) for i in spoken])
+        found[spoken] = f1.double().numpy()
+    return found
+
+
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 64) -> np.ndarray:  # noqa: ANN001
+    """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
+
+    The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
+    empty reply has one token.
+
+    Args:
+        model: causal language model. tokenizer: its tokenizer.
+        prompt: token ids of the chat, up to where the reply starts.
+        rows: replies run at once.
+    """
+    import torch
+
+    from polychromic.training.batches import pad_sequences
+    from polychromic.training.layouts import shared_states
+    from polychromic.training.rollout import head, prefill
+
+    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
+    order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), tokens[i]))
+    found = np.zeros((len(tokens), 2))
+    with torch.inference_mode():
+        ids = torch.tensor([list(prompt)])
+        start = prefill(model, ids, torch.ones_like(ids))
+        for first in range(0, len(order), rows):
+            chosen = order[first : first + rows]
+            batch, mask = pad_sequences([tokens[i] for i in chosen], tokenizer.pad_token_id, left=False)
+            states = shared_states(model, start, torch.zeros(len(chosen), dtype=torch.long), batch, mask)
+            real = mask.bool()
+            log_p = torch.log_softmax(head(model, states[real]).float(), dim=-1)
+            each = torch.zeros(mask.shape)
+            each[real] = log_p.gather(1, batch[real][:, None])[:, 0]
+            found[chosen] = torch.stack([each.sum(-1), mask.sum(-1).float()], dim=1).double().numpy()
+    return found
