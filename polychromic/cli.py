@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from polychromic import __version__, paths
+from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, compare_files, oneoff_app
 from polychromic.errors import PolychromicError, UsageError
 
 app = typer.Typer(
@@ -20,9 +21,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
+app.registered_commands += oneoff_app.registered_commands
 errors = Console(stderr=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
 Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D, written as in the grid: 3.0, not 3.")]
@@ -221,13 +222,28 @@ def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 
 @app.command()
-def compare(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Estimate every system with its interval, and test the declared contrasts."""
+def compare(
+    what: Annotated[list[str], typer.Argument(help="A domain of params.yaml; or two or more files of replies, see `evaluate`.")],
+    metrics: Metrics = None,
+    k: Ks = None,
+    no_encoder: NoEncoder = False,
+    common: Annotated[bool, typer.Option("--common", help="Use the prompts that all files have.")] = False,
+    seed: Seed = 0,
+    bootstrap: Boot = 10_000,
+    json: Json = False,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
+    from polychromic.domains import domain_names
+
+    if len(what) > 1 or what[0] not in domain_names():
+        compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json)
+        return
     from polychromic.analysis import compare as run
     from polychromic.params import load_params
 
     _guard_tracked(params)
-    run(load_params(params), domain)
+    run(load_params(params), what[0])
 
 
 @app.command()

@@ -1,0 +1,199 @@
+"""The practitioner's commands: evaluate, compare, samples. Parse, call polychromic.oneoff, print; tracked results are never written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from polychromic.errors import UsageError
+
+oneoff_app = typer.Typer()
+notes = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Metrics = Annotated[str | None, typer.Option("--metrics", help="Names with commas between, such as pass@10,self_bleu; default: all that the input allows.")]
+Ks = Annotated[str | None, typer.Option("--k", help="Drafts a person sees, with commas between; default: 1,3,5,10 as far as the samples reach.")]
+NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the metrics that need sentence vectors.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the replies that are drawn here.")]
+Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of the intervals.")]
+
+
+@oneoff_app.command()
+def evaluate(
+    samples: Annotated[list[Path] | None, typer.Option("--samples", help="JSONL of replies: id, prompt, samples, and optional references, valid. Repeatable.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Draw replies from this model: a folder, or `default`.")] = None,
+    adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="With --base: a LoRA adapter's folder. Repeatable.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="With --base: JSONL of prompts: prompt, and optional id, references, valid.")] = None,
+    zero_shot: Annotated[bool, typer.Option("--zero-shot", help="With --adapter: the base model alone, too.")] = False,
+    few_shot: Annotated[Path | None, typer.Option("--few-shot", help="The base model with the solved examples of this JSONL, too.")] = None,
+    prompt: Annotated[str, typer.Option("--prompt", help="DOMAIN/VARIANT of prompts.yaml, or a YAML file with `system` and `ask`.")] = "listqa/zero_shot",
+    n: Annotated[int, typer.Option("--n", min=1, help="Replies per prompt.")] = 20,
+    temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature.")] = 1.0,
+    min_p: Annotated[float, typer.Option("--min-p", min=0, max=1, help="Tokens below this share of the likeliest are dropped.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply in tokens.")] = 32,
+    max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
+    metrics: Metrics = None,
+    k: Ks = None,
+    no_encoder: NoEncoder = False,
+    seed: Seed = 0,
+    bootstrap: Boot = 10_000,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for table.csv, table.tex, evaluation.json and figures.")] = None,
+    json: Json = False,
+) -> None:
+    """Evaluate anybody's replies (--samples), or replies drawn here (--base, --adapter, --data)."""
+    from polychromic.oneoff import output
+    from polychromic.oneoff.inputs import read_systems
+
+    if bool(samples) == bool(base):
+        raise UsageError("evaluate takes --samples FILE (replies that exist) or --base MODEL --data FILE (replies drawn here). Give one of them.")
+    if out is not None:
+        output.check_out(out)
+    files = list(samples or ())
+    if base:
+        if data is None or out is None:
+            raise UsageError("--base needs --data FILE (the prompts) and --out FOLDER (where replies are kept, so that a run can be resumed).")
+        from polychromic.oneoff.draw import Settings
+
+        settings = Settings(n, temperature, max_new_tokens, seed, min_p)
+        files = _draw(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
+    systems = read_systems(files)
+    document = _evaluate(systems, metrics, k, no_encoder, seed, bootstrap)
+    if out is not None:
+        written = output.write(out, document)
+        notes.print(f"wrote {', '.join(path.name for path in written)} to {out}", highlight=False)
+    _show(document, json, lambda: output.metrics_table(document))
+
+
+def _draw(out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot: bool, few_shot: Path | None, prompt: str, settings, limit) -> list[Path]:  # noqa: ANN001
+    """Files of replies of all systems asked for; everything that can be wrong in the input is found before the first draw."""
+    from polychromic.oneoff import draw
+
+    rows, variant = draw.read_prompts(data, limit), draw.read_variant(prompt)
+    exemplars = draw.read_exemplars(few_shot) if few_shot else []
+    for adapter in adapters:
+        draw.check_adapter(adapter)
+    names = [adapter.resolve().name for adapter in adapters]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--adapter names {', '.join(names)}: two folders of one name. Allowed: different names, which the table prints. Rename one.")
+    runs = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
+    runs += [("few_shot", None, exemplars)] if few_shot else []
+    runs += [(name, adapter, []) for name, adapter in zip(names, adapters, strict=True)]
+    return [draw.draw(out, name, base, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
+
+
+def compare_files(files: Sequence[Path], metrics: str | None, k: str | None, no_encoder: bool, common: bool, seed: int, bootstrap: int, json: bool) -> None:
+    """Paired contrasts of the systems in the files."""
+    from polychromic.oneoff import evaluate as evaluation
+    from polychromic.oneoff import output
+    from polychromic.oneoff.inputs import common_ids, read_systems
+
+    systems = read_systems([path / "samples.jsonl" if path.is_dir() else path for path in files])
+    if len(systems) < 2:
+        raise UsageError(f"compare has one system, {systems[0].name!r}. Allowed: two or more files, or a domain of params.yaml. Add a file.")
+    common_ids(systems, common)
+    names, left_out = evaluation.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
+    _say(left_out)
+    embed = _embedder(systems, names)
+    rows = evaluation.compare(systems, names[0], names, embed, seed, bootstrap, common)
+    _show(rows, json, lambda: output.contrasts_table(rows, names[0]))
+
+
+@oneoff_app.command()
+def samples(
+    files: Annotated[list[Path], typer.Argument(help="Files of replies; results/DOMAIN/CELL/samples.jsonl.gz are read, too.")],
+    only: Annotated[str | None, typer.Option("--id", help="Only this prompt.")] = None,
+    find: Annotated[str | None, typer.Option(help="Only prompts, or replies, that hold this text.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Replies shown per system.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Prompts shown.")] = 10,
+) -> None:
+    """Read the replies of several systems side by side."""
+    from polychromic.oneoff import output
+    from polychromic.oneoff.inputs import read_systems
+    from polychromic.oneoff.tracked import as_samples
+
+    systems = read_systems([as_samples(path) for path in files])
+    ids = [name for name in dict.fromkeys(name for system in systems for name in system.ids) if only in (None, name)]
+    if find is not None:
+        ids = [name for name in ids if any(_holds(system, name, find.lower()) for system in systems)]
+    if not ids:
+        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(systems[0].ids[:5])}, ...")
+    for name in ids[:limit]:
+        Console().print(output.replies_table(systems, name, n))
+    if len(ids) > limit:
+        notes.print(f"{len(ids) - limit} more prompts; --limit shows them", highlight=False)
+
+
+def _holds(system, name: str, text: str) -> bool:  # noqa: ANN001
+    row = system.rows.get((system.seeds[0], name))
+    return row is not None and any(text in found.lower() for found in (row.prompt, *row.samples))
+
+
+def _evaluate(systems, metrics: str | None, k: str | None, no_encoder: bool, seed: int, bootstrap: int) -> dict:  # noqa: ANN001
+    from polychromic.oneoff import evaluate as evaluation
+
+    names, left_out = evaluation.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
+    _say(left_out)
+    embed = _embedder(systems, names)
+    return evaluation.evaluate(systems, names, embed, seed, bootstrap, str(_params().encoder) if embed else "")
+
+
+def _embedder(systems, names: Sequence[str]):  # noqa: ANN001, ANN202
+    """Vectors of all replies at once, where a metric reads them; None else."""
+    from polychromic.metrics.catalogue import metric
+
+    if not any("vectors" in metric(name).needs for name in names):
+        return None
+    import numpy as np
+
+    from polychromic.probes import Embedder
+
+    texts = list(dict.fromkeys(text for system in systems for row in system.rows.values() for text in row.samples))
+    vectors = dict(zip(texts, Embedder(_params())(texts), strict=True))
+    return lambda wanted: np.stack([vectors[text] for text in wanted])
+
+
+def _params():  # noqa: ANN202 - polychromic.params.Params
+    """params.yaml of this folder or, elsewhere, that of the installed repository: it names the pinned encoder."""
+    from polychromic import paths
+    from polychromic.params import load_params
+
+    return load_params(paths.PARAMS if paths.PARAMS.exists() else Path(__file__).resolve().parents[1] / paths.PARAMS)
+
+
+def _names(text: str | None) -> list[str] | None:
+    from polychromic.metrics.catalogue import metric
+
+    names = [name.strip() for name in text.split(",") if name.strip()] if text else None
+    for name in names or ():
+        metric(name)
+    return names
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"--k is {text!r}. Allowed: whole numbers with commas between, such as 1,5,10.") from None
+    if numbers[0] < 1:
+        raise UsageError(f"--k is {text!r}. Allowed: 1 or more.")
+    return numbers
+
+
+def _say(left_out: Sequence[str]) -> None:
+    for note in left_out:
+        notes.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _show(value: object, json: bool, table) -> None:  # noqa: ANN001
+    if json:
+        from polychromic.io import dumps
+
+        print(dumps(value, indent=2))
+    else:
+        Console().print(table())
