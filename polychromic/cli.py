@@ -93,7 +93,8 @@ def curate(
     if check:
         if differences := curation.check(paths.DATA):
             raise PolychromicError(
-                "data/ is not what curation makes: " + "; ".join(differences)
+                "data/ is not what curation makes: "
+                + "; ".join(differences)
                 + ". Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`."
             )
         print("data/ equals the rebuild")
@@ -248,7 +249,12 @@ def compare(
 
 @app.command()
 def report(
-    what: Annotated[str, typer.Argument(help="A domain; `costs` (benchmarks), `designs` (are intervals right), `people` (drafts beside people), `setup` (table of defaults), `readme` (README's table).")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `readme`."
+        ),
+    ],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""

@@ -15,8 +15,12 @@ oneoff_app = typer.Typer()
 notes = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Metrics = Annotated[str | None, typer.Option("--metrics", help="Names with commas between, such as pass@10,self_bleu; default: all that the input allows.")]
-Ks = Annotated[str | None, typer.Option("--k", help="Drafts a person sees, with commas between; default: 1,3,5,10 as far as the samples reach.")]
+Metrics = Annotated[
+    str | None, typer.Option("--metrics", help="Names with commas between, such as pass@10,self_bleu; default: all that the input allows.")
+]
+Ks = Annotated[
+    str | None, typer.Option("--k", help="Drafts a person sees, with commas between; default: 1,3,5,10 as far as the samples reach.")
+]
 NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the metrics that need sentence vectors.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the replies that are drawn here.")]
 Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of the intervals.")]
@@ -24,13 +28,20 @@ Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of th
 
 @oneoff_app.command()
 def evaluate(
-    samples: Annotated[list[Path] | None, typer.Option("--samples", help="JSONL of replies: id, prompt, samples, and optional references, valid. Repeatable.")] = None,
+    samples: Annotated[
+        list[Path] | None,
+        typer.Option("--samples", help="JSONL of replies: id, prompt, samples, and optional references, valid. Repeatable."),
+    ] = None,
     base: Annotated[str | None, typer.Option("--base", help="Draw replies from this model: a folder, or `default`.")] = None,
     adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="With --base: a LoRA adapter's folder. Repeatable.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="With --base: JSONL of prompts: prompt, and optional id, references, valid.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="With --base: JSONL of prompts: prompt, and optional id, references, valid.")
+    ] = None,
     zero_shot: Annotated[bool, typer.Option("--zero-shot", help="With --adapter: the base model alone, too.")] = False,
     few_shot: Annotated[Path | None, typer.Option("--few-shot", help="The base model with the solved examples of this JSONL, too.")] = None,
-    prompt: Annotated[str, typer.Option("--prompt", help="DOMAIN/VARIANT of prompts.yaml, or a YAML file with `system` and `ask`.")] = "listqa/zero_shot",
+    prompt: Annotated[
+        str, typer.Option("--prompt", help="DOMAIN/VARIANT of prompts.yaml, or a YAML file with `system` and `ask`.")
+    ] = "listqa/zero_shot",
     n: Annotated[int, typer.Option("--n", min=1, help="Replies per prompt.")] = 20,
     temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature.")] = 1.0,
     min_p: Annotated[float, typer.Option("--min-p", min=0, max=1, help="Tokens below this share of the likeliest are dropped.")] = 0.0,
@@ -49,13 +60,17 @@ def evaluate(
     from polychromic.oneoff.inputs import read_systems
 
     if bool(samples) == bool(base):
-        raise UsageError("evaluate takes --samples FILE (replies that exist) or --base MODEL --data FILE (replies drawn here). Give one of them.")
+        raise UsageError(
+            "evaluate takes --samples FILE (replies that exist) or --base MODEL --data FILE (replies drawn here). Give one of them."
+        )
     if out is not None:
         output.check_out(out)
     files = list(samples or ())
     if base:
         if data is None or out is None:
-            raise UsageError("--base needs --data FILE (the prompts) and --out FOLDER (where replies are kept, so that a run can be resumed).")
+            raise UsageError(
+                "--base needs --data FILE (the prompts) and --out FOLDER (where replies are kept, so that a run can be resumed)."
+            )
         from polychromic.oneoff.draw import Settings
 
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
@@ -68,7 +83,9 @@ def evaluate(
     _show(document, json, lambda: output.metrics_table(document))
 
 
-def _draw(out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot: bool, few_shot: Path | None, prompt: str, settings, limit) -> list[Path]:  # noqa: ANN001
+def _draw(
+    out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot: bool, few_shot: Path | None, prompt: str, settings, limit
+) -> list[Path]:  # noqa: ANN001
     """Files of replies of all systems asked for; everything that can be wrong in the input is found before the first draw."""
     from polychromic.oneoff import draw
 
@@ -78,14 +95,18 @@ def _draw(out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot:
         draw.check_adapter(adapter)
     names = [adapter.resolve().name for adapter in adapters]
     if len(set(names)) < len(names):
-        raise UsageError(f"--adapter names {', '.join(names)}: two folders of one name. Allowed: different names, which the table prints. Rename one.")
+        raise UsageError(
+            f"--adapter names {', '.join(names)}: two folders of one name. Allowed: different names, which the table prints. Rename one."
+        )
     runs = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
     runs += [("few_shot", None, exemplars)] if few_shot else []
     runs += [(name, adapter, []) for name, adapter in zip(names, adapters, strict=True)]
     return [draw.draw(out, name, base, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
 
 
-def compare_files(files: Sequence[Path], metrics: str | None, k: str | None, no_encoder: bool, common: bool, seed: int, bootstrap: int, json: bool) -> None:
+def compare_files(
+    files: Sequence[Path], metrics: str | None, k: str | None, no_encoder: bool, common: bool, seed: int, bootstrap: int, json: bool
+) -> None:
     """Paired contrasts of the systems in the files."""
     from polychromic.oneoff import evaluate as evaluation
     from polychromic.oneoff import output
@@ -93,7 +114,9 @@ def compare_files(files: Sequence[Path], metrics: str | None, k: str | None, no_
 
     systems = read_systems([path / "samples.jsonl" if path.is_dir() else path for path in files])
     if len(systems) < 2:
-        raise UsageError(f"compare has one system, {systems[0].name!r}. Allowed: two or more files, or a domain of params.yaml. Add a file.")
+        raise UsageError(
+            f"compare has one system, {systems[0].name!r}. Allowed: two or more files, or a domain of params.yaml. Add a file."
+        )
     common_ids(systems, common)
     names, left_out = evaluation.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
     _say(left_out)

@@ -75,7 +75,9 @@ def beside(params: Params, domain: str) -> None:
         raise UsageError(f"domain {domain!r} has no person-match. Allowed: a domain whose checker is people.")
     rows = []
     for method in SYSTEMS:
-        path = paths.cell_dir(domain, cell_name(method, params.lam if params.methods[method].lam == "lambda" else None)) / "openers.jsonl.gz"
+        path = (
+            paths.cell_dir(domain, cell_name(method, params.lam if params.methods[method].lam == "lambda" else None)) / "openers.jsonl.gz"
+        )
         if not path.exists():
             raise PolychromicError(f"{path}: the messages were not answered. Run `dvc repro`, which makes it.")
         rows += [{"label": method, **row} for _, row in read_jsonl(path)]

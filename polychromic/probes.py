@@ -91,9 +91,7 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Sequence[str], Sequence
     return {pair: float(value) for pair, value in zip(flat, values, strict=True)}
 
 
-def likelihoods(
-    params: Params, domain: str, asked: Mapping[str, tuple[str, Sequence[str]]]
-) -> dict[tuple[str, str], tuple[float, float]]:
+def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Sequence[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
     """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in float32.
 
     Args:

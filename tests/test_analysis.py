@@ -406,7 +406,9 @@ def test_more_steps_and_other_decoding_train_alike():
     gem = TRAINED | {"loss": "gem", "settings": {"beta": 0.7}}
     ours = METHODS["polychromic"] | {"lam": params().lam, "min_p": 0.1}
     other = ours | {"lam": params().lam + 1}
-    values = params(methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other})
+    values = params(
+        methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other}
+    )
     about = {name: analysis._about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
     assert {name: row["trains_like"] for name, row in about.items()} == {
         "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
@@ -555,6 +557,7 @@ def test_an_analysis_that_was_not_sealed_writes_nothing(results, monkeypatch):
     with pytest.raises(PolychromicError, match="not sealed"):
         analysis.compare(values, "listqa")
     assert not (results / "compare.json").exists()
+
 
 def test_a_contrast_of_a_method_without_scores_is_named(results):
     write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])

@@ -33,9 +33,7 @@ def test_summary_by_hand():
     """Drafts that repeat one human reply are twice as alike as people who say two things; they match half of the people."""
     records = [opener("a", ["red cat sat", "zzz qqq"]), opener("b", ["blue dog ran", "vvv www"])]
     rows = [
-        {"label": "lora", "seed": seed, "id": record.id, "samples": [record.references[0]] * 12}
-        for seed in (0, 1)
-        for record in records
+        {"label": "lora", "seed": seed, "id": record.id, "samples": [record.references[0]] * 12} for seed in (0, 1) for record in records
     ]
     found = openers.summarise(small_params(), rows, records, 0.5)
     system = found["systems"]["lora"]

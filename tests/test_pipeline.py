@@ -26,7 +26,9 @@ CELLS = (
     | {f"openers_poly@replies-{lam}" for lam in (0.3, HEADLINE)}
     | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
 )
-BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs"}  # what no choice of lambda concerns
+BEFORE = (
+    CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs"}
+)  # what no choice of lambda concerns
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 

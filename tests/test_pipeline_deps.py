@@ -218,7 +218,9 @@ def test_the_walk_finds_what_it_should():
     assert ("domains.listqa", "ListQA") in reach("lora", "listqa")[0]
     assert "analysis" in select and not {"scoring", "cells", "training.trainer"} & select
     assert "stats" in reached_modules("compare", "listqa")
-    assert reached_files("split", "listqa") == {"polychromic/data/seen_prompts.txt", "polychromic/data/seen_words.txt"} and reached_files("lora", "listqa") == {PROMPTS}
+    assert reached_files("split", "listqa") == {"polychromic/data/seen_prompts.txt", "polychromic/data/seen_words.txt"} and reached_files(
+        "lora", "listqa"
+    ) == {PROMPTS}
     assert {"seeds", "methods", "<domain>.temperatures", "sampling.n", "train.precision", "encoder"} <= params_used("lora")
 
 

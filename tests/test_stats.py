@@ -82,6 +82,7 @@ def test_clustered_standard_error_is_that_of_statsmodels():
     standard_error = result.delta / result.d_z / np.sqrt(prompts)
     assert standard_error == pytest.approx(fit.bse[1] * np.sqrt(prompts / (prompts - 1)))  # statsmodels divides by P, an sd by P - 1
 
+
 def test_seed_level_t_on_the_sleep_data():
     # ten "seeds" whose means differ as the ten patients do
     result = paired_contrast(np.tile(SLEEP_2[:, None], (1, 3)), np.tile(SLEEP_1[:, None], (1, 3)), rng(), n_boot=100)

@@ -54,7 +54,9 @@ def _task(family: Family, constants: dict[str, int | str]) -> Task:
         for arguments, wanted in zip(inputs, expected, strict=True):
             got = run_trusted(solution, arguments)
             if type(got) is not type(wanted) or got != wanted:
-                raise PolychromicError(f"task {name}: f{arguments!r} is {wanted!r} in the first solution and {got!r} in\n{solution}\nMend one of them.")
+                raise PolychromicError(
+                    f"task {name}: f{arguments!r} is {wanted!r} in the first solution and {got!r} in\n{solution}\nMend one of them."
+                )
     prompt = f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}."
     return Task(name, family.name, family.kind, prompt, solutions, tuple(zip(inputs, expected, strict=True)))
 
@@ -70,14 +72,16 @@ def run_trusted(source: str, arguments: tuple) -> Any:
 
 
 _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
     ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
 
 
 def mutants(source: str) -> Iterator[str]:
-    """Sources that differ from `source` in one place: an operator or comparison swapped, a number one higher, `not` dropped, a text emptied.
+    """Sources that differ in one place: an operator or comparison swapped, a number one higher, `not` dropped, a text emptied.
 
     Operators as in DeMillo, Lipton and Sayward (1978). A mutant may still be right (`x <= k` for `min`); tests cannot kill those.
     """

@@ -64,15 +64,19 @@ _DECLARED = (
     _share("cover@tau", "Cover@{}", "1 where the share of valid replies is at least tau", needs=("answers",)),
     _share("selected@k", "selected of {}", "validity of the reply of highest mean log-likelihood under the base model among the first k",
            needs=("answers", "log_likelihood"), least="k"),
-    Metric("valid_distinct@k", "valid_distinct@k", "valid distinct@{}", "up", 0.0, "k", "answers", 2, "expected distinct valid answers among k of n",
+    Metric("valid_distinct@k", "valid_distinct@k", "valid distinct@{}", "up", 0.0, "k", "answers", 2,
+           "expected distinct valid answers among k of n",
            needs=("answers",), least="k", body=True),
-    Metric("distinct@k", "distinct@k", "distinct@{}", "up", 1.0, "k", "answers", 2, "expected distinct replies among k of n", needs=("keys",),
+    Metric("distinct@k", "distinct@k", "distinct@{}", "up", 1.0, "k", "answers", 2, "expected distinct replies among k of n",
+           needs=("keys",),
            least="k", body=True),
     _share("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",
            needs=("matches",), least="k", body=True),
-    Metric("best_rouge_l@k", "best_rouge_l@k", "best ROUGE-L of {}", "up", 0.0, 1.0, "F-measure", 3, "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L",
+    Metric("best_rouge_l@k", "best_rouge_l@k", "best ROUGE-L of {}", "up", 0.0, 1.0, "F-measure", 3,
+           "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L",
            needs=("references",), least="k"),
-    Metric("semantic_diversity", "semantic_diversity", "semantic diversity", "up", 0.0, None, "1 - cosine", 3, "mean over pairs of 1 - cosine",
+    Metric("semantic_diversity", "semantic_diversity", "semantic diversity", "up", 0.0, None, "1 - cosine", 3,
+           "mean over pairs of 1 - cosine",
            needs=("vectors",), least=2, body=True),
     Metric("self_bleu", "self_bleu", "Self-BLEU", "down", 0.0, 1.0, "BLEU", 3, "1802.01886, effective order", least=2, body=True),
     Metric("distinct_n", "distinct_n", "distinct-{}", "up", 0.0, 1.0, "n-grams/n-grams", 3, "1510.03055, within replies"),
@@ -81,24 +85,31 @@ _DECLARED = (
     Metric("vendi_2", "vendi_2", "Vendi (q = 2)", "up", 1.0, "n", "replies", 2, "2310.12952, cosine kernel, q = 2", needs=("vectors",)),
     Metric("effective_diversity", "effective_diversity", "effective diversity", "up", 0.0, 2.0, "q q' (1 - cosine)", 3,
            "mean over pairs of q q' (1 - cosine)", needs=("quality", "vectors"), least=2),
-    Metric("compression_ratio", "compression_ratio", "compression ratio", "down", 0.0, None, "bytes/bytes", 3, "2403.00553, gzip of one prompt's replies"),
-    Metric("vocabulary", "vocabulary", "vocabulary richness", "up", 0.0, None, "distinct/sqrt(tokens)", 2, "Guiraud 1954: distinct tokens / sqrt(tokens)"),
+    Metric("compression_ratio", "compression_ratio", "compression ratio", "down", 0.0, None, "bytes/bytes", 3, "2403.00553,
+           gzip of one prompt's replies"),
+    Metric("vocabulary", "vocabulary", "vocabulary richness", "up", 0.0, None, "distinct/sqrt(tokens)", 2,
+           "Guiraud 1954: distinct tokens / sqrt(tokens)"),
     Metric("rouge_1", "rouge_1", "ROUGE-1", "up", 0.0, 1.0, "F-measure", 3, "Lin 2004, best over references", needs=("references",)),
     Metric("rouge_2", "rouge_2", "ROUGE-2", "up", 0.0, 1.0, "F-measure", 3, "Lin 2004, best over references", needs=("references",)),
     Metric("rouge_l", "rouge_l", "ROUGE-L", "up", 0.0, 1.0, "F-measure", 3, "Lin 2004, best over references", needs=("references",)),
     Metric("chrf", "chrf", "chrF", "up", 0.0, 1.0, "F2-measure", 3, "Popovic 2015, best over references", needs=("references",)),
-    Metric("bertscore", "bertscore", "BERTScore F1", "up", None, 1.0, "F-measure", 3, "1904.09675, best over references", needs=("bertscore",)),
-    Metric("perplexity", "perplexity", "perplexity (base)", "down", 1.0, None, "1/token", 1, "exp of minus the mean log-likelihood per token under the base model",
+    Metric("bertscore", "bertscore", "BERTScore F1", "up", None, 1.0, "F-measure", 3, "1904.09675, best over references",
+           needs=("bertscore",)),
+    Metric("perplexity", "perplexity", "perplexity (base)", "down", 1.0, None, "1/token", 1,
+           "exp of minus the mean log-likelihood per token under the base model",
            needs=("log_likelihood",)),
-    Metric("quality", "quality", "training quality q", "up", 0.0, 1.0, "share", 3, "mean q of the replies, as training sees it", needs=("quality",)),
+    Metric("quality", "quality", "training quality q", "up", 0.0, 1.0, "share", 3, "mean q of the replies, as training sees it",
+           needs=("quality",)),
     Metric("tokens", "tokens", "tokens", "none", 0.0, None, "tokens", 1, "mean number of generated tokens", needs=("tokens",), body=True),
     Metric("words", "words", "words", "none", 0.0, None, "words", 1, "mean number of words"),
-    Metric("objective", "objective", "set objective D", "up", 0.0, 1.0, "share of N", 3, "D of the headline method over disjoint sets of N", needs=("quality",)),
+    Metric("objective", "objective", "set objective D", "up", 0.0, 1.0, "share of N", 3,
+           "D of the headline method over disjoint sets of N", needs=("quality",)),
 )  # fmt: skip
 FAMILIES: dict[str, Metric] = {metric.name: metric for metric in _DECLARED}
 _MEMBER = re.compile(r"(?P<stem>.+?)(?P<mark>[@^_])(?P<at>\d+(?:\.\d+)?)")
 _NUMBERED = {"pass@": "pass@k", "pass^": "pass^k", "cover@": "cover@tau", "valid_distinct@": "valid_distinct@k", "distinct@": "distinct@k",
-             "human_recall@": "human_recall@k", "selected@": "selected@k", "best_rouge_l@": "best_rouge_l@k", "distinct_": "distinct_n"}  # fmt: skip
+             "human_recall@": "human_recall@k", "selected@": "selected@k", "best_rouge_l@": "best_rouge_l@k",
+           "distinct_": "distinct_n"}  # fmt: skip
 
 
 def metric(name: str) -> Metric:
@@ -117,7 +128,9 @@ def metric(name: str) -> Metric:
     fits = 0 < at <= 1 if family == "cover@tau" else at >= 1 and at == int(at) and "." not in found["at"]
     if not fits:
         allowed = "tau above 0 and at most 1" if family == "cover@tau" else "a whole number of 1 or more"
-        raise UsageError(f"metric {name!r} has {found['at']}. Allowed: {allowed}, such as {family.replace('tau', '0.5').replace('k', '10')}.")
+        raise UsageError(
+            f"metric {name!r} has {found['at']}. Allowed: {allowed}, such as {family.replace('tau', '0.5').replace('k', '10')}."
+        )
     declared = FAMILIES[family]
     number = at if family == "cover@tau" else int(at)
     high = number if declared.high == "k" else declared.high

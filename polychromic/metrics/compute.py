@@ -75,7 +75,9 @@ def _selected(prompt: Prompt, declared: Metric) -> float:
     """Expected validity of the reply that a reader of likelihoods alone picks from k: ties share the pick."""
     k, scored = int(declared.at), len(prompt.log_likelihood)
     if k > scored:
-        raise PolychromicError(f"{declared.name}: {scored} replies have a likelihood. Allowed: k up to that. Score more of them, or lower k.")
+        raise PolychromicError(
+            f"{declared.name}: {scored} replies have a likelihood. Allowed: k up to that. Score more of them, or lower k."
+        )
     sums, tokens = prompt.log_likelihood[:k].T
     mean = sums / np.maximum(tokens, 1)
     best = np.flatnonzero(mean == mean.max())
@@ -167,4 +169,3 @@ def signature(name: str, encoder: str = "") -> str:
     if encoder and {"vectors", "pieces", "bertscore"} & set(declared.needs):
         text = f"{text}|encoder:{encoder}"
     return f"{name}|{text}"
-

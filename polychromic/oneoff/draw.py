@@ -68,7 +68,9 @@ def read_variant(name: str) -> PromptVariant:
             return PromptVariant.model_validate(values)
         except (YAMLError, UnicodeDecodeError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise UsageError(f"{name}: no prompt template ({reason}). Allowed: YAML with `system`, and `ask` that holds {SLOT} once.") from None
+            raise UsageError(
+                f"{name}: no prompt template ({reason}). Allowed: YAML with `system`, and `ask` that holds {SLOT} once."
+            ) from None
     domain, slash, variant = name.partition("/")
     if not slash:
         raise UsageError(f"--prompt is {name!r}. Allowed: DOMAIN/VARIANT of polychromic/prompts.yaml, such as listqa/zero_shot, or a file.")
@@ -137,7 +139,9 @@ def check_adapter(adapter: Path | None) -> None:
         return
     missing = [name for name in ("adapter_config.json", "adapter_model.safetensors") if not (adapter / name).is_file()]
     if missing:
-        raise PolychromicError(f"{adapter}: no {' and no '.join(missing)}. Allowed: a folder that PEFT saved, such as `polychromic train` makes.")
+        raise PolychromicError(
+            f"{adapter}: no {' and no '.join(missing)}. Allowed: a folder that PEFT saved, such as `polychromic train` makes."
+        )
 
 
 def draw(
@@ -155,7 +159,9 @@ def draw(
     size = max(1, ROWS // settings.n)
     if facts.exists() and (before := read_json(facts)) != identity:
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
-        raise PolychromicError(f"{path} was begun with another {changed}. Allowed: to go on as it was begun. Choose another --out, or delete it.")
+        raise PolychromicError(
+            f"{path} was begun with another {changed}. Allowed: to go on as it was begun. Choose another --out, or delete it."
+        )
     write_json(facts, identity)
     done = _complete_blocks(path, size, len(rows))
     if done == len(rows):

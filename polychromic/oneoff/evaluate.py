@@ -28,7 +28,9 @@ DEFAULT_METRICS = (
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def chosen_metrics(names: Sequence[str] | None, ks: Sequence[int] | None, systems: Sequence[System], embedded: bool) -> tuple[list[str], list[str]]:
+def chosen_metrics(
+    names: Sequence[str] | None, ks: Sequence[int] | None, systems: Sequence[System], embedded: bool
+) -> tuple[list[str], list[str]]:
     """(metrics to compute, notes on what was left out).
 
     Args:
@@ -56,7 +58,9 @@ def chosen_metrics(names: Sequence[str] | None, ks: Sequence[int] | None, system
                 sample = _prompt(next(iter(system.rows.values())), None if not embedded else lambda texts: np.zeros((len(texts), 1)))
                 if missing := lacking(name, sample):
                     where = next(iter(system.rows.values())).where
-                    raise PolychromicError(f"{where}: {name} reads {' and '.join(missing)}, which this file does not have. {_remedy(missing)}")
+                    raise PolychromicError(
+                        f"{where}: {name} reads {' and '.join(missing)}, which this file does not have. {_remedy(missing)}"
+                    )
         return list(dict.fromkeys(names)), notes
     wanted = [name.replace("@k", f"@{k}") for name in DEFAULT_METRICS for k in (fitting if name.endswith("@k") else [None])]
     wanted = [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1

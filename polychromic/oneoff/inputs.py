@@ -63,7 +63,9 @@ def read_systems(files: Sequence[Path]) -> list[System]:
     for path in files:
         for system in _read_file(path):
             if system.name in found:
-                raise UsageError(f"{path}: system {system.name!r} was read before. Allowed: each once. Rename a file, or its `system` column.")
+                raise UsageError(
+                    f"{path}: system {system.name!r} was read before. Allowed: each once. Rename a file, or its `system` column."
+                )
             found[system.name] = system
     return list(found.values())
 
@@ -136,7 +138,9 @@ def _check_system(path: Path, system: System) -> None:
     expected = len(system.seeds) * len(system.ids)
     if len(system.rows) != expected:
         seed, name = next((seed, name) for seed in system.seeds for name in system.ids if (seed, name) not in system.rows)
-        raise PolychromicError(f"{path}: system {system.name!r} has no line for id {name!r} with seed {seed}. Allowed: every prompt with every seed.")
+        raise PolychromicError(
+            f"{path}: system {system.name!r} has no line for id {name!r} with seed {seed}. Allowed: every prompt with every seed."
+        )
 
 
 def common_ids(systems: Sequence[System], common: bool) -> list[str]:
@@ -153,12 +157,16 @@ def common_ids(systems: Sequence[System], common: bool) -> list[str]:
         if not common and (extra := sorted(set(system.ids) - shared)):
             lacking = next(other.name for other in systems if extra[0] not in other.ids)
             raise PolychromicError(
-                f"{system.name!r} has {len(extra)} prompts that others lack, such as {extra[0]!r}, which {lacking!r} has not. Allowed: the same "
-                "prompts in all files. Evaluate the same prompts, or add --common to use those that all have."
+                f"{system.name!r} has {len(extra)} prompts that others lack, such as {extra[0]!r}, which {lacking!r} has not. "
+                "Allowed: the same prompts in all files. Evaluate the same prompts, or add --common to use those that all have."
             )
     if not shared:
-        raise PolychromicError(f"the files share no id. Allowed: the same prompts under the same ids. First ids: {', '.join(s.ids[0] for s in systems)}.")
+        raise PolychromicError(
+            f"the files share no id. Allowed: the same prompts under the same ids. First ids: {', '.join(s.ids[0] for s in systems)}."
+        )
     texts = {name: {system.rows[system.seeds[0], name].prompt for system in systems} for name in shared}
     if different := sorted(name for name, found in texts.items() if len(found) > 1):
-        raise PolychromicError(f"id {different[0]!r} stands for different prompts in different files. Allowed: one prompt per id. Correct the ids.")
+        raise PolychromicError(
+            f"id {different[0]!r} stands for different prompts in different files. Allowed: one prompt per id. Correct the ids."
+        )
     return sorted(shared)

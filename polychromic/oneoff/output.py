@@ -24,7 +24,9 @@ def check_out(out: Path) -> None:
     """Raises UsageError for a folder in which the pipeline keeps its own files."""
     for tracked in TRACKED:
         if out.resolve().is_relative_to(tracked.resolve()):
-            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as my-evaluation.")
+            raise UsageError(
+                f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as my-evaluation."
+            )
 
 
 def metrics_table(document: dict) -> Table:
@@ -84,7 +86,9 @@ def write(out: Path, document: dict) -> list[Path]:
     write_json(out / "evaluation.json", document)
     head = "system,n_prompts,n_samples,metric,mean,low,high\n"
     lines = [
-        ",".join([_csv(s["system"]), str(s["n_prompts"]), str(s["n_samples"]), name, *("" if v is None else repr(v) for v in _values(s, name))])
+        ",".join(
+            [_csv(s["system"]), str(s["n_prompts"]), str(s["n_samples"]), name, *("" if v is None else repr(v) for v in _values(s, name))]
+        )
         for s in systems
         for name in names
     ]
@@ -124,7 +128,9 @@ def _figures(systems: Sequence[dict], names: Sequence[str]) -> dict:
     bounded = all(value["low"] is not None for s in systems for value in s["metrics"].values())
     if len(ks) > 1 and bounded:
         drawn["passk"] = figures.passk({s["system"]: [point(k, s["metrics"][f"pass@{k}"]) for k in ks] for s in systems})
-    diversity = next((name for name in names if name.startswith("valid_distinct@")), "semantic_diversity" if "semantic_diversity" in names else None)
+    diversity = next(
+        (name for name in names if name.startswith("valid_distinct@")), "semantic_diversity" if "semantic_diversity" in names else None
+    )
     if diversity and "pass@1" in names and len(systems) > 1 and bounded:
         curves = {}
         for s in systems:

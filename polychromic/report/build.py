@@ -1,7 +1,7 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}, `build_costs` stage costs, `build_people` stage people, `build_designs` stage designs; `build_setup` writes what comes from params.yaml alone. All read
-single named files.
+`build` is stage report@{domain}; `build_costs`, `build_people`, `build_designs` and `build_setup` are the stages of these names.
+All read single named files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
 
     Returns:
         The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
-        README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg, paper/numbers/{domain}.tex,
+        README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg,
+        paper/numbers/{domain}.tex,
         results/{domain}/numbers.json.
 
     Raises:
@@ -183,7 +184,10 @@ def pass_rates(compare: Compare) -> dict[str, list[float]]:
 def effects(compare: Compare) -> list[distributions.Effect]:
     """Rows of the forest plot: contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart."""
     rows = []
-    for name, family in ((compare.primary, f"{labels.metric(compare.primary).label}"), (compare.quality, labels.metric(compare.quality).label)):
+    for name, family in (
+        (compare.primary, f"{labels.metric(compare.primary).label}"),
+        (compare.quality, labels.metric(compare.quality).label),
+    ):
         for c in compare.contrasts:
             if (c.metric, c.rule) == (name, "chosen"):
                 pair = f"{labels.system_name(c.a, math=False)} \u2212 {labels.system_name(c.b, math=False)}"

@@ -73,7 +73,10 @@ def designs_numbers(found: Designs) -> list[Number]:
     pooled = [r.false_positives for r in found.rows if r.design == "pooled"]
     covered = [r.coverage for r in ours if r.coverage is not None]
     share = lambda key, value: Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source="calibration")
-    numbers = [Number(f"designs.{key}", getattr(found, key), str(getattr(found, key)), source="calibration") for key in ("runs", "seeds", "samples")]
+    numbers = [
+        Number(f"designs.{key}", getattr(found, key), str(getattr(found, key)), source="calibration")
+        for key in ("runs", "seeds", "samples")
+    ]
     numbers += [
         share("effect", found.effect),
         share("coverage.low", min(covered)),

@@ -52,7 +52,7 @@ def people_table(found: Openers, compare: Compare) -> str:
 
 
 def people_numbers(found: Openers, compare: Compare) -> list[Number]:
-    """Keys people.n_prompts, people.temperature, people.drafts, people.collision, people.<label>.{ratio,ratio.ci,human_recall}, people.headline.sentence."""
+    """Keys people.{n_prompts,temperature,drafts,collision}, people.<label>.{ratio,ratio.ci,human_recall}, people.headline.sentence."""
     numbers = [
         Number("people.n_prompts", found.n_prompts, str(found.n_prompts), source="openers"),
         Number("people.temperature", found.temperature, labels.plain(found.temperature), source="openers"),

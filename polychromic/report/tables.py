@@ -147,7 +147,10 @@ def definitions_table(params: Mapping[str, Any]) -> str:
     lines = []
     for name in names:
         info = labels.metric(name)
-        bounds = [r"$-\infty$" if info.low is None else f"{info.low:g}", r"$\infty$" if info.high is None else f"{info.high}".removesuffix(".0")]
+        bounds = [
+            r"$-\infty$" if info.low is None else f"{info.low:g}",
+            r"$\infty$" if info.high is None else f"{info.high}".removesuffix(".0"),
+        ]
         text = labels.escape(signature(name, encoder).partition("|")[2]).replace("|", r" \textbar{} ")
         lines.append(row([_title(name), f"{bounds[0]} to {bounds[1]}", text]))
     return longtable(r"llp{0.6\linewidth}", row(["metric", "range", "definition"]), lines)

@@ -19,8 +19,20 @@ from polychromic.params import load_params
 from tests.workspace import REPOSITORY
 
 REPORTED = sorted({name for domain in ("listqa", "replies") for name in load_params(REPOSITORY / "params.yaml").domain(domain).metrics})
-MEMBERS = ["pass@2", "pass^2", "cover@0.5", "selected@2", "valid_distinct@2", "distinct@2", "human_recall@2", "best_rouge_l@2", "distinct_1"]
-EVERY = MEMBERS + [name for name, info in FAMILIES.items() if name in FUNCTIONS and "@" not in name and "^" not in name and name != "distinct_n"]
+MEMBERS = [
+    "pass@2",
+    "pass^2",
+    "cover@0.5",
+    "selected@2",
+    "valid_distinct@2",
+    "distinct@2",
+    "human_recall@2",
+    "best_rouge_l@2",
+    "distinct_1",
+]
+EVERY = MEMBERS + [
+    name for name, info in FAMILIES.items() if name in FUNCTIONS and "@" not in name and "^" not in name and name != "distinct_n"
+]
 WORDS = st.sampled_from(["red", "green", "blue", "a cat", "猫", "👍🏽", "don't", "x y z", "Rot.", "été"])
 
 
@@ -138,7 +150,11 @@ def test_what_is_missing_is_named(name):
     ("name", "given_prompt", "message"),
     [
         ("pass@3", Prompt(samples=["a", "b"], answers=["a", None]), "k = 3 with n = 2"),
-        ("selected@2", Prompt(samples=["a", "b"], answers=["a", None], log_likelihood=np.array([[-1.0, 1.0]])), "1 replies have a likelihood"),
+        (
+            "selected@2",
+            Prompt(samples=["a", "b"], answers=["a", None], log_likelihood=np.array([[-1.0, 1.0]])),
+            "1 replies have a likelihood",
+        ),
         ("distinct_2", Prompt(samples=["a", "b"]), "2-gram"),
         ("vocabulary", Prompt(samples=["", " "]), "without a token"),
         ("objective", replace(prompt(["a", "b"]), quality=np.ones(2)), "parameters of training"),

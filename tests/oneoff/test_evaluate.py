@@ -29,12 +29,26 @@ def two(tmp_path, monkeypatch) -> tuple[Path, Path]:
     monkeypatch.chdir(tmp_path)
     other = {"id": "b", "prompt": "Name a fruit.", "valid": ["fig"]}
     one = write(tmp_path / "one.jsonl", GOOD, other | {"samples": ["fig", "fig", "car", "x"]})
-    best = write(tmp_path / "best.jsonl", GOOD | {"samples": ["red", "blue", "green", "red"]}, other | {"samples": ["fig", "car", "fig", "y"]})
+    best = write(
+        tmp_path / "best.jsonl", GOOD | {"samples": ["red", "blue", "green", "red"]}, other | {"samples": ["fig", "car", "fig", "y"]}
+    )
     return one, best
 
 
 def test_means_by_hand(two):
-    result = invoke("evaluate", "--samples", two[0], "--samples", two[1], "--no-encoder", "--k", "1,2", "--metrics", "pass@1,pass@2,valid_distinct@2", "--json")
+    result = invoke(
+        "evaluate",
+        "--samples",
+        two[0],
+        "--samples",
+        two[1],
+        "--no-encoder",
+        "--k",
+        "1,2",
+        "--metrics",
+        "pass@1,pass@2,valid_distinct@2",
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert [s["system"] for s in document["systems"]] == ["one", "best"] and document["systems"][0]["n_samples"] == 4
@@ -133,7 +147,22 @@ def model(tmp_path, monkeypatch) -> Path:
 
 
 def drawn(folder: Path, *more: object):  # noqa: ANN201
-    fixed = ["--base", "base", "--data", "data.jsonl", "--n", 4, "--max-new-tokens", 4, "--no-encoder", "--k", "1,2", "--metrics", "pass@2,distinct@2", "--json"]
+    fixed = [
+        "--base",
+        "base",
+        "--data",
+        "data.jsonl",
+        "--n",
+        4,
+        "--max-new-tokens",
+        4,
+        "--no-encoder",
+        "--k",
+        "1,2",
+        "--metrics",
+        "pass@2,distinct@2",
+        "--json",
+    ]
     return invoke("evaluate", *fixed, "--out", folder, *more)
 
 
@@ -166,7 +195,12 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
     result = drawn(model / "out", "--few-shot", "solved.jsonl")
     assert [s["system"] for s in json.loads(result.stdout)["systems"]] == ["few_shot"]
     variant = drawing.read_variant("listqa/zero_shot")
-    assert [m["content"] for m in drawing.chat(variant, "ask {z}", [("Name a {y}", "cat")])] == [variant.system, "Name a {y}", "cat", "ask {z}"]
+    assert [m["content"] for m in drawing.chat(variant, "ask {z}", [("Name a {y}", "cat")])] == [
+        variant.system,
+        "Name a {y}",
+        "cat",
+        "ask {z}",
+    ]
 
 
 @pytest.mark.parametrize(

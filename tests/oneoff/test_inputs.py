@@ -14,7 +14,9 @@ GOOD = {"id": "a", "prompt": "Name a colour.", "samples": ["Red.", "red", "blue"
 
 
 def write(path: Path, *rows: dict | str) -> Path:
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows), encoding="utf-8"
+    )
     return path
 
 
@@ -44,7 +46,10 @@ def test_an_empty_list_of_answers_means_that_nothing_is_right(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "fragments"),
     [
-        ([{"id": "a", "prompt": "p", "sample": ["x"]}], ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Did you mean 'sample'?"]),
+        (
+            [{"id": "a", "prompt": "p", "sample": ["x"]}],
+            ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Did you mean 'sample'?"],
+        ),
         ([{"id": "a", "text": "p", "samples": ["x"]}], ["x.jsonl:1: no column 'prompt'", "Add it"]),
         ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]),
         ([GOOD | {"samples": "red"}], ["x.jsonl:1: samples is 'red'", "a list of one or more texts"]),

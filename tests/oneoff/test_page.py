@@ -29,7 +29,11 @@ def workspace(tmp_path_factory):
 
 
 def bash(folder, script: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "POLYCHROMIC_CACHE": str(folder / "cache"), "TOKENIZERS_PARALLELISM": "false"}
+    environment = os.environ | {
+        "PYTHONPATH": str(REPOSITORY),
+        "POLYCHROMIC_CACHE": str(folder / "cache"),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     shim = f'polychromic() {{ "{sys.executable}" -m polychromic "$@"; }}\nset -e\n'
     return subprocess.run(["bash", "-c", shim + script], cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

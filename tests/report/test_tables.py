@@ -68,7 +68,11 @@ def test_every_metric_stands_in_one_of_the_two_tables(compares: dict):
 
 
 def test_definitions_name_every_metric_in_use_with_its_versions():
-    params = {"domains": ["listqa"], "encoder": {"package": "tiny-encoder"}, "listqa": {"metrics": ["pass@10", "semantic_diversity", "rouge_l"]}}
+    params = {
+        "domains": ["listqa"],
+        "encoder": {"package": "tiny-encoder"},
+        "listqa": {"metrics": ["pass@10", "semantic_diversity", "rouge_l"]},
+    }
     text = tables.definitions_table(params)
     rows = [line for line in text.split(r"\endfoot")[1].splitlines() if " & " in line]
     assert [line.split(" & ")[1] for line in rows] == ["0 to 1", r"0 to $\infty$", "0 to 1", "0 to 1"]

@@ -50,11 +50,16 @@ def test_values_decide():
     assert not passes("def f(a, b): return float(a + b)", ADD)  # 3.0 is not 3
     assert not passes("def f(a, b): return True if a else a + b", [Test("f", (1, 0), 1)])  # True is not 1
     assert passes("def f(a): return a / 3", [Test("f", (1,), 1 / 3)])
-    assert passes("def f(a):\n    print('noise')\n    return {'a': [a, (a, None)], 2: {a}}", [Test("f", (5,), {"a": [5, (5, None)], 2: {5}})])
+    assert passes(
+        "def f(a):\n    print('noise')\n    return {'a': [a, (a, None)], 2: {a}}", [Test("f", (5,), {"a": [5, (5, None)], 2: {5}})]
+    )
 
 
 def test_what_comes_back():
-    outcome = call("def f(x): return x\ndef g(): raise KeyError\ndef h(): return object()", [("f", (["ä\ud800", b"\0"],)), ("g", ()), ("h", ()), ("i", ())])
+    outcome = call(
+        "def f(x): return x\ndef g(): raise KeyError\ndef h(): return object()",
+        [("f", (["ä\ud800", b"\0"],)), ("g", ()), ("h", ()), ("i", ())],
+    )
     assert outcome == Outcome("ok", (("value", ["ä\ud800", b"\0"]), ("error", "KeyError"), ("object", "object"), ("error", "KeyError")))
     assert call("def f(:", [("f", ())]).answers == (("error", "SyntaxError"),)
 
@@ -152,7 +157,7 @@ import os
 def f():
     return [os.getuid() == 0, sorted(os.environ), os.getpid() < 10, os.path.exists('/root/.bashrc') and open('/root/.bashrc').read() != None]
 """
-    (kind, value), = call(program, [("f", ())]).answers
+    ((kind, value),) = call(program, [("f", ())]).answers
     if kind == "error":
         assert value == "PermissionError"
         return
@@ -165,7 +170,9 @@ def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "_run", lambda *args: (broken, "not isolated: unshare: Operation not permitted"))
     run.require_isolation.cache_clear()
     monkeypatch.delenv(run.UNISOLATED, raising=False)
-    with pytest.raises(PolychromicError, match=r"cannot be shut off here \(not isolated: unshare: Operation not permitted\).*POLYCHROMIC_UNISOLATED=1"):
+    with pytest.raises(
+        PolychromicError, match=r"cannot be shut off here \(not isolated: unshare: Operation not permitted\).*POLYCHROMIC_UNISOLATED=1"
+    ):
         call(f"open({str(marker)!r}, 'w')\ndef f(): return 1", [("f", ())])
     run.require_isolation.cache_clear()
     assert not marker.exists()
@@ -213,5 +220,10 @@ def test_the_program_never_sees_what_is_expected():
 
 
 def test_importing_starts_nothing():
-    done = subprocess.run([sys.executable, "-c", "import sys, polychromic.sandbox.run; print('torch' in sys.modules)"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, polychromic.sandbox.run; print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "False"
