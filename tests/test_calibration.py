@@ -88,12 +88,14 @@ def test_scores_with_holes_are_refused(workspace):
 
 
 def test_out_of_bounds_is_said():
-    row = {"prompts": 60, "design": "percentile", "ours": True, "coverage": 0.9, "false_positives": 0.1}
-    assert calibration.misses([row], 0.05) == [
-        "60 prompts, percentile: coverage 90.0 %, allowed 95 ± 2 %",
-        "60 prompts, percentile: false positives 10.0 %, allowed 6 %",
+    interval = {"prompts": 60, "design": "percentile", "ours": True, "coverage": 0.9, "false_positives": 0.02}
+    flips = {"prompts": 60, "design": "sign_flip", "ours": True, "coverage": None, "false_positives": 0.1}
+    assert calibration.misses([interval, flips], 0.05) == [
+        "60 prompts, percentile: coverage under the effect 90.0 %, allowed 95 \u00b1 2 %",
+        "60 prompts, percentile: coverage under no difference 98.0 %, allowed 95 \u00b1 2 %",
+        "60 prompts, sign_flip: false positives 10.0 %, allowed 6 %",
     ]
-    fine = [row | {"coverage": 0.93, "false_positives": 0.06}, row | {"ours": False}, row | {"coverage": None, "false_positives": 0.05}]
+    fine = [interval | {"coverage": 0.93, "false_positives": 0.07}, flips | {"false_positives": 0.06}, interval | {"ours": False}]
     assert calibration.misses(fine, 0.05) == []
 
 
