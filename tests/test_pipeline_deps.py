@@ -40,6 +40,7 @@ EXCLUDED = {
     "paths": "names of the files that the stage declares as deps and outs",
     "process": "locks and signals",
     "progress": "a bar on stderr",
+    "sealed": "refuses to run, or lets the stage be",
 }
 # Protocols and type names: they stand in annotations, so the walk need not meet them, and they may be deps.
 ANNOTATIONS = {"domains.base": "what a domain must say"}

@@ -39,7 +39,12 @@ class Effect:
 
     @classmethod
     def scaled(cls, label: str, delta: float, low: float, high: float, d_z: float | None, family: str) -> Effect | None:
-        """From an interval in the metric's unit, divided by the sd that d_z implies; None where there is none (d_z null or 0)."""
+        """From an interval in the metric's unit, divided by the sd that d_z implies; None where there is none (d_z null or 0).
+
+        Two systems that are equal on every prompt have no sd and need none: their effect is 0 and certain.
+        """
+        if delta == low == high == 0:
+            return cls(label, 0.0, 0.0, 0.0, family)
         return cls(label, d_z, low * d_z / delta, high * d_z / delta, family) if d_z and delta else None
 
 

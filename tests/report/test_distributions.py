@@ -118,6 +118,7 @@ def test_effect_in_units_of_the_sd():
     # delta .2 with d_z .5: the sd is .4
     found = Effect.scaled("x", 0.2, 0.1, 0.3, 0.5, "primary")
     assert (found.d_z, found.low, found.high) == pytest.approx((0.5, 0.25, 0.75))
+    assert Effect.scaled("x", 0.0, 0.0, 0.0, 0.0, "primary") == Effect("x", 0.0, 0.0, 0.0, "primary")
     assert Effect.scaled("x", 0.2, 0.1, 0.3, None, "primary") is None and Effect.scaled("x", 0.0, -0.1, 0.1, 0.0, "primary") is None
 
 
