@@ -31,7 +31,7 @@ from polychromic.systems import label_of
 ASSUMED = Components(mean=0.22, prompt_sd=0.30, interaction_sd=0.10, prompt_seed_sd=0.07, seed_sd=0.01)
 PAIR = ("polychromic", "lora")
 METRIC = "pass@1"
-OURS = ("percentile", "bca", "sign_flip")
+OURS = ("percentile", "sign_flip")  # BCa is shown beside them
 NAMES = {
     "percentile": "paired over prompts, percentile interval",
     "bca": "paired over prompts, BCa interval",
@@ -127,7 +127,7 @@ def options_of(arguments: Sequence[str] | None, params: Params) -> argparse.Name
     parser.add_argument("--runs", type=int, default=2000, help="simulated experiments per number of prompts, without and with the effect")
     parser.add_argument("--seed", type=int, default=0, help="of the simulation")
     parser.add_argument("--prompts", type=int, nargs="+", default=[60, 150, 300], help="numbers of prompts P")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds S of each experiment, 2 or more")
+    parser.add_argument("--seeds", type=int, default=max(2, len(params.seeds)), help="seeds S of each experiment, 2 or more")
     parser.add_argument("--samples", type=int, default=params.sampling.n, help="samples n per prompt and seed")
     parser.add_argument("--effect", type=float, default=params.analysis.margin, help="true difference for coverage and power, a share")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of tests, 1 - that of intervals")

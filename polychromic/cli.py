@@ -235,9 +235,7 @@ def compare(
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
-    from polychromic.domains import domain_names
-
-    if len(what) > 1 or what[0] not in domain_names():
+    if len(what) > 1 or Path(what[0]).is_file():
         compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json)
         return
     from polychromic.analysis import compare as run

@@ -46,7 +46,7 @@ def write_scores(folder: Path) -> np.ndarray:
 
 
 def test_rows_are_the_simulations(capsys):
-    document = run(*GIVEN, "--seed", "5", "--effect", "0.1")
+    document = run(*GIVEN, "--seed", "5", "--seeds", "3", "--effect", "0.1")
     assert document["source"] == "command line" and document["seeds"] == 3 and document["samples"] == 10
     components = Components(0.3, 0.3, 0.15, 0.05, 0.02)
     assert document["components"]["sampling_variance"] == pytest.approx(components.sampling_variance)

@@ -34,6 +34,7 @@ DOMAIN_MODULES = tuple(f"domains.{name}" for name in domain_names())
 EXCLUDED = {
     "__init__": "the version",
     "cli": "parses and calls; the command line stands in the stage",
+    "cli_oneoff": "the practitioner's commands, which no stage runs",
     "errors": "messages",
     "io": "the files' outer form (JSON, gzip); every number passes through unchanged",
     "params": "types of what the stage declares under params",
