@@ -145,7 +145,7 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
     listed = bench.variant.list
     horizon = settings.max_new_tokens * (listed or 1)
     rows: list[dict] = []
-    for temperature in settings.temperatures:
+    for temperature in bench.method.temperatures or settings.temperatures:
         key = sha256_json(
             {
                 "system": identity,

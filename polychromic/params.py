@@ -107,8 +107,10 @@ class Method(Section):
     rollouts: Rollouts | None = None  # None: the domain's
     self_training: SelfTrainingParams | None = None
     budget: Positive = 1.0
+    learning_rate: Positive | None = None  # None: that of `train`
     scale: Annotated[float, Field(ge=0)] = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    temperatures: List(Annotated[float, Field(ge=0)]) | None = None  # None: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     domains: List(DomainName) | None = None  # None: all
 
@@ -125,6 +127,7 @@ class Method(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Method:
         trained = {"objective": "none", "loss": "ce", "self_training": None, "budget": 1.0, "scale": 1.0, "targets": "references"}
+        trained |= {"learning_rate": None}
         if self.adapter == "none" and (wrong := [key for key, off in trained.items() if getattr(self, key) != off]):
             raise ValueError(f"{', '.join(wrong)} needs adapter: lora")
         if (self.objective == "none") != (self.lam is None):
@@ -254,10 +257,10 @@ class Params(Section):
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
 
     def trains_like(self, method: str) -> str:
-        """The first method whose training step is the same; two may differ in the number of steps, seeds, domains and decoding."""
+        """The first method whose training step is the same; two may differ in learning rate, number of steps, seeds, domains and decoding."""
 
         def training(name: str) -> dict:
-            fields = self.methods[name].model_dump(exclude={"budget", "scale", "min_p", "seeds", "domains"})
+            fields = self.methods[name].model_dump(exclude={"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "domains"})
             return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
 
         return next(name for name in self.methods if training(name) == training(method))

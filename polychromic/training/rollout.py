@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from polychromic.seeds import derive_seed
+from polychromic.training.branches import reply_decoder
 
 BLOCK = 256  # vocabulary entries per block in `draw`
 
@@ -37,12 +38,10 @@ class Prefill:
     hidden: Tensor
     mask: Tensor
 
-    def cache(self, index: Tensor, detach: bool = False) -> DynamicCache:
+    def cache(self, index: Tensor) -> DynamicCache:
         """A cache of its own with one row per entry of `index` (prompt numbers, repeats allowed)."""
         cache = DynamicCache()
         for layer, (key, value) in enumerate(self.keys_values):
-            if detach:
-                key, value = key.detach(), value.detach()
             cache.update(key.index_select(0, index), value.index_select(0, index), layer)
         return cache
 
@@ -187,7 +186,8 @@ def sample(
     device = index.device
     uniform = uniform.to(device)
     prompts, node = index.unique(return_inverse=True)
-    cache, mask = start.cache(prompts, detach=True), start.mask.index_select(0, prompts)
+    past = [(key.detach().index_select(0, prompts), value.detach().index_select(0, prompts)) for key, value in start.keys_values]
+    decoder = reply_decoder(causal_lm(model).get_decoder(), past, start.mask.index_select(0, prompts))
     logits = head(model, start.hidden.detach().index_select(0, prompts))
     tokens = torch.full((rows, horizon), pad_token, dtype=torch.long, device=device)
     lengths = torch.full((rows,), horizon, dtype=torch.long, device=device)
@@ -207,14 +207,9 @@ def sample(
         vocabulary = logits.shape[-1]
         distinct, node = (node * vocabulary + token).unique(return_inverse=True)
         parent = distinct // vocabulary
-        if len(parent) != len(mask) or not torch.equal(parent, torch.arange(len(mask), device=device)):
-            cache.batch_select_indices(parent)
-            mask = mask[parent]
-        position = mask.sum(-1, keepdim=True)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
-        fed = (distinct % vocabulary)[:, None]
-        hidden, cache = last_hidden(model, input_ids=fed, attention_mask=mask, position_ids=position, past_key_values=cache)
-        logits = head(model, hidden[:, -1])
+        if len(parent) != len(logits) or not torch.equal(parent, torch.arange(len(logits), device=device)):
+            decoder.split(parent)
+        logits = head(model, decoder.step(distinct % vocabulary))
     width = int(lengths.max())
     steps = torch.arange(width, device=device)
     return Replies(tokens[:, :width], (steps[None] < lengths[:, None]).long(), finished, log_p)

@@ -129,6 +129,11 @@ def total_steps(settings: DomainParams, method: Method) -> int:
     return round(settings.steps * method.budget)
 
 
+def train_settings(params: Params, method: Method) -> Train:
+    """`train:` of params.yaml with the learning rate of the method, where it has one of its own."""
+    return params.train if method.learning_rate is None else params.train.model_copy(update={"learning_rate": method.learning_rate})
+
+
 def trainer_extras(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
 ) -> dict:
@@ -216,7 +221,7 @@ def train_adapter(
         "weights": weights.fingerprint(params.model),
         "rows": sha256_json([rows, dev_rows]),
         "lora": params.lora.model_dump(),
-        "train": params.train.model_dump(exclude={"checkpoint_every"}) | {"steps": total_steps(settings, method)},
+        "train": train_settings(params, method).model_dump(exclude={"checkpoint_every"}) | {"steps": total_steps(settings, method)},
         "loss": {"name": method.loss, **method.settings},
         "horizon": settings.max_new_tokens,
         "seed": seed,
@@ -241,15 +246,15 @@ def train_adapter(
         if not (folder / "manifest.json").exists():
             extras = trainer_extras(params, domain, method, lam, seed, train, embed)
             model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
-            _train(params, settings, total_steps(settings, method), model, tokenizer, extras, seed, rows, dev_rows, folder)
+            _train(params, method, settings, model, tokenizer, extras, seed, rows, dev_rows, folder)
             write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
     return Trained(folder, read_json(folder / "history.json"), fingerprint)
 
 
 def _train(  # noqa: ANN202
     params: Params,
+    method: Method,
     domain: DomainParams,
-    steps: int,
     model,
     tokenizer,
     extras: dict,
@@ -258,7 +263,7 @@ def _train(  # noqa: ANN202
     dev_rows: list[dict],
     folder: Path,  # noqa: ANN001
 ) -> None:
-    settings = params.train
+    settings, steps = train_settings(params, method), total_steps(domain, method)
     checkpoints = folder / "checkpoints"
     arguments = training_arguments(settings, steps, seed, checkpoints)
     trainer = PolychromicTrainer(

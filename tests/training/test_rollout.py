@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import stats as st
 
-from polychromic.training import rollout
 from polychromic.training.batches import pad_sequences
 from polychromic.training.layouts import shared_states
 from polychromic.training.rollout import BLOCK, causal_lm, chosen_log_probs, draw, head, prefill, sample, shared_beginning, uniforms
@@ -19,16 +18,14 @@ KINDS = ["llama", "qwen3"]
 BELOW_ONE = 1.0 - 2.0**-24  # the largest float32 below 1
 
 
-def rows_passed(monkeypatch) -> list[tuple[int, int]]:
+def rows_passed(model) -> list[tuple[int, int]]:
     """(rows, tokens) of every pass through the model from now on."""
     passes = []
-    original = rollout.last_hidden
 
-    def watched(model, **inputs):
+    def watch(module, args, inputs):
         passes.append(tuple(inputs["input_ids"].shape))
-        return original(model, **inputs)
 
-    monkeypatch.setattr(rollout, "last_hidden", watched)
+    causal_lm(model).get_decoder().register_forward_pre_hook(watch, with_kwargs=True)
     return passes
 
 
@@ -54,7 +51,8 @@ def test_shared_beginning_leaves_every_prompt_a_token_of_its_own(prompts, expect
 @pytest.mark.parametrize("prompts", [PROMPTS, ALIKE, [[3, 4, 5]] * 2], ids=["apart", "alike", "equal"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_prefill_ends_where_the_plain_model_does_and_runs_a_common_beginning_once(kind, prompts, monkeypatch):
-    model, passes = make_symbol_model(kind, V), rows_passed(monkeypatch)
+    model = make_symbol_model(kind, V)
+    passes = rows_passed(model)
     ids, mask = pad_sequences(prompts, PAD, left=True)
     start = prefill(model, ids, mask)
     logits = head(model, start.hidden)
@@ -252,9 +250,10 @@ def test_log_p_is_what_scoring_gives():
     assert found.log_p[-1].item() == pytest.approx(plain.item(), abs=1e-5)
 
 
-def test_replies_that_begin_alike_share_their_computation(monkeypatch):
+def test_replies_that_begin_alike_share_their_computation():
     """One row per distinct (prompt, reply so far) that goes on: counted in what passes through the model."""
-    model, passes = make_symbol_model("llama", V, seed=2), rows_passed(monkeypatch)
+    model = make_symbol_model("llama", V, seed=2)
+    passes = rows_passed(model)
     index = [0] * 40 + [1] * 40 + [2] * 40
     replies = replies_of(sampled(model, index, horizon=5))
     expected = []
