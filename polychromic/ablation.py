@@ -38,7 +38,7 @@ def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], Sy
     Raises:
         PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
     """
-    domain_params = params.domain(domain)
+    endpoint = params.endpoint(domain)
     weights = {system.label: system.lam for system in systems.values() if system.method == "polychromic" and system.lam}
     rows = []
     for label, lam in sorted({"lora": 0.0, **weights}.items(), key=lambda item: item[1]):
@@ -53,8 +53,8 @@ def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], Sy
                 "seeds": list(system.seeds),
                 **after,
                 "objective": float(policy.scores["objective"].mean()) if policy else None,
-                "primary": float(system.scores[domain_params.primary].mean()),
-                "quality": float(system.scores[domain_params.quality].mean()),
+                "primary": float(system.scores[endpoint.primary].mean()),
+                "quality": float(system.scores[endpoint.quality].mean()),
             }
         )
     bound = rows[0]["validation_ce"] + params.analysis.ce_margin

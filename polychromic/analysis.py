@@ -31,12 +31,13 @@ def select(params: Params, domain: str) -> None:
     """Write results/{domain}/select.json: every choice, from dev alone.
 
     chosen: per label the temperature with the highest primary metric, the lower one of equals.
+    fronts: per label the temperatures that no other beats in both metrics, which matched contrasts interpolate.
     best: per role of BEST the peer with the highest primary metric at its chosen temperature; null where no peer has the role.
     lambda: see polychromic.ablation.lambda_grid.
     tries: every system that was scored, with its means.
     """
     systems = read_systems(params, domain, "dev")
-    primary, quality = params.domain(domain).primary, params.domain(domain).quality
+    primary, quality = params.endpoint(domain).primary, params.endpoint(domain).quality
     value = {key: float(system.scores[primary].mean()) for key, system in systems.items()}
     chosen: dict[str, float] = {}
     for label, temperature in sorted(systems):
@@ -57,6 +58,7 @@ def select(params: Params, domain: str) -> None:
         "quality": quality,
         "headline": HEADLINE,
         "chosen": chosen,
+        "fronts": {label: found["pareto_temperatures"] for label, found in _frontiers(systems, quality, primary).items()},
         "best": best,
         "lambda": lambda_grid(params, domain, systems, chosen),
         "tries": [_try(system, primary, quality) for _, system in sorted(systems.items())],
@@ -134,8 +136,8 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
     }
 
 
-def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[float]]]:
-    """Label -> metric -> score of each prompt, mean over seeds, at the chosen temperature: of the labels that figures show.
+def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[list[float]]]]:
+    """Label -> metric -> (S, P) scores of each seed and prompt at the chosen temperature: of the labels that figures show.
 
     The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
     """
@@ -144,7 +146,7 @@ def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict
     found = {}
     for label in sorted(shown & selection["chosen"].keys()):
         scores = systems[label, selection["chosen"][label]].scores
-        found[label] = {name: scores[name].mean(axis=0).tolist() for name in names if name in scores}
+        found[label] = {name: scores[name].tolist() for name in names if name in scores}
     return found
 
 

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from polychromic import __version__, paths
+from polychromic.cli_data import data_app
 from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, compare_files, oneoff_app
+from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
 
 app = typer.Typer(
@@ -21,7 +23,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
-app.registered_commands += oneoff_app.registered_commands
+app.registered_commands += oneoff_app.registered_commands + data_app.registered_commands
+app.registered_commands += review_app.registered_commands
 errors = Console(stderr=True)
 
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
@@ -80,26 +83,6 @@ def doctor(json: Json = False, params: ParamsOption = DEFAULT_PARAMS) -> None:
         Console().print(checks.render(found))
     if checks.failed(found):
         raise typer.Exit(1)
-
-
-@app.command()
-def curate(
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("data-rebuilt"),
-    check: Annotated[bool, typer.Option("--check", help="Compare data/ with a rebuild and write nothing.")] = False,
-) -> None:
-    """Rebuild the data files from the packages, bit for bit."""
-    from polychromic.data import curate as curation
-
-    if check:
-        if differences := curation.check(paths.DATA):
-            raise PolychromicError(
-                "data/ is not what curation makes: "
-                + "; ".join(differences)
-                + ". Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`."
-            )
-        print("data/ equals the rebuild")
-        return
-    _print_json(curation.curate(out))
 
 
 @app.command()

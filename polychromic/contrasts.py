@@ -10,7 +10,7 @@ import numpy as np
 
 from polychromic import stats
 from polychromic.errors import PolychromicError
-from polychromic.params import BEST, Params
+from polychromic.params import BEST, ContrastParams, Params
 from polychromic.seeds import derive_seed
 from polychromic.systems import POLICY, System
 
@@ -20,19 +20,19 @@ def generator(params: Params, *names: str | float) -> np.random.Generator:
     return np.random.default_rng(derive_seed(params.analysis.seed, *names))
 
 
-def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> dict[tuple[str, str], str]:
-    """(a, b) -> family, in the order declared, with the words of BEST replaced by the peers that have those roles.
+def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> dict[tuple[str, str], ContrastParams]:
+    """(a, b) -> what was declared of them, in that order, with the words of BEST replaced by the peers that have those roles.
 
-    A pair that is declared twice (by its names and by a role) is tested once, in the primary family if one of the two is
+    A pair that is declared twice (by its names and by a role) is tested once, as a primary one if one of the two is
     primary. Left out: a method that this domain does not have, a role that no peer has, a system against itself.
     """
-    pairs: dict[tuple[str, str], str] = {}
+    pairs: dict[tuple[str, str], ContrastParams] = {}
     for declared in params.analysis.contrasts:
         a, b = (best[name] if name in BEST else name for name in (declared.a, declared.b))
         if a is None or b is None or a == b or not (params.runs(a, domain) and params.runs(b, domain)):
             continue
-        if pairs.get((a, b)) != "primary":
-            pairs[a, b] = declared.family
+        if (a, b) not in pairs or (declared.family == "primary" != pairs[a, b].family):
+            pairs[a, b] = declared
     return pairs
 
 
@@ -40,8 +40,10 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
     """All rows of compare.json's "contrasts".
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
-    temperature; the primary metric at matched quality; and D at temperature 1 where a trains on a set objective. Where a side
-    is the best peer of dev, `a_role` or `b_role` says which.
+    temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
+    temperature 1 where a trains on a set objective. One row per pair can be primary: the primary metric under the declared
+    rule. p_adjusted: Holm's in the primary family, Benjamini and Hochberg's in the secondary one. Where a side is the best peer
+    of dev, `a_role` or `b_role` says which.
 
     Args:
         systems: (label, temperature) -> System on the split that the contrasts are about.
@@ -58,20 +60,21 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
                 scored = ", ".join(sorted(chosen))
                 raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
         a, b = systems[a_name, chosen[a_name]], systems[b_name, chosen[b_name]]
+        family_of = {declared.rule: declared.family}
         for metric in (primary, quality, "semantic_diversity"):
-            # One metric per contrast can be primary: the one that the method claims to raise.
-            family = declared if metric == primary else "secondary"
+            family = family_of.get("chosen", "secondary") if metric == primary else "secondary"
             rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == quality else None))
-        rows.append(_matched_contrast(params, primary, quality, a, [s for s in systems.values() if s.label == b_name], declared))
+        frontier = [systems[b_name, temperature] for temperature in sorted(selection["fronts"][b_name])]
+        rows.append(_matched_contrast(params, primary, quality, a, frontier, family_of.get("matched", "secondary")))
         policy = (a_name, POLICY), (b_name, POLICY)
         if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
             # Did D rise?
             rows.append(_paired_contrast(params, *(systems[key] for key in policy), "objective", "secondary", rule="policy"))
-    for family in ("primary", "secondary"):
+    for family, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
         members = [row for row in rows if row["family"] == family]
         if members:
-            for row, p in zip(members, stats.holm([row["p_value"] for row in members]), strict=True):
-                row["p_holm"] = float(p)
+            for row, p in zip(members, adjust([row["p_value"] for row in members]), strict=True):
+                row["p_adjusted"] = float(p)
     roles = {label: role for role, label in selection["best"].items() if label}
     return [row | {"a_role": roles.get(row["a"]), "b_role": roles.get(row["b"])} for row in rows]
 
@@ -101,6 +104,7 @@ def _paired_contrast(
         "d_z": found.d_z,
         "cohen_d": found.cohen_d,
         "cliffs_delta": found.cliffs_delta,
+        "p_improvement": found.p_improvement,
         "mde": found.mde,
         "n_prompts": found.n_prompts,
         "delta_by_seed": list(found.delta_by_seed),
@@ -111,8 +115,7 @@ def _paired_contrast(
 
 
 def _matched_contrast(params: Params, primary: str, quality: str, a: System, frontier: list[System], family: str) -> dict:
-    """a against b's frontier over temperature, at the quality that a has."""
-    frontier = sorted(frontier, key=lambda system: system.temperature)
+    """a against b's frontier over temperature, ascending, at the quality that a has."""
     found = stats.matched_contrast(
         a.scores[quality],
         a.scores[primary],
@@ -138,6 +141,7 @@ def _matched_contrast(params: Params, primary: str, quality: str, a: System, fro
         "d_z": None,
         "cohen_d": None,
         "cliffs_delta": None,
+        "p_improvement": None,
         "mde": found.mde,
         "n_prompts": found.n_prompts,
         "delta_by_seed": _matched_by_seed(primary, a, frontier, weights),

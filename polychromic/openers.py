@@ -6,7 +6,7 @@ reads them. A cell's drafts are drawn at temperature 1, the policy's own, so tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +18,7 @@ from polychromic.data.records import Record
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl, sha256_json, write_json, write_jsonl
 from polychromic.metrics.diversity import semantic_diversity
-from polychromic.metrics.passk import human_recall_at_k, pass_at_k
-from polychromic.metrics.person import human_ratio
-from polychromic.metrics.quality import chrf_matrix
+from polychromic.metrics.person import TARGETS, held_out, human_ratio, mean_over_messages, rates_by_message
 from polychromic.params import Params
 from polychromic.probes import Embedder
 from polychromic.sampling import sample_prompts
@@ -28,7 +26,8 @@ from polychromic.seeds import derive_seed
 from polychromic.systems import POLICY
 from polychromic.training.run import code_fingerprint
 
-DRAFTS = 10  # drafts a person sees
+KS = (1, 3, 5, 10)  # drafts a person sees; the last one stands in the table
+HEADLINE = "polychromic"  # the system whose R is compared with that of each other one
 SYSTEMS = ("zero_shot", "few_shot", "lora", "rft", "polychromic")
 CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/rollout.py", "models/load.py")
 
@@ -86,31 +85,55 @@ def beside(params: Params, domain: str) -> None:
 
 
 def summarise(params: Params, rows: Sequence[dict], records: Sequence[Record], threshold: float) -> dict:
-    """openers.json from drafts with their label: means over seeds, then over messages.
+    """openers.json from drafts with their label: means over seeds, then over messages, with bootstrap intervals over messages.
 
-    ratio: R of the mean collision (cosine of two replies to one message) of drafts to that of people, with its interval over
-    messages. human_recall: share of a message's human replies that some of ten drafts match. pass: how often some of ten drafts
-    matches any of them.
+    ratio: R of the mean collision (cosine of two replies to one message) of drafts to that of people. contrasts: R_a - R_b, paired
+    by message. human_recall, pass: shares of people matched, and of messages on which somebody is matched, by k drafts. The same
+    of people's own replies is the ceiling, and of drafts (and of people's replies) put to the other messages the floor; all of
+    them on the same messages, with as many held-out replies and the same k: `match_rates` of polychromic.metrics.person.
+    above_floor: human_recall less its floor at the highest k, paired by message.
     """
     embed = Embedder(params)
-    people = np.array([1 - semantic_diversity(embed(record.references)) for record in records])
-    place = {record.id: i for i, record in enumerate(records)}
-    systems = {}
+    replies = [record.references for record in records]
+    targets = [held_out(len(texts), _stream(params, "held out", record.id)) for texts, record in zip(replies, records, strict=True)]
+    alike = np.array([1 - semantic_diversity(embed(texts)) for texts in replies])
+    settings = {"n_boot": params.analysis.bootstrap, "confidence": params.analysis.confidence}
+    ratio: Callable = lambda values: asdict(human_ratio(values, alike, _stream(params, "messages"), **settings))
+    mean: Callable = lambda values: asdict(mean_over_messages(values, _stream(params, "messages"), **settings))
+
+    def curves(rates: np.ndarray) -> dict[str, list[dict]]:
+        named = zip(("human_recall", "pass"), rates, strict=True)
+        return {name: [{"k": k, **mean(values)} for k, values in zip(KS, by_k, strict=True)] for name, by_k in named}
+
+    ceiling, floor = rates_by_message(replies, replies, targets, threshold, KS, own=True)
+    systems, collisions = {}, {}
     for label in dict.fromkeys(row["label"] for row in rows):
-        seeds = sorted({row["seed"] for row in rows if row["label"] == label})
-        collision, recall, passed = (np.full((len(seeds), len(records)), np.nan) for _ in range(3))
+        drafts: dict[int, dict[str, list[str]]] = {}
         for row in (row for row in rows if row["label"] == label):
-            at = seeds.index(row["seed"]), place[row["id"]]
-            matches = chrf_matrix(row["samples"], records[at[1]].references) > threshold
-            collision[at] = 1 - semantic_diversity(embed(row["samples"]))
-            recall[at] = human_recall_at_k(matches, DRAFTS)
-            passed[at] = pass_at_k(len(matches), int(matches.any(axis=1).sum()), DRAFTS)
-        generator = np.random.default_rng(derive_seed(params.analysis.seed, "openers", label))
-        ratio = human_ratio(collision.mean(axis=0), people, generator, params.analysis.bootstrap, params.analysis.confidence)
+            drafts.setdefault(row["seed"], {})[row["id"]] = row["samples"]
+        by_seed = [[drafts[seed][record.id] for record in records] for seed in sorted(drafts)]
+        collisions[label] = np.mean([[1 - semantic_diversity(embed(texts)) for texts in lists] for lists in by_seed], axis=0)
+        own, elsewhere = np.mean([rates_by_message(lists, replies, targets, threshold, KS) for lists in by_seed], axis=0)
         systems[label] = {
-            "seeds": seeds,
-            "ratio": asdict(ratio),
-            "human_recall": float(recall.mean()),
-            "pass": float(passed.mean()),
+            "seeds": sorted(drafts),
+            "ratio": ratio(collisions[label]),
+            **curves(own),
+            "floor": curves(elsewhere),
+            "above_floor": mean(own[0, -1] - elsewhere[0, -1]),
         }
-    return {"n_prompts": len(records), "temperature": POLICY, "drafts": DRAFTS, "human_collision": float(people.mean()), "systems": systems}
+    pairs = [(HEADLINE, label) for label in systems if label != HEADLINE and HEADLINE in systems]
+    return {
+        "n_prompts": len(records),
+        "temperature": POLICY,
+        "drafts": KS[-1],
+        "targets": TARGETS,
+        "human_collision": float(alike.mean()),
+        "people": curves(ceiling) | {"floor": curves(floor)},
+        "systems": systems,
+        "contrasts": [{"a": a, "b": b, **ratio(collisions[a] - collisions[b])} for a, b in pairs],
+    }
+
+
+def _stream(params: Params, *names: str) -> np.random.Generator:
+    """Opened anew for each statistic, "messages" gives all of them the same resamples."""
+    return np.random.default_rng(derive_seed(params.analysis.seed, "openers", *names))

@@ -68,8 +68,6 @@ class DomainParams(Section):
     pool_samples: Annotated[int, Field(ge=2)]
     max_new_tokens: Annotated[int, Field(ge=2)]
     temperatures: List(Annotated[float, Field(ge=0)])
-    primary: str
-    quality: str
     metrics: List(str)
 
     @model_validator(mode="after")
@@ -81,9 +79,6 @@ class DomainParams(Section):
                 raise ValueError(f"metrics: {error}") from None
             if declared.family == "objective":
                 raise ValueError("metrics: objective is always computed; leave it out")
-        for key in ("primary", "quality"):
-            if getattr(self, key) not in self.metrics:
-                raise ValueError(f"{key} is {getattr(self, key)!r}, which is not among the metrics: {', '.join(self.metrics)}")
         return self
 
 
@@ -186,15 +181,29 @@ class FewShot(Section):
     seed: Seed
 
 
+# What two methods with the same training step may differ in.
+APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "domains"}
 BEST = ("best_without_checker", "best_with_checker")
 
 
 class ContrastParams(Section):
-    """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family."""
+    """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family.
+
+    rule: what the family is about, the primary metric at matched quality or with each side at its chosen temperature; the other
+    is computed too, and secondary.
+    """
 
     a: str
     b: str
     family: Literal["primary", "secondary"]
+    rule: Literal["matched", "chosen"] = "matched"
+
+
+class Endpoint(Section):
+    """Metrics of a domain: the one that the method claims to raise, and the one that must not suffer."""
+
+    primary: str
+    quality: str
 
 
 class Analysis(Section):
@@ -203,6 +212,8 @@ class Analysis(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=200)]
     permutations: Annotated[int, Field(ge=200)]
+    estimand: Literal["declared_seeds"]
+    endpoints: dict[DomainName, Endpoint]
     margin: Share
     ce_margin: Positive
     contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
@@ -241,6 +252,14 @@ class Params(Section):
                     check_baseline(method.baseline or self.objective.baseline, objective, self.objective.n)
                 except ValueError as error:
                     raise ValueError(f"methods.{name}: {error}") from None
+        for domain in self.domains:
+            if domain not in self.analysis.endpoints:
+                raise ValueError(f"analysis.endpoints lacks {domain}; each domain needs a primary and a quality metric")
+        for domain, endpoint in self.analysis.endpoints.items():
+            metrics = self.domain(domain).metrics
+            for key in ("primary", "quality"):
+                if (name := getattr(endpoint, key)) not in metrics:
+                    raise ValueError(f"analysis.endpoints.{domain}.{key} is {name!r}, which is not among its metrics: {', '.join(metrics)}")
         for contrast in self.analysis.contrasts:
             for name in sorted({contrast.a, contrast.b} - set(self.methods) - set(BEST)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
@@ -257,13 +276,16 @@ class Params(Section):
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
 
     def trains_like(self, method: str) -> str:
-        """The first method whose training step is the same; two may differ in learning rate, number of steps, seeds, domains and decoding."""
+        """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""
 
         def training(name: str) -> dict:
-            fields = self.methods[name].model_dump(exclude={"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "domains"})
+            fields = self.methods[name].model_dump(exclude=APART)
             return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
 
         return next(name for name in self.methods if training(name) == training(method))
+
+    def endpoint(self, domain: str) -> Endpoint:
+        return self.analysis.endpoints[domain]
 
     def domain(self, name: str) -> DomainParams:
         return getattr(self, name)

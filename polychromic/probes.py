@@ -1,18 +1,23 @@
 """What scoring asks of models: sentence vectors, word pieces, BERTScore, log-likelihoods. Each is cached by content.
 
-A model is loaded only for texts that the cache does not hold, so that scoring again calls none. A cached value is a function
-of everything that was asked at once (texts share batches), never of the order or history of calls.
+A model is loaded only for texts that the cache does not hold, so that scoring again calls none. Vectors are kept by the set of
+texts that were asked at once (they share batches). BERTScores and likelihoods are kept reply by reply, in one small file per
+prompt: each is a function of its own prompt and reply alone, so that a new cell, or a run after a kill, asks for new replies
+only and gets the same bytes as a run that asks for all of them at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from polychromic import paths, prompts
-from polychromic.io import atomic_open, sha256_json
+from polychromic.io import atomic_open, dumps, read_json, sha256_json, write_text
 from polychromic.metrics import neural
+from polychromic.metrics.quality import BERTSCORE_LAYER
 from polychromic.models import weights
 from polychromic.params import Params
 from polychromic.progress import progress
@@ -69,52 +74,78 @@ class Pieces:
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
 
-def bertscores(params: Params, pairs: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
-    """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (distinct replies, references)."""
-    asked = {name: [sorted(set(replies)), list(references)] for name, (replies, references) in sorted(pairs.items())}
-    flat = [(name, reply) for name, (replies, _) in asked.items() for reply in replies]
+def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
+    """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (replies, references)."""
+    identity = _identity(params, params.encoder)
+    found: dict[tuple[str, str], float] = {}
+    with progress("BERTScore", len(pairs)) as tick:
+        for done, (name, (replies, references)) in enumerate(sorted(pairs.items()), start=1):
 
-    def make() -> np.ndarray:
-        import torch
+            def make(new: Sequence[str], references: Sequence[str] = references) -> np.ndarray:
+                _set_threads(params)
+                return neural.bertscore_f1(new, [references] * len(new), weights.obtain(params.encoder))
 
-        torch.set_num_threads(params.threads)
-        found, step = [], 2048
-        folder = weights.obtain(params.encoder)
-        with progress("BERTScore", len(flat)) as tick:
-            for first in range(0, len(flat), step):
-                part = flat[first : first + step]
-                found.append(neural.bertscore_f1([reply for _, reply in part], [asked[name][1] for name, _ in part], folder))
-                tick(first + len(part))
-        return np.concatenate(found)
-
-    values = _cached("bertscore", [weights.fingerprint(params.encoder), neural.LAYERS, asked], make)
-    return {pair: float(value) for pair, value in zip(flat, values, strict=True)}
+            known = _remembered("bertscore", [*identity, BERTSCORE_LAYER, list(references)], replies, make)
+            found |= {(name, reply): value for reply, value in known.items()}
+            tick(done)
+    return found
 
 
-def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Sequence[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
+def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
     """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in float32.
 
     Args:
-        asked: prompt id -> (prompt, distinct replies).
+        asked: prompt id -> (prompt, replies).
     """
-    asked = {name: [prompt, sorted(set(replies))] for name, (prompt, replies) in sorted(asked.items())}
-    chats = {name: prompts.messages("zero_shot", domain, prompt) for name, (prompt, _) in asked.items()}
 
-    def make() -> np.ndarray:
-        import torch
-
+    @cache
+    def load() -> tuple:
         from polychromic.models.load import load_causal_lm
 
-        torch.set_num_threads(params.threads)
-        model, tokenizer = load_causal_lm(weights.obtain(params.model), "float32", "cpu")
-        found = []
-        with progress(f"likelihood {domain}", len(asked)) as tick:
-            for done, (name, (_, replies)) in enumerate(asked.items(), start=1):
-                found.append(neural.log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chats[name]), replies))
-                tick(done)
-        return np.concatenate(found)
+        _set_threads(params)
+        return load_causal_lm(weights.obtain(params.model), "float32", "cpu")
 
-    key = [weights.fingerprint(params.model), params.threads, [[chats[name], replies] for name, (_, replies) in asked.items()]]
-    values = _cached("likelihood", key, make)
-    flat = [(name, reply) for name, (_, replies) in asked.items() for reply in replies]
-    return {pair: (float(total), float(tokens)) for pair, (total, tokens) in zip(flat, values, strict=True)}
+    identity = _identity(params, params.model)
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    with progress(f"likelihood {domain}", len(asked)) as tick:
+        for done, (name, (prompt, replies)) in enumerate(sorted(asked.items()), start=1):
+            chat = prompts.messages("zero_shot", domain, prompt)
+
+            def make(new: Sequence[str], chat: list[dict] = chat) -> np.ndarray:
+                model, tokenizer = load()
+                return neural.log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new)
+
+            known = _remembered("likelihood", [*identity, chat], replies, make)
+            found |= {(name, reply): (total, tokens) for reply, (total, tokens) in known.items()}
+            tick(done)
+    return found
+
+
+def _identity(params: Params, source: weights.Source) -> list:
+    """What the last bits of a model's answer depend on, beside what it is asked."""
+    from polychromic.training.run import library_versions
+
+    return [weights.fingerprint(source), params.threads, library_versions()]
+
+
+def _set_threads(params: Params) -> None:
+    import torch
+
+    torch.set_num_threads(params.threads)
+
+
+def _remembered(kind: str, key: object, texts: Iterable[str], make: Callable[[Sequence[str]], np.ndarray]) -> dict[str, Any]:
+    """text -> what `make` says of it, for distinct texts in sorted order; only texts that the file of this key lacks are asked.
+
+    The file is replaced as a whole once the new ones are known, so a kill loses one prompt at most.
+
+    Args:
+        make: n texts -> n values, each a function of its own text.
+    """
+    path = paths.cache_dir() / kind / f"{sha256_json(key)}.json"
+    texts = sorted(set(texts))
+    known = read_json(path) if path.exists() else {}
+    if new := [text for text in texts if text not in known]:
+        known |= dict(zip(new, make(new).tolist(), strict=True))
+        write_text(path, dumps(known))
+    return {text: known[text] for text in texts}

@@ -160,17 +160,27 @@ def score_blocks(
 ) -> dict[str, float]:
     """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
 
-    A model that is asked for a list may say nothing at all: such a list has no n-gram, and a metric that counts distinct
-    tokens is 0 there, the lowest.
+    A model that is asked for a list may say nothing at all. Such a list has no n-gram, and a metric that is a ratio of n-grams
+    does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
+    count every list, so silence costs what it should in pass@k and in distinct valid answers.
+
+    Raises:
+        PolychromicError: a metric exists for none of the lists, or cannot be computed.
     """
     if "block" not in row:
         return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed, probes)
-    parts = []
+    found: dict[str, list[float]] = {name: [] for name in names}
     for listed in _blocks(row):
-        silent = {name: 0.0 for name in names if (n := _order(name)) and distinct_counts(listed["samples"], n)[1] == 0}
-        spoken = [name for name in names if name not in silent]
-        parts.append(silent | score_prompt(spoken, domain, record, listed["samples"], listed["tokens"], calibration, embed, probes))
-    return {name: round(float(np.mean([part[name] for part in parts])), 12) for name in names}
+        spoken = [name for name in names if not (n := _order(name)) or distinct_counts(listed["samples"], n)[1] > 0]
+        part = score_prompt(spoken, domain, record, listed["samples"], listed["tokens"], calibration, embed, probes)
+        for name, value in part.items():
+            found[name].append(value)
+    if missing := [name for name in names if not found[name]]:
+        raise PolychromicError(
+            f"{missing[0]}: none of the lists of replies to {record.id!r} has a {_order(missing[0])}-gram. "
+            "Allowed: one list with that many tokens. Check the sampler's output, or leave the metric out."
+        )
+    return {name: round(float(np.mean(values)), 12) for name, values in found.items()}
 
 
 def score_prompt(

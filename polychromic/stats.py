@@ -19,6 +19,7 @@ from statsmodels.stats.multitest import multipletests
 
 from polychromic.errors import PolychromicError
 from polychromic.metrics.frontier import match_quality
+from polychromic.power import minimum_detectable_effect
 
 EXACT_PROMPTS = 16  # 2^16 sign patterns are all tried; above it they are drawn
 _CHUNK = 1 << 21  # numbers held at once while resampling: 16 MB
@@ -53,7 +54,9 @@ class Contrast:
         delta_by_seed: seed s of a minus seed s of b; with unequal numbers of seeds, each seed of the side that has more
             against the other side's mean.
         p_seed_t: two-sided one-sample t of delta_by_seed, df = S - 1; None for one seed, or for equal ones that are not 0.
-        mde: minimum detectable effect as half the interval's width.
+        p_improvement: share of prompts on which a is above b, ties counting half.
+        mde: minimum detectable effect: the difference that a test over these prompts finds four times out of five
+            (power.minimum_detectable_effect of the differences' sd).
     """
 
     delta: float
@@ -68,6 +71,7 @@ class Contrast:
     cohen_d: float | None
     hedges_g: float | None
     cliffs_delta: float
+    p_improvement: float
     delta_by_seed: tuple[float, ...]
     p_seed_t: float | None
     mde: float
@@ -90,6 +94,7 @@ class MatchedContrast:
         b_weights: (T,) weight of every temperature of b, in the order given.
         clamped: a's quality is outside b's range; b's nearest end was taken.
         clamped_share: share of the resamples where that happened.
+        mde: as in Contrast, from the standard error of the resamples.
     """
 
     delta: float
@@ -239,6 +244,24 @@ def mann_whitney(x: ArrayLike, y: ArrayLike) -> tuple[float, float, float]:
     return float(result.statistic), p, float(2 * result.statistic / (len(x) * len(y)) - 1)
 
 
+def iqm(x: ArrayLike) -> float:
+    """Interquartile mean of (..., ) scores, all pooled: the mean of the middle half (Agarwal et al. 2021, 2108.13264).
+
+    Raises:
+        PolychromicError: no score, or one that is not finite.
+    """
+    x = np.asarray(x, dtype=np.float64).ravel()
+    if len(x) == 0 or not np.isfinite(x).all():
+        raise PolychromicError(f"iqm: got {len(x)} scores, {int((~np.isfinite(x)).sum())} not finite. Allowed: 1 or more finite scores.")
+    return float(st.trim_mean(x, 0.25))
+
+
+def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
+    """Share of prompts on which a (P,) is above b (P,), ties counting half: pairs of the same prompt, unlike Cliff's delta."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return float(np.mean((a > b) + 0.5 * (a == b)))
+
+
 def hedges_j(df: int) -> float:
     """Hedges' (1981) exact small-sample factor J(df) = G(df/2) / (sqrt(df/2) G((df-1)/2)), df >= 2; towards 1."""
     if df < 2:
@@ -307,9 +330,10 @@ def paired_contrast(
         cohen_d=cohen_d,
         hedges_g=None if cohen_d is None else cohen_d * hedges_j(2 * len(d) - 2),
         cliffs_delta=cliffs_delta,
+        p_improvement=probability_of_improvement(mean_a, mean_b),
         delta_by_seed=tuple(by_seed.tolist()),
         p_seed_t=_seed_t(by_seed),
-        mde=(high - low) / 2,
+        mde=minimum_detectable_effect(_sd(d), len(d), alpha=1 - confidence),
         n_prompts=len(d),
         n_seeds_a=a.shape[0],
         n_seeds_b=b.shape[0],
@@ -341,7 +365,9 @@ def matched_contrast(
 ) -> MatchedContrast:
     """a's value minus b's at a's quality, b interpolated on its Pareto front over temperature.
 
-    The front is a maximum over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
+    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given (which
+    the caller takes from dev); means are over the declared seeds, the population is that of the prompts. The front is a maximum
+    over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
     quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
 
     Args:
@@ -393,7 +419,7 @@ def matched_contrast(
         b_weights=point.weights,
         clamped=point.clamped,
         clamped_share=float(clamped.mean()),
-        mde=float(high - low) / 2,
+        mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(columns.shape[0]), columns.shape[0], alpha=1 - confidence),
         n_prompts=columns.shape[0],
     )
 

@@ -148,24 +148,44 @@ def _correct(prompt: Prompt) -> int:
     return sum(answer is not None for answer in prompt.answers)
 
 
-def signature(name: str, encoder: str = "") -> str:
-    """What a result must name so that another can repeat it: the metric's definition, its tokenizer, its encoder.
+def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "", samples: int | None = None) -> str:
+    """What a result must name so that another can repeat it: definition, n or k, tokenizer, smoothing, encoder and layer, versions.
+
+    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not.
 
     Args:
         encoder: name of the sentence encoder, for metrics that read its vectors or pieces.
+        checker: what decides which replies are valid, for metrics of valid replies: a domain's checker, or
+            polychromic.metrics.person.checker_signature.
+        model: name of the base model, for metrics that read its likelihoods.
+        samples: replies per prompt.
     """
     declared = metric(name)
-    parts = {
-        "self_bleu": diversity.self_bleu_signature,
-        "rouge_1": lambda: quality.rouge_signature("rouge1"),
-        "rouge_2": lambda: quality.rouge_signature("rouge2"),
-        "rouge_l": quality.rouge_signature,
-        "best_rouge_l@k": quality.rouge_signature,
-        "chrf": quality.chrf_signature,
-    }
-    text = parts[declared.family]() if declared.family in parts else declared.source
+    needs = set(declared.needs)
+    parts = [name, _RECIPES[declared.family]() if declared.family in _RECIPES else declared.source]
+    if declared.at is not None:
+        symbol = {"distinct_n": "n", "cover@tau": "tau"}.get(declared.family, "k")
+        parts.append(f"{symbol}:{declared.at:g}")
     if declared.family in ("distinct_n", "vocabulary", "words"):
-        text = f"{text}|{tokenizer_signature()}"
-    if encoder and {"vectors", "pieces", "bertscore"} & set(declared.needs):
-        text = f"{text}|encoder:{encoder}"
-    return f"{name}|{text}"
+        parts.append(tokenizer_signature())
+    if declared.family == "ead":
+        parts.append("tok:word pieces of the encoder")
+    known = {
+        "encoder": encoder if needs & {"vectors", "pieces", "bertscore"} else "",
+        "checker": checker if needs & {"answers", "matches"} else "",
+        "model": f"{model}|prompt:zero_shot|precision:float32|end token:counted" if model and "log_likelihood" in needs else "",
+        "samples": samples or "",
+    }
+    return "|".join([*parts, *(f"{field}:{value}" for field, value in known.items() if value)])
+
+
+_RECIPES: dict[str, Callable[[], str]] = {
+    "self_bleu": diversity.self_bleu_signature,
+    "compression_ratio": diversity.compression_signature,
+    "rouge_1": lambda: quality.rouge_signature("rouge1"),
+    "rouge_2": lambda: quality.rouge_signature("rouge2"),
+    "rouge_l": quality.rouge_signature,
+    "best_rouge_l@k": quality.rouge_signature,
+    "chrf": quality.chrf_signature,
+    "bertscore": quality.bertscore_signature,
+}

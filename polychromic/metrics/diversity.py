@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from scipy.special import entr
 from polychromic.errors import PolychromicError
 from polychromic.metrics.text import ngrams, tokenize, tokenizer_signature
 
+ZLIB_LEVEL = 9
 _EPSILON = 0.1  # nltk's SmoothingFunction(epsilon=0.1).method1: matches of an order that has none
 
 
@@ -228,7 +230,11 @@ def compression_ratio(replies: Sequence[str]) -> float:
         raise PolychromicError(
             f"compression_ratio: got {len(replies)} replies without text. Allowed: some text. Check the sampler's output."
         )
-    return len(data) / len(gzip.compress(data, compresslevel=9, mtime=0))
+    return len(data) / len(gzip.compress(data, compresslevel=ZLIB_LEVEL, mtime=0))
+
+
+def compression_signature() -> str:
+    return f"gzip|level:{ZLIB_LEVEL}|joined:newline|zlib:{zlib.ZLIB_RUNTIME_VERSION}"
 
 
 def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:

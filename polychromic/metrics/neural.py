@@ -1,27 +1,29 @@
 """Scores of replies that need a model: BERTScore against references, log-likelihood under a causal language model.
 
-Slow, so they are made once per domain and cached by content (polychromic.scoring); the metrics on top of them are in
-polychromic.metrics.compute. torch is imported inside the functions.
+Slow, so each is made once and remembered by content (polychromic.probes). A score therefore depends on its own texts alone, to
+the last bit: no reply shares a batch with another one, whose length would change the order of sums. The metrics on top of them
+are in polychromic.metrics.compute. torch is imported inside the functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json
-
-LAYERS = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
+from polychromic.metrics.quality import BERTSCORE_LAYER
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]], encoder: Path) -> np.ndarray:
     """BERTScore F1 (Zhang et al. 2020, 1904.09675), best over references: (n,) float64, not rescaled.
 
-    The encoder is the one whose vectors give semantic diversity: the two are not independent. An empty candidate shares no
-    token with anybody and scores 0.
+    The encoder is the one whose vectors give semantic diversity: the two are not independent. A candidate without a token has
+    neither precision nor recall; it scores 0, as bert_score declares ("Empty candidate sentence detected; setting raw BERTscores
+    to 0"), which fails on it under transformers 5 before it gets there. The marks around a text weigh 0, but a token may match one.
 
     Args:
         candidates: n texts. references: n lists of at least one text.
@@ -35,22 +37,27 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]],
     for place, texts in enumerate(references):
         if not texts or not all(text.strip() for text in texts):
             raise PolychromicError(f"bertscore: candidate {place} has no reference, or an empty one. Allowed: one or more with text.")
-    from bert_score import BERTScorer
-
-    config = read_json(encoder / "config.json")
-    layers = min(LAYERS, config["num_hidden_layers"])
-    scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
-    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
-    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
     found = np.zeros(len(candidates))
     spoken = [i for i, text in enumerate(candidates) if text.strip()]
     if spoken:
-        *_, f1 = scorer.score([candidates[i] for i in spoken], [list(references[i]) for i in spoken])
+        *_, f1 = _scorer(encoder).score([candidates[i] for i in spoken], [list(references[i]) for i in spoken], batch_size=1)
         found[spoken] = f1.double().numpy()
     return found
 
 
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 64) -> np.ndarray:  # noqa: ANN001
+@lru_cache(maxsize=1)
+def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
+    from bert_score import BERTScorer
+
+    config = read_json(encoder / "config.json")
+    layers = min(BERTSCORE_LAYER, config["num_hidden_layers"])
+    scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
+    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
+    return scorer
+
+
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 1) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
     The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
@@ -59,7 +66,7 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
     Args:
         model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
-        rows: replies run at once.
+        rows: replies run at once. More than 1 is faster for short replies, and then a value depends on the others in its last bits.
     """
     import torch
 

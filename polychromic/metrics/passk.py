@@ -56,6 +56,19 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return _some(*_check_counts(n, c, k))
 
 
+@lru_cache(maxsize=1 << 10)
+def chances(n: int, k: int) -> np.ndarray:
+    """(n + 1,) pass@k of c = 0, 1, ..., n passing samples of n: the table by which many prompts are scored at once.
+
+    Raises:
+        PolychromicError: k > n or k < 1.
+    """
+    _check_k(n, k)
+    table = np.array([_some(n, c, k) for c in range(n + 1)])
+    table.setflags(write=False)
+    return table
+
+
 def pass_hat_k(n: int, c: int, k: int) -> float:
     """C(c, k) / C(n, k), unbiased for P(all of k pass) (pass^k, Yao et al. 2024, 2406.12045). Arguments as in `pass_at_k`."""
     n, c, k = _check_counts(n, c, k)

@@ -5,7 +5,7 @@ Likeness to a reference is not correctness: the domain's checker decides what pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 
@@ -19,6 +19,7 @@ from polychromic.metrics.text import tokenize, tokenizer_signature
 
 CHAR_ORDER = 6
 BETA = 2
+BERTSCORE_LAYER = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
 
 
 class _Tokenizer:
@@ -31,10 +32,10 @@ class _Tokenizer:
 _ROUGE = {kind: RougeScorer([kind], tokenizer=_Tokenizer()) for kind in ("rouge1", "rouge2", "rougeL")}
 
 
-def _check_references(references: Sequence[str], metric: str) -> None:
+def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
     if isinstance(references, str):
         raise PolychromicError(f"{metric}: got one string as references. Allowed: a list of strings. Wrap it in a list.")
-    if not references or not all(reference.split() for reference in references):
+    if not references or not all(has_text(reference) for reference in references):
         raise PolychromicError(
             f"{metric}: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
         )
@@ -43,10 +44,10 @@ def _check_references(references: Sequence[str], metric: str) -> None:
 def rouge_l(prediction: str, references: Sequence[str]) -> float:
     """ROUGE-L (Lin 2004), F-measure of the longest common subsequence of tokens, best over references.
 
-    In [0, 1]; 0 for an empty prediction.
+    In [0, 1]; 0 for an empty prediction, which has nothing in common with a reference that has tokens.
 
     Raises:
-        PolychromicError: no reference, or an empty one.
+        PolychromicError: no reference, or one without a token.
     """
     return _rouge("rougeL", prediction, references)
 
@@ -57,12 +58,27 @@ def rouge_1(prediction: str, references: Sequence[str]) -> float:
 
 
 def rouge_2(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-2: as `rouge_l`, of common bigrams; 0 for a prediction of one token."""
+    """ROUGE-2: as `rouge_l`, of common bigrams; best over the references for which it exists.
+
+    0 where one side has bigrams and the other, of one token, has none: nothing is in common. Where neither side has one, there
+    is neither precision nor recall, and no ROUGE-2, however equal the texts are.
+
+    Raises:
+        PolychromicError: no reference, one without a token, or none for which it exists.
+    """
+    _check_references(references, "rouge2", tokenize)
+    if len(tokenize(prediction)) < 2:
+        references = [reference for reference in references if len(tokenize(reference)) >= 2]
+        if not references:
+            raise PolychromicError(
+                f"rouge_2: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
+                "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
+            )
     return _rouge("rouge2", prediction, references)
 
 
 def _rouge(kind: str, prediction: str, references: Sequence[str]) -> float:
-    _check_references(references, kind)
+    _check_references(references, kind, tokenize)
     return max(_ROUGE[kind].score(reference, prediction)[kind].fmeasure for reference in references)
 
 
@@ -152,6 +168,10 @@ def _incidence(sets: list[frozenset], columns: dict) -> tuple[csr_array, np.ndar
     indices = np.fromiter((columns.setdefault(gram, len(columns)) for s in sets for gram in s), dtype=np.int64, count=sizes.sum())
     matrix = csr_array((np.ones(len(indices)), indices, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(sets), len(columns)))
     return matrix, sizes
+
+
+def bertscore_signature() -> str:
+    return f"F1|idf:no|rescaled:no|marks:weight 0|layer:{BERTSCORE_LAYER} or the last|refs:max|bert-score:{version('bert-score')}"
 
 
 def rouge_signature(kind: str = "rougeL") -> str:

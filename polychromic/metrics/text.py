@@ -55,3 +55,45 @@ def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
 def tokenizer_signature() -> str:
     """What a result must name so that another can repeat it."""
     return f"tok:nltk.TweetTokenizer|case:lower|unicode:NFC|cjk:char|nltk:{nltk.__version__}"
+
+
+# Full-width and half-width forms are ways to write a character, not other characters (Unicode's <wide>, <narrow>).
+_WIDTHS = {
+    code: unicodedata.normalize("NFKC", chr(code))
+    for code in (0x3000, *range(0xFF01, 0xFFEF))
+    if unicodedata.decomposition(chr(code)).startswith(("<wide>", "<narrow>"))
+}
+_HALF_MARKS = {0xFF9E: "\u3099", 0xFF9F: "\u309a"}  # half-width sound marks: they combine with the Kana before them
+_QUOTES = frozenset(
+    ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018'", "\u201a\u2018", "\u00ab\u00bb", "\u300c\u300d", "\u300e\u300f")
+)
+
+
+@lru_cache(maxsize=1 << 15)
+def answer_key(text: str) -> str:
+    """The form in which two replies are the same answer, in any script; "" exactly when it shows nothing.
+
+    Case, blanks, the width of a character, one final full stop and quotes around the whole are how an answer is written;
+    everything else is what it says. Hence C, C++ and C# are three answers, an emoji and a sound mark count, and so does an
+    accent: "ano" is no spelling of "año", and who takes "Cafe" for "café" lists both as valid.
+    """
+    text = unicodedata.normalize("NFC", text.translate(_HALF_MARKS).translate(_WIDTHS)).translate(_SAME)
+    text = " ".join(unicodedata.normalize("NFC", text.casefold()).split())
+    while (bare := _bare(text)) != text:  # a stop before the quotes, within them, or both
+        text = bare
+    return text
+
+
+def _bare(text: str) -> str:
+    """Without a final full stop or a pair of quotes around all of it, where something stays and the quotes hold no other."""
+    if text.endswith((".", "\u3002")) and not text[:-1].endswith((".", "\u3002")) and len(text) > 1:
+        return text[:-1].rstrip()
+    inner = text[1:-1].strip()
+    if text[:1] + text[-1:] in _QUOTES and inner and not set(text[:1] + text[-1:]) & set(inner):
+        return inner
+    return text
+
+
+def answer_key_signature() -> str:
+    """What a result that tells answers apart must name so that another can repeat it."""
+    return "answer:NFC,casefold,blanks,width,quotes,final stop"

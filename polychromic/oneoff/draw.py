@@ -1,24 +1,31 @@
 """Replies from a base model, with adapters or without, to the prompts of a file: saved as they come, resumed after a kill.
 
-Prompts are drawn in blocks of a fixed size, each with a stream of its own, and a block's lines are appended at once: a run that
-is cut goes on with the first block that is not complete, and ends with the bytes of an undisturbed one.
+Prompts are drawn in blocks of at most ROWS replies that are decoded together, each block with a stream of its own, and a block's
+lines are appended at once: a run that is cut draws again only the block in which it was cut, and ends with the bytes of an
+undisturbed one. A block is as small as that can be: all of its replies end in the same decoding.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML, YAMLError
 
 from polychromic import prompts
 from polychromic.errors import DataError, PolychromicError, UsageError
-from polychromic.io import dumps, read_json, read_jsonl, sha256_json, write_json
+from polychromic.io import dumps, read_json, read_jsonl, sha256_json, write_json, write_jsonl
+from polychromic.oneoff import adapters
+from polychromic.oneoff.inputs import empty_valid, read_row
 from polychromic.prompts import SLOT, PromptVariant
 from polychromic.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from polychromic.params import Params
 
 DEFAULT = "default"  # the pinned model of params.yaml
 ROWS = 320  # replies decoded at once
@@ -38,11 +45,14 @@ class Settings:
 def read_prompts(path: Path, limit: int | None) -> list[dict]:
     """The lines of a data file: id (its number where there is none), prompt, and what metrics may read (references, valid).
 
+    `valid` that is [] on every line is left out: such a file does not know what is right (data/replies.jsonl), and no reply
+    should count as wrong for that.
+
     Raises:
-        DataError: a line without a prompt, or an id that is used twice.
+        DataError: a line without a prompt, an id that is used twice, or a column that `evaluate --samples` would refuse.
         PolychromicError: no such file, or no line.
     """
-    rows, seen = [], {}
+    rows, seen, valid = [], {}, []
     for where, raw in read_jsonl(path):
         if limit is not None and len(rows) == limit:
             break
@@ -54,9 +64,19 @@ def read_prompts(path: Path, limit: int | None) -> list[dict]:
         if name in seen:
             raise DataError(where, f"id {name!r} was already used at {seen[name]}", "each id once")
         seen[name] = where
-        rows.append({"id": name, "prompt": prompt, **{key: raw[key] for key in ("references", "valid") if raw.get(key)}})
+        kept = {key: raw[key] for key in ("references", "valid") if raw.get(key) is not None}
+        if isinstance(kept.get("valid"), list) and any(isinstance(flag, bool) for flag in kept["valid"]):
+            raise DataError(where, "valid holds booleans", "right answers: the samples that booleans judge are not drawn yet")
+        rows.append({"id": name, "prompt": prompt, **kept})
+        read_row(where, rows[-1] | {"samples": ["-"]})
+        valid.append((where, raw.get("valid")))
+        for column in ("references", "valid"):
+            if (column in rows[0]) != (column in rows[-1]):
+                raise DataError(where, f"{column} is {raw.get(column)!r}, unlike on the first line", f"{column} on every line, or on none")
     if not rows:
         raise PolychromicError(f"{path}: the file holds no line. Allowed: one JSON object per prompt, with a column `prompt`.")
+    if empty_valid(valid):
+        rows = [{key: value for key, value in row.items() if key != "valid"} for row in rows]
     return rows
 
 
@@ -97,76 +117,91 @@ def chat(variant: PromptVariant, prompt: str, exemplars: Sequence[tuple[str, str
     return [{"role": "system", "content": variant.system}, *shots, {"role": "user", "content": before + prompt + after}]
 
 
-def load(base: str, adapter: Path | None):  # noqa: ANN201 - (model, tokenizer)
-    """The base model, with the adapter merged where there is one, in bfloat16 on the best device.
+@dataclass(frozen=True)
+class Base:
+    """A base model: as the user called it, the folder that holds it, and a hash of its content."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+
+
+def find_base(name: str, params: Callable[[], Params]) -> Base:
+    """The base model of --base.
+
+    Args:
+        params: gives params.yaml, which pins the model called DEFAULT.
 
     Raises:
-        UsageError: `base` is no folder with a model.
-        PolychromicError: the adapter is incomplete, or was made for another base model.
+        UsageError: `name` is no folder. PolychromicError: it holds no complete model.
     """
+    from polychromic.models import weights
+
+    if name == DEFAULT:
+        source = params().model
+    elif Path(name).is_dir():
+        source = weights.FolderSource(source="folder", path=name)
+    else:
+        raise UsageError(f"--base {name}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
+    return Base(name, weights.obtain(source), weights.fingerprint(source))
+
+
+def load(folder: Path, adapter: Path | None):  # noqa: ANN201 - (model, tokenizer)
+    """The base model, with the adapter merged where there is one (it fits, see adapters.py), in bfloat16 on the best device."""
     import torch
 
-    from polychromic.models import weights
     from polychromic.models.load import load_causal_lm
-    from polychromic.params import load_params
 
-    if base == DEFAULT:
-        folder = weights.obtain(load_params().model)
-    elif (folder := Path(base)).is_dir():
-        folder = weights.obtain(weights.FolderSource(source="folder", path=str(folder)))
-    else:
-        raise UsageError(f"--base {base}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
-    check_adapter(adapter)
     model, tokenizer = load_causal_lm(folder, "bfloat16", "cuda" if torch.cuda.is_available() else "cpu")
     if adapter is None:
         return model, tokenizer
     from peft import PeftModel
 
-    try:
-        merged = PeftModel.from_pretrained(model, adapter)
-    except (RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if "mismatch" in line or "not found" in line] or str(error).splitlines()
-        named = read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
-        raise PolychromicError(
-            f"{adapter}: the adapter does not fit {base} ({lines[-1][:160]}). It was made for {named!r}. Give that model as --base."
-        ) from None
-    return merged.merge_and_unload().eval(), tokenizer
-
-
-def check_adapter(adapter: Path | None) -> None:
-    """Raises PolychromicError for a folder that is no LoRA adapter in PEFT's format."""
-    if adapter is None:
-        return
-    missing = [name for name in ("adapter_config.json", "adapter_model.safetensors") if not (adapter / name).is_file()]
-    if missing:
-        raise PolychromicError(
-            f"{adapter}: no {' and no '.join(missing)}. Allowed: a folder that PEFT saved, such as `polychromic train` makes."
-        )
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload().eval(), tokenizer
 
 
 def draw(
-    out: Path, name: str, base: str, adapter: Path | None, rows: Sequence[dict], variant: PromptVariant,
+    out: Path, name: str, base: Base, adapter: Path | None, rows: Sequence[dict], variant: PromptVariant,
     exemplars: Sequence[tuple[str, str]], settings: Settings,
 ) -> Path:  # fmt: skip
     """Replies to all prompts in out/samples-NAME.jsonl, what is there already kept; returns the file.
 
+    References and valid answers are not what was drawn: where the data file has other ones now, the saved lines get them.
+
     Raises:
-        PolychromicError: the file was begun with other prompts or settings; see also `load`.
+        PolychromicError: the file was begun with other prompts or settings, or by something else; see also `load`.
     """
-    path, facts = out / f"samples-{name}.jsonl", out / f"samples-{name}.json"
+    path, facts = out / f"samples-{name}.jsonl", drawing_facts(out, name)
     chats = [chat(variant, row["prompt"], exemplars) for row in rows]
-    identity = {"base": base, "adapter": _identity(adapter), "chats": sha256_json(chats), "n_prompts": len(rows), **settings.__dict__}
-    size = max(1, ROWS // settings.n)
-    if facts.exists() and (before := read_json(facts)) != identity:
-        changed = ", ".join(key for key in identity if before.get(key) != identity[key])
+    identity = {
+        "base": base.fingerprint, "adapter": None if adapter is None else adapters.fingerprint(adapter),
+        "prompts": sha256_json(chats), "n_prompts": len(rows), "rows": ROWS, **settings.__dict__,
+    }  # fmt: skip
+    before = read_json(facts) if facts.exists() else None
+    if path.exists() and before != identity:
+        changed = "file that was not drawn here" if before is None else ", ".join(key for key in identity if before.get(key) != identity[key])
         raise PolychromicError(
             f"{path} was begun with another {changed}. Allowed: to go on as it was begun. Choose another --out, or delete it."
         )
-    write_json(facts, identity)
+    size = max(1, ROWS // settings.n)
     done = _complete_blocks(path, size, len(rows))
-    if done == len(rows):
-        return path
-    model, tokenizer = load(base, adapter)
+    if done < len(rows):
+        model, tokenizer = load(base.folder, adapter)
+        write_json(facts, identity)
+        _draw(path, done, size, name, model, tokenizer, rows, chats, settings)
+    _renew(path, rows)
+    return path
+
+
+def drawing_facts(out: Path, name: str) -> Path:
+    """What decided the replies of out/samples-NAME.jsonl, where they were drawn here."""
+    return out / f"samples-{name}.json"
+
+
+def _draw(
+    path: Path, done: int, size: int, name: str, model, tokenizer, rows: Sequence[dict], chats: Sequence[list], settings: Settings  # noqa: ANN001
+) -> None:  # fmt: skip
+    """Append the blocks of `size` prompts that follow the first `done` prompts."""
     from polychromic.sampling import sample_prompts
 
     encoded = [prompts.encode(tokenizer, one) for one in chats]
@@ -179,26 +214,19 @@ def draw(
                 what=f"{name}, prompts {first + 1} to {min(first + size, len(rows))} of {len(rows)}",
             )  # fmt: skip
             lines = [
-                dumps({**row, "system": name, "seed": settings.seed, "samples": reply["samples"], "tokens": reply["tokens"]}) + "\n"
+                dumps({**row, "system": name, "seed": settings.seed, "temperature": settings.temperature, "samples": reply["samples"],
+                       "tokens": reply["tokens"]}) + "\n"
                 for row, reply in zip(rows[part], drawn, strict=True)
-            ]
+            ]  # fmt: skip
             file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
-    return path
-
-
-def _identity(adapter: Path | None) -> str | None:
-    from polychromic.io import sha256_file
-
-    return None if adapter is None else sha256_file(adapter / "adapter_model.safetensors")
 
 
 def _complete_blocks(path: Path, size: int, total: int) -> int:
     """How many first lines of the file stand in complete blocks; what comes after them is cut off."""
     if not path.exists():
         return 0
-    kept, count = 0, 0
     data = path.read_bytes()
     lines = data.splitlines(keepends=True)
     whole = 0
@@ -216,3 +244,14 @@ def _complete_blocks(path: Path, size: int, total: int) -> int:
         with path.open("r+b") as file:
             file.truncate(kept)
     return count
+
+
+def _renew(path: Path, rows: Sequence[dict]) -> None:
+    """Give the saved lines the ids, references and valid answers of `rows`."""
+    saved = [line for _, line in read_jsonl(path)]
+    renewed = [
+        {key: value for key, value in line.items() if key not in ("id", "references", "valid")} | row
+        for line, row in zip(saved, rows, strict=True)
+    ]
+    if renewed != saved:
+        write_jsonl(path, renewed)

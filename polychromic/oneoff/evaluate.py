@@ -1,160 +1,209 @@
-"""Metrics of files of replies: which ones the input allows, their values per prompt, means with intervals, paired contrasts.
+"""Metrics of files of replies: their values per prompt, means with intervals, paired contrasts with verdicts.
 
 Values come from polychromic.metrics.compute, statistics from polychromic.stats; nothing is sampled and nothing is written here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
 
-from polychromic import stats
-from polychromic.domains.text import normalise
-from polychromic.errors import PolychromicError, UsageError
+from polychromic import __version__, stats
+from polychromic.errors import PolychromicError
 from polychromic.metrics.catalogue import metric
-from polychromic.metrics.compute import Prompt, compute, lacking, signature
-from polychromic.oneoff.inputs import Row, System, common_ids
+from polychromic.metrics.compute import Prompt, compute
+from polychromic.metrics.compute import signature as definition
+from polychromic.metrics.text import answer_key, answer_key_signature
+from polychromic.oneoff.choice import empty_replies, sizes, undefined
+from polychromic.oneoff.inputs import Row, System, common_ids, other_prompts
 from polychromic.progress import progress
 
-DEFAULT_KS = (1, 3, 5, 10)
-# In printed order; k stands for each of the ks. Those that the input lacks something for are left out.
-DEFAULT_METRICS = (
-    "pass@k", "valid_distinct@k", "distinct@k", "semantic_diversity", "self_bleu", "distinct_1", "distinct_2", "vendi", "vocabulary",
-    "compression_ratio", "rouge_l", "chrf", "words",
-)  # fmt: skip
+ALPHA = 0.05
+PERMUTATIONS = 10_000  # at least; 100 for each test, so that the adjusted p can fall below ALPHA
 Embed = Callable[[Sequence[str]], np.ndarray]
+Values = dict[str, dict[str, np.ndarray]]  # system -> metric -> (seeds, prompts)
 
 
-def chosen_metrics(
-    names: Sequence[str] | None, ks: Sequence[int] | None, systems: Sequence[System], embedded: bool
-) -> tuple[list[str], list[str]]:
-    """(metrics to compute, notes on what was left out).
-
-    Args:
-        names: asked for by name; None takes what DEFAULT_METRICS and the input allow.
-        ks: asked for; None takes those of DEFAULT_KS that the number of samples allows, with a note.
-        embedded: whether sentence vectors will be there.
-
-    Raises:
-        UsageError: an unknown metric.
-        PolychromicError: a metric or k that was asked for and that the input does not allow (file, line, id, k).
-    """
-    least = min(systems, key=lambda system: system.n)
-    row, notes = next(iter(least.rows.values())), []
-    if ks is not None and (large := [k for k in ks if k > least.n]):
-        raise PolychromicError(
-            f"{row.where}: id {row.id!r} has {least.n} samples, and --k asks for {large[0]}. Allowed: k up to the number of samples. "
-            f"Draw {large[0]} or more per prompt, or lower --k."
-        )
-    fitting = [k for k in (ks or DEFAULT_KS) if k <= least.n]
-    if ks is None and len(fitting) < len(DEFAULT_KS):
-        notes.append(f"k = {', '.join(str(k) for k in DEFAULT_KS if k > least.n)} left out: {row.where} has {least.n} samples per prompt")
-    if names is not None:
-        for name in names:
-            for system in systems:
-                sample = _prompt(next(iter(system.rows.values())), None if not embedded else lambda texts: np.zeros((len(texts), 1)))
-                if missing := lacking(name, sample):
-                    where = next(iter(system.rows.values())).where
-                    raise PolychromicError(
-                        f"{where}: {name} reads {' and '.join(missing)}, which this file does not have. {_remedy(missing)}"
-                    )
-        return list(dict.fromkeys(names)), notes
-    wanted = [name.replace("@k", f"@{k}") for name in DEFAULT_METRICS for k in (fitting if name.endswith("@k") else [None])]
-    wanted = [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
-    found = []
-    for name in wanted:
-        problem = _problem(name, systems, embedded)
-        if problem is None:
-            found.append(name)
-        else:
-            notes.append(f"{name} left out: {problem}")
-    return found, notes
-
-
-def _problem(name: str, systems: Sequence[System], embedded: bool) -> str | None:
-    for system in systems:
-        for row in system.rows.values():
-            vectors = (lambda texts: np.eye(len(texts))) if embedded else None
-            try:
-                compute(name, _prompt(row, vectors))
-            except UsageError:
-                raise
-            except PolychromicError as error:
-                return str(error).partition(". ")[0]
-            if metric(name).family != "distinct_n":
-                break  # only these depend on every line's text
-    return None
-
-
-def _remedy(missing: Sequence[str]) -> str:
-    columns = {"answers": "Add the column `valid`.", "references": "Add the column `references`.", "vectors": "Leave --no-encoder out."}
-    return " ".join(columns.get(field, f"{field} exists in the pipeline only; leave the metric out.") for field in missing)
-
-
-def _prompt(row: Row, embed: Embed | None) -> Prompt:
-    samples = list(row.samples)
+def _prompt(row: Row, embed: Embed | None, n: int) -> Prompt:
+    samples = list(row.samples[:n])
     return Prompt(
         samples=samples,
-        answers=row.answers,
-        keys=[normalise(text) or text for text in samples],
+        answers=None if row.answers is None else row.answers[:n],
+        keys=[answer_key(text) for text in samples],
         references=row.references,
         vectors=embed(samples) if embed else None,
     )
 
 
-def scores(system: System, ids: Sequence[str], names: Sequence[str], embed: Embed | None) -> dict[str, np.ndarray]:
-    """Metric -> (seeds, prompts) of one system, the prompts in the order of `ids`.
+def scores(
+    system: System, ids: Sequence[str], counts: Mapping[str, int], embed: Embed | None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Of one system: (metric -> (seeds, prompts) in the order of `ids`, metric -> why it does not exist for a line).
 
-    Raises:
-        PolychromicError: a metric does not exist for a line, which is named.
+    Args:
+        counts: metric -> how many of each line's first samples it reads.
     """
-    found = {name: np.empty((len(system.seeds), len(ids))) for name in names}
+    found = {name: np.empty((len(system.seeds), len(ids))) for name in counts}
+    lost: dict[str, str] = {}
     with progress(f"metrics of {system.name}", len(ids)) as tick:
         for column, name_of_prompt in enumerate(ids):
             for place, seed in enumerate(system.seeds):
                 row = system.rows[seed, name_of_prompt]
-                prompt = _prompt(row, embed)
-                for name in names:
+                prompts = {n: _prompt(row, embed, n) for n in set(counts.values())}
+                for name, n in counts.items():
+                    if name in lost:
+                        continue
                     try:
-                        found[name][place, column] = compute(name, prompt)
+                        found[name][place, column] = compute(name, prompts[n])
                     except PolychromicError as error:
-                        raise PolychromicError(f"{row.where}: id {row.id!r}: {error}") from None
+                        lost[name] = undefined(row, name, str(error))
             tick(column + 1)
-    return found
+    return {name: array for name, array in found.items() if name not in lost}, lost
 
 
-def evaluate(systems: Sequence[System], names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, encoder: str = "") -> dict:
-    """The document of `polychromic evaluate`: per system and metric the mean over seeds and prompts with a 95 % interval over prompts."""
+def score_all(
+    systems: Sequence[System], ids: Mapping[str, Sequence[str]], counts: Mapping[str, Mapping[str, int]], embed: Embed | None, asked: bool
+) -> tuple[Values, list[str]]:
+    """(values of every system, notes on metrics that do not exist for some line and are left out of all systems).
+
+    Args:
+        ids: system -> its prompts. counts: metric -> system -> samples, see choice.sizes.
+        asked: the metrics were asked for by name; one that does not exist for a line is then an error.
+
+    Raises:
+        PolychromicError: a metric that was asked for does not exist for a line, which is named; or no metric is left.
+    """
+    values, left_out = {}, {}
+    for system in systems:
+        own = {name: n[system.name] for name, n in counts.items() if name not in left_out}
+        values[system.name], lost = scores(system, ids[system.name], own, embed)
+        left_out |= lost
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    notes = [f"{', '.join(names)} left out: {reason}" for reason, names in reasons.items()]
+    if notes and (asked or len(left_out) == len(counts)):
+        raise PolychromicError(
+            f"{notes[0].replace(' left out:', ' cannot be computed:')}. Allowed: replies for which the metric exists. "
+            "Take the line out, or ask for other --metrics."
+        )
+    return {system: {name: array for name, array in found.items() if name not in left_out} for system, found in values.items()}, notes
+
+
+def signature(name: str, encoder: str, ns: Sequence[int]) -> str:
+    """What a result must name so that another can repeat it: definition, tokenizer, encoder, answer key, samples, version.
+
+    Args:
+        ns: samples per prompt that the metric read, of each system.
+    """
+    parts = [definition(name, encoder)]
+    if {"answers", "keys"} & set(metric(name).needs):
+        parts.append(answer_key_signature())
+    return "|".join([*parts, f"n:{','.join(map(str, dict.fromkeys(ns)))}", f"polychromic:{__version__}"])
+
+
+def evaluate(
+    systems: Sequence[System], names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, encoder: str = "", asked: bool = False
+) -> dict:
+    """The document of `polychromic evaluate`: per system and metric the mean over seeds and prompts with a 95 % interval over prompts.
+
+    Args:
+        encoder: name of the sentence encoder. asked: see `score_all`.
+    """
+    counts, notes = sizes(systems, names)
+    values, lost = score_all(systems, {system.name: system.ids for system in systems}, counts, embed, asked)
+    kept = list(values[systems[0].name])
     found = []
     for system in systems:
-        values = scores(system, system.ids, names, embed)
-        intervals = stats.mean_cis(values, np.random.default_rng(seed), n_boot) if len(system.ids) > 1 else None
-        means = {
-            name: {"mean": float(array.mean()), "low": None, "high": None} if intervals is None else
-            {"mean": intervals[name].mean, "low": intervals[name].low, "high": intervals[name].high}
-            for name, array in values.items()
-        }  # fmt: skip
-        about = {"system": system.name, "n_prompts": len(system.ids), "n_samples": system.n, "seeds": system.seeds}
-        found.append(about | {"metrics": means})
-    return {"systems": found, "signatures": {name: signature(name, encoder) for name in names}}
+        arrays = values[system.name]
+        intervals = stats.mean_cis(arrays, np.random.default_rng(seed), n_boot) if len(system.ids) > 1 else None
+        means = {}
+        for name, array in arrays.items():
+            n = counts[name][system.name]
+            ends = (None, None) if intervals is None else (intervals[name].low, intervals[name].high)
+            means[name] = {"mean": float(array.mean()), "low": ends[0], "high": ends[1], "n_samples": n,
+                           "signature": signature(name, encoder, [n])}  # fmt: skip
+        found.append(_about(system, system.ids) | {"label": system.label, "temperature": system.temperature, "metrics": means})
+    return {
+        "systems": found,
+        "signatures": {name: signature(name, encoder, list(counts[name].values())) for name in kept},
+        "notes": [*other_prompts(systems), *notes, *lost, *_said_of_empty(systems)],
+    }
 
 
 def compare(
-    systems: Sequence[System], primary: str, names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, common: bool
-) -> list[dict]:
-    """Paired contrasts a - b of every pair of systems on every metric, over the prompts that they share; Holm over pairs on `primary`."""
+    systems: Sequence[System], names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, common: bool, encoder: str = "",
+    asked: bool = False,
+) -> dict:  # fmt: skip
+    """The document of `polychromic compare`: paired contrasts a - b of every pair of systems on every metric, and a verdict for each.
+
+    A verdict needs two things: the interval excludes 0, and the permutation p, adjusted by Holm over all contrasts of the
+    document, is below ALPHA. An interval alone would call one metric in twenty different between equal systems.
+    """
     ids = common_ids(systems, common)
-    values = {system.name: scores(system, ids, names, embed) for system in systems}
+    counts, notes = sizes(systems, names)
+    values, lost = score_all(systems, dict.fromkeys((system.name for system in systems), ids), counts, embed, asked)
+    kept, pairs = list(values[systems[0].name]), list(combinations(systems, 2))
+    tests = len(kept) * len(pairs)
     rows = []
-    for a, b in combinations(systems, 2):
-        for name in names:
-            rng = np.random.default_rng(seed)
-            contrast = stats.paired_contrast(values[a.name][name], values[b.name][name], rng, n_boot, n_boot)
-            rows.append({"a": a.name, "b": b.name, "metric": name, **asdict(contrast), "p_holm": None})
-    family = [row for row in rows if row["metric"] == primary]
-    for row, adjusted in zip(family, stats.holm([row["p_permutation"] for row in family]), strict=True):
-        row["p_holm"] = float(adjusted)
-    return rows
+    for a, b in pairs:
+        for name in kept:
+            ours, theirs = values[a.name][name], values[b.name][name]
+            contrast = stats.paired_contrast(ours, theirs, np.random.default_rng(seed), n_boot, max(PERMUTATIONS, 100 * tests))
+            rows.append({
+                "a": a.name, "b": b.name, "metric": name, **asdict(contrast),
+                "n_samples_a": counts[name][a.name], "n_samples_b": counts[name][b.name],
+                "signature": signature(name, encoder, [counts[name][a.name], counts[name][b.name]]),
+                "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
+            })  # fmt: skip
+    for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
+        row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
+    return {
+        "contrasts": rows,
+        "prompts": ids,
+        "systems": [_about(system, ids) for system in systems],
+        "adjustment": {"method": "Holm", "tests": tests, "over": f"{len(kept)} metrics x {len(pairs)} pairs", "alpha": ALPHA,
+                       "test": "two-sided sign-flip permutation, paired by prompt"},
+        "signatures": {name: signature(name, encoder, list(counts[name].values())) for name in kept},
+        "notes": [*_said_of_common(systems, ids), *notes, *lost, *_said_of_empty(systems), *_said_of_power(len(ids), tests)],
+    }  # fmt: skip
+
+
+def verdict(name: str, a: str, b: str, low: float, high: float, p_holm: float) -> dict:
+    """{"distinguishable", "higher", "better"}: which system is higher, and better where the metric has a direction; else None."""
+    if not (low > 0 or high < 0) or p_holm >= ALPHA:
+        return {"distinguishable": False, "higher": None, "better": None}
+    higher, info = (a if low > 0 else b), metric(name)
+    better = None if info.direction == "none" else a if info.better(low + high) else b
+    return {"distinguishable": True, "higher": higher, "better": better}
+
+
+def _about(system: System, ids: Sequence[str]) -> dict:
+    return {"system": system.name, "n_prompts": len(ids), "n_samples": system.n, "n_empty": empty_replies(system), "seeds": system.seeds}
+
+
+def _said_of_empty(systems: Sequence[System]) -> list[str]:
+    counted = [(system.name, empty_replies(system), len(system.rows) * system.n) for system in systems]
+    return [
+        f"{empty} of {total} replies of {name!r} are empty: wrong, of 0 words, like no reference" for name, empty, total in counted if empty
+    ]
+
+
+def _said_of_common(systems: Sequence[System], ids: Sequence[str]) -> list[str]:
+    return [
+        f"{len(system.ids) - len(ids)} prompts of {system.name!r} left out, which others lack"
+        for system in systems
+        if len(system.ids) > len(ids)
+    ]
+
+
+def _said_of_power(prompts: int, tests: int) -> list[str]:
+    """A note where even the clearest difference could not be told apart: the smallest p of P prompts is 2 / 2^P."""
+    if tests * 2.0 ** (1 - prompts) < ALPHA:
+        return []
+    enough = next(count for count in range(prompts, 100) if tests * 2.0 ** (1 - count) < ALPHA)
+    return [f"{prompts} prompts cannot tell any difference apart: over {tests} tests, {enough} prompts are the least. "
+            "Ask for fewer --metrics, or evaluate more prompts"]  # fmt: skip

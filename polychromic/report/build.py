@@ -176,8 +176,8 @@ def passk_curves(compare: Compare) -> Curves:
     return curves
 
 
-def pass_rates(compare: Compare) -> dict[str, list[float]]:
-    """Label -> share of passing drafts of each prompt, at the chosen temperature."""
+def pass_rates(compare: Compare) -> dict[str, list[list[float]]]:
+    """Label -> share of passing drafts of each seed and prompt, at the chosen temperature."""
     return {label: compare.profiles[label]["pass@1"] for label in compare.main_labels()}
 
 
@@ -198,7 +198,7 @@ def effects(compare: Compare) -> list[distributions.Effect]:
 def headline_differences(compare: Compare) -> Figure:
     """The headline minus LoRA on the primary metric, prompt by prompt."""
     contrast = compare.contrast(compare.headline, "lora", compare.primary, ["chosen"])
-    ours, theirs = (np.array(compare.profiles[label][compare.primary]) for label in (contrast.a, contrast.b))
+    ours, theirs = (np.mean(compare.profiles[label][compare.primary], axis=0) for label in (contrast.a, contrast.b))
     return distributions.differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
 
 

@@ -50,8 +50,8 @@ def _best(compare: Compare, role: str, what: str) -> Iterator[Number]:
 
 
 def _comparison(compare: Compare, contrast: Contrast) -> str:
-    claim = "was compared with" if contrast.p_holm is None else f"is {verdict(contrast)}"
-    adjusted = "" if contrast.p_holm is None else f", adjusted $p$ {p_text(contrast.p_holm)}"
+    claim = "was compared with" if contrast.p_adjusted is None else f"is {verdict(contrast)}"
+    adjusted = "" if contrast.p_adjusted is None else f", adjusted $p$ {p_text(contrast.p_adjusted)}"
     subject = f"The {labels.metric(contrast.metric).label} of {labels.system_name(contrast.a)}"
     against = f"that of {labels.system_name(contrast.b)} {rule_text(contrast, compare)}"
     return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast)}{adjusted})."

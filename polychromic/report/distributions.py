@@ -23,6 +23,7 @@ from polychromic.report.figures import LOOKS, PEER_LOOKS, WIDTH, Curves, Look, P
 
 CEILING, FLOOR = "humans, same prompt", "humans, other prompts"
 HUMANS = {CEILING: Look("#000000", "*", "-"), FLOOR: Look("#555555", "x", (0, (1, 1)))}
+ELSEWHERE, DOTS = "drafts, other prompts", (0, (1, 2))
 MARKERS = 9  # on a curve with many points
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g}")
 
@@ -166,32 +167,36 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         return figure
 
 
-def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves) -> Figure:
-    """pass@k (y) against k (x) of drafts, between what people reach: other people's replies to the same prompt, and to other prompts.
+def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves, floors: Curves) -> Figure:
+    """human recall@k (y) against k (x): of people themselves, of systems, and of both at messages that they did not answer.
+
+    People's curves are black and grey; a floor is dotted and thin, in its system's colour, and has no marks.
 
     Args:
-        ceiling, floor: a point per k that was measured; a single one is drawn as a mark with its level across the figure.
-        systems: label -> points by ascending k, with intervals.
+        ceiling, floor: people at their own message and at other messages, a point per k.
+        systems: label -> points by ascending k, with intervals. floors: the same drafts at other messages.
 
     Raises:
-        PolychromicError: no point of a curve, or no system.
+        PolychromicError: no point of a curve, no system, or systems and floors of different labels.
     """
-    for name, table in {"ceiling": ceiling, "floor": floor, "systems": systems, **systems}.items():
+    for name, table in {"ceiling": ceiling, "floor": floor, "systems": systems, **systems, **floors}.items():
         _some(f"person, {name}", table)
+    if systems.keys() != floors.keys():
+        raise PolychromicError(f"figure person: got systems {sorted(systems)}, floors {sorted(floors)}. Allowed: the same labels.")
     with rc_context(style()):
         figure, ax = _figure(3.0)
         for name, points in ((CEILING, ceiling), (FLOOR, floor)):
-            look = HUMANS[name]
-            if len(points) == 1:
-                ax.axhline(points[0].y, color=look.color, linestyle=look.line, linewidth=0.6, zorder=1)
-            _band(ax, look, points)
-            _line(ax, name, look, [p.x for p in points], [p.y for p in points])
+            _band(ax, HUMANS[name], points)
+            _line(ax, name, HUMANS[name], [p.x for p in points], [p.y for p in points])
         for (label, points), look in zip(systems.items(), looks(systems).values(), strict=True):
             _band(ax, look, points)
             _line(ax, label, look, [p.x for p in points], [p.y for p in points])
-        ks = sorted({p.x for points in (ceiling, floor, *systems.values()) for p in points})
+            below = floors[label]
+            ax.plot([p.x for p in below], [p.y for p in below], color=look.color, linestyle=DOTS, linewidth=0.7, zorder=2)
+        ax.plot([], [], color="#555555", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
+        ks = sorted({p.x for points in (ceiling, floor, *systems.values(), *floors.values()) for p in points})
         ax.set_xlabel("$k$ (drafts a person sees)")
-        ax.set_ylabel("pass@$k$ (% of prompts) \u2191")
+        ax.set_ylabel("human recall@$k$ (% of people) \u2191")
         ax.xaxis.set_major_locator(FixedLocator(ks))
         ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylim(bottom=0)

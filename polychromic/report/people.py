@@ -1,86 +1,188 @@
-"""Drafts beside people: how alike they are, how many people they match, and the scale of the person-match.
+"""Drafts beside people: how alike they are, and how many people they match, on the messages that many people answered.
 
-Tables, numbers and a figure from openers.json and compare.json; no file, no torch, no statistic.
+Tables, numbers and a figure from openers.json, in which people, systems and floors are measured by one definition
+(polychromic.metrics.person.match_rates); no file, no torch, no statistic.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 from pydantic import Field, FiniteFloat
 
+from polychromic.errors import PolychromicError
 from polychromic.report import distributions, labels
 from polychromic.report.figures import Point
-from polychromic.report.latex_rows import DASH, row, tabular
+from polychromic.report.latex_rows import row, tabular
 from polychromic.report.records import Number
-from polychromic.report.results import Compare, Frozen, Probability
+from polychromic.report.results import Compare, Frozen
+
+PEER = "lora"  # the system beside which the headline's drafts are called more or less alike
 
 
-class Ratio(Frozen):
+class Estimate(Frozen):
+    """A mean over messages with its bootstrap interval over them."""
+
     value: FiniteFloat
     low: FiniteFloat
     high: FiniteFloat
 
 
-class Answered(Frozen):
-    """A label on the openers: R, share of people matched, share of prompts on which somebody is matched (means over prompts)."""
+class AtK(Estimate):
+    k: int
+
+
+class Matched(Frozen):
+    """Share of people matched, and of messages on which some held-out person is matched, by ascending k."""
+
+    human_recall: list[AtK] = Field(min_length=1)
+    passed: list[AtK] = Field(alias="pass", min_length=1)
+
+
+class Beside(Matched):
+    """The same at the other messages: the floor."""
+
+    floor: Matched
+
+
+class Answered(Beside):
+    """A system: R, what it matches, and how far human recall at the highest k lies above its own floor."""
 
     seeds: list[int]
-    ratio: Ratio
-    human_recall: Probability
-    passed: Probability = Field(alias="pass")
+    ratio: Estimate
+    above_floor: Estimate
+
+
+class Difference(Estimate):
+    """R_a - R_b, paired by message."""
+
+    a: str
+    b: str
 
 
 class Openers(Frozen):
     n_prompts: int
     temperature: FiniteFloat
     drafts: int
+    targets: int
     human_collision: FiniteFloat
+    people: Beside
     systems: dict[str, Answered]
+    contrasts: list[Difference]
 
 
-def people_table(found: Openers, compare: Compare) -> str:
-    """R with its interval, human recall and pass of ten drafts, a row per system; people and other people's replies last."""
-    lines = [row(["", "$R$", rf"human recall@{found.drafts} (\%)", rf"any match@{found.drafts} (\%)"]), r"\midrule"]
+def people_table(found: Openers) -> str:
+    """R, human recall and pass of ten drafts with their floors, a row per system; people's own replies last: the ceiling."""
+    k = found.drafts
+    head = ["", "$R$", rf"human recall@{k} (\%)", "floor", rf"any match@{k} (\%)", "floor"]
+    lines = [row(head), r"\midrule"]
     for label in sorted(found.systems, key=labels.rank):
         s = found.systems[label]
-        ratio = rf"{s.ratio.value:.2f} {{\scriptsize [{s.ratio.low:.2f}, {s.ratio.high:.2f}]}}"
-        cells = [labels.system_name(label), ratio, f"{100 * s.human_recall:.1f}", f"{100 * s.passed:.1f}"]
-        lines.append(row(cells))
-    lines += [r"\midrule", row(["people, same message", "1", f"{100 * compare.calibration['ceiling']:.1f}", DASH])]
-    lines.append(row(["people, other messages", DASH, f"{100 * compare.calibration['floor']:.1f}", DASH]))
-    return tabular("lrrr", lines)
+        lines.append(row([labels.system_name(label), _with_interval(f"{s.ratio.value:.2f}", _interval(s.ratio)), *_matched(s)]))
+    lines += [r"\midrule", row(["people", "1", *_matched(found.people)])]
+    return tabular("lrrrrr", lines)
 
 
 def people_numbers(found: Openers, compare: Compare) -> list[Number]:
-    """Keys people.{n_prompts,temperature,drafts,collision}, people.<label>.{ratio,ratio.ci,human_recall}, people.headline.sentence."""
-    numbers = [
-        Number("people.n_prompts", found.n_prompts, str(found.n_prompts), source="openers"),
+    """The values of the paper's paragraph.
+
+    Keys people.{n_prompts,temperature,drafts,targets,collision}; people.{ceiling,floor} with .ci, human recall of people's own
+    replies and of people's replies to other messages; people.<label>.{ratio,human_recall,floor,above_floor} with .ci and
+    people.<label>.above_floor.verdict; people.headline.{difference,difference.ci,sentence}.
+    """
+    whole = {"n_prompts": found.n_prompts, "drafts": found.drafts, "targets": found.targets}
+    numbers = [Number(f"people.{name}", value, str(value), source="openers") for name, value in whole.items()]
+    numbers += [
         Number("people.temperature", found.temperature, labels.plain(found.temperature), source="openers"),
-        Number("people.drafts", found.drafts, str(found.drafts), source="openers"),
         Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source="openers"),
     ]
+    numbers += _shares("people.ceiling", found.people.human_recall[-1], found, source="openers/people")
+    numbers += _shares("people.floor", found.people.floor.human_recall[-1], found, source="openers/people")
     for label, s in sorted(found.systems.items()):
-        shared = {"n": found.n_prompts, "seeds": tuple(s.seeds), "source": f"openers/{label}"}
-        ci = f"[{s.ratio.low:.2f}, {s.ratio.high:.2f}]"
+        about = {"seeds": tuple(s.seeds), "source": f"openers/{label}"}
+        ends = {"low": s.ratio.low, "high": s.ratio.high, "n": found.n_prompts}
         numbers += [
-            Number(f"people.{label}.ratio", s.ratio.value, f"{s.ratio.value:.2f}", low=s.ratio.low, high=s.ratio.high, **shared),
-            Number(f"people.{label}.ratio.ci", None, ci, **shared),
-            Number(f"people.{label}.human_recall", s.human_recall, rf"{100 * s.human_recall:.1f}\,\%", unit="%", **shared),
+            Number(f"people.{label}.ratio", s.ratio.value, f"{s.ratio.value:.2f}", **ends, **about),
+            Number(f"people.{label}.ratio.ci", None, _interval(s.ratio), n=found.n_prompts, **about),
+            Number(f"people.{label}.above_floor.verdict", None, _side(s.above_floor, "above", "below", "not told apart from"), **about),
         ]
-    ours, lora = found.systems[compare.headline].ratio, found.systems["lora"].ratio
-    apart = ours.high < lora.low or lora.high < ours.low
-    side = "less alike than" if ours.value < lora.value else "more alike than"
-    text = f"The drafts of {labels.system_name(compare.headline)} are {side if apart else 'about as alike as'} those of LoRA"
-    return [*numbers, Number("people.headline.sentence", None, f"{text} (intervals that {'do not overlap' if apart else 'overlap'}).")]
+        shares = {"human_recall": s.human_recall[-1], "floor": s.floor.human_recall[-1], "above_floor": s.above_floor}
+        for name, share in shares.items():
+            numbers += _shares(f"people.{label}.{name}", share, found, **about)
+    return numbers + _headline(found, compare.headline)
 
 
-def people_figure(compare: Compare) -> Figure:
-    """pass@k of every main system between the rates of people's own replies."""
-    calibration = compare.calibration
-    systems = {}
-    for label in compare.main_labels():
-        metrics = compare.chosen(label).metrics
-        ks = sorted(int(name.removeprefix("pass@")) for name in metrics if name.startswith("pass@"))
-        systems[label] = [Point(k, (e := metrics[f"pass@{k}"]).mean, e.low, e.high) for k in ks]
-    ceiling, floor = ([Point(10, calibration[key], calibration[key], calibration[key])] for key in ("ceiling", "floor"))
-    return distributions.person(ceiling, floor, systems)
+def people_figure(found: Openers) -> Figure:
+    """Human recall@k of people, of every system, and of both at other messages, against k."""
+    systems = {label: found.systems[label] for label in sorted(found.systems, key=labels.rank)}
+    return distributions.person(
+        _points(found.people.human_recall),
+        _points(found.people.floor.human_recall),
+        {label: _points(s.human_recall) for label, s in systems.items()},
+        {label: _points(s.floor.human_recall) for label, s in systems.items()},
+    )
+
+
+def _headline(found: Openers, headline: str) -> list[Number]:
+    """R of the headline less R of LoRA, paired by message, and what may be said of it.
+
+    Raises:
+        PolychromicError: openers.json does not hold this pair.
+    """
+    pairs = {(pair.a, pair.b): pair for pair in found.contrasts}
+    if (headline, PEER) not in pairs:
+        raise PolychromicError(f"openers.json has no contrast of {headline} and {PEER}. Got: {sorted(pairs)}. Run `dvc repro`.")
+    pair = pairs[headline, PEER]
+    ours, theirs = labels.system_name(headline), labels.system_name(PEER)
+    about = {"n": found.n_prompts, "source": f"openers/{headline}-{PEER}"}
+    delta, ci = _signed(f"{pair.value:+.2f}"), f"[{_signed(f'{pair.low:+.2f}')}, {_signed(f'{pair.high:+.2f}')}]"
+    if pair.low > 0 or pair.high < 0:
+        text = f"The drafts of {ours} are {'more' if pair.low > 0 else 'less'} alike than those of {theirs}"
+    else:
+        text = f"The drafts of {ours} and of {theirs} are not told apart in how alike they are"
+    return [
+        Number("people.headline.difference", pair.value, delta, low=pair.low, high=pair.high, **about),
+        Number("people.headline.difference.ci", None, ci, **about),
+        Number("people.headline.sentence", None, f"{text} (difference of $R$, paired by message: {delta} {ci}).", **about),
+    ]
+
+
+def _shares(key: str, share: Estimate, found: Openers, **about) -> list[Number]:  # noqa: ANN003 - fields of Number
+    """ "<key>" and "<key>.ci" of a share, in per cent."""
+    text = _signed(f"{100 * share.value:.1f}")
+    return [
+        Number(key, share.value, rf"{text}\,\%", unit="%", low=share.low, high=share.high, n=found.n_prompts, **about),
+        Number(f"{key}.ci", None, _interval(share, percent=True), n=found.n_prompts, **about),
+    ]
+
+
+def _matched(found: Beside) -> list[str]:
+    """Cells of a row: recall and pass at the highest k, each with its floor."""
+    cells = []
+    for name in ("human_recall", "passed"):
+        own, floor = getattr(found, name)[-1], getattr(found.floor, name)[-1]
+        cells += [_with_interval(f"{100 * own.value:.1f}", _interval(own, percent=True)), f"{100 * floor.value:.1f}"]
+    return cells
+
+
+def _side(difference: Estimate, above: str, below: str, neither: str) -> str:
+    """The word for an interval that lies above 0, below it, or on both sides."""
+    return above if difference.low > 0 else below if difference.high < 0 else neither
+
+
+def _interval(e: Estimate, percent: bool = False) -> str:
+    scale, digits = (100, 1) if percent else (1, 2)
+    return f"[{_signed(f'{scale * e.low:.{digits}f}')}, {_signed(f'{scale * e.high:.{digits}f}')}]"
+
+
+def _with_interval(value: str, interval: str) -> str:
+    return rf"{value} {{\scriptsize {interval}}}"
+
+
+def _signed(number: str) -> str:
+    return labels.tex_minus(labels.signed_zero(number))
+
+
+def _points(curve: Sequence[AtK]) -> list[Point]:
+    return [Point(at.k, at.value, at.low, at.high) for at in curve]

@@ -97,14 +97,14 @@ def contrast_numbers(prefix: str, contrast: Contrast) -> Iterator[Number]:
         "ci": labels.format_interval(name, contrast.low, contrast.high, sign=True),
         "by_seed": ", ".join(labels.format_value(name, value, sign=True) for value in contrast.delta_by_seed),
     }
-    if contrast.p_holm is not None:
+    if contrast.p_adjusted is not None:
         words["verdict"] = verdict(contrast)
     if contrast.margin is not None and contrast.non_inferior is not None:
         words["margin"] = labels.format_value(name, abs(contrast.margin), unit=True, sign=True).removeprefix("+")
         words["non_inferiority"] = NON_INFERIOR[contrast.non_inferior]
     for field, text in words.items():
         yield replace(base, key=f"{prefix}.{field}", value=None, text=text)
-    for field in ("p_value", "p_permutation", "p_holm", "p_wilcoxon", "p_mannwhitney"):
+    for field in ("p_value", "p_permutation", "p_adjusted", "p_wilcoxon", "p_mannwhitney"):
         if (p := getattr(contrast, field)) is not None:
             yield replace(base, key=f"{prefix}.{field}", value=p, text=p_text(p), low=None, high=None)
     for field in ("d_z", "cliffs_delta"):

@@ -115,19 +115,19 @@ def lambda_table(compare: Compare) -> str:
 
 
 def contrasts_table(compare: Compare) -> str:
-    r"""All contrasts as a longtable, the primary family first with its seeds; \tablecaption comes from main.tex. Bold: Holm-significant."""
-    effects = [r"$\Delta$ [CI]", r"$p$", r"$p_{\mathrm{Holm}}$", r"$p_{W}$", r"$p_{U}$", "$d_z$", r"$\delta$"]
+    r"""All contrasts as a longtable, the primary family first with its seeds; \tablecaption comes from main.tex. Bold: significant after adjustment."""
+    effects = [r"$\Delta$ [CI]", r"$p$", r"$p_{\mathrm{adj}}$", r"$p_{W}$", r"$p_{U}$", "$d_z$", r"$\delta$", "MDE"]
     groups = [[c for c in compare.contrasts if c.family == family] for family in ("primary", "secondary")]
     lines: list[str] = []
     for title, group in zip(("Primary family", "Secondary"), groups, strict=True):
         if not group:
             continue
-        lines.append(rf"\multicolumn{{9}}{{@{{}}l}}{{\emph{{{title}}}}}\\*")
+        lines.append(rf"\multicolumn{{10}}{{@{{}}l}}{{\emph{{{title}}}}}\\*")
         for contrast in group:
             lines.extend(_contrast_rows(contrast, by_seed=title == "Primary family"))
         if group is groups[0] and groups[1]:
             lines.append(r"\midrule")
-    return longtable("llrrrrrrr", row(["$a-b$ (temperatures)", "metric", *effects]), lines)
+    return longtable("llrrrrrrrr", row(["$a-b$ (temperatures)", "metric", *effects]), lines)
 
 
 def setup_table(params: Mapping[str, Any]) -> str:
@@ -203,13 +203,14 @@ def _contrast_rows(contrast: Contrast, by_seed: bool) -> list[str]:
         pair,
         _title(name),
         f"{_bold(delta) if contrast.significant else delta} {labels.format_interval(name, contrast.low, contrast.high, sign=True)}",
-        *(_p(p) for p in (contrast.p_value, contrast.p_holm, contrast.p_wilcoxon, contrast.p_mannwhitney)),
+        *(_p(p) for p in (contrast.p_value, contrast.p_adjusted, contrast.p_wilcoxon, contrast.p_mannwhitney)),
         *(DASH if effect is None else labels.format_effect(effect) for effect in (contrast.d_z, contrast.cliffs_delta)),
+        labels.format_value(name, contrast.mde),
     ]
     if not by_seed:
         return [row(cells)]
     each = ", ".join(f"{labels.format_value(name, value, sign=True)}" for value in contrast.delta_by_seed)
-    return [row(cells) + "*", rf"\multicolumn{{9}}{{@{{}}l}}{{\scriptsize\quad by seed: {each}}}\\"]
+    return [row(cells) + "*", rf"\multicolumn{{10}}{{@{{}}l}}{{\scriptsize\quad by seed: {each}}}\\"]
 
 
 def _title(name: str, star: bool = False) -> str:

@@ -88,7 +88,8 @@ def _attention(decoder: torch.nn.Module, name: str) -> Iterator[None]:
 class Branches:
     """A decoder for the models in KNOWN.
 
-    Args: decoder, the language model below its head; keys_values and mask (B, P) of the prompts, left padded. Starts with one row per prompt.
+    Args: decoder, the language model below its head; keys_values and mask (B, P) of the prompts, left padded.
+    It starts with one row per prompt.
     """
 
     def __init__(self, decoder: torch.nn.Module, keys_values: list[tuple[Tensor, Tensor]], mask: Tensor):

@@ -12,6 +12,7 @@ from scipy.stats import binom
 from polychromic.errors import PolychromicError
 from polychromic.metrics.passk import (
     best_at_k,
+    chances,
     cover_at_tau,
     distinct_at_k,
     human_recall_at_k,
@@ -26,6 +27,13 @@ from polychromic.metrics.passk import (
 )
 def test_pass_at_k_oracles(c, k, value):
     assert pass_at_k(10, c, k) == pytest.approx(value, abs=1e-14)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 3), (20, 10)])
+def test_the_table_of_chances_is_pass_at_k(n, k):
+    assert chances(n, k).tolist() == [pass_at_k(n, c, k) for c in range(n + 1)]
+    with pytest.raises(ValueError, match="read-only"):
+        chances(n, k)[0] = 1
 
 
 def test_outcome_matrix():

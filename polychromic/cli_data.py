@@ -1,0 +1,124 @@
+"""The command that collects posts and replies. Parse, call polychromic.collect, print; tracked data are never written."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from polychromic import paths
+from polychromic.errors import UsageError
+
+if TYPE_CHECKING:
+    from polychromic.collect.schema import Columns
+    from polychromic.collect.source import Source
+
+data_app = typer.Typer()
+notes = Console(stderr=True)
+TRACKED = (paths.RESULTS, paths.PAPER, paths.DATA, Path("store"))
+
+
+class Kind(StrEnum):
+    """Where posts and replies come from."""
+
+    package = "package"
+    file = "file"
+    apify = "apify"
+
+
+def _column(name: str, what: str) -> type:
+    return Annotated[str | None, typer.Option(name, help=f"Column with {what}.", rich_help_panel="Columns (a.b: column b within a)")]
+
+
+@data_app.command()
+def collect(
+    kind: Annotated[Kind, typer.Argument(help="`package`: the chat corpus; `file`: JSONL, CSV or Parquet; `apify`: a dataset there.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of this collection: raw.jsonl, checkpoint.json, summary.json.")],
+    what: Annotated[str | None, typer.Argument(help="The file, or the dataset's id (APIFY_TOKEN holds the token).")] = None,
+    post: _column("--post", "the post; default: post") = None,
+    reply: _column("--reply", "the reply; default: reply") = None,
+    author: _column("--author", "who wrote the reply; default: author, if there is one") = None,
+    engagement: _column("--engagement", "likes or the like; default: engagement, if there is one") = None,
+    id: _column("--id", "the reply's id; default: id, if there is one, else a hash of the texts") = None,  # noqa: A002
+    post_id: _column("--post-id", "the post's id; default: post_id, if there is one") = None,
+    created: _column("--created", "the reply's time; default: created, if there is one") = None,
+    author_cap: Annotated[int | None, typer.Option(min=1, help="At most so many records of one author.")] = None,
+    keep_authors: Annotated[bool, typer.Option("--keep-authors", help="Write handles as they are, not pseudonyms.")] = False,
+    max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items; more can be had later.")] = None,
+    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per checkpoint.")] = 500,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="apify: root of another API.  [default: https://api.apify.com]")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="apify: seconds for one answer.")] = 60.0,
+    retries: Annotated[int, typer.Option(min=0, max=50, help="apify: further tries of one request, with growing waits.")] = 8,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
+) -> None:
+    """Collect posts and replies into a raw log; the same command goes on where it was stopped."""
+    from polychromic.collect.authors import Authors, read_salt
+    from polychromic.collect.run import Options
+    from polychromic.collect.run import collect as run
+    from polychromic.collect.schema import Columns
+
+    columns = Columns(post, reply, author, engagement, id, post_id, created)
+    _check_out(out)
+    source = _source(kind, what, columns, base_url, timeout, retries)
+    authors = Authors(None if keep_authors else read_salt())
+    summary = run(source, columns, authors, out, Options(page_size, author_cap, max_items), _say)
+    if json:
+        from polychromic.io import dumps
+
+        print(dumps(summary, indent=2))
+    else:
+        Console().print(_table(summary, out))
+
+
+def _source(kind: Kind, what: str | None, columns: Columns, base_url: str | None, timeout: float, retries: int) -> Source:
+    if kind is Kind.package:
+        from polychromic.collect.source import CorpusSource
+
+        if what is not None or any(value is not None for value in vars(columns).values()):
+            raise UsageError("collect package takes no file, dataset or columns. Allowed: --out and the limits. Leave the others out.")
+    elif what is None:
+        raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
+    if base_url is not None and kind is not Kind.apify:
+        raise UsageError(f"collect {kind} takes no --base-url. Allowed: with apify. Leave it out.")
+    if kind is Kind.package:
+        return CorpusSource()
+    if kind is Kind.file:
+        from polychromic.collect.files import FileSource
+
+        return FileSource(Path(what))
+    from polychromic.collect.apify import BASE, ApifySource
+    from polychromic.collect.http import Client, check_base, read_token
+
+    token = read_token()
+    base = check_base(base_url or BASE, token)
+    return ApifySource(Client(token, timeout, retries, _say), base, what)
+
+
+def _check_out(out: Path) -> None:
+    for tracked in TRACKED:
+        if out.resolve().is_relative_to(tracked.resolve()):
+            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as raw/mine.")
+
+
+def _say(note: str) -> None:
+    notes.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(summary: dict, out: Path) -> Table:
+    """Counts by what became of the items."""
+    state = "complete" if summary["complete"] else "stopped at --max-items"
+    unknown = f", {summary['without_author']} records without one" if summary["without_author"] else ""
+    caption = f"{summary['collection']['source']}, {state}; {summary['authors']} authors{unknown}; {out}/raw.jsonl"
+    table = Table("items", "count", "first at", caption=escape(caption), caption_justify="left")
+    table.add_row("read", str(summary["items"]), "")
+    table.add_row("accepted", str(summary["accepted"]), "")
+    for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
+        table.add_row(f"rejected: {escape(reason)}", str(entry["count"]), escape(", ".join(entry["first"])))
+    return table

@@ -1,0 +1,127 @@
+"""What a session looks like at the size of the terminal. Texts are drawn as they are: no markup, and control characters shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.rule import Rule
+from rich.segment import ControlType, Segment, Segments
+from rich.text import Text
+
+from polychromic.review.session import KEYS, PROMPTS, Session
+from polychromic.review.state import REASONS, Decision
+from polychromic.visible import visible
+
+ERASE = Segment("\x1b[2K", None, [(ControlType.ERASE_IN_LINE, 2)])  # what an emoji of another width left there
+FOOTER = "a accept  r reject  e edit reply  p edit post  u undo  s skip  n/b next/back  f filter  / search  ? help  q quit"
+
+
+def draw(session: Session, reviewer: str, console: Console) -> RenderableType:
+    """The whole screen: progress above, the pair (or a list to choose from) between, keys and messages below; cut to the terminal."""
+    width, height = console.size
+    above = _lines(console, [_progress(session, reviewer, width), *_head(session)])
+    below = _lines(console, _foot(session))
+    middle = _lines(console, _middle(session))
+    room = max(height - len(above) - len(below), 1)
+    if len(middle) > room:
+        start = _start(session, middle, room)
+        more = f" lines {start + 1}\u2013{start + room} of {len(middle)}: space, PgUp "
+        below = [*_lines(console, [Rule(more, style="yellow")]), *below[1:]]
+        middle = middle[start : start + room]
+    else:
+        session.scroll = 0
+        middle += [[Segment(" " * width)]] * (room - len(middle))
+    lines = (above + middle + below)[:height]
+    return Segments([segment for place, line in enumerate(lines) for segment in [*([Segment.line()] if place else []), ERASE, *line]])
+
+
+def _start(session: Session, lines: list[list[Segment]], room: int) -> int:
+    """The first line shown: where the cursor is seen, else as far as was scrolled (by all lines of a screen but one)."""
+    cursor = next((place for place, line in enumerate(lines) if any(s.style and s.style.reverse for s in line)), None)
+    if cursor is not None:
+        return min(max(cursor - room // 2, 0), len(lines) - room)
+    step = max(room - 1, 1)
+    session.scroll = min(session.scroll, -(-(len(lines) - room) // step))
+    return min(session.scroll * step, len(lines) - room)
+
+
+def _lines(console: Console, parts: Sequence[RenderableType]) -> list[list[Segment]]:
+    return console.render_lines(Group(*parts), pad=True)
+
+
+def _progress(session: Session, reviewer: str, width: int) -> Text:
+    counts = session.review.counts()
+    n, total = counts["reviewed"], counts["candidates"]
+    share = n / total
+    bar = max(0, min(20, width - 60))
+    filled = int(share * bar)
+    text = Text(f"{visible(reviewer)}  ", style="bold")
+    text.append("\u2588" * filled, style="green").append("\u2591" * (bar - filled), style="dim")
+    text.append(f" {n:,} of {total:,} reviewed", style="bold")
+    edited = f" ({counts['edited']:,} edited)" if counts["edited"] else ""
+    text.append(f"  {counts['accepted']:,} accepted{edited}  {counts['rejected']:,} rejected", style="not bold")
+    return text
+
+
+def _head(session: Session) -> list[RenderableType]:
+    place, passing = session.browser.place()
+    text = Text(f"filter: {visible(str(session.browser.filter))}  {place:,} of {passing:,}", style="dim")
+    name = session.browser.at
+    if name is not None:
+        text.append(f"  {visible(session.records[name].stratum)}  {visible(name)}")
+    return [text]
+
+
+def _middle(session: Session) -> list[RenderableType]:
+    if session.mode == "help":
+        return [_rule("keys"), *(Text(f"{key:>8}  {what}") for key, what in KEYS.items()), Text(), Text("Esc goes back", style="dim")]
+    if session.mode == "filter":
+        return [_rule("show only"), *(Text(f"{key:>4}  {visible(what)}") for key, what in session.filters())]
+    if session.browser.at is None:
+        return [_rule("no candidate"), Text("No candidate passes the filter. f changes it, u undoes.")]
+    post, reply = session.texts()
+    decision = session.review.decisions.get(session.browser.at)
+    editing = session.mode in ("post", "reply")
+    parts: list[RenderableType] = [
+        _rule("post"),
+        _with_cursor(session) if session.mode == "post" else Text(visible(post, breaks=True)),
+        Text(),
+        _rule("reply"),
+        _with_cursor(session) if session.mode == "reply" else Text(visible(reply, breaks=True), style="bold"),
+        Text(),
+        _status(decision) if not editing else Text(),
+    ]
+    if session.mode == "reason":
+        parts += [_rule("why"), *(Text(f"{key:>4}  {what}") for key, _, what in session.reasons())]
+    return parts
+
+
+def _foot(session: Session) -> list[RenderableType]:
+    message = Text(visible(session.message), style="yellow")
+    if session.mode in ("note", "search"):
+        message = Text(f"{PROMPTS[session.mode]}: ").append_text(_with_cursor(session))
+        message = message.append(f"  {visible(session.message)}", style="yellow") if session.message else message
+    hints = {"reason": "number: reject for this reason   Esc: back", "filter": "number or letter: choose   Esc: back", "help": ""}
+    hint = hints.get(session.mode, FOOTER if session.mode == "browse" else "Enter: keep   Esc: back   Ctrl-U, Ctrl-K, Ctrl-W: delete")
+    return [Rule(style="dim"), message, Text(hint, style="dim")]
+
+
+def _rule(title: str) -> Rule:
+    return Rule(title, align="left", style="dim")
+
+
+def _status(decision: Decision | None) -> Text:
+    if decision is None:
+        return Text("undecided", style="dim")
+    if decision.verdict == "accept":
+        return Text("accepted, edited" if decision.edited else "accepted", style="green")
+    return Text(f"rejected: {visible(decision.note) or REASONS[decision.reason]}", style="red")
+
+
+def _with_cursor(session: Session) -> Text:
+    """The line being edited, the character at the cursor reversed."""
+    line = session.line
+    text = Text(visible(line.text[: line.cursor]))
+    text.append(visible(line.text[line.cursor : line.cursor + 1]) or " ", style="reverse")
+    return text.append(visible(line.text[line.cursor + 1 :]))
