@@ -74,7 +74,9 @@ def collect(
 
         print(dumps(summary, indent=2))
     else:
-        Console().print(_table(summary, out))
+        console = Console()
+        console.print(_table(summary))
+        console.print(_state(summary, out), highlight=False, markup=False, soft_wrap=True)
 
 
 def _source(kind: Kind, what: str | None, columns: Columns, base_url: str | None, timeout: float, retries: int) -> Source:
@@ -111,14 +113,17 @@ def _say(note: str) -> None:
     notes.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(summary: dict, out: Path) -> Table:
+def _table(summary: dict) -> Table:
     """Counts by what became of the items."""
-    state = "complete" if summary["complete"] else "stopped at --max-items"
-    unknown = f", {summary['without_author']} records without one" if summary["without_author"] else ""
-    caption = f"{summary['collection']['source']}, {state}; {summary['authors']} authors{unknown}; {out}/raw.jsonl"
-    table = Table("items", "count", "first at", caption=escape(caption), caption_justify="left")
+    table = Table("items", "count", "first at")
     table.add_row("read", str(summary["items"]), "")
     table.add_row("accepted", str(summary["accepted"]), "")
     for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
         table.add_row(f"rejected: {escape(reason)}", str(entry["count"]), escape(", ".join(entry["first"])))
     return table
+
+
+def _state(summary: dict, out: Path) -> str:
+    state = "complete" if summary["complete"] else "stopped at --max-items"
+    people = f"authors: {summary['authors']}; records without one: {summary['without_author']}"
+    return f"{summary['collection']['source']}: {state}; {people}; {out / 'raw.jsonl'}"

@@ -66,7 +66,7 @@ QUALITY = {0.5: 0.6, 1.0: 0.4}
 def params(**changes: Any) -> Params:
     """The declared methods and contrasts above; `changes` as in small_params."""
     values = small_values() | {"methods": METHODS}
-    contrasts = [{"a": a, "b": b, "family": family} for a, b, family in CONTRASTS]
+    contrasts = [{"a": a, "b": b, "family": family} | ({"rule": "chosen"} if b == "zero_shot" else {}) for a, b, family in CONTRASTS]
     values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1, "split": "dev"}
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
@@ -375,10 +375,10 @@ def test_a_contrast_says_where_its_side_is_a_best_peer(compared):
 
 def test_a_pair_that_is_declared_twice_is_tested_once():
     best = {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"}
-    families = contrast_pairs(params(), "listqa", best)
-    assert families["polychromic", "lora"] == "primary" and families["polychromic", "polychromic_plain"] == "primary"
-    assert len(families) == len(CONTRASTS) - 2
-    assert list(families)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
+    pairs = contrast_pairs(params(), "listqa", best)
+    assert pairs["polychromic", "lora"].family == "primary" and pairs["polychromic", "polychromic_plain"].family == "primary"
+    assert len(pairs) == len(CONTRASTS) - 2
+    assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
 
 
 def test_a_system_is_not_compared_with_itself():
@@ -457,14 +457,26 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
-def test_holm_adjusts_within_each_family(compared):
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    """By hand, from the largest down."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
+    lowest, adjusted = 1.0, [0.0] * len(p_values)
+    for rank, place in enumerate(order):
+        lowest = min(lowest, p_values[place] * len(p_values) / (len(p_values) - rank))
+        adjusted[place] = lowest
+    return adjusted
+
+
+def test_each_family_is_adjusted_on_its_own(compared):
     families = {"primary": [], "secondary": []}
     for row in compared["contrasts"]:
         families[row["family"]].append(row)
     assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
-    assert len(families["primary"]) == 4 * 2
-    for rows in families.values():
-        assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p_value"] for row in rows]))
+    rules = {(row["a"], row["b"]): row["rule"] for row in families["primary"]}
+    assert rules == {pair: "chosen" if pair == ("lora", "zero_shot") else "matched" for pair in PAIRS[:4]}
+    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
+        rows = families[family]
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(adjust([row["p_value"] for row in rows]))
 
 
 def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
 
 
 def run(*arguments: str) -> dict:
-    calibration.main([*FEW, *arguments])
+    """The document; forty runs may miss a level by chance, which is an error after it was written."""
+    with contextlib.suppress(PolychromicError):
+        calibration.main([*FEW, *arguments])
     return read_json("benchmarks/results/calibration.json")
 
 
@@ -39,7 +42,8 @@ def write_scores(folder: Path) -> np.ndarray:
         for seed, prompt in np.ndindex(2, 30):
             for split, temperature, factor in (("dev", 0.5, 1), ("dev", 1.0, 0), ("test", 0.5, 0)):
                 row = {"method": method, "lambda": lam, "seed": seed, "id": f"q{prompt}", "split": split, "temperature": temperature}
-                rows.append(row | {"metrics": {"pass@1": factor * float(values[seed, prompt])}})
+                rate = factor * float(values[seed, prompt])
+                rows.append(row | {"metrics": {"pass@1": rate, "valid_distinct@10": 4 * rate}})
     write_jsonl(folder / "results" / "listqa" / "scores.jsonl.gz", rows)
     write_json(folder / "results" / "listqa" / "select.json", {"chosen": {"polychromic": 0.5, "lora": 0.5, "polychromic@0.3": 0.5}})
     return rates
@@ -83,8 +87,31 @@ def test_scores_with_holes_are_refused(workspace):
     path = workspace / "results" / "listqa" / "scores.jsonl.gz"
     rows = [row for _, row in calibration.read_jsonl(path) if (row["method"], row["seed"], row["id"]) != ("lora", 1, "q7")]
     write_jsonl(path, rows)
-    with pytest.raises(PolychromicError, match="lack scores of some seeds and prompts"):
-        run()
+    with pytest.raises(PolychromicError, match="lora lacks scores of some seeds and prompts"):
+        calibration.main(FEW)
+
+
+def test_primary_contrasts_are_drawn_from_the_prompts_that_were_scored(workspace):
+    rates = write_scores(workspace)
+    rows = {row["rule"]: row for row in run("--effect", "0.05")["observed"]}
+    assert set(rows) == {"chosen", "matched"}
+    for row in rows.values():
+        assert (row["domain"], row["metric"], row["prompts"]) == ("listqa", "valid_distinct@10", 30)
+        assert 0.8 <= row["coverage"] <= 1
+    assert rows["chosen"]["truth"] == pytest.approx(4 * (rates[0].mean() - rates[1].mean()))
+
+
+def test_sizes_are_those_of_the_splits(workspace):
+    assert calibration.sizes(["listqa"]) == calibration.DEFAULT_SIZES
+    write_json(workspace / "results" / "listqa" / "split.json", {"splits": {"train": ["a"], "dev": ["b", "c"], "test": ["d", "e", "f"]}})
+    assert calibration.sizes(["listqa", "replies"]) == [2, 3]
+
+
+def test_a_missed_level_is_an_error_after_the_file_was_written(workspace, monkeypatch):
+    monkeypatch.setattr(calibration, "misses", lambda *a: ["60 prompts: coverage 80 %"])
+    with pytest.raises(PolychromicError, match="ours misses its level. 60 prompts: coverage 80 %"):
+        calibration.main(FEW)
+    assert read_json("benchmarks/results/calibration.json")["misses"] == ["60 prompts: coverage 80 %"]
 
 
 def test_out_of_bounds_is_said():
@@ -97,6 +124,8 @@ def test_out_of_bounds_is_said():
     ]
     fine = [interval | {"coverage": 0.93, "false_positives": 0.07}, flips | {"false_positives": 0.06}, interval | {"ours": False}]
     assert calibration.misses(fine, 0.05) == []
+    own = {"domain": "replies", "metric": "pass@10", "rule": "matched", "coverage": 0.92}
+    assert calibration.misses([], 0.05, [own]) == ["replies, pass@10, matched: coverage 92.0 %, allowed 95 \u00b1 2 %"]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["--domain", "poems"], "--domain is 'poems'"), (["--runs", "1"], "--runs is 1")])

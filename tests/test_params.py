@@ -86,8 +86,22 @@ def test_values_are_frozen(original):
         ("analysis.split", "train", ["analysis.split: ", "'dev' or 'test'", "'train'"]),
         ("analysis.contrasts.0.a", "dora", ["analysis.contrasts names 'dora'", "zero_shot"]),
         # what belongs together
-        ("listqa.primary", "valid@10", ["listqa: ", "primary is 'valid@10', which is not among the metrics: pass@1, "]),
-        ("replies.quality", "valid_distinct@10", ["replies: ", "quality is 'valid_distinct@10', which is not among the metrics"]),
+        (
+            "analysis.endpoints.listqa.primary",
+            "valid@10",
+            ["analysis.endpoints.listqa.primary is 'valid@10', which is not among its metrics: pass@1, "],
+        ),
+        (
+            "analysis.endpoints.replies.quality",
+            "valid_distinct@10",
+            ["analysis.endpoints.replies.quality is 'valid_distinct@10', which is not"],
+        ),
+        ("analysis.endpoints", {"listqa": {"primary": "pass@10", "quality": "pass@1"}}, ["analysis.endpoints lacks replies"]),
+        ("analysis.estimand", "all_seeds", ["analysis.estimand: ", "'declared_seeds'", "'all_seeds'"]),
+        ("analysis.contrasts.0.rule", "best", ["analysis.contrasts.0.rule: ", "'matched' or 'chosen'", "'best'"]),
+        ("methods.lora_min_p.temperatures", [1.0, 1.0], ["methods.lora_min_p.temperatures: ", "a value twice"]),
+        ("methods.few_shot.learning_rate", 1e-3, ["methods.few_shot: ", "learning_rate needs adapter: lora"]),
+        ("methods.lora_low_rate.learning_rate", 0.0, ["methods.lora_low_rate.learning_rate: ", "greater than 0"]),
         ("listqa.metrics", [], ["listqa.metrics: ", "at least 1 item"]),
         ("listqa.rollouts", {"every": 2, "reuse": 8}, ["listqa.rollouts: ", "every and reuse are both above 1"]),
         ("methods.polychromic_bulk.rollouts.every", 2, ["methods.polychromic_bulk.rollouts: ", "every and reuse are both above 1"]),
@@ -162,7 +176,7 @@ def test_a_method_s_role_follows_from_what_it_declares(original):
     methods = Params.model_validate(original).methods
     seeing = {name for name, method in methods.items() if method.sees_checker}
     ours = {name for name, method in methods.items() if method.ours}
-    assert {"lora_all", "rft", "rft_min_p", "gated", "reward", "passk", "poly_epo"} == seeing - ours
+    assert {"lora_all", "rft", "rft_long", "rft_min_p", "gated", "reward", "passk", "poly_epo"} == seeing - ours
     assert {"polychromic", "polychromic_bulk"} <= ours and ours == {name for name in methods if methods[name].objective == "coverage"}
     assert not {"polychromic_plain", "gem", "deviation", "list_prompt", "lora"} & seeing
 

@@ -15,11 +15,13 @@ from polychromic.stats import (
     benjamini_hochberg,
     hedges_j,
     holm,
+    iqm,
     mann_whitney,
     matched_contrast,
     mean_cis,
     non_inferior,
     paired_contrast,
+    probability_of_improvement,
     sign_flip,
     trend_test,
 )
@@ -137,7 +139,8 @@ def test_interval_against_scipy_and_theory():
     result = paired_contrast(a, b, rng(), n_boot=20_000, n_perm=100)
     half = 1.96 * d.std(ddof=1) / np.sqrt(200)
     assert (result.low, result.high) == pytest.approx((d.mean() - half, d.mean() + half), abs=0.05 * half)
-    assert result.mde == pytest.approx((result.high - result.low) / 2)
+    # found four times out of five: a normal mean of that size lies beyond 1.96 standard errors with probability .8
+    assert st.norm.sf(1.959964 - result.mde / (d.std(ddof=1) / np.sqrt(200))) == pytest.approx(0.8, abs=1e-6)
     bca = paired_contrast(a, b, rng(), n_boot=5_000, n_perm=100, method="bca")
     expected = st.bootstrap((d,), np.mean, method="BCa", n_resamples=20_000, rng=rng(9)).confidence_interval
     assert (bca.low, bca.high) == pytest.approx((expected.low, expected.high), abs=0.1 * half)
@@ -212,6 +215,20 @@ def test_seeds_of_unequal_number():
     assert contrast(a, a + 0.1).p_seed_t is None
     assert contrast(b, b + 0.1).p_seed_t is None  # the same difference for every seed: no spread to test against
     assert contrast(b, b).p_seed_t == 1.0
+
+
+def test_interquartile_mean_drops_a_quarter_on_each_side():
+    assert iqm([0, 1, 2, 3, 4, 5, 6, 100]) == 3.5
+    assert iqm([[7, 100], [-50, 8]]) == 7.5
+    for wrong in ([], [1.0, np.nan]):
+        with pytest.raises(PolychromicError, match="Allowed: 1 or more finite scores"):
+            iqm(wrong)
+
+
+def test_probability_of_improvement_pairs_prompts():
+    a, b = np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[0.0, 2.0, 4.0, 3.0]])
+    assert contrast(a, b).p_improvement == probability_of_improvement(a[0], b[0]) == (1 + 0.5 + 0 + 1) / 4
+    assert contrast(a, a).p_improvement == 0.5
 
 
 def test_all_differences_zero():

@@ -108,7 +108,7 @@ def _announce(name: str, total: int | None, position: int, options: Options, say
     wanted = total if options.max_items is None else min(total, options.max_items)
     pages = math.ceil(max(wanted - position, 0) / options.page_size)
     limit = f", of which {wanted} are wanted" if wanted < total else ""
-    say(f"{name}: {total} items{limit}{before}; {pages} pages of up to {options.page_size} to go")
+    say(f"{name}: {total} items{limit}{before}; {pages} page(s) of up to {options.page_size} to go")
 
 
 @contextmanager

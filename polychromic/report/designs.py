@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
+from polychromic.report import labels
 from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.records import Number
 from polychromic.report.results import Frozen, Probability
@@ -40,6 +41,18 @@ class DesignRow(Frozen):
     minimum_detectable_effect: FiniteFloat
 
 
+class Observed(Frozen):
+    """Coverage of the primary contrast of a domain in experiments drawn from its own prompts; `truth`: the contrast over all of them."""
+
+    domain: str
+    metric: str
+    rule: str
+    prompts: int
+    truth: FiniteFloat
+    coverage: Probability
+    coverage_se: FiniteFloat
+
+
 class Designs(Frozen):
     commit: str
     source: str
@@ -48,10 +61,14 @@ class Designs(Frozen):
     samples: int
     effect: FiniteFloat
     rows: Annotated[list[DesignRow], Field(min_length=1)]
+    observed: list[Observed] = []
 
 
 def designs_table(found: Designs) -> str:
-    """A block per number of prompts, a row per design: coverage, false positives, power, in per cent with standard errors."""
+    """A block per number of prompts, a row per design: coverage, false positives, power, in per cent with standard errors.
+
+    Last, the coverage of the primary contrasts in experiments drawn from the prompts that were scored.
+    """
     lines = [row(["prompts", "analysis", r"coverage (\%)", r"false positives (\%)", r"power (\%)"]), r"\midrule"]
     last = None
     for r in found.rows:
@@ -60,6 +77,12 @@ def designs_table(found: Designs) -> str:
         cells = [_percent(r.coverage, r.coverage_se), _percent(r.false_positives, r.false_positives_se), _percent(r.power, r.power_se)]
         lines.append(row([str(r.prompts) if r.prompts != last else "", NAMES.get(r.design, r.design.replace("_", " ")), *cells]))
         last = r.prompts
+    if found.observed:
+        lines.append(r"\midrule")
+    for r in found.observed:
+        rule = "matched quality" if r.rule == "matched" else "chosen temperatures"
+        analysis = f"{labels.escape(labels.metric(r.metric).label)} of {labels.escape(r.domain)}, {rule}"
+        lines.append(row([str(r.prompts), analysis, _percent(r.coverage, r.coverage_se), DASH, DASH]))
     return tabular("rlrrr", lines)
 
 
@@ -73,7 +96,7 @@ def designs_numbers(found: Designs) -> list[Number]:
     Keys designs.{runs,seeds,samples,effect,coverage.low,coverage.high,false_positives,pooled.false_positives,mde.<prompts>}."""
     ours = [r for r in found.rows if r.ours]
     pooled = [r.false_positives for r in found.rows if r.design == "pooled"]
-    covered = [r.coverage for r in ours if r.coverage is not None]
+    covered = [r.coverage for r in [*ours, *found.observed] if r.coverage is not None]
     share = lambda key, value: Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source="calibration")
     numbers = [
         Number(f"designs.{key}", getattr(found, key), str(getattr(found, key)), source="calibration")

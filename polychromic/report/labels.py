@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from polychromic.metrics import catalogue
 from polychromic.metrics.catalogue import Metric
 
-ALPHA = 0.05  # level of the Holm-adjusted tests
+ALPHA = 0.05  # level of the adjusted tests
 
 MINUS = r"\ensuremath{-}"
 

@@ -1,7 +1,7 @@
 r"""What a printed number is: a typed record and a LaTeX macro \num{key}. Rounding is labels.py's.
 
 The words that state a direction ("higher than", "not distinguishable from") are records too, decided here from the
-interval and the Holm-adjusted p-value, so that prose cannot claim what the data do not show.
+interval and the adjusted p-value, so that prose cannot claim what the data do not show.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Number:
 
 
 def verdict(contrast: Contrast) -> str:
-    """ "higher than" or "lower than" only where the interval excludes zero and the Holm-adjusted p is below ALPHA."""
+    """ "higher than" or "lower than" only where the interval excludes zero and the adjusted p is below ALPHA."""
     if not contrast.significant:
         return "not distinguishable from"
     return "higher than" if contrast.low > 0 else "lower than"

@@ -18,7 +18,7 @@ from polychromic.report.results import Compare, Contrast, Estimate, System
 def systems_table(compare: Compare) -> str:
     r"""The body's metrics as rows, methods at their chosen temperature as columns, each cell mean and 95 % interval.
 
-    Bold: better than LoRA, Holm-adjusted p < ALPHA and an interval without zero (rule "chosen"). A dagger: worse, by the same test.
+    Bold: better than LoRA, adjusted p < ALPHA and an interval without zero (rule "chosen"). A dagger: worse, by the same test.
     """
     return _by_metric(compare, body=True)
 

@@ -268,7 +268,7 @@ def test_a_failure_in_the_middle_keeps_what_was_stored_and_goes_on_there(serve, 
     assert len(Path("out/raw.jsonl").read_text().splitlines()) == 10 and not Path("out/summary.json").exists()
     server.seen.clear()
     code, _, err = command(*arguments)
-    assert code == 0 and "25 items; 10 are stored already; 3 pages" in err
+    assert code == 0 and "25 items; 10 are stored already; 3 page(s)" in err
     assert server.offsets() == [10, 15, 20]
     assert [json.loads(line)["engagement"] for line in Path("out/raw.jsonl").read_text().splitlines()] == list(range(25))
 

@@ -102,6 +102,7 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(seed, ser
             break
         deaths.append(ended["signal"])
     assert (ended["signal"], ended["code"]) == (0, 0), (folder / "said.txt").read_text()
+    print(seed, len(deaths), sum(d == SIGXFSZ for d in deaths))
     assert len(deaths) >= 20 and {SIGKILL, SIGXFSZ} == set(deaths)
     assert contents(out) == contents(calm)
     counts = json.loads((out / "summary.json").read_bytes())["rejected"]

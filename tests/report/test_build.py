@@ -87,7 +87,8 @@ def test_designs_write_the_declared_files(workspace: Path):
     assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
     assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
     texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json")}
-    assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"95.0\,\%")
+    assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"96.2\,\%")
+    assert r"141 & valid distinct@10 of listqa, matched quality & 96.2 {\scriptsize $\pm$ 0.5} & -- & -- \\" in rows
     assert (texts["designs.false_positives"], texts["designs.pooled.false_positives"]) == (r"5.0\,\%", r"41.0\,\%")
     assert texts["designs.mde.300"] == "1.5 points" and texts["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
 

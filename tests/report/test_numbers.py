@@ -47,7 +47,7 @@ def test_keys_are_plain_enough_for_latex(compares: dict):
 
 
 @pytest.mark.parametrize(
-    ("delta", "low", "high", "p_holm", "expected"),
+    ("delta", "low", "high", "p_adjusted", "expected"),
     [
         (0.2, 0.1, 0.3, 0.01, "higher than"),
         (-0.2, -0.3, -0.1, 0.01, "lower than"),
@@ -56,15 +56,15 @@ def test_keys_are_plain_enough_for_latex(compares: dict):
         (-0.2, -0.3, -0.1, 0.05, "not distinguishable from"),
     ],
 )
-def test_verdict_needs_the_interval_and_the_adjusted_p(compares: dict, delta: float, low: float, high: float, p_holm: float, expected: str):
+def test_verdict_needs_the_interval_and_the_adjusted_p(compares: dict, delta: float, low: float, high: float, p_adjusted: float, expected: str):
     compare = compares["listqa"]
-    primary(compare).update(delta=delta, low=low, high=high, p_holm=p_holm)
+    primary(compare).update(delta=delta, low=low, high=high, p_adjusted=p_adjusted)
     assert by_key(compare)["listqa.primary.verdict"].text == expected
 
 
 def test_no_verdict_without_an_adjusted_p(compares: dict):
     compare = compares["listqa"]
-    primary(compare).update(p_holm=None)
+    primary(compare).update(p_adjusted=None)
     assert "listqa.primary.verdict" not in by_key(compare)
 
 
@@ -117,7 +117,7 @@ def test_calibration_of_replies_only(compares: dict):
 def test_best_peers_are_named_and_compared(compares: dict):
     compare = compares["listqa"]
     row = next(c for c in compare["contrasts"] if (c["b"], c["metric"], c["rule"]) == ("gem", "valid_distinct@10", "matched"))
-    row.update(delta=0.2, low=0.1, high=0.3, p_holm=0.01)
+    row.update(delta=0.2, low=0.1, high=0.3, p_adjusted=0.01)
     found = by_key(compare)
     assert (found["listqa.best_without_checker.name"].text, found["listqa.best_with_checker.name"].text) == ("GEM", "Rejection-sampled")
     assert found["listqa.best_without_checker.delta"].value == 0.2

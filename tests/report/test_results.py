@@ -53,8 +53,8 @@ def test_a_missing_field_is_named(workspace: Path):
 
 
 def test_a_p_value_above_one_is_refused(workspace: Path):
-    edit(workspace / "results/listqa/compare.json", lambda v: v["contrasts"][0].update(p_holm=1.2))
-    with pytest.raises(DataError, match=r"contrasts\.0\.p_holm"):
+    edit(workspace / "results/listqa/compare.json", lambda v: v["contrasts"][0].update(p_adjusted=1.2))
+    with pytest.raises(DataError, match=r"contrasts\.0\.p_adjusted"):
         results.load("listqa", workspace / "results")
 
 

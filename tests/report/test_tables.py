@@ -48,11 +48,11 @@ def test_systems_table_starts_with_the_primary_and_shows_directions(compares: di
 def test_bold_and_dagger_follow_the_test_and_the_direction(compares: dict):
     compare = compares["listqa"]
     value = f"{row(compare, 'polychromic', 'valid_distinct@10')['mean']:.2f}"
-    contrast(compare, "valid_distinct@10").update(delta=0.2, low=0.1, high=0.3, p_holm=0.01)
+    contrast(compare, "valid_distinct@10").update(delta=0.2, low=0.1, high=0.3, p_adjusted=0.01)
     assert cells(systems(compare), "valid distinct@10")[6] == rf"\textbf{{{value}}}"
-    contrast(compare, "valid_distinct@10").update(p_holm=0.2)
+    contrast(compare, "valid_distinct@10").update(p_adjusted=0.2)
     assert cells(systems(compare), "valid distinct@10")[6] == value
-    contrast(compare, "valid_distinct@10").update(delta=-0.2, low=-0.3, high=-0.1, p_holm=0.01)
+    contrast(compare, "valid_distinct@10").update(delta=-0.2, low=-0.3, high=-0.1, p_adjusted=0.01)
     assert cells(systems(compare), "valid distinct@10")[6] == rf"{value}\rlap{{$^{{\dagger}}$}}"
 
 
@@ -135,14 +135,14 @@ def test_contrasts_table_lists_every_contrast_once(compares: dict):
 
 def test_contrast_row(compares: dict):
     compare = compares["listqa"]
-    contrast(compare, "valid_distinct@10").update(delta=0.214, low=0.131, high=0.297, p_value=0.0004, p_holm=0.012)
-    contrast(compare, "valid_distinct@10").update(p_wilcoxon=None, p_mannwhitney=0.5, d_z=-0.5, cliffs_delta=None)
+    contrast(compare, "valid_distinct@10").update(delta=0.214, low=0.131, high=0.297, p_value=0.0004, p_adjusted=0.012)
+    contrast(compare, "valid_distinct@10").update(p_wilcoxon=None, p_mannwhitney=0.5, d_z=-0.5, cliffs_delta=None, mde=0.118)
     expected = [
         "Polychromic$_{0.85}$ $-$ LoRA$_{0.7}$",
         r"valid distinct@10 \ensuremath{\uparrow}",
         r"\textbf{+0.21} [+0.13, +0.30]",
         *(r"\ensuremath{<.001}", r"\ensuremath{.012}", "--", r"\ensuremath{.500}"),
-        *(r"\ensuremath{-}0.50", "--"),
+        *(r"\ensuremath{-}0.50", "--", "0.12"),
     ]
     assert cells(tables.contrasts_table(Compare.model_validate(compare)), expected[0]) == expected
 
