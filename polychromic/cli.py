@@ -260,6 +260,16 @@ def report(
 
 
 @app.command()
+def examples(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Write the paper's table of drafts side by side."""
+    from polychromic.params import load_params
+    from polychromic.report.examples import build_examples
+
+    _guard_tracked(params)
+    build_examples(load_params(params), domain)
+
+
+@app.command()
 def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     """Compile paper/main.tex to paper/main.pdf with latexmk."""
     from polychromic.params import load_params

@@ -56,7 +56,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate anybody's replies (--samples), or replies drawn here (--base, --adapter, --data)."""
-    from polychromic.oneoff import output
+    from polychromic.oneoff import folder, output
     from polychromic.oneoff.inputs import read_systems
 
     if bool(samples) == bool(base):
@@ -64,7 +64,7 @@ def evaluate(
             "evaluate takes --samples FILE (replies that exist) or --base MODEL --data FILE (replies drawn here). Give one of them."
         )
     if out is not None:
-        output.check_out(out)
+        folder.check_out(out)
     files = list(samples or ())
     if base:
         if data is None or out is None:
@@ -76,10 +76,12 @@ def evaluate(
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = _draw(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
     systems = read_systems(files)
+    kept = folder.keep_replies(out, systems) if out is not None else {}
     document = _evaluate(systems, metrics, k, no_encoder, seed, bootstrap)
     if out is not None:
-        written = output.write(out, document)
-        notes.print(f"wrote {', '.join(path.name for path in written)} to {out}", highlight=False)
+        for system in document["systems"]:
+            system["replies"] = kept[system["system"]]
+        _wrote(out, folder.write_evaluation(out, document))
     _show(document, json, lambda: output.metrics_table(document))
 
 
@@ -87,42 +89,61 @@ def _draw(
     out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot: bool, few_shot: Path | None, prompt: str, settings, limit
 ) -> list[Path]:  # noqa: ANN001
     """Files of replies of all systems asked for; everything that can be wrong in the input is found before the first draw."""
+    from polychromic.oneoff import adapters as checks
     from polychromic.oneoff import draw
+    from polychromic.process import single_writer
 
     rows, variant = draw.read_prompts(data, limit), draw.read_variant(prompt)
     exemplars = draw.read_exemplars(few_shot) if few_shot else []
-    for adapter in adapters:
-        draw.check_adapter(adapter)
-    names = [adapter.resolve().name for adapter in adapters]
-    if len(set(names)) < len(names):
-        raise UsageError(
-            f"--adapter names {', '.join(names)}: two folders of one name. Allowed: different names, which the table prints. Rename one."
-        )
     runs = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
     runs += [("few_shot", None, exemplars)] if few_shot else []
-    runs += [(name, adapter, []) for name, adapter in zip(names, adapters, strict=True)]
-    return [draw.draw(out, name, base, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
+    runs += [(adapter.resolve().name, adapter, []) for adapter in adapters]
+    names = [name for name, _, _ in runs]
+    if len(set(names)) < len(names):
+        raise UsageError(f"the systems are {', '.join(names)}: two of one name. Allowed: different names, which the table prints. "
+                         "Rename an adapter's folder.")  # fmt: skip
+    for adapter in adapters:
+        checks.read_config(adapter)
+    model = draw.find_base(base, _params)
+    _say(checks.check_adapters(adapters, base, model.folder))
+    with single_writer(out):
+        return [draw.draw(out, name, model, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
+
+
+def are_replies(what: Sequence[str]) -> bool:
+    """Whether compare's arguments are files of replies or folders of evaluations; a single word may be a domain of params.yaml."""
+    from polychromic.oneoff.inputs import EVALUATION
+
+    only = Path(what[0])
+    return len(what) > 1 or only.is_file() or (only / EVALUATION).is_file() or only.suffix != "" or only.name != what[0]
 
 
 def compare_files(
-    files: Sequence[Path], metrics: str | None, k: str | None, no_encoder: bool, common: bool, seed: int, bootstrap: int, json: bool
-) -> None:
-    """Paired contrasts of the systems in the files."""
+    files: Sequence[Path], metrics: str | None, k: str | None, no_encoder: bool, common: bool, seed: int, bootstrap: int, json: bool,
+    out: Path | None = None,
+) -> None:  # fmt: skip
+    """Paired contrasts of the systems in the files, or in the folders that `evaluate --out` wrote."""
+    from polychromic.oneoff import choice, folder, output
     from polychromic.oneoff import evaluate as evaluation
-    from polychromic.oneoff import output
     from polychromic.oneoff.inputs import common_ids, read_systems
 
-    systems = read_systems([path / "samples.jsonl" if path.is_dir() else path for path in files])
+    if out is not None:
+        folder.check_out(out)
+    systems = read_systems(files)
     if len(systems) < 2:
         raise UsageError(
-            f"compare has one system, {systems[0].name!r}. Allowed: two or more files, or a domain of params.yaml. Add a file."
+            f"compare has one system, {systems[0].name!r}. Allowed: two or more systems in files or folders, or a domain of params.yaml. "
+            "Add a file."
         )
     common_ids(systems, common)
-    names, left_out = evaluation.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
-    _say(left_out)
-    embed = _embedder(systems, names)
-    rows = evaluation.compare(systems, names[0], names, embed, seed, bootstrap, common)
-    _show(rows, json, lambda: output.contrasts_table(rows, names[0]))
+    names, left_out = choice.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
+    embed, encoder = _embedder(systems, names)
+    document = evaluation.compare(systems, names, embed, seed, bootstrap, common, encoder, asked=metrics is not None)
+    document["notes"] = left_out + document["notes"]
+    _say(document["notes"])
+    if out is not None:
+        _wrote(out, folder.write_comparison(out, document))
+    _show(document, json, lambda: output.contrasts_table(document))
 
 
 @oneoff_app.command()
@@ -156,27 +177,30 @@ def _holds(system, name: str, text: str) -> bool:  # noqa: ANN001
 
 
 def _evaluate(systems, metrics: str | None, k: str | None, no_encoder: bool, seed: int, bootstrap: int) -> dict:  # noqa: ANN001
+    from polychromic.oneoff import choice
     from polychromic.oneoff import evaluate as evaluation
 
-    names, left_out = evaluation.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
-    _say(left_out)
-    embed = _embedder(systems, names)
-    return evaluation.evaluate(systems, names, embed, seed, bootstrap, str(_params().encoder) if embed else "")
+    names, left_out = choice.chosen_metrics(_names(metrics), _numbers(k), systems, not no_encoder)
+    embed, encoder = _embedder(systems, names)
+    document = evaluation.evaluate(systems, names, embed, seed, bootstrap, encoder, asked=metrics is not None)
+    document["notes"] = left_out + document["notes"]
+    _say(document["notes"])
+    return document
 
 
 def _embedder(systems, names: Sequence[str]):  # noqa: ANN001, ANN202
-    """Vectors of all replies at once, where a metric reads them; None else."""
+    """(vectors of all replies at once, the encoder's name) where a metric reads them; (None, "") else."""
     from polychromic.metrics.catalogue import metric
 
     if not any("vectors" in metric(name).needs for name in names):
-        return None
+        return None, ""
     import numpy as np
 
     from polychromic.probes import Embedder
 
     texts = list(dict.fromkeys(text for system in systems for row in system.rows.values() for text in row.samples))
     vectors = dict(zip(texts, Embedder(_params())(texts), strict=True))
-    return lambda wanted: np.stack([vectors[text] for text in wanted])
+    return lambda wanted: np.stack([vectors[text] for text in wanted]), str(_params().encoder)
 
 
 def _params():  # noqa: ANN202 - polychromic.params.Params
@@ -208,9 +232,13 @@ def _numbers(text: str | None) -> list[int] | None:
     return numbers
 
 
-def _say(left_out: Sequence[str]) -> None:
-    for note in left_out:
+def _say(found: Sequence[str]) -> None:
+    for note in found:
         notes.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _wrote(out: Path, written: Sequence[Path]) -> None:
+    notes.print(f"wrote {', '.join(path.name for path in written)} to {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _show(value: object, json: bool, table) -> None:  # noqa: ANN001

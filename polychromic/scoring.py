@@ -195,9 +195,12 @@ def score_prompt(
 ) -> dict[str, float]:
     """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
     needs, matches = _needs(names), None
-    keys = [domain.key(record, reply) for reply in samples]
+    distinct = dict.fromkeys(samples)  # a system repeats itself, and reading a reply is what takes the time
+    form = {reply: domain.key(record, reply) for reply in distinct}
+    keys = [form[reply] for reply in samples]
     if calibration is None:
-        answers = [domain.answer(record, reply) for reply in samples]
+        given = {reply: domain.answer(record, reply) for reply in distinct}
+        answers = [given[reply] for reply in samples]
     else:
         matches = np.array([_matched(reply, tuple(record.references), calibration.threshold) for reply in samples])
         answers = [key if some else None for key, some in zip(keys, matches.any(axis=1), strict=True)]

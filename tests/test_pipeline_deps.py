@@ -53,7 +53,12 @@ WITHOUT_INFLUENCE = {
 REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
-READ_BY = {"seeds_of": ("seeds", "methods"), "runs": ("methods",), "trains_like": ("methods", "lambda")}  # methods of Params -> keys
+READ_BY = {  # methods of Params -> keys
+    "seeds_of": ("seeds", "methods"),
+    "runs": ("methods",),
+    "trains_like": ("methods", "lambda"),
+    "endpoint": ("analysis.endpoints",),
+}
 
 
 @cache

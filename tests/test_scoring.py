@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from math import comb, exp, sqrt
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.metrics.person import Calibration
 from polychromic.params import load_params
 from polychromic.probes import Embedder
-from polychromic.scoring import Probes, declared_samples, score_blocks, score_prompt, scored_cells, set_objective
+from polychromic.scoring import Probes, declared_samples, score_blocks, score_cell, score_prompt, scored_cells, set_objective
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
@@ -113,6 +114,57 @@ def test_a_metric_that_does_not_exist_is_an_error_and_no_zero():
     assert set(score_prompt(["pass@1"], *arguments)) == {"pass@1"}, "those that the domain names, and no other"
 
 
+@pytest.mark.parametrize("references", [["sounds good to me"], ["sounds good to me", "no way", "zzzz zzzz"]])
+def test_human_recall_of_replies(references):
+    """A metric that the domain may declare. With one reference, as all prompts of dev and test have, it is pass@k."""
+    record = Record(
+        id="r", domain="replies", prompt="post", references=references, group="g", stratum="s", checker="person", source="made",
+        licence="MIT",
+    )  # fmt: skip
+    samples = ["sounds good to me", "no way", *(f"{letter * 4} {letter * 4}x" for letter in "qvjkwyxb")]
+    names = [f"{family}@{k}" for family in ("pass", "human_recall") for k in (1, 5, 10)]
+    found = score_prompt(names, get_domain("replies"), record, samples, [4] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes)
+    for k in (1, 5, 10):
+        matched = min(len(references), 2)
+        assert found[f"human_recall@{k}"] == pytest.approx(matched * k / 10 / len(references))
+        assert (found[f"human_recall@{k}"] == found[f"pass@{k}"]) == (len(references) == 1)
+    with pytest.raises(PolychromicError, match="human_recall@5: reads matches"):
+        score_prompt(["human_recall@5"], get_domain("listqa"), listqa_record(0), ["red"] * 10, [1] * 10, None, axes)
+
+
+# speed
+
+
+@pytest.mark.parametrize(("name", "prompts", "systems"), [("listqa", 141, 60), ("replies", 64, 15)])
+def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
+    """Processor time of one system of twenty drafts a prompt, no two alike, on as many prompts as the paper's; models have answered."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijklmno"), 5)) for _ in range(2000)]
+    text = lambda low, high: " ".join(rng.choice(words, rng.integers(low, high)))
+    shape = {"listqa": (1, 4), "replies": (4, 24)}[name]
+    records = {
+        f"p{i}": Record(
+            id=f"p{i}", domain=name, prompt=f"post {i}", references=[text(*shape) + " end"], group="g", stratum="s",
+            checker="set" if name == "listqa" else "person", valid=words[i : i + 40] if name == "listqa" else [], source="made",
+            licence="MIT",
+        )
+        for i in range(prompts)
+    }  # fmt: skip
+    rows = [
+        {"seed": 0, "temperature": 1.0, "split": "dev", "id": i, "tokens": [5] * 20,
+         "samples": [words[int(rng.integers(2000))] if name == "listqa" else text(*shape) for _ in range(20)]}
+        for i in records
+    ]  # fmt: skip
+    vectors: dict[str, np.ndarray] = {}
+    embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
+    calibration = Calibration(0.315, 0.1, 0.01, 0.9, 0.1, 2, 40) if name == "replies" else None
+    params = load_params(REPOSITORY / "params.yaml")
+    start = process_time()
+    found = score_cell(params, get_domain(name), records, calibration, ("polychromic_plain", None, rows), embed, PROBES)
+    assert len(found) == prompts and set(found[0]["metrics"]) == {*METRICS[name], "objective"}
+    assert process_time() - start < 60 / systems
+
+
 # lists
 
 
@@ -132,15 +184,30 @@ def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
     assert found["pass@3"] != pytest.approx(pass_at(20, 4, 3)), "as independent draws"
 
 
-def test_a_list_without_a_word_is_the_worst_and_no_error():
-    """Of two lists the second is empty: half of what the first has. One word a reply leaves no bigram in either."""
+def test_a_list_that_says_nothing_has_no_ratio_of_n_grams():
+    """Of two lists the second is empty: ratios of tokens are those of the first, everything else is a mean over both."""
     domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
-    row = {"samples": ["red", "blue", *[""] * 18], "tokens": [0.5] * 20, "block": 10}
-    found = score_blocks([*METRICS["listqa"], "distinct_2"], domain, record, row, None, axes, PROBES)
-    assert found["ead"] > 0 and found["vocabulary"] == pytest.approx(2 / sqrt(2) / 2)
-    assert (found["distinct_1"], found["distinct_2"], found["pass@10"], found["valid_distinct@10"]) == (0.5, 0.0, 0.5, 1.0)
-    with pytest.raises(PolychromicError, match="distinct_1: got 10 replies without one 1-gram"):
-        score_blocks(METRICS["listqa"], domain, record, {"samples": [""] * 10, "tokens": [1] * 10}, None, axes, PROBES)
+    words = ["red", "blue", *["red"] * 8]
+    row = {"samples": [*words, *[""] * 10], "tokens": [0.5] * 20, "block": 10}
+    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
+    alone = score_prompt(METRICS["listqa"], domain, record, words, [0.5] * 10, None, axes, PROBES)
+    for name in ("distinct_1", "ead", "vocabulary"):
+        assert found[name] == alone[name] > 0, name
+    assert found["distinct_1"] == 2 / 10 and found["vocabulary"] == pytest.approx(2 / sqrt(10))
+    assert (found["pass@10"], found["valid_distinct@10"]) == (0.5, 1.0), "silence is no valid answer"
+
+
+@pytest.mark.parametrize(
+    ("names", "samples", "message"),
+    [
+        (["distinct_2"], ["red"] * 20, "distinct_2: none of the lists of replies to 'listqa-zorb' has a 2-gram"),
+        (["pass@1", "ead"], [""] * 20, "ead: none of the lists .* has a 1-gram"),
+    ],
+)
+def test_a_metric_that_exists_for_no_list_is_an_error_and_no_zero(names, samples, message):
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    with pytest.raises(PolychromicError, match=message):
+        score_blocks(names, domain, record, {"samples": samples, "tokens": [1] * 20, "block": 10}, None, axes, PROBES)
 
 
 def test_without_a_block_all_replies_are_one():

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a family is a row of a table, its solutions beside each other
 """The families of one-function Python tasks: what is asked, several ways to do it, and the inputs that tell right from wrong.
 
 A family is one idea ("the sum of the numbers above k"); its tasks differ in the constants alone, so that families, never

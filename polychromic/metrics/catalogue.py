@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from polychromic.errors import UsageError
@@ -113,6 +114,7 @@ _NUMBERED = {"pass@": "pass@k", "pass^": "pass^k", "cover@": "cover@tau", "valid
            "distinct_": "distinct_n"}  # fmt: skip
 
 
+@lru_cache
 def metric(name: str) -> Metric:
     """The metric that a name means, its number bound.
 

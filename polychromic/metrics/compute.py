@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -48,6 +48,15 @@ class Prompt:
     vocabulary: int | None = None
     bertscore: np.ndarray | None = None
     log_likelihood: np.ndarray | None = None
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """(n, n) cosines of `vectors`, 1 on the diagonal; made once for all metrics that read it."""
+        x = np.asarray(self.vectors, dtype=np.float64)
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        kernel = x @ x.T
+        np.fill_diagonal(kernel, 1.0)
+        return kernel
 
 
 def compute(name: str, prompt: Prompt) -> float:
@@ -100,14 +109,6 @@ def _ead(prompt: Prompt, declared: Metric) -> float:
     return diversity.ead(len(set(pieces)), len(pieces), prompt.vocabulary)
 
 
-def _cosine_kernel(vectors: np.ndarray) -> np.ndarray:
-    x = np.asarray(vectors, dtype=np.float64)
-    x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    kernel = x @ x.T
-    np.fill_diagonal(kernel, 1.0)
-    return kernel
-
-
 def _over_replies(score: Callable[[str, tuple[str, ...]], float]) -> Callable[[Prompt, Metric], float]:
     cached = lru_cache(maxsize=200_000)(score)
     return lambda p, m: float(np.mean([cached(reply, tuple(p.references)) for reply in p.samples]))
@@ -127,9 +128,9 @@ FUNCTIONS: dict[str, Callable[[Prompt, Metric], float]] = {
     "self_bleu": lambda p, m: diversity.self_bleu(p.samples),
     "distinct_n": lambda p, m: diversity.distinct_n(p.samples, m.at),
     "ead": _ead,
-    "vendi": lambda p, m: diversity.vendi(_cosine_kernel(p.vectors)),
-    "vendi_2": lambda p, m: diversity.vendi(_cosine_kernel(p.vectors), q=2.0),
-    "effective_diversity": lambda p, m: diversity.effective_diversity(p.quality, 1 - np.minimum(_cosine_kernel(p.vectors), 1)),
+    "vendi": lambda p, m: diversity.vendi(p.kernel),
+    "vendi_2": lambda p, m: diversity.vendi(p.kernel, q=2.0),
+    "effective_diversity": lambda p, m: diversity.effective_diversity(p.quality, 1 - np.minimum(p.kernel, 1)),
     "compression_ratio": lambda p, m: diversity.compression_ratio(p.samples),
     "vocabulary": lambda p, m: diversity.vocabulary_richness(p.samples),
     "rouge_1": _over_replies(quality.rouge_1),

@@ -5,6 +5,7 @@ Likeness to a reference is not correctness: the domain's checker decides what pa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from scipy.sparse import csr_array
 
 from polychromic.errors import PolychromicError
-from polychromic.metrics.text import tokenize, tokenizer_signature
+from polychromic.metrics.text import ngrams, tokenize, tokenizer_signature
 
 CHAR_ORDER = 6
 BETA = 2
@@ -29,7 +30,7 @@ class _Tokenizer:
         return tokenize(text)
 
 
-_ROUGE = {kind: RougeScorer([kind], tokenizer=_Tokenizer()) for kind in ("rouge1", "rouge2", "rougeL")}
+_ROUGE_L = RougeScorer(["rougeL"], tokenizer=_Tokenizer())
 
 
 def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
@@ -49,12 +50,13 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     Raises:
         PolychromicError: no reference, or one without a token.
     """
-    return _rouge("rougeL", prediction, references)
+    _check_references(references, "rouge_l", tokenize)
+    return max(_ROUGE_L.score(reference, prediction)["rougeL"].fmeasure for reference in references)
 
 
 def rouge_1(prediction: str, references: Sequence[str]) -> float:
     """ROUGE-1: as `rouge_l`, of common tokens."""
-    return _rouge("rouge1", prediction, references)
+    return max(_ngram_f("rouge_1", prediction, references, 1))
 
 
 def rouge_2(prediction: str, references: Sequence[str]) -> float:
@@ -66,20 +68,29 @@ def rouge_2(prediction: str, references: Sequence[str]) -> float:
     Raises:
         PolychromicError: no reference, one without a token, or none for which it exists.
     """
-    _check_references(references, "rouge2", tokenize)
-    if len(tokenize(prediction)) < 2:
-        references = [reference for reference in references if len(tokenize(reference)) >= 2]
-        if not references:
-            raise PolychromicError(
-                f"rouge_2: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
-                "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
-            )
-    return _rouge("rouge2", prediction, references)
+    if found := _ngram_f("rouge_2", prediction, references, 2):
+        return max(found)
+    raise PolychromicError(
+        f"rouge_2: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
+        "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
+    )
 
 
-def _rouge(kind: str, prediction: str, references: Sequence[str]) -> float:
-    _check_references(references, kind, tokenize)
-    return max(_ROUGE[kind].score(reference, prediction)[kind].fmeasure for reference in references)
+def _ngram_f(metric: str, prediction: str, references: Sequence[str], n: int) -> list[float]:
+    """F-measure of common n-grams, 2 PR / (P + R), with each reference for which it exists: as rouge_score, its tables kept."""
+    _check_references(references, metric, tokenize)
+    own = _ngram_counts(prediction, n)
+    found = []
+    for reference in references:
+        other = _ngram_counts(reference, n)
+        if total := own.total() + other.total():
+            found.append(2 * sum(min(count, other[gram]) for gram, count in own.items() if gram in other) / total)
+    return found
+
+
+@lru_cache(maxsize=2048)
+def _ngram_counts(text: str, n: int) -> Counter:
+    return Counter(ngrams(tokenize(text), n))
 
 
 @lru_cache(maxsize=2048)  # about 30 kB for a reply of 60 characters

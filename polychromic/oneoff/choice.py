@@ -90,8 +90,8 @@ def sizes(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, di
     if not cut:
         return found, []
     said = ", ".join(f"{name} has {n}" for name, n in counts.items())
-    return found, [f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each system; "
-                   "the other metrics read all, which does not shift their mean"]  # fmt: skip
+    return found, [f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each "
+                   "system; the other metrics read all, which does not shift their mean"]  # fmt: skip
 
 
 def undefined(row: Row, name: str, error: str) -> str:

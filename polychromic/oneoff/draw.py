@@ -179,10 +179,9 @@ def draw(
     }  # fmt: skip
     before = read_json(facts) if facts.exists() else None
     if path.exists() and before != identity:
-        changed = "file that was not drawn here" if before is None else ", ".join(key for key in identity if before.get(key) != identity[key])
-        raise PolychromicError(
-            f"{path} was begun with another {changed}. Allowed: to go on as it was begun. Choose another --out, or delete it."
-        )
+        changed = ", ".join(key for key in identity if before is None or before.get(key) != identity[key])
+        problem = "was not drawn here" if before is None else f"was begun with another {changed}"
+        raise PolychromicError(f"{path} {problem}. Allowed: to go on as it was begun. Choose another --out, or delete it.")
     size = max(1, ROWS // settings.n)
     done = _complete_blocks(path, size, len(rows))
     if done < len(rows):

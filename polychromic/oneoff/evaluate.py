@@ -188,7 +188,9 @@ def _about(system: System, ids: Sequence[str]) -> dict:
 def _said_of_empty(systems: Sequence[System]) -> list[str]:
     counted = [(system.name, empty_replies(system), len(system.rows) * system.n) for system in systems]
     return [
-        f"{empty} of {total} replies of {name!r} are empty: wrong, of 0 words, like no reference" for name, empty, total in counted if empty
+        f"{empty} of {total} replies of {name!r} are empty and count as such: 0 words, like no reference"
+        for name, empty, total in counted
+        if empty
     ]
 
 

@@ -18,7 +18,7 @@ def as_samples(path: Path) -> Path:
     Raises:
         PolychromicError: the domain's data do not hold a prompt of the file.
     """
-    if path.name != SAMPLES or path.resolve().parents[2] != paths.RESULTS.resolve():
+    if path.name != SAMPLES or path.resolve().parent.parent.parent != paths.RESULTS.resolve():
         return path
     from polychromic.data.records import read_records
     from polychromic.domains import get_domain

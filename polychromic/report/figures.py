@@ -36,26 +36,30 @@ class Look:
     line: str | tuple
 
 
-def _tol(index: int) -> str:
-    return "#" + str(palettes.paultol_muted[index])
-
-
+TOL = ["#" + str(color) for color in palettes.paultol_muted]
 LOOKS: dict[str, Look] = {
-    "zero_shot": Look(_tol(7), "v", (0, (1, 1.5))),
-    "few_shot": Look(_tol(4), "^", (0, (3, 1, 1, 1))),
-    "lora": Look(_tol(1), "s", (0, (5, 1.5))),
-    "polychromic": Look(_tol(0), "o", "-"),
+    "zero_shot": Look(TOL[7], "v", (0, (1, 1.5))),
+    "few_shot": Look(TOL[4], "^", (0, (3, 1, 1, 1))),
+    "lora": Look(TOL[1], "s", (0, (5, 1.5))),
+    "polychromic": Look(TOL[0], "o", "-"),
 }
-# For the methods that are shown beside these: which ones the data decide.
-PEER_LOOKS = (Look(_tol(3), "D", (0, (6, 1, 1, 1, 1, 1))), Look(_tol(5), "P", (0, (2, 1))), Look(_tol(2), "X", (0, (4, 1, 2, 1))))
+# For the methods that are shown beside these; which ones the data decide. Colour, marker, line: nine of each.
+PEER_LOOKS = tuple(Look(TOL[color], marker, (0, line)) for color, marker, line in (
+    (3, "D", (6, 1, 1, 1, 1, 1)), (5, "P", (2, 1)), (2, "X", (4, 1, 2, 1)), (6, "<", (8, 1)), (8, ">", (1, 1, 1, 3)),
+    (1, "p", (8, 2, 3, 2)), (0, "*", (3, 3)), (4, "h", (6, 1, 1, 1)), (7, "d", (1, 4))))  # fmt: skip
 GREY = "#A8A8A8"
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """A look for each method: its own, or the next free one of PEER_LOOKS in the order given; they come round when used up."""
-    methods = list(methods)
-    free = [method for method in methods if method not in LOOKS]
-    return {m: LOOKS[m] if m in LOOKS else PEER_LOOKS[free.index(m) % len(PEER_LOOKS)] for m in methods}
+    """A look for each method: its own, or the next of PEER_LOOKS, first those whose colour no other method of the figure has.
+
+    After these, colours come round with the marker moved by one and the line by two places: 81 pairs of marker and line.
+    """
+    methods, count = list(methods), len(PEER_LOOKS)
+    taken = {LOOKS[method].color for method in methods if method in LOOKS}
+    peers, free = sorted(PEER_LOOKS, key=lambda look: look.color in taken), [method for method in methods if method not in LOOKS]
+    turn = lambda n: Look(peers[n % count].color, peers[(n + n // count) % count].marker, peers[(n + 2 * (n // count)) % count].line)
+    return {m: LOOKS[m] if m in LOOKS else turn(free.index(m)) for m in methods}
 
 
 @dataclass(frozen=True)

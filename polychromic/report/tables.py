@@ -115,7 +115,10 @@ def lambda_table(compare: Compare) -> str:
 
 
 def contrasts_table(compare: Compare) -> str:
-    r"""All contrasts as a longtable, the primary family first with its seeds; \tablecaption comes from main.tex. Bold: significant after adjustment."""
+    r"""All contrasts as a longtable, the primary family first with its seeds; bold: significant after adjustment.
+
+    \tablecaption comes from main.tex.
+    """
     effects = [r"$\Delta$ [CI]", r"$p$", r"$p_{\mathrm{adj}}$", r"$p_{W}$", r"$p_{U}$", "$d_z$", r"$\delta$", "MDE"]
     groups = [[c for c in compare.contrasts if c.family == family] for family in ("primary", "secondary")]
     lines: list[str] = []

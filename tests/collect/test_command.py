@@ -99,7 +99,11 @@ def test_a_limit_can_be_raised(folder, command):
     assert code == 0 and "10 items, of which 4 are wanted; 2 page(s) of up to 3 to go" in err and "stopped at --max-items" in out
     assert len(log("out")) == 4 and json.loads(Path("out/summary.json").read_text())["complete"] is False
     code, out, err = command("file", "rows.jsonl", "--out", "out")
-    assert code == 0 and "10 items; 4 are stored already; 1 page(s)" in err and "rows.jsonl: complete; authors: 5; records without one: 0; out/raw.jsonl" in out
+    assert (
+        code == 0
+        and "10 items; 4 are stored already; 1 page(s)" in err
+        and "rows.jsonl: complete; authors: 5; records without one: 0; out/raw.jsonl" in out
+    )
     assert [row["engagement"] for row in log("out")] == list(range(10))
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     assert command("file", "rows.jsonl", "--out", "out")[0] == 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
+from importlib.metadata import version
 from math import comb, exp, log
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.metrics.catalogue import FAMILIES, metric
 from polychromic.metrics.compute import FUNCTIONS, Prompt, compute, lacking, signature
+from polychromic.metrics.person import checker_signature
 from polychromic.params import load_params
 from tests.workspace import REPOSITORY
 
@@ -33,6 +36,8 @@ MEMBERS = [
 EVERY = MEMBERS + [
     name for name, info in FAMILIES.items() if name in FUNCTIONS and "@" not in name and "^" not in name and name != "distinct_n"
 ]
+IN_ORDER = ("selected@2", "compression_ratio")  # the first two replies alone; what gzip makes of the order
+NEAR = ["a dog ran", "the cat ran", "the cat sat"]  # 42 bytes in this order, 46 in another one
 WORDS = st.sampled_from(["red", "green", "blue", "a cat", "猫", "👍🏽", "don't", "x y z", "Rot.", "été"])
 
 
@@ -74,10 +79,26 @@ def test_bounds_and_the_order_of_replies(samples, random):
         assert np.isfinite(value)
         assert info.low is None or value >= info.low - 1e-9, name
         assert high is None or value <= high + 1e-9, name
-        if name != "selected@2":  # it reads the first two
-            assert compute(name, prompt(shuffled)) == pytest.approx(value, abs=1e-2 if name == "compression_ratio" else 1e-9) or (
-                name == "compression_ratio"
-            ), name
+        if name not in IN_ORDER:
+            assert compute(name, prompt(shuffled)) == pytest.approx(value, abs=1e-9), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_the_order_of_replies_changes_no_more_than_what_gzip_makes_of_it(samples, random):
+    """The bytes before are those of any order; after, at most gzip's frame of 18 bytes and a stored block's 5 are added."""
+    shuffled = list(samples)
+    random.shuffle(shuffled)
+    before = len("\n".join(samples).encode())
+    for order in (samples, shuffled):
+        after = before / compute("compression_ratio", prompt(order))
+        assert after == pytest.approx(round(after), abs=1e-9) and 18 < after <= before + 23
+
+
+def test_gzip_reads_replies_in_order():
+    """So equal sets of replies may differ by a few bytes: the metric is no function of the set alone."""
+    far = [NEAR[2], NEAR[0], NEAR[1]]
+    assert [31 / compute("compression_ratio", prompt(order)) for order in (NEAR, far)] == pytest.approx([42, 46])
 
 
 @settings(max_examples=30, deadline=None)
@@ -157,6 +178,7 @@ def test_what_is_missing_is_named(name):
         ),
         ("distinct_2", Prompt(samples=["a", "b"]), "2-gram"),
         ("vocabulary", Prompt(samples=["", " "]), "without a token"),
+        ("rouge_2", Prompt(samples=["yes", "yes please"], references=["yes"]), "without a bigram"),
         ("objective", replace(prompt(["a", "b"]), quality=np.ones(2)), "parameters of training"),
         ("semantic_diversity", Prompt(samples=["a"], vectors=np.ones((1, 2))), "2 or more"),
     ],
@@ -174,11 +196,44 @@ def test_a_name_that_means_nothing_is_refused(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_signature_names_the_metric_and_what_it_depends_on(name):
-    text = signature(name, encoder="mini-7")
-    assert text.startswith(f"{name}|") and len(text) > len(name) + 5
-    assert ("encoder:mini-7" in text) == bool({"vectors", "pieces", "bertscore"} & set(metric(name).needs))
-    if metric(name).family in ("self_bleu", "rouge_l", "distinct_n", "vocabulary"):
-        assert "TweetTokenizer" in text and "nltk:" in text
+    known = {"encoder": "mini-7", "checker": "set", "model": "tiny-lm", "samples": 20}
+    info, text = metric(name), signature(name, **known)
+    parts, needs = text.split("|"), set(info.needs)
+    assert parts[0] == name and len(parts) > 1 and "samples:20" in parts
+    assert ("encoder:mini-7" in parts) == bool({"vectors", "pieces", "bertscore"} & needs)
+    assert ("checker:set" in parts) == bool({"answers", "matches"} & needs)
+    assert ("model:tiny-lm" in parts) == ("log_likelihood" in needs)
+    if info.family in ("self_bleu", "rouge_1", "rouge_2", "rouge_l", "best_rouge_l@k", "distinct_n", "vocabulary", "words"):
+        assert "tok:nltk.TweetTokenizer" in parts and any(part.startswith("nltk:") for part in parts)
+    if info.at is not None:
+        assert any(part in parts for part in (f"k:{info.at:g}", f"n:{info.at:g}", f"tau:{info.at:g}"))
+    bare = signature(name)
+    assert not {"mini-7", "tiny-lm", "20"} & set(bare.replace(":", "|").split("|")), "what only the run knows is passed in"
+    assert signature(name, **known) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("self_bleu", ["self-bleu-4", "order:effective", "smooth:method1(.1)"]),
+        ("distinct_2", ["n:2"]),
+        ("compression_ratio", ["gzip", "level:9", f"zlib:{zlib.ZLIB_RUNTIME_VERSION}"]),
+        ("bertscore", ["layer:5 or the last", "idf:no", "rescaled:no", f"bert-score:{version('bert-score')}"]),
+        ("rouge_2", ["rouge2", "refs:max", f"rouge-score:{version('rouge-score')}"]),
+        ("chrf", ["chrF2", "nc:6", "nw:0"]),
+        ("ead", ["tok:word pieces of the encoder"]),
+        ("perplexity", ["prompt:zero_shot", "precision:float32", "end token:counted"]),
+        ("selected@2", ["k:2", "prompt:zero_shot"]),
+        ("cover@0.5", ["tau:0.5"]),
+    ],
+)
+def test_a_signature_says_what_its_numbers_are_made_with(name, named):
+    assert set(named) <= set(signature(name, encoder="e", model="m").split("|"))
+
+
+def test_the_checker_of_replies_names_measure_and_threshold():
+    text = signature("pass@10", checker=checker_signature(0.315))
+    assert "|k:10|checker:person-match|above:0.315|chrF2|" in text
 
 
 def test_metrics_import_no_torch():

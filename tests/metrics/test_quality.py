@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as hs
+from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import CHRF
 
 from polychromic.errors import PolychromicError
-from polychromic.metrics.quality import chrf, chrf_matrix, chrf_signature, rouge_l, rouge_signature
+from polychromic.metrics.quality import chrf, chrf_matrix, chrf_signature, rouge_1, rouge_2, rouge_l, rouge_signature
 from polychromic.metrics.text import tokenize
 
 texts = hs.one_of(hs.text(hs.sampled_from("abAB .!😂你好é\n"), max_size=14), hs.text(max_size=10))
@@ -32,6 +33,65 @@ def test_rouge_l_against_the_recurrence(prediction, refs):
     assert rouge_l(prediction, refs) == pytest.approx(best, abs=1e-12)
     assert rouge_l(prediction, refs[::-1]) == pytest.approx(best, abs=1e-12)
     assert rouge_l(refs[0], refs) == pytest.approx(1)
+
+
+def overlap(prediction, reference, n):
+    """Lin 2004: clipped common n-grams, F-measure; None where neither side has an n-gram."""
+    own, other = ([tuple(t[i : i + n]) for i in range(len(t) - n + 1)] for t in map(tokenize, (prediction, reference)))
+    if not own and not other:
+        return None
+    left, common = list(other), 0
+    for gram in own:
+        if gram in left:
+            left.remove(gram)
+            common += 1
+    return 2 * common / (len(own) + len(other))
+
+
+words = hs.sampled_from(["yes", "no", "the", "cat", "Cat", "\U0001f602", "\U0001f44d\U0001f3fd", "你好", "猫", "é", "don't", "!", ""])
+sentences = hs.one_of(hs.lists(words, max_size=7).map(" ".join), texts)
+
+
+@given(sentences, hs.lists(sentences.filter(tokenize), min_size=1, max_size=3))
+def test_rouge_n_against_counting_by_hand(prediction, refs):
+    assert rouge_1(prediction, refs) == pytest.approx(max(overlap(prediction, ref, 1) for ref in refs), abs=1e-12)
+    defined = [value for ref in refs if (value := overlap(prediction, ref, 2)) is not None]
+    if defined:
+        assert rouge_2(prediction, refs) == rouge_2(prediction, refs[::-1]) == pytest.approx(max(defined), abs=1e-12)
+    else:
+        with pytest.raises(PolychromicError, match="without a bigram"):
+            rouge_2(prediction, refs)
+
+
+@given(sentences.filter(lambda t: len(tokenize(t)) > 1))
+def test_rouge_of_a_copy_is_one(text):
+    assert rouge_1(text, [text]) == rouge_2(text, [text]) == rouge_l(text, [text]) == pytest.approx(1)
+
+
+@given(sentences, sentences.filter(lambda t: len(tokenize(t)) > 1))
+def test_rouge_is_that_of_rouge_score(prediction, ref):
+    class Words:
+        tokenize = staticmethod(tokenize)
+
+    theirs = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Words()).score(ref, prediction)
+    for kind, ours in (("rouge1", rouge_1), ("rouge2", rouge_2), ("rougeL", rouge_l)):
+        assert ours(prediction, [ref]) == pytest.approx(theirs[kind].fmeasure, abs=1e-12)
+
+
+def test_rouge_2_of_short_texts():
+    """Nothing in common is 0; nothing that could be in common is no value."""
+    assert rouge_2("yes", ["yes please"]) == rouge_2("yes please", ["yes"]) == rouge_2("", ["yes please"]) == 0
+    assert rouge_2("yes", ["yes", "yes please"]) == 0, "the reference for which it exists"
+    for prediction, reference in (("yes", "yes"), ("", "yes"), ("\U0001f602", "猫")):
+        with pytest.raises(PolychromicError, match="rouge_2: got a reply without a bigram .* Use rouge_1"):
+            rouge_2(prediction, [reference])
+
+
+def test_a_reference_that_shows_nothing_is_an_error():
+    """A presentation selector alone is text to str.split, and no token."""
+    for rouge in (rouge_1, rouge_2, rouge_l):
+        with pytest.raises(PolychromicError, match="an empty one"):
+            rouge("red cat", ["\ufe0f"])
 
 
 def test_rouge_l_known_values():
@@ -80,7 +140,7 @@ def test_signatures():
     assert chrf_signature().startswith("chrF2|nc:6|nw:0") and "rouge-score:0." in rouge_signature()
 
 
-@pytest.mark.parametrize("metric", [rouge_l, chrf, lambda p, r: chrf_matrix([p], r)])
+@pytest.mark.parametrize("metric", [rouge_1, rouge_2, rouge_l, chrf, lambda p, r: chrf_matrix([p], r)])
 @pytest.mark.parametrize(("refs", "message"), [([], "0 references"), ([" "], "empty"), (["good", ""], "empty"), ("good", "Wrap it")])
 def test_impossible_references_are_an_error(metric, refs, message):
     with pytest.raises(PolychromicError, match=message):

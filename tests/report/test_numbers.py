@@ -56,7 +56,9 @@ def test_keys_are_plain_enough_for_latex(compares: dict):
         (-0.2, -0.3, -0.1, 0.05, "not distinguishable from"),
     ],
 )
-def test_verdict_needs_the_interval_and_the_adjusted_p(compares: dict, delta: float, low: float, high: float, p_adjusted: float, expected: str):
+def test_verdict_needs_the_interval_and_the_adjusted_p(
+    compares: dict, delta: float, low: float, high: float, p_adjusted: float, expected: str
+):
     compare = compares["listqa"]
     primary(compare).update(delta=delta, low=low, high=high, p_adjusted=p_adjusted)
     assert by_key(compare)["listqa.primary.verdict"].text == expected

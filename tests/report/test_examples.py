@@ -1,0 +1,61 @@
+"""Drafts side by side, from samples written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polychromic.errors import PolychromicError
+from polychromic.io import write_json, write_jsonl
+from polychromic.report.examples import PROMPTS, build_examples, tex
+from tests.workspace import KINDS, listqa_record, small_params
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    records = [listqa_record(i) for i in range(len(KINDS))]
+    write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
+    ids = [record.id for record in records]
+    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
+    write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}})
+    write_json("results/listqa/calibration.json", None)
+    for cell, temperature, good in (("lora", 0.5, 1), ("polychromic-3.0", 1.0, 3)):
+        rows = []
+        for record in records:
+            for seed, other in ((1, "of seed 1"), (0, "w_r%ng")):
+                samples = [*record.valid[:good], *[other] * (20 - good)]
+                rows.append({"seed": seed, "temperature": temperature, "split": "dev", "id": record.id, "samples": samples})
+                rows.append({"seed": seed, "temperature": 0.75, "split": "dev", "id": record.id, "samples": ["too cold"] * 20})
+        write_jsonl(f"results/listqa/{cell}/samples.jsonl.gz", rows)
+    return tmp_path
+
+
+def test_ten_drafts_of_the_first_seed_with_the_good_ones_in_bold(workspace):
+    text = build_examples(small_params(), "listqa").read_text()
+    rows = [line for line in text.splitlines() if line.startswith(r"\raggedright")]
+    assert len(rows) == min(PROMPTS, len(KINDS))
+    for line in rows:
+        _, lora, ours = line.split(" & ")
+        assert (lora.count(r"\textbf{"), ours.count(r"\textbf{")) == (1, 3)
+        assert lora.count(r"w\_r\%ng") == 9 and ours.count(r"w\_r\%ng") == 7, "ten drafts, escaped"
+    assert "seed 1" not in text and "too cold" not in text
+    assert r"LoRA, $T=0.5$ & Polychromic, $T=1$" in text
+
+
+def test_nobody_picks_the_prompts_but_the_seed(workspace):
+    first = build_examples(small_params(), "listqa").read_text()
+    assert build_examples(small_params(), "listqa").read_text() == first
+    assert build_examples(small_params(analysis={"seed": 5}), "listqa").read_text() != first
+
+
+def test_missing_samples_name_the_file(workspace):
+    write_jsonl("results/listqa/lora/samples.jsonl.gz", [])
+    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: no samples of .* at temperature 0.5 on dev. Run `dvc repro`"):
+        build_examples(small_params(), "listqa")
+
+
+def test_text_of_models_cannot_break_the_page():
+    assert tex("50% of $5 & {a_b}\\end\n#1 ~ ^") == r"50\% of \$5 \& \{a\_b\}\textbackslash{}end \#1 \textasciitilde{} \textasciicircum{}"
+    assert tex("caf\u00e9 \u2019s \U0001f602") == r"caf\u00e9 's \texttt{\scriptsize U+1F602}".replace(r"\u00e9", "\u00e9")
