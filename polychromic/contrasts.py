@@ -1,7 +1,7 @@
 """Declared comparisons a - b of two systems, tested: at chosen temperatures, at matched quality, and at the policy's own.
 
 Which pairs is params.yaml's choice, at which temperature and which peers are best was chosen on dev; the tests are
-polychromic.stats'. No torch, no text.
+polychromic.stats' and polychromic.matched's. No torch, no text.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 
 from polychromic import stats
 from polychromic.errors import PolychromicError
+from polychromic.matched import matched_contrast
 from polychromic.params import BEST, ContrastParams, Params
 from polychromic.seeds import derive_seed
 from polychromic.systems import POLICY, System
@@ -116,7 +117,7 @@ def _paired_contrast(
 
 def _matched_contrast(params: Params, primary: str, quality: str, a: System, frontier: list[System], family: str) -> dict:
     """a against b's frontier over temperature, ascending, at the quality that a has."""
-    found = stats.matched_contrast(
+    found = matched_contrast(
         a.scores[quality],
         a.scores[primary],
         [system.scores[quality] for system in frontier],

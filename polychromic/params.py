@@ -107,7 +107,7 @@ class Method(Section):
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
     temperatures: List(Annotated[float, Field(ge=0)]) | None = None  # None: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
-    domains: List(DomainName) | None = None  # None: all
+    domains: Annotated[list[DomainName], AfterValidator(_distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property
     def ours(self) -> bool:

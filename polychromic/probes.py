@@ -17,7 +17,7 @@ import numpy as np
 from polychromic import paths, prompts
 from polychromic.io import atomic_open, dumps, read_json, sha256_json, write_text
 from polychromic.metrics import neural
-from polychromic.metrics.quality import BERTSCORE_LAYER
+from polychromic.metrics.quality import bertscore_signature
 from polychromic.models import weights
 from polychromic.params import Params
 from polychromic.progress import progress
@@ -85,7 +85,7 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence
                 _set_threads(params)
                 return neural.bertscore_f1(new, [references] * len(new), weights.obtain(params.encoder))
 
-            known = _remembered("bertscore", [*identity, BERTSCORE_LAYER, list(references)], replies, make)
+            known = _remembered("bertscore", [*identity, bertscore_signature(), list(references)], replies, make)
             found |= {(name, reply): value for reply, value in known.items()}
             tick(done)
     return found

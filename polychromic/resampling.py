@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.errors import PolychromicError
+from polychromic.matched import matched_contrast
 from polychromic.simulation import Rate
-from polychromic.stats import matched_contrast, mean_cis
+from polychromic.stats import mean_cis
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def recovered(
         tick: called with the number of experiments done.
 
     Raises:
-        PolychromicError: fewer than 2 experiments, or scores that stats.matched_contrast refuses.
+        PolychromicError: fewer than 2 experiments, or scores that polychromic.matched refuses.
     """
     if runs < 2:
         raise PolychromicError(f"runs: got {runs}. Allowed: 2 or more. Use 2000, for standard errors below .5 points at 95 %.")

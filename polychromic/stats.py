@@ -2,7 +2,8 @@
 
 Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are
 fixed, so intervals and p-values are over prompts, paired; the seed-level t is a sensitivity analysis, since a few seeds carry
-no claim about random seeds. This module draws from the given numpy Generator alone and never sees samples or text.
+no claim about random seeds. This module draws from the given numpy Generator alone and never sees samples or text. Contrasts at
+matched quality: polychromic.matched.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from scipy import stats as st
 from statsmodels.stats.multitest import multipletests
 
 from polychromic.errors import PolychromicError
-from polychromic.metrics.frontier import match_quality
 from polychromic.power import minimum_detectable_effect
 
 EXACT_PROMPTS = 16  # 2^16 sign patterns are all tried; above it they are drawn
@@ -81,39 +81,6 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class MatchedContrast:
-    """System a against system b's frontier over temperature at a's quality; positive when a is higher.
-
-    Attributes:
-        delta: a's mean value - b's value at a's mean quality (frontier.match_quality).
-        low, high: percentile interval over prompts; every resample matches anew.
-        p_two_sided, p_greater: bootstrap p of delta = 0, and of delta <= 0, (1 + count) / (1 + n_boot).
-        a_quality: the quality that was matched.
-        b_value: b's value there.
-        b_temperatures: the one or two temperatures that b_value lies between, ascending.
-        b_weights: (T,) weight of every temperature of b, in the order given.
-        clamped: a's quality is outside b's range; b's nearest end was taken.
-        clamped_share: share of the resamples where that happened.
-        mde: as in Contrast, from the standard error of the resamples.
-    """
-
-    delta: float
-    low: float
-    high: float
-    confidence: float
-    p_two_sided: float
-    p_greater: float
-    a_quality: float
-    b_value: float
-    b_temperatures: tuple[float, ...]
-    b_weights: tuple[float, ...]
-    clamped: bool
-    clamped_share: float
-    mde: float
-    n_prompts: int
-
-
-@dataclass(frozen=True)
 class Trend:
     """Page's test that scores rise with the level: L, one-sided p, level means in ascending order of level, their Kendall tau-b."""
 
@@ -123,7 +90,7 @@ class Trend:
     kendall_tau: float | None
 
 
-def _scores(x: ArrayLike, name: str) -> np.ndarray:
+def check_scores(x: ArrayLike, name: str) -> np.ndarray:
     """(S, P) float64, checked."""
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[0] < 1:
@@ -138,14 +105,14 @@ def _scores(x: ArrayLike, name: str) -> np.ndarray:
     return x
 
 
-def _same_prompts(a: np.ndarray, b: np.ndarray, name: str) -> None:
+def check_same_prompts(a: np.ndarray, b: np.ndarray, name: str) -> None:
     if a.shape[1] != b.shape[1]:
         raise PolychromicError(
             f"{name}: got {a.shape[1]} and {b.shape[1]} prompts. Allowed: the same prompts, in the same order. Align by prompt id."
         )
 
 
-def _check_level(confidence: float, **counts: int) -> None:
+def check_level(confidence: float, **counts: int) -> None:
     if not 0 < confidence < 1:
         raise PolychromicError(f"confidence: got {confidence}. Allowed: between 0 and 1. Use 0.95.")
     for name, count in counts.items():
@@ -153,7 +120,7 @@ def _check_level(confidence: float, **counts: int) -> None:
             raise PolychromicError(f"{name}: got {count}. Allowed: 1 or more. Use 10000.")
 
 
-def _snap(x: np.ndarray, scale: float) -> np.ndarray:
+def snap(x: np.ndarray, scale: float) -> np.ndarray:
     """Round to 12 digits of `scale`, so that ranks and zeros see .3 - .2 and .2 - .1 as the tie that they are."""
     if scale == 0:
         return x
@@ -161,7 +128,7 @@ def _snap(x: np.ndarray, scale: float) -> np.ndarray:
     return np.round(x / unit) * unit if unit > 0 else x
 
 
-def _resampled_means(x: np.ndarray, rng: np.random.Generator, n_boot: int) -> np.ndarray:
+def resampled_means(x: np.ndarray, rng: np.random.Generator, n_boot: int) -> np.ndarray:
     """(n_boot, K) means of the columns of x (P, K) over prompts drawn with replacement, the same draw for all columns."""
     size = x.shape[0]
     out = np.empty((n_boot, x.shape[1]))
@@ -185,7 +152,7 @@ def _interval(x: np.ndarray, rng: np.random.Generator, n_boot: int, confidence: 
     if method != "percentile":
         raise PolychromicError(f"method: got {method!r}. Allowed: 'percentile', 'bca'. Use one of them.")
     tail = (1 - confidence) / 2
-    low, high = np.quantile(_resampled_means(x[:, None], rng, n_boot)[:, 0], [tail, 1 - tail])
+    low, high = np.quantile(resampled_means(x[:, None], rng, n_boot)[:, 0], [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -200,14 +167,14 @@ def mean_cis(
     Raises:
         PolychromicError: fewer than 2 prompts, unequal numbers of prompts, a score that is not finite, a bad level.
     """
-    arrays = {name: _scores(x, name) for name, x in scores.items()}
-    _check_level(confidence, n_boot=n_boot)
+    arrays = {name: check_scores(x, name) for name, x in scores.items()}
+    check_level(confidence, n_boot=n_boot)
     first = next(iter(arrays.values()))
     for name, x in arrays.items():
-        _same_prompts(first, x, name)
+        check_same_prompts(first, x, name)
     columns = np.stack([x.mean(axis=0) for x in arrays.values()], axis=1)  # (P, metrics)
     tail = (1 - confidence) / 2
-    lows, highs = np.quantile(_resampled_means(columns, rng, n_boot), [tail, 1 - tail], axis=0)
+    lows, highs = np.quantile(resampled_means(columns, rng, n_boot), [tail, 1 - tail], axis=0)
     found = {}
     for (name, x), column, low, high in zip(arrays.items(), columns.T, lows, highs, strict=True):
         if np.ptp(column) == 0:
@@ -299,12 +266,12 @@ def paired_contrast(
     Raises:
         PolychromicError: unequal numbers of prompts, fewer than 2 prompts, a score that is not finite, a bad level.
     """
-    a, b = _scores(a, "contrast, a"), _scores(b, "contrast, b")
-    _same_prompts(a, b, "contrast")
-    _check_level(confidence, n_boot=n_boot, n_perm=n_perm)
+    a, b = check_scores(a, "contrast, a"), check_scores(b, "contrast, b")
+    check_same_prompts(a, b, "contrast")
+    check_level(confidence, n_boot=n_boot, n_perm=n_perm)
     scale = float(max(np.abs(a).max(), np.abs(b).max()))
-    mean_a, mean_b = _snap(a.mean(axis=0), scale), _snap(b.mean(axis=0), scale)  # (P,)
-    d = _snap(mean_a - mean_b, scale)
+    mean_a, mean_b = snap(a.mean(axis=0), scale), snap(b.mean(axis=0), scale)  # (P,)
+    d = snap(mean_a - mean_b, scale)
     delta = float(d.mean())
     low, high = _interval(d, rng, n_boot, confidence, method)
     p_permutation, exact = sign_flip(d, rng, n_perm)
@@ -315,7 +282,7 @@ def paired_contrast(
         by_seed = a.mean(axis=1) - (b.mean(axis=1) if a.shape[0] == b.shape[0] else b.mean())
     else:
         by_seed = a.mean() - b.mean(axis=1)
-    by_seed = _snap(by_seed, scale)
+    by_seed = snap(by_seed, scale)
 
     return Contrast(
         delta=delta,
@@ -351,77 +318,6 @@ def _seed_t(by_seed: np.ndarray) -> float | None:
     if np.ptp(by_seed) == 0:
         return None if by_seed.any() else 1.0
     return float(st.ttest_1samp(by_seed, 0).pvalue)
-
-
-def matched_contrast(
-    a_quality: ArrayLike,
-    a_value: ArrayLike,
-    b_quality: Sequence[ArrayLike],
-    b_value: Sequence[ArrayLike],
-    b_temperatures: Sequence[float],
-    rng: np.random.Generator,
-    n_boot: int = 2_000,
-    confidence: float = 0.95,
-) -> MatchedContrast:
-    """a's value minus b's at a's quality, b interpolated on its Pareto front over temperature.
-
-    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given (which
-    the caller takes from dev); means are over the declared seeds, the population is that of the prompts. The front is a maximum
-    over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
-    quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
-
-    Args:
-        a_quality, a_value: (S, P) at a's one temperature.
-        b_quality, b_value: one (S, P) per temperature of b, the same prompts.
-        b_temperatures: (T,) all different.
-        rng: draws prompts, the same for a and all temperatures of b.
-
-    Raises:
-        PolychromicError: lengths or prompts that do not fit, fewer than 2 prompts, a score that is not finite, a bad level.
-    """
-    _check_level(confidence, n_boot=n_boot)
-    count = len(b_temperatures)
-    if not count == len(b_quality) == len(b_value) >= 1 or len(set(b_temperatures)) < count:
-        raise PolychromicError(
-            f"matched contrast: got {count} temperatures, {len(b_quality)} qualities, {len(b_value)} values of b. "
-            "Allowed: one of each per different temperature. Pass them in the same order."
-        )
-    arrays = [_scores(x, "matched contrast") for x in (a_quality, a_value, *b_quality, *b_value)]
-    for x in arrays[1:]:
-        _same_prompts(arrays[0], x, "matched contrast")
-    columns = np.stack([x.mean(axis=0) for x in arrays], axis=1)  # (P, 2 + 2T)
-    # exact ties (b compared with itself) must not become clamped or matched by rounding
-    scale = float(np.abs(columns).max())
-    columns = _snap(columns, scale)
-
-    def contrast(means: np.ndarray) -> tuple[float, bool]:
-        match = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
-        return means[1] - match.value, match.clamped
-
-    means = _snap(columns.mean(axis=0), scale)
-    point = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
-    draws = [contrast(row) for row in _snap(_resampled_means(columns, rng, n_boot), scale)]
-    deltas, clamped = np.array([x for x, _ in draws]), np.array([x for _, x in draws])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(deltas, [tail, 1 - tail])
-    tolerance = 1e-12 * scale
-    p_greater, p_less = ((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
-    return MatchedContrast(
-        delta=float(means[1] - point.value),
-        low=float(low),
-        high=float(high),
-        confidence=confidence,
-        p_two_sided=min(1.0, 2 * min(p_greater, p_less)),
-        p_greater=p_greater,
-        a_quality=float(means[0]),
-        b_value=point.value,
-        b_temperatures=tuple(sorted(float(t) for t, w in zip(b_temperatures, point.weights, strict=True) if w > 0)),
-        b_weights=point.weights,
-        clamped=point.clamped,
-        clamped_share=float(clamped.mean()),
-        mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(columns.shape[0]), columns.shape[0], alpha=1 - confidence),
-        n_prompts=columns.shape[0],
-    )
 
 
 def _p_values(pvalues: ArrayLike) -> np.ndarray:
@@ -468,12 +364,12 @@ def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
     Raises:
         PolychromicError: fewer than 3 levels, equal ones, shapes that do not fit, fewer than 2 prompts, not finite.
     """
-    x = _scores(values, "trend_test")
+    x = check_scores(values, "trend_test")
     if len(levels) < 3 or len(set(levels)) < len(levels) or x.shape[0] != len(levels):
         raise PolychromicError(
             f"trend_test: got levels {list(levels)}, values {x.shape}. Allowed: 3 or more different levels, (levels, prompts). Add levels."
         )
-    x = _snap(x[np.argsort(levels)], float(np.abs(x).max()))
+    x = snap(x[np.argsort(levels)], float(np.abs(x).max()))
     means = x.mean(axis=1)
     result = st.page_trend_test(x.T)
     tau = None if np.ptp(means) == 0 else float(st.kendalltau(np.arange(len(means)), means).statistic)

@@ -185,6 +185,8 @@ def test_the_grid_has_a_method_on_the_domains_it_names(original):
     params = Params.model_validate(change(original, "methods.gem.domains", ["replies"]))
     assert params.runs("gem", "replies") and not params.runs("gem", "listqa")
     assert params.runs("lora", "listqa") and params.runs("lora", "replies")
+    nowhere = Params.model_validate(change(original, "methods.gem.domains", []))
+    assert not any(nowhere.runs("gem", domain) for domain in nowhere.domains)
 
 
 def test_a_method_has_as_many_seeds_as_it_says(original):

@@ -10,6 +10,7 @@ from scipy import stats as st
 from statsmodels import api as sm
 
 from polychromic.errors import PolychromicError
+from polychromic.matched import matched_contrast
 from polychromic.metrics.frontier import match_quality
 from polychromic.stats import (
     benjamini_hochberg,
@@ -17,7 +18,6 @@ from polychromic.stats import (
     holm,
     iqm,
     mann_whitney,
-    matched_contrast,
     mean_cis,
     non_inferior,
     paired_contrast,

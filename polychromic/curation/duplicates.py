@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
 
-from polychromic.curation.raw import Pair, Text
-from polychromic.data.text import words
+from polychromic.curation.raw import Pair, Text, fast_words
 
 PAIR_PREFIX = 12  # texts whose prefix is at most so long (up to 66 pairs) are indexed by pairs; 50 words at a threshold of 0.8
 
@@ -24,14 +23,14 @@ def exact_key(pair: Pair, of: str) -> str:
     """Equal for texts that differ only in case, accents, punctuation or blanks; emoji count where there is no word."""
 
     def key(text: str) -> str:
-        return " ".join(words(text)) or Text(text).folded
+        return " ".join(fast_words(text)) or Text(text).folded
 
     return key(pair.reply) if of == "reply" else f"{key(pair.post)}\n{key(pair.reply)}"
 
 
 def compared_words(pair: Pair, of: str) -> frozenset[str]:
     text = {"post": pair.post, "reply": pair.reply, "pair": f"{pair.post} {pair.reply}"}[of]
-    return frozenset(words(text))
+    return frozenset(fast_words(text))
 
 
 class NearDuplicates:

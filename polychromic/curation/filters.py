@@ -18,9 +18,10 @@ from polychromic.data.text import word_list
 Filter = Callable[[Text, Text, float | None], str | None]
 
 LINK = re.compile(
-    r"https?://|\bwww\.\w|\w@[\w-]+\.\w"
+    r"https?://\S*|\bwww\.\w\S*|\w@[\w-]{1,63}\.\w\S*"
     # Without a scheme only where the ending says so: "e.g.", "1.5" and "end.Then" are no addresses.
-    r"|\b[\w-]+\.(?:com|org|net|edu|gov|info|biz|io|app|dev|xyz|shop|co\.uk)\b(?!\.\w)|\b(?:t\.co|bit\.ly|goo\.gl|t\.me|wa\.me)/\w",
+    r"|\b[\w-]{1,63}\.(?:com|org|net|edu|gov|info|biz|io|app|dev|xyz|shop|co\.uk)\b(?!\.\w)\S*"
+    r"|\b(?:t\.co|bit\.ly|goo\.gl|t\.me|wa\.me)/\w\S*",
     re.IGNORECASE,
 )
 MEDIA = re.compile(
@@ -87,7 +88,7 @@ def count_words(text: str) -> int:
     """Pieces between blanks that hold a letter or a digit; each Han or Kana character is one."""
     if not text.isascii():
         text = UNSPACED.sub(r" \g<0> ", text)
-    return sum(any(c.isalnum() for c in piece) for piece in text.split())
+    return sum(piece.isalnum() or any(c.isalnum() for c in piece) for piece in text.split())
 
 
 def length(section: Length) -> Filter:

@@ -17,7 +17,9 @@ FREQUENT = {
     "isn't it it's its just know like lol maybe me more most much my never no not now of off on one only or our out over people really "
     "same she should so some still than that that's the their them then there there's these they they're thing things think this those "
     "though to too up us very was wasn't we we're well were what what's when where which who why will with won't would wouldn't yeah "
-    "yes yet you you'd you're you've your",
+    "yes yet you you'd you're you've your "
+    # Short answers: without them "Ha, nice!" would be Italian.
+    "cool great ha haha hah hey hi ho lmao nice oh ok okay please right sorry sure thank thanks true wow",
     "de": "aber alle als also am an auch auf aus bei bin bis bist da das dass dein dem den der des die dir doch du ein eine einem einen "
     "einer er es f\u00fcr gibt hab habe haben hat hatte ich ihr im immer in ist ja kann kein keine man mehr mein mich mir mit nach nicht "
     "noch nur oder schon sehr sich sie sind so und uns von vor war was wenn wer wie wir wird wo zu zum zur \u00fcber",

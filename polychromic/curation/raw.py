@@ -6,6 +6,7 @@ import difflib
 import gzip
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +20,21 @@ from polychromic.io import read_jsonl
 COLUMNS = ("post", "reply", "author", "engagement", "source", "id")
 
 
+_WORD = re.compile(r"\w+(?:'\w+)*")
+
+
+def fast_words(text: str) -> list[str]:
+    """data.text.words; of ASCII, which has no accents to take away, in a fifth of the time."""
+    return _WORD.findall(text.lower()) if text.isascii() else words(text)
+
+
 class Text(str):
     """A text with what several filters read of it, computed once."""
 
     @cached_property
     def words(self) -> list[str]:
         """Lower-case words and numbers, without accents and punctuation."""
-        return words(self)
+        return fast_words(self)
 
     @cached_property
     def folded(self) -> str:

@@ -1,7 +1,7 @@
 """Quality-diversity frontiers: which points dominate, how much area, what a system reaches at a given quality.
 
 Both axes are maximised. Fronts and hypervolume are descriptive: they are maxima, and the maximum of noisy points is
-biased upwards. Inference on a matched comparison is in polychromic.stats.matched_contrast.
+biased upwards. Inference on a matched comparison is in polychromic.matched.
 """
 
 from __future__ import annotations

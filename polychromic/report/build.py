@@ -87,7 +87,7 @@ def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path 
     compare = results.load(domain, results_dir)
     found = cost_numbers.cost_numbers(cost, sampler, variance, compare.headline)
     texts = {
-        paper_dir / "tables" / "cost.tex": costs.cost_table(cost),
+        paper_dir / "tables" / "cost.tex": costs.cost_table(cost, compare),
         paper_dir / "tables" / "sampler.tex": costs.sampler_table(sampler),
         paper_dir / "tables" / "gradient-variance.tex": costs.variance_table(variance),
         paper_dir / "numbers" / "cost.tex": records.to_latex(found),

@@ -125,18 +125,27 @@ def variant_name(name: str) -> str:
     return {"plain": "Trainer + PEFT", "lora": "LoRA (this trainer)", "naive": "Naive rollouts"}.get(name) or labels.system_name(name)
 
 
-def cost_table(cost: StepCost) -> str:
-    """One row per variant: rollouts, seconds of a mean step, its ratios, and where its time goes in per cent."""
+def cost_table(cost: StepCost, compare: Compare) -> str:
+    """One row per variant: rollouts, seconds of a mean step, its ratio to the plain trainer's, what the method gains over LoRA on the
+    primary metric at matched quality (where that contrast was declared), and where its time goes in per cent."""
     parts = [part for part in PARTS if any(part in (v.shares or {}) for v in cost.variants.values())]
-    head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", r"$\div$ LoRA", *parts]
+    head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", "gain [CI]", *parts]
     lines = [row(head), r"\midrule"]
     for name in variants(cost):
         v = cost.variants[name]
         settings = [DASH if value is None else labels.plain(value) for value in (v.rho, v.every, v.reuse)]
-        ratios = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", f"{v.ratio_to_lora:.2f}"]
+        measured = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", gain(compare, name)]
         shares = [f"{100 * v.shares[part]:.0f}" if v.shares and part in v.shares else DASH for part in parts]
-        lines.append(row([variant_name(name), *settings, *ratios, *shares]))
+        lines.append(row([variant_name(name), *settings, *measured, *shares]))
     return tabular("l" + "r" * (len(head) - 1), lines)
+
+
+def gain(compare: Compare, name: str) -> str:
+    """A method minus LoRA on the primary metric at matched quality, with its interval; a dash where that was not compared."""
+    for c in compare.contrasts:
+        if (c.a, c.b, c.metric, c.rule) == (name, "lora", compare.primary, "matched"):
+            return f"{labels.format_value(c.metric, c.delta, sign=True)} {labels.format_interval(c.metric, c.low, c.high, sign=True)}"
+    return DASH
 
 
 def sampler_table(sampler: Sampler) -> str:

@@ -38,26 +38,21 @@ class Look:
 
 TOL = ["#" + str(color) for color in palettes.paultol_muted]
 LOOKS: dict[str, Look] = {
-    "zero_shot": Look(TOL[7], "v", (0, (1, 1.5))),
-    "few_shot": Look(TOL[4], "^", (0, (3, 1, 1, 1))),
-    "lora": Look(TOL[1], "s", (0, (5, 1.5))),
-    "polychromic": Look(TOL[0], "o", "-"),
-}
-# For the methods that are shown beside these; which ones the data decide. Colour, marker, line: nine of each.
-PEER_LOOKS = tuple(Look(TOL[color], marker, (0, line)) for color, marker, line in (
+    "zero_shot": Look(TOL[7], "v", (0, (1, 1.5))), "few_shot": Look(TOL[4], "^", (0, (3, 1, 1, 1))),
+    "lora": Look(TOL[1], "s", (0, (5, 1.5))), "polychromic": Look(TOL[0], "o", "-"),
+}  # fmt: skip
+PEER_LOOKS = tuple(Look(TOL[color], marker, (0, line)) for color, marker, line in (  # of methods beside these; the data decide which
     (3, "D", (6, 1, 1, 1, 1, 1)), (5, "P", (2, 1)), (2, "X", (4, 1, 2, 1)), (6, "<", (8, 1)), (8, ">", (1, 1, 1, 3)),
     (1, "p", (8, 2, 3, 2)), (0, "*", (3, 3)), (4, "h", (6, 1, 1, 1)), (7, "d", (1, 4))))  # fmt: skip
 GREY = "#A8A8A8"
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """A look for each method: its own, or the next of PEER_LOOKS, first those whose colour no other method of the figure has.
-
-    After these, colours come round with the marker moved by one and the line by two places: 81 pairs of marker and line.
-    """
+    """A look for each method: its own, or the next of PEER_LOOKS, first those whose colour no other method of the figure has."""
     methods, count = list(methods), len(PEER_LOOKS)
-    taken = {LOOKS[method].color for method in methods if method in LOOKS}
-    peers, free = sorted(PEER_LOOKS, key=lambda look: look.color in taken), [method for method in methods if method not in LOOKS]
+    free = [method for method in methods if method not in LOOKS]
+    peers = sorted(PEER_LOOKS, key=lambda look: look.color in {LOOKS[method].color for method in methods if method in LOOKS})
+    # Used up, colours come round with the marker moved by one and the line by two: 81 different pairs of marker and line.
     turn = lambda n: Look(peers[n % count].color, peers[(n + n // count) % count].marker, peers[(n + 2 * (n // count)) % count].line)
     return {m: LOOKS[m] if m in LOOKS else turn(free.index(m)) for m in methods}
 

@@ -273,8 +273,22 @@ def make_designs() -> dict:
 
 
 def make_openers() -> dict:
-    """openers.json in the right shape; ratios that overlap."""
-    system = {"seeds": [0, 1], "human_recall": 0.125, "pass": 0.5}
-    ratios = {"zero_shot": 1.7, "few_shot": 1.6, "lora": 1.5, "polychromic": 1.45}
-    systems = {name: system | {"ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}} for name, r in ratios.items()}
-    return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "human_collision": 0.21, "systems": systems}
+    """openers.json in the right shape: people match most, systems less, floors least; R of the headline is not told apart from LoRA's."""
+
+    def curve(level: float) -> list[dict]:
+        return [{"k": k, "value": level * k, "low": 0.9 * level * k, "high": 1.1 * level * k} for k in (1, 3, 5, 10)]
+
+    def beside(level: float) -> dict:
+        floor = {"human_recall": curve(level / 5), "pass": curve(level)}
+        return {"human_recall": curve(level), "pass": curve(4 * level), "floor": floor}
+
+    systems = {}
+    for name, r, level in (("zero_shot", 1.7, 0.006), ("few_shot", 1.6, 0.007), ("lora", 1.5, 0.008), ("polychromic", 1.45, 0.009)):
+        above = {"value": 8 * level, "low": -0.01 if name == "zero_shot" else 6 * level, "high": 10 * level}
+        systems[name] = beside(level) | {"seeds": [0, 1], "ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}, "above_floor": above}
+    contrasts = [
+        {"a": "polychromic", "b": name, "value": 1.45 - systems[name]["ratio"]["value"], "low": -0.12, "high": 0.02}
+        for name in systems if name != "polychromic"
+    ]  # fmt: skip
+    return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "targets": 10, "human_collision": 0.21, "people": beside(0.012),
+            "systems": systems, "contrasts": contrasts}  # fmt: skip

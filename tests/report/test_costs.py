@@ -8,8 +8,8 @@ from polychromic.errors import DataError, PolychromicError
 from polychromic.io import write_json
 from polychromic.report import costs
 from polychromic.report.cost_numbers import cost_numbers
-from polychromic.report.results import About
-from tests.report.synthetic import make_benchmarks
+from polychromic.report.results import About, Compare
+from tests.report.synthetic import make_benchmarks, make_compare
 
 FILES = make_benchmarks()
 COST = costs.StepCost.model_validate(FILES["step_cost-listqa.json"])
@@ -33,11 +33,15 @@ def test_training_cost_is_relative_to_lora_and_counts_steps():
     assert COST.training(about(trains_like="lora", trained=False)) is None
 
 
-def test_cost_table_starts_with_the_references():
-    lines = costs.cost_table(COST).split(r"\midrule")[1].strip().splitlines()
-    assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & 1.05 & -- & -- & -- & -- & -- & -- \\"
+def test_cost_table_starts_with_the_references_and_has_the_gain_beside_the_cost():
+    compare = Compare.model_validate(make_compare("listqa"))
+    (contrast,) = [c for c in compare.contrasts if (c.a, c.b, c.rule) == ("polychromic", "lora", "matched")]
+    gain = f"+{contrast.delta:.2f} [{contrast.low:+.2f}, {contrast.high:+.2f}]".replace("[-", r"[\ensuremath{-}")
+    assert costs.gain(compare, "polychromic") == gain
+    lines = costs.cost_table(COST, compare).split(r"\midrule")[1].strip().splitlines()
+    assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & -- & -- & -- & -- & -- & -- & -- \\"
     assert [line.split(" & ")[0] for line in lines[1:4]] == ["LoRA (this trainer)", "Rejection-sampled", "Polychromic, quarter"]
-    assert r"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & 1.37 & 10 & 30 & 0 & 5 & 45 & 10 \\" in lines
+    assert rf"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & {gain} & 10 & 30 & 0 & 5 & 45 & 10 \\" in lines
 
 
 def test_sampler_table():

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from polychromic.errors import PolychromicError
 from polychromic.report import distributions, figures
-from polychromic.report.distributions import CEILING, FLOOR, Effect
+from polychromic.report.distributions import CEILING, ELSEWHERE, FLOOR, Effect
 from polychromic.report.figures import Point
 
 
@@ -154,20 +155,30 @@ def points(values: dict[int, float]) -> list[Point]:
 SYSTEMS = {"lora": points({1: 0.01, 3: 0.03, 10: 0.06}), "polychromic": points({1: 0.01, 3: 0.04, 10: 0.08})}
 
 
-def test_person_draws_people_and_systems():
-    figure = distributions.person(points({1: 0.02, 3: 0.05, 10: 0.11}), points({1: 0.003, 3: 0.008, 10: 0.02}), SYSTEMS)
+FLOORS = {label: points({1: 0.002, 3: 0.005, 10: 0.01 + 0.001 * i}) for i, label in enumerate(SYSTEMS)}
+
+
+def test_person_draws_people_and_systems_and_the_floor_of_each():
+    figure = distributions.person(points({1: 0.02, 3: 0.05, 10: 0.11}), points({1: 0.003, 3: 0.008, 10: 0.02}), SYSTEMS, FLOORS)
     axes = figure.axes[0]
-    assert legend(figure) == [CEILING, FLOOR, "LoRA", "Polychromic"]
+    assert legend(figure) == [CEILING, FLOOR, "LoRA", "Polychromic", ELSEWHERE]
     assert list(line(axes, CEILING).get_ydata()) == [0.02, 0.05, 0.11] and list(line(axes, FLOOR).get_xdata()) == [1, 3, 10]
     assert list(line(axes, "Polychromic").get_ydata()) == [0.01, 0.04, 0.08]
     assert list(axes.xaxis.get_majorticklocs()) == [1, 3, 10] and len(axes.collections) == 4, "a band per curve"
+    assert axes.get_ylabel() == "human recall@$k$ (% of people) \u2191"
+    dotted = {drawn.get_color(): drawn for drawn in axes.lines if drawn.get_label().startswith("_")}
+    for label, name in (("lora", "LoRA"), ("polychromic", "Polychromic")):
+        own = line(axes, name)
+        floor = dotted[own.get_color()]
+        assert list(floor.get_ydata()) == [point.y for point in FLOORS[label]]
+        assert floor.get_marker() == "None" and floor.get_linewidth() < own.get_linewidth() and floor.is_dashed(), "without its colour"
 
 
-def test_a_ceiling_that_was_measured_once_is_a_mark_and_its_level():
-    axes = distributions.person(points({10: 0.11}), points({10: 0.02}), SYSTEMS).axes[0]
-    assert list(line(axes, CEILING).get_xdata()) == [10]
-    levels = [drawn.get_ydata()[0] for drawn in axes.lines if list(drawn.get_xdata()) == [0, 1]]
-    assert levels == [0.11, 0.02]
+def test_people_s_curves_are_grey_and_differ_without_colour():
+    axes = distributions.person(points({1: 0.02}), points({1: 0.003}), SYSTEMS, FLOORS).axes[0]
+    top, bottom = (line(axes, name) for name in (CEILING, FLOOR))
+    assert len(set(to_rgb(top.get_color()))) == len(set(to_rgb(bottom.get_color()))) == 1
+    assert top.get_marker() != bottom.get_marker() and top.is_dashed() != bottom.is_dashed()
 
 
 # all of them
@@ -178,12 +189,13 @@ def samples() -> dict:
     rng = np.random.default_rng(0)
     rates = {name: rng.beta(0.4, b, 140).round(2) for name, b in (("zero_shot", 6), ("few_shot", 3), ("lora", 1.6), ("polychromic", 1.4))}
     curve = lambda level: [Point(k, level * k**0.6, 0.85 * level * k**0.6, 1.15 * level * k**0.6) for k in (1, 3, 5, 10)]
+    pair = lambda level: {"lora": curve(level), "polychromic": curve(1.3 * level)}
     difference = rng.normal(0.03, 0.12, 140) * (rng.random(140) > 0.3)
     return {
         "cover": distributions.cover(rates),
         "forest": distributions.forest(EFFECTS),
         "differences": distributions.differences(difference, (0.01, 0.05), "pass@1", "polychromic", "lora"),
-        "person": distributions.person(curve(0.03), curve(0.006), {"lora": curve(0.014), "polychromic": curve(0.018)}),
+        "person": distributions.person(curve(0.03), curve(0.006), pair(0.014), pair(0.004)),
     }
 
 
@@ -214,8 +226,9 @@ def test_curves_differ_in_colour_marker_and_line(name: str):
         (lambda: distributions.forest([]), "figure forest"),
         (lambda: distributions.differences([], (0, 0), "pass@1", "a", "b"), "figure differences"),
         (lambda: distributions.differences([1], (0, 0), "charm", "a", "b"), "'charm'"),
-        (lambda: distributions.person([], points({1: 0.1}), SYSTEMS), "figure person, ceiling"),
-        (lambda: distributions.person(points({1: 0.1}), points({1: 0.1}), {"lora": []}), "figure person, lora"),
+        (lambda: distributions.person([], points({1: 0.1}), SYSTEMS, FLOORS), "figure person, ceiling"),
+        (lambda: distributions.person(points({1: 0.1}), points({1: 0.1}), {"lora": []}, FLOORS), "figure person, lora"),
+        (lambda: distributions.person(points({1: 0.1}), points({1: 0.1}), SYSTEMS, {"lora": FLOORS["lora"]}), "Allowed: the same labels"),
     ],
 )
 def test_nothing_to_draw_is_an_error(call, message: str):
