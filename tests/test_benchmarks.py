@@ -17,7 +17,7 @@ from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json
 from polychromic.params import load_params
 from polychromic.training.advantages import BASELINES, BIASED
-from tests.workspace import make_models, small_values, write_listqa, write_params
+from tests.workspace import REPOSITORY, make_models, small_values, write_listqa, write_params
 
 OURS = {
     "polychromic_full": {"share": 1.0},
@@ -238,3 +238,22 @@ def test_timers_count_by_part_and_start_anew():
     spent = timers.take()
     assert sorted(spent) == ["one", "two"] and all(value > 0 for value in spent.values())
     assert timers.take() == {}
+
+
+# what is committed
+
+
+@pytest.mark.parametrize("domain", load_params(REPOSITORY / "params.yaml").domains)
+def test_committed_timings_are_of_the_configuration_that_is_reported(domain):
+    """A change of rollouts, set size, horizon, batch or precision makes the file stale: `make bench` measures again."""
+    params = load_params(REPOSITORY / "params.yaml")
+    found = read_json(REPOSITORY / "benchmarks" / "results" / f"step_cost-{domain}.json")
+    assert (found["n"], found["horizon"]) == (params.objective.n, params.domain(domain).max_new_tokens)
+    assert (found["batch_size"], found["precision"]) == (params.train.batch_size, params.train.precision)
+    assert found["threads"] == params.threads and found["steps"] >= 50
+    timed = {name: variant for name, variant in found["variants"].items() if variant["rho"] is not None and name != "naive"}
+    assert "polychromic" in timed and len(found["variants"]["polychromic"]["seconds"]) == found["steps"]
+    for name, variant in timed.items():
+        rollouts = params.methods[name].rollouts or params.domain(domain).rollouts
+        assert (variant["rho"], variant["every"], variant["reuse"]) == (rollouts.share, rollouts.every, rollouts.reuse), name
+        assert params.runs(name, domain), f"{name} is in no table of this build"

@@ -8,6 +8,8 @@ from polychromic.report import labels
 from polychromic.report.costs import BASELINES, GradientVariance, Sampler, StepCost, variant_name, variants
 from polychromic.report.records import Number, unique
 
+BAR = 1.25  # times a plain trainer's step: what diversity may cost
+
 
 def cost_numbers(cost: StepCost, sampler: Sampler, variance: GradientVariance, headline: str) -> list[Number]:
     """All records of the costs, sorted by key: "cost.*", "sampler.*", "gradient.*".
@@ -30,6 +32,12 @@ def _steps(cost: StepCost, headline: str) -> Iterator[Number]:
         yield Number(f"cost.{name}.ratio_to_plain.ci", None, f"[{v.low:.2f}, {v.high:.2f}]", source=where)
         yield Number(f"cost.{name}.ratio_to_lora", v.ratio_to_lora, f"{v.ratio_to_lora:.2f}", source=where)
         yield Number(f"cost.{name}.seconds", v.mean_seconds, f"{v.mean_seconds:.3f}", source=where)
+    yield from headline_numbers(cost, headline, "cost")
+
+
+def headline_numbers(cost: StepCost, headline: str, prefix: str) -> Iterator[Number]:
+    """ "<prefix>.headline.sentence" and "<prefix>.bar.sentence": what a step of the headline costs, and whether that is within BAR."""
+    source = f"benchmarks/results/step_cost-{cost.domain}.json"
     name, v = variant_name(headline), cost.variants.get(headline)
     text = (
         f"The step of {name} was not measured."
@@ -37,7 +45,13 @@ def _steps(cost: StepCost, headline: str) -> Iterator[Number]:
         else f"A step of {name} takes {v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer "
         f"and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
     )
-    yield Number("cost.headline.sentence", None, text, source=source)
+    yield Number(f"{prefix}.headline.sentence", None, text, source=source)
+    if v is None:
+        return
+    side = "within" if v.ratio_to_plain <= BAR else "above"
+    interval = "lies within it" if v.high <= BAR else "lies above it" if v.low > BAR else "reaches to both sides of it"
+    bar = f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
+    yield Number(f"{prefix}.bar.sentence", None, bar, source=source)
 
 
 def _sampler(sampler: Sampler) -> Iterator[Number]:

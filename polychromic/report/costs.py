@@ -81,7 +81,7 @@ class Sampler(Frozen):
 
 
 class VarianceRow(Frozen):
-    """Trace of the covariance of one prompt's gradient estimate, relative to the `marginal` baseline's at the same N."""
+    """Trace of the covariance of the gradient that a step estimates from a batch, relative to that of `marginal` at the same N."""
 
     n: int
     baseline: str
@@ -126,8 +126,10 @@ def variant_name(name: str) -> str:
 
 
 def cost_table(cost: StepCost, compare: Compare) -> str:
-    """One row per variant: rollouts, seconds of a mean step, its ratio to the plain trainer's, what the method gains over LoRA on the
-    primary metric at matched quality (where that contrast was declared), and where its time goes in per cent."""
+    """One row per variant: rollouts, seconds of a mean step, its ratio to the plain trainer's, its gain, its time's parts in per cent.
+
+    The gain is over LoRA, on the primary metric at matched quality, where that contrast was declared.
+    """
     parts = [part for part in PARTS if any(part in (v.shares or {}) for v in cost.variants.values())]
     head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", "gain [CI]", *parts]
     lines = [row(head), r"\midrule"]

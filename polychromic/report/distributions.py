@@ -179,7 +179,7 @@ def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves, fl
     Raises:
         PolychromicError: no point of a curve, no system, or systems and floors of different labels.
     """
-    for name, table in {"ceiling": ceiling, "floor": floor, "systems": systems, **systems, **floors}.items():
+    for name, table in [("ceiling", ceiling), ("floor", floor), ("systems", systems), *systems.items(), *floors.items()]:
         _some(f"person, {name}", table)
     if systems.keys() != floors.keys():
         raise PolychromicError(f"figure person: got systems {sorted(systems)}, floors {sorted(floors)}. Allowed: the same labels.")
@@ -193,7 +193,7 @@ def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves, fl
             _line(ax, label, look, [p.x for p in points], [p.y for p in points])
             below = floors[label]
             ax.plot([p.x for p in below], [p.y for p in below], color=look.color, linestyle=DOTS, linewidth=0.7, zorder=2)
-        ax.plot([], [], color="#555555", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
+        ax.plot([], [], color="#888888", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
         ks = sorted({p.x for points in (ceiling, floor, *systems.values(), *floors.values()) for p in points})
         ax.set_xlabel("$k$ (drafts a person sees)")
         ax.set_ylabel("human recall@$k$ (% of people) \u2191")

@@ -7,7 +7,7 @@ import pytest
 from polychromic.errors import DataError, PolychromicError
 from polychromic.io import write_json
 from polychromic.report import costs
-from polychromic.report.cost_numbers import cost_numbers
+from polychromic.report.cost_numbers import cost_numbers, headline_numbers
 from polychromic.report.results import About, Compare
 from tests.report.synthetic import make_benchmarks, make_compare
 
@@ -61,6 +61,7 @@ def test_sentences_follow_the_intervals():
         "A step of Polychromic takes 1.30 [1.26, 1.34] times as long as one of the plain trainer and 1.37 times as long as one of LoRA "
         "in this trainer."
     )
+    assert found["cost.bar.sentence"] == ("That is above the bound of 1.25 that we had set; the interval lies above it.")
     assert texts("absent")["cost.headline.sentence"] == "The step of absent was not measured."
     assert found["sampler.sentence"] == "It decodes 2.00 to 16.00 times the tokens per second of the library's own generation."
     first = found["gradient.sentence"].split(" At $N=8$")[0]
@@ -68,6 +69,21 @@ def test_sentences_follow_the_intervals():
     assert "leave-one-out" not in first, "its interval holds 1"
     assert "wrong" not in first, "a biased estimate has another mean"
     assert found["gradient.others.n4.ci"] == "[0.75, 0.85]" and found["cost.device"] == r"a CPU\_with \& marks"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "said"),
+    [
+        (1.2, 1.1, 1.24, "within the bound of 1.25 that we had set; the interval lies within it."),
+        (1.2, 1.1, 1.3, "within the bound of 1.25 that we had set; the interval reaches to both sides of it."),
+        (1.3, 1.2, 1.4, "above the bound of 1.25 that we had set; the interval reaches to both sides of it."),
+    ],
+)
+def test_the_bound_is_judged_by_mean_and_interval(ratio, low, high, said):
+    variant = COST.variants["polychromic"].model_copy(update={"ratio_to_plain": ratio, "low": low, "high": high})
+    cost = COST.model_copy(update={"variants": COST.variants | {"polychromic": variant}})
+    found = {record.key: record.text for record in headline_numbers(cost, "polychromic", "replies.cost")}
+    assert found["replies.cost.bar.sentence"] == f"That is {said}"
 
 
 def test_no_difference_is_said_as_such():

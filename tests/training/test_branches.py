@@ -8,7 +8,7 @@ import torch
 from polychromic.training.batches import pad_sequences
 from polychromic.training.branches import Branches, Copies, reply_decoder
 from polychromic.training.rollout import causal_lm, prefill
-from tests.symbols import KINDS, PAD, V, make_adapted_model, make_symbol_model
+from tests.symbols import KINDS, PAD, V, make_adapted_model, make_symbol_model, use_float64
 
 PROMPTS = [[3, 1, 4, 1, 5], [2, 7], [9, 2, 6, 5, 3, 5, 8]]
 SPLITS = [  # which row each row goes on from: rows part, then a prompt ends, then its rows are uneven
@@ -27,8 +27,9 @@ def decoders(model):
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_branches_and_copies_agree(kind):
-    model = make_adapted_model(kind, V)
+def test_branches_and_copies_agree(kind, monkeypatch):
+    use_float64(monkeypatch)
+    model = make_adapted_model(kind, V).double()
     branches, copies = decoders(model)
     generator = torch.Generator().manual_seed(0)
     states = []
@@ -38,19 +39,20 @@ def test_branches_and_copies_agree(kind):
             decoder.split(torch.tensor(parent))
         states = [decoder.step(token) for decoder in (branches, copies)]
         assert states[0].shape == (len(parent), 16)
-        torch.testing.assert_close(*states, rtol=0, atol=1e-5)
+        torch.testing.assert_close(*states, rtol=0, atol=1e-12)
     assert states[0].abs().max() > 0.1, "the comparison is of something"
 
 
 @torch.no_grad()
-def test_a_row_reads_its_own_prompt_without_padding():
+def test_a_row_reads_its_own_prompt_without_padding(monkeypatch):
     """Against the whole text through the model, which knows no cache; the prompts differ in length, so two of them are padded."""
-    model = make_symbol_model("llama", V)
+    use_float64(monkeypatch)
+    model = make_symbol_model("llama", V).double()
     branches, _ = decoders(model)
     states = branches.step(torch.tensor([5, 6, 7]))
     for row, (prompt, token) in enumerate(zip(PROMPTS, (5, 6, 7), strict=True)):
         plain = model.get_decoder()(input_ids=torch.tensor([[*prompt, token]]), use_cache=False).last_hidden_state[0, -1]
-        torch.testing.assert_close(states[row], plain, rtol=0, atol=1e-5)
+        torch.testing.assert_close(states[row], plain, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()

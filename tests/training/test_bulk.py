@@ -67,7 +67,8 @@ def test_at_learning_rate_zero_it_has_the_gradients_of_rollouts_at_each_step(tmp
     each, _ = gradients()
     bulk, history = gradients(reuse=3, correction=correction)
     assert each.abs().max() > 1e-2 and (each[0] - each[1]).abs().max() > 1e-2
-    torch.testing.assert_close(bulk, each, rtol=1e-5, atol=1e-5)
+    # float32: rounding is relative to the largest terms that were summed
+    torch.testing.assert_close(bulk, each, rtol=1e-5, atol=1e-5 * float(each.abs().max()))
     for row in history:
         assert ("ess" in row) == (correction != "none")
         assert row.get("ess", 1.0) == pytest.approx(1.0, abs=1e-5)
