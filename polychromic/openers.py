@@ -29,7 +29,7 @@ from polychromic.training.run import code_fingerprint
 KS = (1, 3, 5, 10)  # drafts a person sees; the last one stands in the table
 HEADLINE = "polychromic"  # the system whose R is compared with that of each other one
 SYSTEMS = ("zero_shot", "few_shot", "lora", "rft", "polychromic")
-CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/rollout.py", "models/load.py")
+CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/branches.py", "training/rollout.py", "models/load.py")
 
 
 def run(params: Params, domain: str, method: str, lam: float | None, out: Path) -> None:

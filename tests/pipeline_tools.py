@@ -42,8 +42,8 @@ TINY: Mapping[str, Any] = {
         "temperatures": [1.0],
     }.items()
 }
-# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, bulk rollouts, a grid.
-PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
+# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, a grid.
+PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
 

@@ -19,7 +19,8 @@ def _cut(text: str) -> str:
 
 def render(report: dict, folder: str) -> Group:
     """The report of curation.run.curate as tables for a terminal."""
-    table = Table(title=Text(f"{report['input']['pairs']:,} pairs of {visible(report['input']['file'])}"), title_justify="left")
+    title = Text(f"{report['input']['pairs']:,} pairs of {visible(report['input']['file'])}")
+    table = Table()
     table.add_column("filter", no_wrap=True)
     table.add_column("dropped", justify="right", no_wrap=True)
     table.add_column("left", justify="right", no_wrap=True)
@@ -27,16 +28,17 @@ def render(report: dict, folder: str) -> Group:
     for step in report["filters"]:
         lines = [" | ".join(_cut(example[key]) for key in ("why", "post", "reply")) for example in step["examples"][:SHOWN]]
         table.add_row(step["name"], f"{step['dropped']:,}", f"{step['left']:,}", Text("\n".join(lines)))
-    strata = Table(title="Candidates", title_justify="left")
-    strata.add_column("stratum")
+    strata = Table("stratum")
     strata.add_column("candidates", justify="right")
     for name, count in report["strata"].items():
         strata.add_row(name, f"{count:,}")
     groups = report["groups"]
-    note = Text(f"{report['candidates']:,} candidates in {groups['count']:,} groups, the largest of {groups['largest']:,}, in {folder}")
+    note = Text(
+        f"{report['candidates']:,} candidates in {groups['count']:,} groups, the largest of {groups['largest']:,}, in {visible(folder)}"
+    )
     if groups["largest"] * 2 > report["candidates"] > 1:
         note.append(
             "\nwarning: one group holds more than half of them, and a group is never parted: no split is possible. "
             "Set records.group to post."
         )
-    return Group(table, strata, note)
+    return Group(title, table, strata, note)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from polychromic.params import Params
 
 DEFAULT = "default"  # the pinned model of params.yaml
-ROWS = 320  # replies decoded at once
+ROWS = 64  # replies decoded at once: 3 prompts of 20, more prompts would be lost in a kill; 2 cores are busy with fewer
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
+
 from polychromic import paths
 from polychromic.errors import UsageError
 from polychromic.io import write_json, write_jsonl, write_text
@@ -171,12 +173,25 @@ def _labelled(figure):  # noqa: ANN001, ANN202 - a Figure
     return figure
 
 
+def _paired(figure, one: str):  # noqa: ANN001, ANN202 - a Figure
+    """With the pair's name above where it is one, and with the names of more than two in rows that the figure can hold."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    with rc_context(figures.style()):
+        if len(names) == 1:
+            figure.axes[0].set_title(one, fontsize=9)
+        elif len(names) > 2:
+            figure.legends[0].remove()
+            figure.set_figheight(figure.get_figheight() + 0.17 * (len(names) // 2))
+            figure.legend(handles, names, loc="outside upper center", ncols=2)
+    return figure
+
+
 def _comparison_figures(rows: Sequence[dict], systems: Sequence[dict]) -> dict:
     pair = lambda r: f"{_drawn_name(r['a'])} {MINUS} {_drawn_name(r['b'])}"
     effects = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
     drawn = {}
     if effects := [effect for effect in effects if effect is not None]:
-        drawn["forest"] = distributions.forest(effects)
+        drawn["forest"] = _paired(distributions.forest(effects), effects[0].family)
     if len(systems) == 2:
         r = rows[0]
         drawn["differences"] = distributions.differences(

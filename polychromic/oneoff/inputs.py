@@ -19,6 +19,10 @@ from polychromic.metrics.text import answer_key
 
 COLUMNS = ("id", "prompt", "samples", "references", "valid", "system", "temperature", "seed")
 NEEDED = ("id", "prompt", "samples")
+MEANT = {
+    "samples": {"responses", "replies", "outputs", "completions", "generations", "predictions", "texts"},
+    "prompt": {"question", "input"},
+}
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 
 
@@ -147,7 +151,8 @@ def read_row(where: str, raw: dict) -> Row:
     """One line, checked. Raises DataError that says what was got, what is allowed, and which column may have been meant."""
     for column in NEEDED:
         if column not in raw:
-            near = difflib.get_close_matches(column, [name for name in raw if name not in COLUMNS], n=1, cutoff=0.5)
+            others = [name for name in raw if name not in COLUMNS]
+            near = [name for name in others if name in MEANT.get(column, ())] or difflib.get_close_matches(column, others, n=1, cutoff=0.5)
             guess = f" Did you mean {near[0]!r}? Rename it to {column!r}." if near else ""
             raise DataError(where, f"no column {column!r}; found: {', '.join(map(repr, raw)) or 'none'}", f"columns {', '.join(COLUMNS)}",
                             guess.strip() or "Add it and run the command again.")  # fmt: skip

@@ -47,7 +47,7 @@ def adjusted(document: dict) -> str:
     return (
         f"{len(document['prompts'])} prompts, paired. p: {how['test'].partition(',')[0]} test; adjusted by {how['method']} over all "
         f"{how['tests']} tests shown ({how['over']}). A verdict needs a 95 % interval without 0 and an adjusted p below "
-        f"{labels.format_p(how['alpha'])}."
+        f"{how['alpha']:g}."
     )
 
 

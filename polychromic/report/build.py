@@ -111,10 +111,10 @@ def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path
     openers = results.parse(people.Openers, results_dir / domain / "openers.json")
     found = people.people_numbers(openers, compare)
     texts = {
-        paper_dir / "tables" / "people.tex": people.people_table(openers, compare),
+        paper_dir / "tables" / "people.tex": people.people_table(openers),
         paper_dir / "numbers" / "people.tex": records.to_latex(found),
     }
-    drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(compare)}
+    drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(openers)}
     return _write(texts, drawings, found, results_dir / "people" / "numbers.json")
 
 

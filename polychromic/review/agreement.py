@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -21,20 +22,21 @@ Z = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 def kappa(table: tuple[tuple[int, int], tuple[int, int]]) -> tuple[float | None, float | None, float | None]:
     """Cohen's kappa of a 2 x 2 table of counts (rows: first pass, columns: second) with its 95 % interval, cut to [-1, 1].
 
-    The interval is the asymptotic one of Fleiss, Cohen and Everitt (Psychological Bulletin, 1969), which statsmodels computes. It
-    needs some dozens of pairs, and it is a point when the passes agree on all of them. (None, None, None) when both gave one and the
-    same verdict to all: chance would agree as well, and kappa is 0 / 0.
+    The interval is the asymptotic one of Fleiss, Cohen and Everitt (Psychological Bulletin, 1969), as statsmodels computes it. It needs
+    some dozens of pairs; it is a point when the passes agree on all of them, or when one pass gave one verdict to all (kappa is then 0).
+    (None, None, None) when both gave one and the same verdict to all: chance would agree as well, and kappa is 0 / 0.
     """
     import numpy as np
     from statsmodels.stats.inter_rater import cohens_kappa
 
     counts = np.array(table, dtype=float)
-    n = counts.sum()
-    by_chance = float((counts.sum(0) * counts.sum(1)).sum()) / n**2 if n else 1.0
+    by_chance = float((counts.sum(0) * counts.sum(1)).sum()) / counts.sum() ** 2
     if by_chance == 1:
         return None, None, None
-    found = cohens_kappa(counts)
-    return float(found.kappa), max(float(found.kappa_low), -1.0), min(float(found.kappa_upp), 1.0)
+    with np.errstate(invalid="ignore"):  # of a variance of 0 that rounding made negative
+        found = cohens_kappa(counts)
+        value, spread = float(found.kappa), Z * float(np.nan_to_num(found.std_kappa))
+    return value, max(value - spread, -1.0), min(value + spread, 1.0)
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
@@ -110,13 +112,13 @@ def render(found: dict) -> Group:
         else f"Cohen's kappa {k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}",
         f"of {found['table'][1][1]:,} that both rejected, {found['same_reason']:,} for the same reason",
     ]
-    verdicts = Table("", Text(f"{b}: accept"), Text(f"{b}: reject"))
+    verdicts = Table("", escape(f"{b}: accept"), escape(f"{b}: reject"))
     for name, row in zip(VERDICTS, found["table"], strict=True):
         verdicts.add_row(Text(f"{a}: {name}"), *(f"{n:,}" for n in row))
     if not found["disagreements"]:
         return Group(Text("\n".join(lines)), verdicts)
     # Two names may be the same: two passes of one person under different logs.
-    apart = Table("id", "post", "reply", Text(f"1: {a}"), Text(f"2: {b}"), title="Disagreements", title_justify="left", show_lines=True)
+    apart = Table("id", "post", "reply", escape(f"1: {a}"), escape(f"2: {b}"), title="Disagreements", title_justify="left", show_lines=True)
     for row in found["disagreements"]:
         apart.add_row(*(Text(visible(row[key]), overflow="fold") for key in ("id", "post", "reply", "a", "b")))
     return Group(Text("\n".join(lines)), verdicts, apart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -49,13 +50,13 @@ def export(candidates: Candidates, log: Log, out: Path) -> dict:
     return summary
 
 
-def render(summary: dict) -> Table:
-    title = f"{DATA}: {summary['exported']:,} records, reviewed by {visible(summary['reviewer'])}"
-    table = Table("candidates", title=Text(title), title_justify="left")
+def render(summary: dict) -> Group:
+    title = Text(f"{DATA}: {summary['exported']:,} records, reviewed by {visible(summary['reviewer'])}")
+    table = Table("candidates")
     table.add_column(f"{summary['candidates']:,}", justify="right")
     for name in ("reviewed", "accepted", "edited", "rejected", "undecided"):
         table.add_row("  of them edited" if name == "edited" else name, f"{summary[name]:,}")
         if name == "rejected":
             for reason, count in summary["reasons"].items():
                 table.add_row(f"  {reason}", f"{count:,}")
-    return table
+    return Group(title, table)

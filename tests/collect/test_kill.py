@@ -78,7 +78,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(seed, serve, folder, live):
     server = serve(messy(PAGE * PAGES))
     faults = {PAGE * 3: [503], PAGE * 9: ["429 0"], PAGE * 15: ["cut"]}
@@ -102,7 +102,6 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(seed, ser
             break
         deaths.append(ended["signal"])
     assert (ended["signal"], ended["code"]) == (0, 0), (folder / "said.txt").read_text()
-    print(seed, len(deaths), sum(d == SIGXFSZ for d in deaths))
     assert len(deaths) >= 20 and {SIGKILL, SIGXFSZ} == set(deaths)
     assert contents(out) == contents(calm)
     counts = json.loads((out / "summary.json").read_bytes())["rejected"]

@@ -67,7 +67,7 @@ def rows() -> Iterator[dict]:
         "unreadable": lambda reply: f"{reply} \x1b[31m",
     }
     for name, count in EXPECTED.items():
-        for number in range(count):
+        for _ in range(count):
             pair = next(fresh)
             post, reply = texts(pair, GERMAN if name == "language" else FREQUENT)
             row = {"id": str(pair), "post": post, "reply": reply, "author": f"u{pair}", "engagement": pair % 7, "source": "crowd"}

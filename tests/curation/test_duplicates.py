@@ -41,7 +41,7 @@ words = st.frozensets(st.sampled_from([f"w{n}" for n in range(14)]), max_size=10
 
 
 @given(st.lists(words, max_size=30), st.sampled_from(THRESHOLDS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_short_texts_like_a_comparison_of_all_with_all(sets, threshold):
     assert indexed(sets, threshold) == greedy(sets, threshold)
 

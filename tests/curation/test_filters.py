@@ -66,10 +66,10 @@ DROPPED = [
     ("look at this pic.twitter.com/abc123", "media", "pic.twitter.com"),
     ("<Media omitted> was what he sent", "media", "<Media omitted>"),
     ("here it is: cat.gif for you", "media", "t.gif"),
-    ("it is on HTTPS://example.org/x now", "links", "HTTPS://"),
-    ("it is on www.example now for you", "links", "www.e"),
+    ("it is on HTTPS://example.org/x now", "links", "HTTPS://example.org/x"),
+    ("it is on www.example now for you", "links", "www.example"),
     ("I got it at amazon.com for less", "links", "amazon.com"),
-    ("write to me at jane.doe@example.org please", "links", "e@example.o"),
+    ("write to me at jane.doe@example.org please", "links", "e@example.org"),
     ("@jane what do you think of it", "mentions", "@j"),
     ("I'd say (@jane) is right on this", "mentions", "@j"),
     ("gm SER, how are you today", "spam", "ser"),
@@ -127,8 +127,8 @@ def test_words_of_ones_own_and_exceptions():
 def test_no_phrases_no_spam_and_undecided_dropped():
     assert first_reason("buy now", rules_with(spam={"phrases": []})) is None
     rules = rules_with(language={"allowed": ["en"], "undecided": "drop"})
-    assert first_reason("Ha!", rules, post="Ho!") == ("language", "undecided")
-    assert first_reason("Ha!", rules, post="What is it?") is None, "the post tells"
+    assert first_reason("Meh!", rules, post="Hmm!") == ("language", "undecided")
+    assert first_reason("Meh!", rules, post="What is it?") is None, "the post tells"
 
 
 @given(st.lists(st.sampled_from(["1000 users", "ser", "it's", "a\tb", "\u00a0x", "&amp;", "<b>", "\u202etxt", "[x]", "{0}"]), min_size=1))

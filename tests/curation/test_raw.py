@@ -6,8 +6,11 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from polychromic.curation.raw import count_lines, parse_pair, read_pairs
+from polychromic.curation.raw import count_lines, fast_words, parse_pair, read_pairs
+from polychromic.data.text import words
 from polychromic.errors import DataError, PolychromicError
 
 ROW = {"post": "A post", "reply": "A reply"}
@@ -18,9 +21,8 @@ def test_all_but_the_texts_may_be_missing_or_null():
     assert (bare.where, bare.author, bare.engagement, bare.source) == ("raw.jsonl:7", None, None, "raw.jsonl")
     nulls = dict.fromkeys(("author", "engagement", "source", "id"))
     assert parse_pair("raw.jsonl:7", ROW | nulls) == bare
-    full = parse_pair(
-        "raw.jsonl:7", ROW | {"author": 12, "engagement": -0.5, "source": "apify:x", "id": 3, "created": "then", "lang": "en"}
-    )
+    more = {"author": 12, "engagement": -0.5, "source": "apify:x", "id": 3, "created": "then", "lang": "en"}
+    full = parse_pair("raw.jsonl:7", ROW | more)
     assert (full.author, full.engagement, full.source) == ("12", -0.5, "apify:x")
     assert parse_pair("raw.jsonl:1", ROW | {"source": "half \ud83d"}).source == "half \\ud83d", "a record can be written"
 
@@ -78,3 +80,8 @@ def test_a_missing_log(tmp_path):
 def test_the_digest_tells_post_from_reply():
     a, b = parse_pair("r:1", {"post": "a b", "reply": "c"}), parse_pair("r:2", {"post": "a", "reply": "b c"})
     assert a.digest != b.digest and a.digest == parse_pair("other:9", {"post": " a  b", "reply": "c ", "author": "x"}).digest
+
+
+@given(st.text(alphabet=st.characters(codec="ascii"), max_size=60) | st.text(max_size=20))
+def test_the_fast_words_are_the_words(text):
+    assert fast_words(text) == words(text)

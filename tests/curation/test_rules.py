@@ -58,7 +58,7 @@ near_duplicates: {of: reply, threshold: 0.5}
 author_cap: {most: 0}
 """
     )
-    assert "16 error(s):" in message
+    assert "19 error(s):" in message
     for line in (
         "records.licence: got '  '. Allowed: text with a letter or a digit",
         "records.group: got 'thread'. Allowed: 'post', 'author' or 'both'",
@@ -86,7 +86,7 @@ author_cap: {most: 0}
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("records: [", "rules.yaml:2:1: not YAML"),
+        ("records: [", "rules.yaml:1:11: not YAML"),
         (RECORDS + RECORDS, "not YAML"),  # a key twice
         ("- length", "holds ['length']. Allowed: keys and values"),
         ("", "holds None"),

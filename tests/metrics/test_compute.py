@@ -37,7 +37,7 @@ EVERY = MEMBERS + [
     name for name, info in FAMILIES.items() if name in FUNCTIONS and "@" not in name and "^" not in name and name != "distinct_n"
 ]
 IN_ORDER = ("selected@2", "compression_ratio")  # the first two replies alone; what gzip makes of the order
-NEAR = ["a dog ran", "the cat ran", "the cat sat"]  # 42 bytes in this order, 46 in another one
+NEAR = ["a dog ran", "the cat ran", "the cat sat"]  # 42 bytes after gzip in this order, 46 with the last one first
 WORDS = st.sampled_from(["red", "green", "blue", "a cat", "猫", "👍🏽", "don't", "x y z", "Rot.", "été"])
 
 
@@ -97,8 +97,8 @@ def test_the_order_of_replies_changes_no_more_than_what_gzip_makes_of_it(samples
 
 def test_gzip_reads_replies_in_order():
     """So equal sets of replies may differ by a few bytes: the metric is no function of the set alone."""
-    far = [NEAR[2], NEAR[0], NEAR[1]]
-    assert [31 / compute("compression_ratio", prompt(order)) for order in (NEAR, far)] == pytest.approx([42, 46])
+    near, far = (compute("compression_ratio", prompt(order)) for order in (NEAR, [NEAR[2], NEAR[0], NEAR[1]]))
+    assert near > far
 
 
 @settings(max_examples=30, deadline=None)

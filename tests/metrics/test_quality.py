@@ -130,10 +130,10 @@ def test_chrf_is_fast_enough_for_a_domain():
     vocabulary = ["".join(rng.choice(list("abcdefghij"), 5)) for _ in range(300)]
     predictions = [" ".join(rng.choice(vocabulary, 12)) for _ in range(1500)]
     refs = [" ".join(rng.choice(vocabulary, 12)) for _ in range(75)]
-    start = time.perf_counter()
+    start = time.process_time()
     for i, prediction in enumerate(predictions):
         chrf(prediction, refs[i // 20 : i // 20 + 1])
-    assert (time.perf_counter() - start) / len(predictions) < 60 / 30_000
+    assert (time.process_time() - start) / len(predictions) < 60 / 30_000
 
 
 def test_signatures():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.oneoff.inputs import common_ids, read_systems
+from polychromic.errors import DataError, PolychromicError
+from polychromic.oneoff.inputs import common_ids, other_prompts, read_systems
 
 GOOD = {"id": "a", "prompt": "Name a colour.", "samples": ["Red.", "red", "blue", "stone"], "valid": ["red", "blue", "green"]}
 
@@ -38,9 +38,27 @@ def test_one_file_may_hold_systems_temperatures_and_seeds(tmp_path):
     assert [(s.name, s.seeds) for s in systems] == [("lora@T=0.5", [0, 1]), ("lora@T=1", [0, 1]), ("base", [0, 1])]
 
 
-def test_an_empty_list_of_answers_means_that_nothing_is_right(tmp_path):
-    (system,) = read_systems([write(tmp_path / "x.jsonl", GOOD | {"valid": []})])
-    assert system.rows[0, "a"].answers == (None,) * 4
+def test_temperatures_of_one_system_may_stand_in_several_files(tmp_path):
+    files = [write(tmp_path / f"{t}.jsonl", GOOD | {"system": "lora", "temperature": t}) for t in (0.5, 1)]
+    systems = read_systems(files)
+    assert [(s.name, s.label, s.temperature) for s in systems] == [("lora@T=0.5", "lora", 0.5), ("lora@T=1", "lora", 1)]
+
+
+def test_empty_lists_of_answers_on_every_line_say_nothing_about_what_is_right(tmp_path):
+    (system,) = read_systems([write(tmp_path / "x.jsonl", GOOD | {"valid": []}, GOOD | {"id": "b", "valid": []})])
+    assert system.first.answers is None, "not four wrong replies"
+
+
+def test_an_empty_list_of_answers_on_some_lines_could_mean_two_things(tmp_path):
+    path = write(tmp_path / "x.jsonl", GOOD, GOOD | {"id": "b", "valid": []})
+    with pytest.raises(DataError, match=r"x.jsonl:2: valid is \[\], and not on other lines.*booleans that are all false"):
+        read_systems([path])
+
+
+def test_answers_that_differ_in_a_symbol_are_different_answers(tmp_path):
+    row = {"id": "a", "prompt": "Name a language.", "samples": ["C++", "c++.", "C", "C#"], "valid": ["C++", "C#"]}
+    (system,) = read_systems([write(tmp_path / "x.jsonl", row)])
+    assert system.first.answers == ("c++", "c++", None, "c#")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +79,14 @@ def test_an_empty_list_of_answers_means_that_nothing_is_right(tmp_path):
         ([GOOD, GOOD | {"id": "b", "samples": ["red"]}], ["x.jsonl:2: 'b' has 1 samples, 'a' at", "has 4", "equally many"]),
         ([GOOD, {"id": "b", "prompt": "p", "samples": ["x"] * 4}], ["x.jsonl:2: no valid, which", "x.jsonl:1 has"]),
         ([GOOD, GOOD | {"id": "b", "seed": 1}], ["no line for id 'b' with seed 0"]),
+        ([{"id": "a", "prompt": "p", "responses": ["x"]}], ["x.jsonl:1: no column 'samples'", "Did you mean 'responses'?"]),
         ([GOOD | {"seed": "0"}], ["seed is '0'"]),
+        ([GOOD | {"temperature": True}], ["temperature True"]),
+        ([GOOD | {"system": ""}], ["system ''"]),
+        ([GOOD | {"valid": ["red", " "]}], ["valid holds an empty text"]),
+        ([GOOD | {"references": ["a red one", ""]}], ["x.jsonl:1: references holds an empty text"]),
+        (['{"id": "a", "prompt": "p", "samples": ["ok \\ud83d"]}'], ["x.jsonl:1: samples holds \\ud83d, half of a character"]),
+        (['{"id": "a", "prompt": "p", "samples": ["ok"], "temperature": NaN}'], ["temperature nan"]),
         ([GOOD | {"id": ""}], ["id is ''"]),
         ([], ["x.jsonl: the file holds no line"]),
     ],
@@ -98,3 +123,21 @@ def test_systems_are_compared_on_the_same_prompts_only(tmp_path):
         common_ids(other, common=True)
     with pytest.raises(PolychromicError, match="share no id"):
         common_ids(read_systems([one, write(tmp_path / "four.jsonl", GOOD | {"id": "z"})]), common=True)
+
+
+def test_systems_of_other_prompts_are_named_with_the_prompts(tmp_path):
+    one = write(tmp_path / "one.jsonl", GOOD, GOOD | {"id": "b"})
+    same = write(tmp_path / "same.jsonl", GOOD, GOOD | {"id": "b"})
+    other = write(tmp_path / "other.jsonl", GOOD | {"prompt": "Name a hue."}, GOOD | {"id": "c"})
+    assert other_prompts(read_systems([one, same])) == []
+    (note,) = other_prompts(read_systems([one, same, other]))
+    assert "'one' and 'other' answer different prompts" in note and "do not compare their means" in note
+    for part in ("1 of 'one' that 'other' lacks, such as 'b'", "1 of 'other' that 'one' lacks, such as 'c'", "other text, such as 'a'"):
+        assert part in note
+
+
+def test_a_path_that_does_not_exist_and_a_folder_without_an_evaluation(tmp_path):
+    with pytest.raises(PolychromicError, match="nosuch.jsonl: no such file or folder"):
+        read_systems([tmp_path / "nosuch.jsonl"])
+    with pytest.raises(PolychromicError, match="the folder holds no evaluation.json"):
+        read_systems([tmp_path])

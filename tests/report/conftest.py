@@ -32,6 +32,8 @@ def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
         write_json(root / "results" / domain / "select.json", compare["selection"])
     for name, document in make_benchmarks().items():
         write_json(root / "benchmarks" / "results" / name, document)
+    replies = make_benchmarks()["step_cost-listqa.json"] | {"domain": "replies"}
+    write_json(root / "benchmarks" / "results" / "step_cost-replies.json", replies)
     write_json(root / "results" / "replies" / "openers.json", make_openers())
     write_json(root / "benchmarks" / "results" / "calibration.json", make_designs())
     (root / "paper").mkdir(parents=True)

@@ -112,6 +112,7 @@ def test_a_missing_benchmark_names_the_command_and_writes_nothing(workspace: Pat
 
 
 def test_a_domain_without_measured_steps_has_no_costs(workspace: Path):
+    (workspace / "benchmarks" / "results" / "step_cost-replies.json").unlink()
     run(workspace, "replies")
     rows = (workspace / "paper/tables/replies-peers.tex").read_text().splitlines()
     assert next(row for row in rows if row.startswith("LoRA")).endswith(r" & -- & 3 \\")

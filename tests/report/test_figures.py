@@ -48,6 +48,24 @@ def test_methods_that_are_shown_differ_in_colour_marker_and_line():
     assert figures.looks(["lora", "b"])["lora"] == shown["lora"], "a baseline looks the same in every figure"
 
 
+@pytest.mark.parametrize("count", [9, 30])
+def test_unknown_systems_differ_in_marker_and_line_as_well_as_colour(count):
+    names = [f"mine-{place}" for place in range(count)]
+    shown = list(figures.looks(names).values())
+    assert len({(look.marker, look.line) for look in shown}) == count, "in grey, too"
+    assert [look.color for look in shown] == [shown[place % 9].color for place in range(count)], "colours come round in one order"
+    for field in ("color", "marker", "line"):
+        assert len({getattr(look, field) for look in shown[:9]}) == 9
+    assert {look.color for look in shown} <= set(figures.TOL[:9]), "Paul Tol's, without the pale grey"
+
+
+def test_a_peer_takes_no_colour_of_a_baseline_that_is_shown_while_there_are_others():
+    shown = figures.looks([*figures.LOOKS, *(f"peer-{place}" for place in range(5))])
+    assert len({look.color for look in shown.values()}) == 9
+    every = figures.looks([*figures.LOOKS, *(f"peer-{place}" for place in range(9))])
+    assert len({(look.marker, look.line) for look in every.values()}) == 13
+
+
 def test_passk_has_every_k(compare: Compare):
     axes = figures.passk(build.passk_curves(compare)).axes[0]
     assert list(line(axes, "Polychromic").get_xdata()) == [1, 3, 5, 10]

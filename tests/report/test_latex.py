@@ -11,7 +11,9 @@ import pytest
 from polychromic.errors import PolychromicError
 from polychromic.report import latex
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
+from polychromic.report.examples import examples_table
 from tests.report.synthetic import PARAMS
+from tests.workspace import listqa_record
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
 
@@ -24,6 +26,10 @@ def paper(workspace: Path) -> Path:
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_setup(PARAMS, workspace / "paper")
+    for domain in ("listqa", "replies"):
+        shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
+        table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
+        (workspace / "paper" / "tables" / f"{domain}-samples.tex").write_text(table, encoding="utf-8")
     return workspace / "paper"
 
 
