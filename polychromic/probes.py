@@ -92,7 +92,7 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence
 
 
 def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in float32.
+    """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in the precision of sampling.
 
     Args:
         asked: prompt id -> (prompt, replies).
@@ -103,7 +103,7 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
         from polychromic.models.load import load_causal_lm
 
         _set_threads(params)
-        return load_causal_lm(weights.obtain(params.model), "float32", "cpu")
+        return load_causal_lm(weights.obtain(params.model), params.sampling.precision, "cpu")
 
     identity = _identity(params, params.model)
     found: dict[tuple[str, str], tuple[float, float]] = {}
@@ -115,7 +115,7 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
                 model, tokenizer = load()
                 return neural.log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new)
 
-            known = _remembered("likelihood", [*identity, chat], replies, make)
+            known = _remembered("likelihood", [*identity, params.sampling.precision, chat], replies, make)
             found |= {(name, reply): (total, tokens) for reply, (total, tokens) in known.items()}
             tick(done)
     return found

@@ -97,7 +97,7 @@ class Probes:
     Attributes:
         pieces: word pieces of texts. vocabulary: how many pieces there are.
         bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
-        judged: how many first replies of a prompt (or of a list) have a likelihood.
+        judged: how many first replies of a prompt (or of a list) have a BERTScore and a likelihood.
     """
 
     pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
@@ -108,13 +108,13 @@ class Probes:
 
 
 def ask_models(params: Params, domain: Domain, records: dict[str, Record], rows: Sequence[dict]) -> Probes:
-    """Word pieces, BERTScore of all replies, likelihood of the first few, where the domain's metrics read them."""
+    """Word pieces, BERTScore and likelihood of the first few replies, where the domain's metrics read them."""
     needs = _needs(params.domain(domain.name).metrics)
     count = params.scoring.likelihood_samples
     pieces = Pieces(params) if "pieces" in needs else None
     found = likelihood = None
     if "bertscore" in needs:
-        replies = _by_prompt(rows, lambda row: row["samples"])
+        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
         found = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
     if "log_likelihood" in needs:
         replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
@@ -215,7 +215,7 @@ def score_prompt(
         matches=matches,
         pieces=probes.pieces(samples) if probes.pieces and "pieces" in needs else None,
         vocabulary=probes.vocabulary,
-        bertscore=_asked(probes.bertscore, record, samples) if "bertscore" in needs else None,
+        bertscore=_asked(probes.bertscore, record, samples[: probes.judged]) if "bertscore" in needs else None,
         log_likelihood=_asked(probes.likelihood, record, samples[: probes.judged]) if "log_likelihood" in needs else None,
     )
     return {name: round(compute(name, prompt), 12) for name in names}

@@ -1,7 +1,7 @@
 """Scores of replies that need a model: BERTScore against references, log-likelihood under a causal language model.
 
 Slow, so each is made once and remembered by content (polychromic.probes). A score therefore depends on its own texts alone, to
-the last bit: no reply shares a batch with another one, whose length would change the order of sums. The metrics on top of them
+the last bit: the shape of a batch, which decides the order of sums, never depends on the other replies in it. The metrics on top of them
 are in polychromic.metrics.compute. torch is imported inside the functions.
 """
 
@@ -57,7 +57,7 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     return scorer
 
 
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 1) -> np.ndarray:  # noqa: ANN001
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 32) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
     The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
@@ -66,13 +66,11 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
     Args:
         model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
-        rows: replies run at once. More than 1 is faster for short replies, and then a value depends on the others in its last bits.
+        rows: replies run at once: always so many (the last one is repeated), padded to a power of two that its own length decides.
     """
     import torch
 
-    from polychromic.training.batches import pad_sequences
-    from polychromic.training.layouts import shared_states
-    from polychromic.training.rollout import head, prefill
+    from polychromic.training.rollout import prefill
 
     tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
     order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), tokens[i]))
@@ -80,13 +78,27 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
     with torch.inference_mode():
         ids = torch.tensor([list(prompt)])
         start = prefill(model, ids, torch.ones_like(ids))
-        for first in range(0, len(order), rows):
-            chosen = order[first : first + rows]
-            batch, mask = pad_sequences([tokens[i] for i in chosen], tokenizer.pad_token_id, left=False)
-            states = shared_states(model, start, torch.zeros(len(chosen), dtype=torch.long), batch, mask)
-            real = mask.bool()
-            log_p = torch.log_softmax(head(model, states[real]).float(), dim=-1)
-            each = torch.zeros(mask.shape)
-            each[real] = log_p.gather(1, batch[real][:, None])[:, 0]
-            found[chosen] = torch.stack([each.sum(-1), mask.sum(-1).float()], dim=1).double().numpy()
+        widths = [max(4, 1 << (len(row) - 1).bit_length()) for row in tokens]
+        for width in sorted(set(widths)):
+            members = [i for i in order if widths[i] == width]
+            for first in range(0, len(members), rows):
+                chosen = members[first : first + rows]
+                filled = [tokens[i] for i in chosen] + [tokens[chosen[-1]]] * (rows - len(chosen))
+                found[chosen] = _log_likelihoods(model, start, filled, width, tokenizer.pad_token_id)[: len(chosen)]
     return found
+
+
+def _log_likelihoods(model, start, tokens: Sequence[Sequence[int]], width: int, pad_token: int) -> np.ndarray:  # noqa: ANN001
+    """As log_likelihoods, of replies as tokens, in one batch of (len(tokens), width)."""
+    import torch
+
+    from polychromic.training.layouts import shared_states
+    from polychromic.training.rollout import head
+
+    batch, mask = torch.full((len(tokens), width), pad_token), torch.zeros(len(tokens), width, dtype=torch.long)
+    for row, reply in enumerate(tokens):
+        batch[row, : len(reply)], mask[row, : len(reply)] = torch.tensor(reply), 1
+    states = shared_states(model, start, torch.zeros(len(tokens), dtype=torch.long), batch, mask)
+    log_p = torch.log_softmax(head(model, states.flatten(0, 1)).float(), dim=-1).unflatten(0, mask.shape)
+    each = log_p.gather(-1, batch[..., None])[..., 0] * mask
+    return torch.stack([each.sum(-1), mask.sum(-1).float()], dim=1).double().numpy()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from polychromic.params import Params
 
 DEFAULT = "default"  # the pinned model of params.yaml
-ROWS = 64  # replies decoded at once: 3 prompts of 20, more prompts would be lost in a kill; 2 cores are busy with fewer
+ROWS = 64  # replies decoded at once, 3 prompts of 20: what a kill can cost, and enough to keep a processor busy
 
 
 @dataclass(frozen=True)

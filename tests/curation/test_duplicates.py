@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polychromic.curation.duplicates import PAIR_PREFIX, NearDuplicates, compared_words, exact_key, jaccard, word_frequency
+from polychromic.curation.duplicates import PAIR_PREFIX, SHARED, NearDuplicates, compared_words, exact_key, jaccard, word_frequency
 from polychromic.curation.raw import parse_pair
 
 THRESHOLDS = (0.51, 0.55, 0.6, 2 / 3, 0.7, 0.8, 0.9, 1.0)
@@ -86,10 +86,12 @@ def test_a_swarm_of_copies_is_linear():
     assert time.process_time() - started < 5
 
 
-def test_no_text_has_more_keys_than_the_pairs_of_the_prefix():
-    known = NearDuplicates(Counter({f"w{n}": 1 for n in range(400)}), 0.6)
-    for n in (2, 10, 25, 26, 30, 60, 400):
-        assert len(list(known._keys(range(n)))) <= max(PAIR_PREFIX * (PAIR_PREFIX - 1) / 2 + PAIR_PREFIX, 0.4 * n + 1)
+def test_the_keys_of_a_text_are_few_and_of_the_right_kind():
+    known = NearDuplicates(Counter(), 0.8)
+    for n in range(2, 400):
+        pairs, words = len(list(known._pairs(tuple(range(n))))), len(known._words(tuple(range(n))))
+        assert pairs <= PAIR_PREFIX * (PAIR_PREFIX - 1) / 2 and words <= 0.2 * n + SHARED
+        assert (pairs > 0) == (n <= 54) and (words > 0) == (n >= 44), "from 44 words on a match may have 55"
 
 
 def pair(post: str, reply: str):  # noqa: ANN202

@@ -67,7 +67,7 @@ def test_without_options_the_input_decides_which_metrics(two):
     for shown in ("pass@1", "pass@3", "valid distinct@3", "Self-BLEU", "distinct-1"):
         assert shown in result.stdout
     assert "pass@5" not in result.stdout and "semantic" not in result.stdout and "ROUGE" not in result.stdout
-    assert "k = 5, 10 left out: " in result.stderr and "rouge_l left out" in result.stderr
+    assert "k = 5, 10 left out: " in result.stderr and "rouge_l, chrf left out: no column `references` in" in result.stderr
 
 
 def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
@@ -164,7 +164,7 @@ def test_a_prompt_with_empty_replies_on_any_line_costs_the_metrics_that_do_not_e
         (2 * scored_alone(tmp_path) + 1) / 3
     ), "four empty replies are duplicates"
     (note,) = (note for note in document["notes"] if "only empty replies" in note)
-    assert note.startswith("distinct_1, vocabulary, compression_ratio left out: ") and "x.jsonl:3: id 'c'" in note
+    assert note.startswith("distinct_1, distinct_2, vocabulary, compression_ratio left out: ") and "x.jsonl:3: id 'c'" in note
     assert document["systems"][0]["n_empty"] == 4 and any("4 of 12 replies of 'x' are empty" in note for note in document["notes"])
     asked = invoke("evaluate", "--samples", path, "--no-encoder", "--metrics", "pass@1,vocabulary,distinct_1")
     assert "vocabulary, distinct_1 cannot be computed" in str(asked.exception) and "x.jsonl:3: id 'c'" in str(asked.exception)

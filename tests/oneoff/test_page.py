@@ -44,6 +44,7 @@ def test_the_page_runs_from_nothing_to_figures_in_two_commands(workspace):
         done = bash(workspace, block)
         assert done.returncode == 0, done.stderr[-2000:]
     assert {"table.csv", "table.tex", "evaluation.json", "passk.pdf"} <= {path.name for path in (workspace / "my-evaluation").iterdir()}
+    assert (workspace / "my-evaluation" / "samples-mine.jsonl").exists(), "which compare reads"
     assert {"samples-zero_shot.jsonl", "samples-my-lora.jsonl"} <= {path.name for path in (workspace / "my-run").iterdir()}
 
 
