@@ -127,5 +127,7 @@ def _attached(model, adapter: Path) -> Shapes:  # noqa: ANN001
     from peft import LoraConfig, get_peft_model
     from peft.utils import get_peft_model_state_dict
 
-    adapted = get_peft_model(model, LoraConfig.from_pretrained(adapter), low_cpu_mem_usage=True)
+    config = LoraConfig.from_pretrained(adapter)
+    config.base_model_name_or_path = None  # another name is ours to tell
+    adapted = get_peft_model(model, config, low_cpu_mem_usage=True)
     return {name: tuple(value.shape) for name, value in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()}

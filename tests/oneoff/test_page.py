@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from polychromic.io import write_json
+from polychromic.io import read_json, write_json
 from tests.workspace import KINDS, REPOSITORY, make_models, small_values, write_listqa, write_params
 
 PAGE = (REPOSITORY / "docs" / "evaluate.md").read_text(encoding="utf-8")
@@ -45,6 +45,7 @@ def test_the_page_runs_from_nothing_to_figures_in_two_commands(workspace):
         assert done.returncode == 0, done.stderr[-2000:]
     assert {"table.csv", "table.tex", "evaluation.json", "passk.pdf"} <= {path.name for path in (workspace / "my-evaluation").iterdir()}
     assert (workspace / "my-evaluation" / "samples-mine.jsonl").exists(), "which compare reads"
+    assert "|encoder:encoder|" in read_json(workspace / "my-evaluation" / "evaluation.json")["signatures"]["semantic_diversity"]
     assert {"samples-zero_shot.jsonl", "samples-my-lora.jsonl"} <= {path.name for path in (workspace / "my-run").iterdir()}
 
 
