@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from polychromic import __version__, paths
 from polychromic.cli_data import data_app
-from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, compare_files, oneoff_app
+from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, are_replies, compare_files, oneoff_app
 from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
 
@@ -214,12 +214,13 @@ def compare(
     common: Annotated[bool, typer.Option("--common", help="Use the prompts that all files have.")] = False,
     seed: Seed = 0,
     bootstrap: Boot = 10_000,
+    out: Annotated[Path | None, typer.Option("--out", help="Files: folder for CSV, LaTeX and figures.")] = None,
     json: Json = False,
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
-    if len(what) > 1 or Path(what[0]).is_file():
-        compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json)
+    if are_replies(what):
+        compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json, out)
         return
     from polychromic.analysis import compare as run
     from polychromic.params import load_params

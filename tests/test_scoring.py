@@ -22,6 +22,8 @@ from polychromic.scoring import Probes, declared_samples, score_blocks, score_ce
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
+# And those that ask a model for the likelihood of replies, whether or not this build's tables have them.
+ASKED = {name: list(dict.fromkeys([*metrics, "selected@4", "perplexity"])) for name, metrics in METRICS.items()}
 CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
 
 
@@ -50,8 +52,8 @@ def test_listqa_by_hand():
         valid=["apple", "pear", "fig"], source="made", licence="MIT",
     )  # fmt: skip
     samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
-    found = score_prompt(METRICS["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes, PROBES)
-    assert set(found) == set(METRICS["listqa"])
+    found = score_prompt(ASKED["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes, PROBES)
+    assert set(found) == set(ASKED["listqa"])
     n, correct = 20, 2 * 6
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(n, correct, k))
@@ -87,8 +89,8 @@ def test_replies_by_hand():
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = score_prompt(METRICS["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed, PROBES)
-    assert set(found) == set(METRICS["replies"])
+    found = score_prompt(ASKED["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed, PROBES)
+    assert set(found) == set(ASKED["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
     assert found["distinct@10"] == 10
