@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from polychromic.io import write_json
-from polychromic.workspace import make_workspace, workspace_environment
 from polychromic.params import read_yaml
+from polychromic.workspace import make_workspace, workspace_environment
 from tests.report.synthetic import make_benchmarks, make_designs
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
