@@ -23,7 +23,7 @@ from polychromic.io import read_json
 from tests.curation import crowd
 from tests.workspace import REPOSITORY
 
-# On this machine's core: 11 s and 230 MB. The budget is of a core's time: a machine that does other things is slow by the clock.
+# On one core here: 17 s and 230 MB. The budget is of a core's time: a machine that does other things is slow by the clock.
 SECONDS, MEGABYTES = 180, 2_000
 CHILD = """
 import json, resource, sys, time
