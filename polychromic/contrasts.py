@@ -32,7 +32,8 @@ def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> 
         a, b = (best[name] if name in BEST else name for name in (declared.a, declared.b))
         if a is None or b is None or a == b or not (params.runs(a, domain) and params.runs(b, domain)):
             continue
-        if (a, b) not in pairs or (declared.family == "primary" != pairs[a, b].family):
+        before = pairs.get((a, b))
+        if before is None or (before.family == "secondary" and declared.family == "primary"):
             pairs[a, b] = declared
     return pairs
 
@@ -61,12 +62,12 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
                 scored = ", ".join(sorted(chosen))
                 raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
         a, b = systems[a_name, chosen[a_name]], systems[b_name, chosen[b_name]]
-        family_of = {declared.rule: declared.family}
+        families = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
         for metric in (primary, quality, "semantic_diversity"):
-            family = family_of.get("chosen", "secondary") if metric == primary else "secondary"
+            family = families["chosen"] if metric == primary else "secondary"
             rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == quality else None))
         frontier = [systems[b_name, temperature] for temperature in sorted(selection["fronts"][b_name])]
-        rows.append(_matched_contrast(params, primary, quality, a, frontier, family_of.get("matched", "secondary")))
+        rows.append(_matched_contrast(params, primary, quality, a, frontier, families["matched"]))
         policy = (a_name, POLICY), (b_name, POLICY)
         if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
             # Did D rise?

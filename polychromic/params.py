@@ -121,8 +121,8 @@ class Method(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Method:
-        trained = {"objective": "none", "loss": "ce", "self_training": None, "budget": 1.0, "scale": 1.0, "targets": "references"}
-        trained |= {"learning_rate": None}
+        trained = {"objective": "none", "loss": "ce", "self_training": None, "targets": "references"}
+        trained |= {"budget": 1.0, "learning_rate": None, "scale": 1.0}
         if self.adapter == "none" and (wrong := [key for key, off in trained.items() if getattr(self, key) != off]):
             raise ValueError(f"{', '.join(wrong)} needs adapter: lora")
         if (self.objective == "none") != (self.lam is None):

@@ -28,21 +28,6 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["polychromic", *arguments])
-        monkeypatch.setattr(cli.errors, "_file", sys.stderr)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call
-
-
 def tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 

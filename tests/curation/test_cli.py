@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from polychromic import cli
 from polychromic.curation.rules import DEFAULT
 from polychromic.data import curate as shipped
 from tests.workspace import REPOSITORY
@@ -17,20 +16,11 @@ ROWS = [{"post": f"What is the use of thing {n}?", "reply": f"[red]you[/red] can
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     """Run the command line in this process, in a folder of its own that holds raw.jsonl: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, ROWS[0] | {"reply": "a \x1b[31m b c"}]))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["polychromic", *arguments])
-        monkeypatch.setattr(cli.errors, "_file", sys.stderr)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call
+    return command
 
 
 def test_a_log_gives_candidates_a_report_and_a_table(command, tmp_path):

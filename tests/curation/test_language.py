@@ -34,7 +34,6 @@ def test_a_sentence_of_each(name):
     assert languages(f"{SENTENCES[name]} lol \U0001f602 2024") == {name}, "a borrowed word changes nothing"
 
 
-@pytest.mark.skipif(not (REPOSITORY / "data" / "replies.jsonl").is_file(), reason="data/ is not checked out")
 def test_of_english_chats_one_in_a_thousand_is_missed():
     texts = [t for record in read_records(REPOSITORY / "data" / "replies.jsonl") for t in (record.prompt, *record.references)]
     found = [languages(text) for text in texts]

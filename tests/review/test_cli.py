@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from polychromic import cli
 from polychromic.review.log import open_log
 from polychromic.review.state import Action
 from tests.review.candidates import some, write_candidates
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(command, monkeypatch, tmp_path):
     """Run the command line in this process, beside a folder `mine` of six candidates and two logs: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     candidates = write_candidates(tmp_path / "mine", list(some(6).values()))
@@ -23,16 +21,7 @@ def command(monkeypatch, capsys, tmp_path):
         for name, letter in zip(candidates.ids, said, strict=False):
             writer.append(Action("accept", name) if letter == "a" else Action("reject", name, "spam"))
         writer.close()
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["polychromic", *arguments])
-        monkeypatch.setattr(cli.errors, "_file", sys.stderr)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call
+    return command
 
 
 def test_the_export_says_how_many_were_reviewed(command, tmp_path):

@@ -1,0 +1,24 @@
+"""Shared by the tests of every command."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from polychromic import cli
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["polychromic", *arguments])
+        monkeypatch.setattr(cli.errors, "_file", sys.stderr)
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call
