@@ -125,7 +125,7 @@ class Variant:
             self.parts += spent
         return spent["total"]
 
-    def shares(self) -> dict[str, float]:
+    def part_seconds(self) -> dict[str, float]:
         """Mean seconds of a step by part; they add up to its mean."""
         known = {part: self.parts[part] / len(self.seconds) for part in ("prefill", "decode", "encode", "score", "backward")}
         return known | {"other": float(np.mean(self.seconds)) - sum(known.values())}
@@ -273,7 +273,7 @@ def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
             "rho": objective.share if objective else None,
             "every": objective.every if objective else None,
             "reuse": objective.reuse if objective else None,
-            "shares": variant.shares() if variant and name != "plain" else None,
+            "part_seconds": variant.part_seconds() if variant and name != "plain" else None,
             "seconds": own.tolist(),
         }
     return {

@@ -70,7 +70,7 @@ def test_step_cost(made):
     assert set(variants) == {"plain", "lora", "polychromic", "rft", "naive", *OURS}
     plain, lora = np.array(variants["plain"]["seconds"]), np.array(variants["lora"]["seconds"])
     for name, values in variants.items():
-        keys = ["mean_seconds", "ratio_to_plain", "ratio_to_lora", "low", "high", "rho", "every", "reuse", "shares", "seconds"]
+        keys = ["mean_seconds", "ratio_to_plain", "ratio_to_lora", "low", "high", "rho", "every", "reuse", "part_seconds", "seconds"]
         assert sorted(values) == sorted(keys)
         own = np.array(values["seconds"])
         there = slice(0, 1) if name == "naive" else slice(None)
@@ -80,14 +80,14 @@ def test_step_cost(made):
         assert values["ratio_to_lora"] == pytest.approx(own.mean() / lora[there].mean())
         assert values["low"] <= values["ratio_to_plain"] + 1e-9 and values["high"] >= values["ratio_to_plain"] - 1e-9
         if name in ("plain", "rft"):
-            assert values["shares"] is None and values["rho"] is None
+            assert values["part_seconds"] is None and values["rho"] is None
             continue
-        shares = values["shares"]
-        assert sorted(shares) == ["backward", "decode", "encode", "other", "prefill", "score"]
-        assert sum(shares.values()) == pytest.approx(own.mean()) and all(seconds >= 0 for seconds in shares.values())
-        assert shares["backward"] > 0 and shares["score"] > 0
-        assert (shares["decode"] > 0) == (shares["encode"] > 0) == (name != "lora")
-        assert (shares["prefill"] > 0) == (name != "naive")
+        parts = values["part_seconds"]
+        assert sorted(parts) == ["backward", "decode", "encode", "other", "prefill", "score"]
+        assert sum(parts.values()) == pytest.approx(own.mean()) and all(seconds >= 0 for seconds in parts.values())
+        assert parts["backward"] > 0 and parts["score"] > 0
+        assert (parts["decode"] > 0) == (parts["encode"] > 0) == (name != "lora")
+        assert (parts["prefill"] > 0) == (name != "naive")
     for name, share, every, reuse in (
         ("polychromic", 0.5, 1, 1),
         ("polychromic_tenth", 0.5, 5, 1),
@@ -110,7 +110,7 @@ def test_bulk_rollouts_are_spread_over_the_steps_they_serve(made, tmp_path):
             bulk.step(counted=True)
             assert bulk.owed == owed
         assert first > owed["total"] >= owed["decode"] > 0
-        assert bulk.shares()["decode"] == pytest.approx(owed["decode"])
+        assert bulk.part_seconds()["decode"] == pytest.approx(owed["decode"])
         bulk.step(counted=True)
         assert bulk.owed != owed
 

@@ -62,7 +62,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     drawings = {
         paper_dir / "figures" / f"{domain}-frontier.pdf": frontier,
         paper_dir / "figures" / f"{domain}-frontier.svg": frontier,
-        paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare), human_rates(compare)),
+        paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(passk_curves(compare)),
         paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(lambda_panels(compare), compare.selection.grid.headline),
         paper_dir / "figures" / f"{domain}-training.pdf": figures.training(training_panels(compare)),
         paper_dir / "figures" / f"{domain}-cover.pdf": distributions.cover(pass_rates(compare)),
@@ -202,14 +202,6 @@ def headline_differences(compare: Compare) -> Figure:
     contrast = compare.contrast(compare.headline, "lora", compare.primary, ["chosen"])
     ours, theirs = (np.mean(compare.profiles[label][compare.primary], axis=0) for label in (contrast.a, contrast.b))
     return distributions.differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
-
-
-def human_rates(compare: Compare) -> dict[str, float]:
-    """Where a draft passes by matching a person: pass@10 of human replies to the same prompt and to others; else empty."""
-    calibration = compare.calibration or {}
-    return {
-        f"humans, {name}": calibration[key] for key, name in (("ceiling", "same prompt"), ("floor", "other prompts")) if key in calibration
-    }
 
 
 def lambda_panels(compare: Compare) -> list[Panel]:

@@ -6,6 +6,7 @@ mean step's seconds over that of another trainer, measured side by side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,8 @@ from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.results import About, Compare, Frozen, Model, parse
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
-PARTS = ("prefill", "decode", "encode", "score", "backward", "other")
+# Columns of the table: parts of a step's time. Encoding replies is a part of scoring them.
+PARTS = {"prefill": ("prefill",), "decode": ("decode",), "score": ("encode", "score"), "backward": ("backward",), "other": ("other",)}
 REFERENCES = ("plain", "lora")  # variants that others are divided by
 BASELINES = {
     "marginal": "marginal contribution",
@@ -30,7 +32,7 @@ BASELINES = {
 
 
 class Variant(Frozen):
-    """One trainer. ratio_to_plain has the 95 % bootstrap interval [low, high] over steps; shares of the step's time add to 1."""
+    """One trainer. ratio_to_plain has the 95 % bootstrap interval [low, high] over steps; part_seconds add to mean_seconds."""
 
     mean_seconds: Positive
     ratio_to_plain: Positive
@@ -40,7 +42,7 @@ class Variant(Frozen):
     rho: FiniteFloat | None = None
     every: int | None = None
     reuse: int | None = None
-    shares: dict[str, FiniteFloat] | None = None
+    part_seconds: dict[str, FiniteFloat] | None = None
 
 
 class StepCost(Frozen):
@@ -122,7 +124,7 @@ def variants(cost: StepCost) -> list[str]:
 
 
 def variant_name(name: str) -> str:
-    return {"plain": "Trainer + PEFT", "lora": "LoRA (this trainer)", "naive": "Naive rollouts"}.get(name) or labels.system_name(name)
+    return {"plain": "Trainer + PEFT", "lora": "LoRA (ours)", "naive": "Naive rollouts"}.get(name) or labels.system_name(name)
 
 
 def cost_table(cost: StepCost, compare: Compare) -> str:
@@ -130,16 +132,22 @@ def cost_table(cost: StepCost, compare: Compare) -> str:
 
     The gain is over LoRA, on the primary metric at matched quality, where that contrast was declared.
     """
-    parts = [part for part in PARTS if any(part in (v.shares or {}) for v in cost.variants.values())]
-    head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", "gain [CI]", *parts]
+    head = ["trainer", r"$\rho$", "$m$", "$K$", "seconds", r"$\div$ plain [CI]", "gain [CI]", *PARTS]
     lines = [row(head), r"\midrule"]
     for name in variants(cost):
         v = cost.variants[name]
         settings = [DASH if value is None else labels.plain(value) for value in (v.rho, v.every, v.reuse)]
         measured = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", gain(compare, name)]
-        shares = [f"{100 * v.shares[part]:.0f}" if v.shares and part in v.shares else DASH for part in parts]
+        shares = [_share(v, parts) for parts in PARTS.values()]
         lines.append(row([variant_name(name), *settings, *measured, *shares]))
     return tabular("l" + "r" * (len(head) - 1), lines)
+
+
+def _share(v: Variant, parts: Sequence[str]) -> str:
+    """Of the step's time, in per cent."""
+    if v.part_seconds is None:
+        return DASH
+    return f"{100 * sum(v.part_seconds[part] for part in parts) / v.mean_seconds:.0f}"
 
 
 def gain(compare: Compare, name: str) -> str:

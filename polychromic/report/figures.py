@@ -171,21 +171,14 @@ def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
         return figure
 
 
-def passk(curves: Curves, humans: Mapping[str, float] | None = None) -> Figure:
-    """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature.
-
-    Args:
-        humans: name -> pass@10 of human replies in place of drafts, drawn as ticks at k = 10.
-    """
+def passk(curves: Curves) -> Figure:
+    """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
     with rc_context(style()):
         figure, (ax,) = _figure(1, height=2.8)
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             ks = [p.x for p in points]
             ax.fill_between(ks, [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=0.15, linewidth=0)
             _line(ax, method, look, ks, [p.y for p in points])
-        for name, value in (humans or {}).items():
-            ax.plot([9.8, 10.2], [value, value], color="black", linewidth=1.4, zorder=5)
-            ax.annotate(name, (9.8, value), (-3, 2), textcoords="offset points", ha="right", fontsize=7, zorder=5)
         ax.set_xlabel("$k$ (drafts a person sees)")
         ax.set_ylabel("pass@$k$ (%) \u2191")
         ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))

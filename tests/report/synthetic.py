@@ -227,7 +227,8 @@ def make_benchmarks() -> dict[str, dict]:
         name: {
             "mean_seconds": 0.5 * ratio, "ratio_to_plain": ratio, "ratio_to_lora": ratio / 0.95, "low": ratio - 0.04, "high": ratio + 0.04,
             "rho": 0.5 if name.startswith("poly") else None, "every": 1 if name.startswith("poly") else None,
-            "reuse": {"polychromic": 1, "polychromic_bulk": 8}.get(name), "shares": shares if name.startswith("poly") else None,
+            "reuse": {"polychromic": 1, "polychromic_bulk": 8}.get(name),
+            "part_seconds": {k: 0.5 * ratio * v for k, v in shares.items()} if name.startswith("poly") else None,
             "seconds": [0.5 * ratio] * 3,
         }
         for name, ratio in ratios.items()

@@ -39,9 +39,9 @@ def test_cost_table_starts_with_the_references_and_has_the_gain_beside_the_cost(
     gain = f"+{contrast.delta:.2f} [{contrast.low:+.2f}, {contrast.high:+.2f}]".replace("[-", r"[\ensuremath{-}")
     assert costs.gain(compare, "polychromic") == gain
     lines = costs.cost_table(COST, compare).split(r"\midrule")[1].strip().splitlines()
-    assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & -- & -- & -- & -- & -- & -- & -- \\"
-    assert [line.split(" & ")[0] for line in lines[1:4]] == ["LoRA (this trainer)", "Rejection-sampled", "Polychromic, quarter"]
-    assert rf"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & {gain} & 10 & 30 & 0 & 5 & 45 & 10 \\" in lines
+    assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & -- & -- & -- & -- & -- & -- \\"
+    assert [line.split(" & ")[0] for line in lines[1:4]] == ["LoRA (ours)", "Rejection-sampled", "Polychromic, quarter"]
+    assert rf"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & {gain} & 10 & 30 & 5 & 45 & 10 \\" in lines
 
 
 def test_sampler_table():

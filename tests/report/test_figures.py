@@ -72,14 +72,6 @@ def test_passk_has_every_k(compare: Compare):
     assert len(axes.collections) == 6  # one band per method
 
 
-def test_passk_shows_humans_where_they_are_the_standard(compare: Compare, compares: dict):
-    assert build.human_rates(compare) == {}
-    rates = build.human_rates(Compare.model_validate(compares["replies"]))
-    assert rates == {"humans, same prompt": 0.11, "humans, other prompts": 0.02}
-    axes = figures.passk(build.passk_curves(compare), rates).axes[0]
-    assert [list(drawn.get_ydata()) for drawn in axes.lines[-2:]] == [[0.11, 0.11], [0.02, 0.02]]
-
-
 def test_ablation_takes_lora_as_reference(compare: Compare):
     panels = build.lambda_panels(compare)
     figure = figures.ablation(panels, headline=3.0)
