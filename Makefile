@@ -35,7 +35,7 @@ smoke: $(VENV)/installed data
 reproduce: $(VENV)/installed latex data
 	POLYCHROMIC_CACHE=$(CURDIR)/.work/cache-$$(date +%s) python -m polychromic reproduce --jobs $(JOBS) --force
 
-# Timings of this machine, into benchmarks/results/; leave it alone meanwhile. About 25 minutes on one quiet core.
+# Timings of this machine, into benchmarks/results/; leave it alone meanwhile. About 35 minutes on one quiet core.
 bench: $(VENV)/installed data
 	python -m benchmarks.step_cost
 	python -m benchmarks.sampler

@@ -6,15 +6,15 @@ all of it: batch, rollouts and their scoring, forward, backward, clipping, updat
 
     plain        transformers.Trainer and PEFT as they are documented: prompt and reply in one row, labels -100 on the prompt
     lora         our trainer without an objective: the prompt's key-value cache serves the reply
-    polychromic  the headline; beside it every method of params.yaml whose objective is coverage, at other costs
-    rft          a step of lora, plus its pool of samples spread over the domain's steps; the pool's time is that of
-                 POOL_PROMPTS prompts, taken half-way, times how many more there are
+    polychromic  the headline; beside it every method of params.yaml that has a set objective, ours at other costs and peers
+    rft          a step of lora (of polychromic, for a method that has its objective too), plus its pool of samples spread over the
+                 domain's steps; the pool's time is that of POOL_PROMPTS prompts, taken half-way, times how many more there are
     naive        rollouts for every prompt by `generate`, prompt by prompt, and each reply scored behind a copy of its prompt;
                  dear, so that it takes every NAIVE_EVERYth step only, from the headline's adapter of that moment
 
 Bulk rollouts serve several steps, and their time is spread over these. Writes benchmarks/results/step_cost-<domain>.json
 when a domain has ended: raw seconds, ratios of means with 95 % intervals (bootstrap over steps, paired), seconds by part.
-At 50 steps about 10 minutes for listqa and 8 for replies on one quiet core; it says what it expects after the first step.
+At 50 steps about 17 minutes for listqa and 8 for replies on one quiet core; it says what it expects after the first step.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def endless(trainer: Trainer) -> Iterator:
 
 
 def declared(params: Params, domain: str) -> list[str]:
-    """Variants of a domain: ALWAYS, the other methods of ours, those that train on their own samples, and naive."""
+    """Variants of a domain: ALWAYS, the other methods with a set objective or that train on their own samples, and naive."""
     methods = {name: method for name, method in params.methods.items() if params.runs(name, domain) and name not in ALWAYS}
-    own = [name for name, method in methods.items() if (method.ours or method.self_training) and params.trains_like(name) == name]
+    own = [name for name, method in methods.items() if (method.objective != "none" or method.self_training) and params.trains_like(name) == name]
     return [*dict.fromkeys([*ALWAYS, *own]), "naive"]
 
 
@@ -204,8 +204,8 @@ class Bench:
 
     def pool_seconds(self, name: str, trainer: PolychromicTrainer) -> float:
         """Seconds per step of the domain's training that sampling the pool of method `name` takes, with the model of `trainer`."""
-        method, _ = self.method(name)
-        extras = trainer_extras(self.params, self.bench.domain, method, None, self.seed, self.bench.splits["train"], self.bench.embed)
+        method, lam = self.method(name)
+        extras = trainer_extras(self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.bench.embed)
         sampler: SelfTraining = extras["self_training"]
         rows = list({tuple(row["prompt"]): row for row in trainer.train_dataset}.values())
         stride = max(1, len(rows) // POOL_PROMPTS)
@@ -256,7 +256,9 @@ def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
                     pools = {name: bench.pool_seconds(name, variants["lora"].trainer) for name in self_trained}
                 tick(step)
     seconds = {name: variant.seconds for name, variant in variants.items()}
-    seconds |= {name: [value + pools[name] for value in seconds["lora"]] for name in self_trained}
+    for name in self_trained:
+        like = "lora" if params.methods[name].objective == "none" else "polychromic"
+        seconds[name] = [value + pools[name] for value in seconds[like]]
     found = {}
     for name in names:
         stride = NAIVE_EVERY if name == "naive" else 1

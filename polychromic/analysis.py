@@ -101,6 +101,7 @@ def compare(params: Params, domain: str) -> None:
         "profiles": _profiles(systems, selection),
         "contrasts": contrasts(params, domain, systems, selection),
         "calibration": read_json(folder / "calibration.json"),
+        "signatures": read_json(folder / "signatures.json"),
         "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
     }
     write_json(folder / "compare.json", document)

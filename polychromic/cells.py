@@ -23,7 +23,7 @@ from polychromic.params import Method, Params
 from polychromic.sampling import sample_prompts
 from polychromic.training.run import Trained, code_fingerprint, library_versions, train_adapter
 
-SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/rollout.py", "models/load.py")
+SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/branches.py", "training/rollout.py", "models/load.py")
 
 
 def cell_name(method: str, lam: float | None) -> str:
@@ -79,6 +79,7 @@ class Workbench:
         self.params = params
         self.domain = get_domain(domain_name)
         self.settings = params.domain(domain_name)
+        self.name = method_name
         self.method, self.lam = resolve(params, method_name, lam)
         self.variant = prompts.variant(domain_name, self.method.prompt)
         least = max(10, params.objective.n)
@@ -145,7 +146,7 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
     listed = bench.variant.list
     horizon = settings.max_new_tokens * (listed or 1)
     rows: list[dict] = []
-    for temperature in bench.method.temperatures or settings.temperatures:
+    for temperature in params.temperatures(bench.name, bench.domain.name):
         key = sha256_json(
             {
                 "system": identity,

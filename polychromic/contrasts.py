@@ -43,7 +43,7 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
     temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
-    temperature 1 where a trains on a set objective. One row per pair can be primary: the primary metric under the declared
+    temperature 1 where a trains on a set objective. All of it over the seeds that the two share (`on_shared_seeds`). One row per pair can be primary: the primary metric under the declared
     rule. p_adjusted: Holm's in the primary family, Benjamini and Hochberg's in the secondary one. Where a side is the best peer
     of dev, `a_role` or `b_role` says which.
 
@@ -61,17 +61,22 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
             if name not in chosen:
                 scored = ", ".join(sorted(chosen))
                 raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
-        a, b = systems[a_name, chosen[a_name]], systems[b_name, chosen[b_name]]
+        a, b, *frontier = on_shared_seeds(
+            params,
+            systems[a_name, chosen[a_name]],
+            systems[b_name, chosen[b_name]],
+            *(systems[b_name, temperature] for temperature in sorted(selection["fronts"][b_name])),
+        )
         families = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
         for metric in (primary, quality, "semantic_diversity"):
             family = families["chosen"] if metric == primary else "secondary"
             rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == quality else None))
-        frontier = [systems[b_name, temperature] for temperature in sorted(selection["fronts"][b_name])]
         rows.append(_matched_contrast(params, primary, quality, a, frontier, families["matched"]))
         policy = (a_name, POLICY), (b_name, POLICY)
         if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
             # Did D rise?
-            rows.append(_paired_contrast(params, *(systems[key] for key in policy), "objective", "secondary", rule="policy"))
+            pair = on_shared_seeds(params, *(systems[key] for key in policy))
+            rows.append(_paired_contrast(params, *pair, "objective", "secondary", rule="policy"))
     for family, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
         members = [row for row in rows if row["family"] == family]
         if members:
@@ -79,6 +84,14 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
                 row["p_adjusted"] = float(p)
     roles = {label: role for role, label in selection["best"].items() if label}
     return [row | {"a_role": roles.get(row["a"]), "b_role": roles.get(row["b"])} for row in rows]
+
+
+def on_shared_seeds(params: Params, *systems: System) -> list[System]:
+    """The systems, trained ones with the seeds that all trained ones have: a screened method has the first few, and the order of its
+    data with them. One that is only prompted keeps what it has, since its seeds say nothing about another's."""
+    trained = [system for system in systems if params.methods[system.method].adapter == "lora"]
+    shared = set.intersection(*(set(system.seeds) for system in trained)) if trained else set()
+    return [system.only(shared) if params.methods[system.method].adapter == "lora" else system for system in systems]
 
 
 def _paired_contrast(

@@ -105,7 +105,7 @@ class Method(Section):
     learning_rate: Positive | None = None  # None: that of `train`
     scale: Annotated[float, Field(ge=0)] = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    temperatures: List(Annotated[float, Field(ge=0)]) | None = None  # None: the domain's
+    temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     domains: Annotated[list[DomainName], AfterValidator(_distinct)] | None = None  # None: all; []: declared, and in no grid
 
@@ -131,8 +131,6 @@ class Method(Section):
             )
         if self.objective == "none" and (wrong := [key for key in ("rollouts", "subset", "baseline") if getattr(self, key) is not None]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
-        if self.self_training is not None and self.objective != "none":
-            raise ValueError("self_training and an objective exclude each other; make two methods")
         check_loss(self.loss, self.settings)
         return self
 
@@ -274,6 +272,10 @@ class Params(Section):
         """The seeds that a method runs with. One without an adapter differs between seeds by its draws alone: one says all there is."""
         chosen = self.methods[method]
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
+
+    def temperatures(self, method: str, domain: str) -> list[float]:
+        """At which a method's samples are drawn."""
+        return self.methods[method].temperatures.get(domain, self.domain(domain).temperatures)
 
     def trains_like(self, method: str) -> str:
         """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""

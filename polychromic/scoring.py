@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polychromic import paths
+from polychromic import __version__, paths
 from polychromic.cells import load_split, sampled_splits
 from polychromic.data.records import Record
 from polychromic.domains import get_domain
@@ -20,9 +20,9 @@ from polychromic.domains.base import Domain, Embed
 from polychromic.errors import PolychromicError
 from polychromic.io import read_jsonl, write_json, write_jsonl
 from polychromic.metrics.catalogue import metric
-from polychromic.metrics.compute import Prompt, compute
+from polychromic.metrics.compute import Prompt, compute, signature
 from polychromic.metrics.diversity import distinct_counts
-from polychromic.metrics.person import Calibration, calibrate
+from polychromic.metrics.person import Calibration, calibrate, checker_signature
 from polychromic.metrics.quality import chrf
 from polychromic.params import Params
 from polychromic.probes import Embedder, Pieces, bertscores, likelihoods
@@ -34,7 +34,7 @@ SAMPLES = "samples.jsonl.gz"
 
 
 def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
-    """Write results/{domain}/scores.jsonl.gz and calibration.json (null where a checker decides what is valid).
+    """Write results/{domain}/scores.jsonl.gz, signatures.json, and calibration.json (null where a checker decides what is valid).
 
     Args:
         files: samples of the cells to score; another cell that lies in the folder is left alone.
@@ -53,6 +53,15 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     out = paths.RESULTS / domain_name
     write_jsonl(out / "scores.jsonl.gz", rows)
     write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
+    write_json(out / "signatures.json", signatures(params, domain, calibration))
+
+
+def signatures(params: Params, domain: Domain, calibration: Calibration | None) -> dict[str, str]:
+    """Metric -> what another needs to repeat it: definition, tokenizer, encoder, checker, model, samples, versions."""
+    checker = f"{domain.name}|valid answers of the data" if calibration is None else checker_signature(calibration.threshold)
+    model = f"{params.model}|precision:{params.sampling.precision}|first:{params.scoring.likelihood_samples}"
+    known = {"encoder": str(params.encoder), "checker": checker, "model": model, "samples": params.sampling.n}
+    return {name: f"{signature(name, **known)}|polychromic:{__version__}" for name in params.domain(domain.name).metrics}
 
 
 def declared_samples(domain: str) -> list[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +26,12 @@ class System:
     temperature: float
     seeds: tuple[int, ...]
     scores: dict[str, np.ndarray]
+
+    def only(self, seeds: Collection[int]) -> System:
+        """The same with those of its seeds that are among `seeds`."""
+        kept = [place for place, seed in enumerate(self.seeds) if seed in seeds]
+        scores = {name: values[kept] for name, values in self.scores.items()}
+        return replace(self, seeds=tuple(self.seeds[place] for place in kept), scores=scores)
 
 
 def label_of(method: str, lam: float | None, headline: float) -> str:

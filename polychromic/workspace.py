@@ -45,6 +45,7 @@ SMOKE: Mapping[str, Any] = MappingProxyType(
         "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
         "listqa.steps": 4,
         "listqa.temperatures": [1.0],
+        "methods.lora.temperatures": {},
         "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
         "sampling.n": 12,
         "analysis.bootstrap": 500,

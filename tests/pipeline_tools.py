@@ -26,6 +26,7 @@ TINY: Mapping[str, Any] = {
     "encoder": {"source": "folder", "path": "../encoder"},
     "seeds": [0],
     "split.tolerance": 0.6,
+    "methods.lora.temperatures": {},
     "train.batch_size": 4,
     "train.eval_every": 1,
     "train.checkpoint_every": 1,

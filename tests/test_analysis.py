@@ -124,6 +124,7 @@ def results(folder) -> Path:
     """scores, calibration and histories of a domain."""
     write_jsonl(folder / "scores.jsonl.gz", make_rows())
     write_json(folder / "calibration.json", None)
+    write_json(folder / "signatures.json", {"pass@1": "pass@1|k:1"})
     for cell in (*CELLS, "polychromic_plain", "reward", "rft", "cheap"):
         write_jsonl(folder / cell / "history.jsonl", history(cell))
     return folder

@@ -203,6 +203,15 @@ def test_min_p_draws_only_tokens_that_are_probable_enough(lora, workspace):
     assert all(len(set(replies)) == 1 for replies in found)
 
 
+def test_temperatures_of_its_own_are_of_the_domain_that_they_name(lora, workspace):
+    run_cell(with_method("other", temperatures={"replies": [0.1]}), "listqa", "other", None, workspace / "same")
+    assert [row["samples"] for row in rows_of(workspace / "same" / "samples.jsonl.gz")] == lora
+    run_cell(with_method("other", temperatures={"listqa": [0.0, 1.0]}), "listqa", "other", None, workspace / "other")
+    rows = rows_of(workspace / "other" / "samples.jsonl.gz")
+    assert [row["samples"] for row in rows if row["temperature"] == 1.0] == lora
+    assert {len(set(row["samples"])) for row in rows if row["temperature"] == 0.0} == {1}
+
+
 def test_samples_of_other_settings_are_not_taken_from_the_cache(lora, workspace, monkeypatch):
     drawn, original = [], cells.sample_prompts
     monkeypatch.setattr(cells, "sample_prompts", lambda *a, **k: (drawn.append(k["what"]), original(*a, **k))[1])

@@ -137,7 +137,10 @@ def family(tmp_path):
 
 
 def gone(child: psutil.Process) -> bool:
-    return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    try:
+        return child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_the_stage_dies_with_a_killed_dvc(family):

@@ -382,6 +382,10 @@ def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
     rows = [row for _, row in read_jsonl("results/listqa/scores.jsonl.gz")]
     assert len(rows) == len(CELLS) * 4
     assert read_json("results/listqa/calibration.json") is None
+    signatures = read_json("results/listqa/signatures.json")
+    assert set(signatures) == set(METRICS["listqa"])
+    assert "|k:10|checker:listqa|valid answers of the data|samples:10|" in signatures["pass@10"]
+    assert "|model:model|precision:float32|first:4|prompt:zero_shot|" in signatures["perplexity"]
     for row in rows:
         assert set(row) == {"method", "lambda", "seed", "temperature", "split", "id", "metrics"}
         cell = row["method"] if row["lambda"] is None else f"{row['method']}-{row['lambda']}"

@@ -261,7 +261,7 @@ def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
     ("methods", "lambdas", "message"),
     [
         (["lora", "dora"], None, "methods to keep: dora not in the grid. Allowed: zero_shot, few_shot"),
-        (None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3"),
+        (None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3, 1.0, 3.0, 10.0"),
         (["zero_shot", "few_shot", "polychromic"], None, "methods lacks lora; the four baselines are always there"),
     ],
 )

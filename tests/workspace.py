@@ -45,6 +45,7 @@ def small_values() -> dict[str, Any]:
     values["lora"] |= {"rank": 2, "alpha": 4}
     values["objective"] |= {"n": 3}
     values["methods"]["passk"]["subset"] = 2
+    values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
     values["analysis"] |= {"bootstrap": 200, "permutations": 200}
     return values

@@ -158,7 +158,7 @@ def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "
         encoder: name of the sentence encoder, for metrics that read its vectors or pieces.
         checker: what decides which replies are valid, for metrics of valid replies: a domain's checker, or
             polychromic.metrics.person.checker_signature.
-        model: name of the base model, for metrics that read its likelihoods.
+        model: name of the base model and its precision, for metrics that read its likelihoods.
         samples: replies per prompt.
     """
     declared = metric(name)
@@ -174,7 +174,7 @@ def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "
     known = {
         "encoder": encoder if needs & {"vectors", "pieces", "bertscore"} else "",
         "checker": checker if needs & {"answers", "matches"} else "",
-        "model": f"{model}|prompt:zero_shot|precision:float32|end token:counted" if model and "log_likelihood" in needs else "",
+        "model": f"{model}|prompt:zero_shot|end token:counted" if model and "log_likelihood" in needs else "",
         "samples": samples or "",
     }
     return "|".join([*parts, *(f"{field}:{value}" for field, value in known.items() if value)])

@@ -57,48 +57,44 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     return scorer
 
 
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 32) -> np.ndarray:  # noqa: ANN001
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 8) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
     The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
-    empty reply has one token.
+    empty reply has one token. Replies of one length run together, without padding.
 
     Args:
         model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
-        rows: replies run at once: always so many (the last one is repeated), padded to a power of two that its own length decides.
+        rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
     """
     import torch
 
     from polychromic.training.rollout import prefill
 
     tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
-    order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), tokens[i]))
     found = np.zeros((len(tokens), 2))
     with torch.inference_mode():
         ids = torch.tensor([list(prompt)])
         start = prefill(model, ids, torch.ones_like(ids))
-        widths = [max(4, 1 << (len(row) - 1).bit_length()) for row in tokens]
-        for width in sorted(set(widths)):
-            members = [i for i in order if widths[i] == width]
+        for length in sorted({len(row) for row in tokens}):
+            members = [i for i, row in enumerate(tokens) if len(row) == length]
             for first in range(0, len(members), rows):
                 chosen = members[first : first + rows]
                 filled = [tokens[i] for i in chosen] + [tokens[chosen[-1]]] * (rows - len(chosen))
-                found[chosen] = _log_likelihoods(model, start, filled, width, tokenizer.pad_token_id)[: len(chosen)]
+                found[chosen, 0] = _log_likelihoods(model, start, filled)[: len(chosen)]
+                found[chosen, 1] = length
     return found
 
 
-def _log_likelihoods(model, start, tokens: Sequence[Sequence[int]], width: int, pad_token: int) -> np.ndarray:  # noqa: ANN001
-    """As log_likelihoods, of replies as tokens, in one batch of (len(tokens), width)."""
+def _log_likelihoods(model, start, tokens: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: ANN001
+    """(R,) as log_likelihoods, of replies of one length as tokens, in one batch."""
     import torch
 
     from polychromic.training.layouts import shared_states
-    from polychromic.training.rollout import head
+    from polychromic.training.rollout import chosen_log_probs, head
 
-    batch, mask = torch.full((len(tokens), width), pad_token), torch.zeros(len(tokens), width, dtype=torch.long)
-    for row, reply in enumerate(tokens):
-        batch[row, : len(reply)], mask[row, : len(reply)] = torch.tensor(reply), 1
-    states = shared_states(model, start, torch.zeros(len(tokens), dtype=torch.long), batch, mask)
-    log_p = torch.log_softmax(head(model, states.flatten(0, 1)).float(), dim=-1).unflatten(0, mask.shape)
-    each = log_p.gather(-1, batch[..., None])[..., 0] * mask
-    return torch.stack([each.sum(-1), mask.sum(-1).float()], dim=1).double().numpy()
+    batch = torch.tensor(tokens)
+    states = shared_states(model, start, torch.zeros(len(batch), dtype=torch.long), batch, torch.ones_like(batch))
+    each = chosen_log_probs(head(model, states.flatten(0, 1)), batch.flatten())
+    return each.unflatten(0, batch.shape).sum(-1).double().numpy()

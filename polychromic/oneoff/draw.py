@@ -151,8 +151,13 @@ def load(folder: Path, adapter: Path | None):  # noqa: ANN201 - (model, tokenize
     import torch
 
     from polychromic.models.load import load_causal_lm
+    from polychromic.training.rollout import check_head
 
     model, tokenizer = load_causal_lm(folder, "bfloat16", "cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        check_head(model)
+    except ValueError as error:
+        raise PolychromicError(f"{folder}: {error}") from None
     if adapter is None:
         return model, tokenizer
     from peft import PeftModel

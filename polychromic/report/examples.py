@@ -1,4 +1,5 @@
-"""Drafts side by side: what LoRA and the headline say to the same prompts, for a reader who wants to see texts and not means.
+"""Drafts side by side: what LoRA and the headline say to the same prompts, and what D's weight makes of them, for a reader who
+wants to see texts and not means.
 
 Nobody picks the prompts: they are the first of a shuffle that the analysis seed decides. It reads samples and the checker's own
 verdict on them; no torch, no statistic.
@@ -19,10 +20,11 @@ from polychromic.params import Params
 from polychromic.report import labels
 from polychromic.report.latex_rows import longtable, row
 from polychromic.seeds import derive_seed
-from polychromic.systems import cell_name
+from polychromic.systems import POLICY, cell_name
 
 SYSTEMS = ("lora", "polychromic")
 PROMPTS = 6
+OF_WEIGHTS = 2  # prompts in the table of weights
 DRAFTS = {"set": 10, "person": 4}  # by checker: answers are short, replies are not
 SEPARATOR = r" \textcolor{black!50}{/} "
 
@@ -30,23 +32,35 @@ SEPARATOR = r" \textcolor{black!50}{/} "
 def build_examples(params: Params, domain: str, results: Path = paths.RESULTS, paper: Path = paths.PAPER) -> Path:
     """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of the analysed split, the first drafts of the first seed.
 
+    Beside it {domain}-lambda-samples.tex: the first of these prompts at every weight of D, at the temperature that D is about.
+
     Raises:
-        PolychromicError: a cell has no samples at its chosen temperature, or samples of a prompt are missing.
+        PolychromicError: a cell has no samples at such a temperature, or samples of a prompt are missing.
     """
     split = params.analysis.split
-    chosen = read_json(results / domain / "select.json")["chosen"]
+    selection = read_json(results / domain / "select.json")
+    chosen = selection["chosen"]
     records = {record.id: record for record in read_records(paths.data_file(domain))}
     ids = read_json(results / domain / "split.json")["splits"][split]
     random.Random(derive_seed(params.analysis.seed, "examples", domain)).shuffle(ids)
     shown = [records[i] for i in ids[:PROMPTS]]
+    threshold = (read_json(results / domain / "calibration.json") or {}).get("threshold")
+
+    def judged(found: Sequence[Sequence[str]]) -> list[list[bool]]:
+        return [_good(domain, record, replies, threshold) for record, replies in zip(shown, found)]
+
     drafts = {}
     for label in SYSTEMS:
         cell = cell_name(label, params.lam if params.methods[label].lam == "lambda" else None)
         drafts[label] = _drafts(results / domain / cell / "samples.jsonl.gz", chosen[label], split, shown)
-    threshold = (read_json(results / domain / "calibration.json") or {}).get("threshold")
-    good = {label: [_good(domain, record, replies, threshold) for record, replies in zip(shown, found)] for label, found in drafts.items()}
     path = paper / "tables" / f"{domain}-samples.tex"
-    write_text(path, examples_table(shown, chosen, drafts, good))
+    write_text(path, examples_table(shown, chosen, drafts, {label: judged(found) for label, found in drafts.items()}))
+    by_weight = {}
+    for level in selection["lambda"]["rows"]:
+        cell = "lora" if level["label"] == "lora" else cell_name("polychromic", level["lambda"])
+        by_weight[level["lambda"]] = _drafts(results / domain / cell / "samples.jsonl.gz", POLICY, split, shown[:OF_WEIGHTS])
+    marks = {weight: judged(found) for weight, found in by_weight.items()}
+    write_text(paper / "tables" / f"{domain}-lambda-samples.tex", weights_table(shown[:OF_WEIGHTS], by_weight, marks))
     return path
 
 
@@ -81,14 +95,29 @@ def examples_table(
     lines = []
     for number, record in enumerate(shown):
         cells = [tex(record.prompt)]
-        for label in drafts:
-            texts = [tex(draft) or r"\emph{(nothing)}" for draft in drafts[label][number]]
-            marked = [rf"\textbf{{{text}}}" if passes else text for text, passes in zip(texts, good[label][number], strict=True)]
-            cells.append(SEPARATOR.join(marked))
+        cells += [_marked(drafts[label][number], good[label][number]) for label in drafts]
         lines += [row([rf"\raggedright {cell}" for cell in cells[:-1]] + [rf"\raggedright\arraybackslash {cells[-1]}"])]
         lines += [r"\addlinespace"] * (number + 1 < len(shown))
     width = r"p{0.22\linewidth}" + r"p{0.35\linewidth}" * len(drafts)
     return longtable(width, row(["prompt", *names]), lines)
+
+
+def weights_table(
+    shown: Sequence[Record], drafts: Mapping[float, Sequence[Sequence[str]]], good: Mapping[float, Sequence[Sequence[bool]]]
+) -> str:
+    """A row per weight of D, 0 (LoRA) first, a column per prompt; bold: passes."""
+    lines = []
+    for number, weight in enumerate(sorted(drafts)):
+        cells = [rf"\raggedright {_marked(*both)}" for both in zip(drafts[weight], good[weight], strict=True)]
+        cells[-1] = cells[-1].replace(r"\raggedright", r"\raggedright\arraybackslash", 1)
+        lines += [r"\addlinespace"] * (number > 0) + [row([f"${labels.plain(weight)}$", *cells])]
+    heads = [rf"\raggedright\arraybackslash {tex(record.prompt)}" for record in shown]
+    return longtable("r" + rf"p{{{0.88 / len(shown):.2f}\linewidth}}" * len(shown), row([r"$\lambda$", *heads]), lines)
+
+
+def _marked(drafts: Sequence[str], good: Sequence[bool]) -> str:
+    texts = [tex(draft) or r"\emph{(nothing)}" for draft in drafts]
+    return SEPARATOR.join(rf"\textbf{{{text}}}" if passes else text for text, passes in zip(texts, good, strict=True))
 
 
 def tex(text: str) -> str:

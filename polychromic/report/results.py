@@ -186,6 +186,7 @@ class Compare(Frozen):
     profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
     contrasts: list[Contrast]
     calibration: dict[str, FiniteFloat] | None
+    signatures: dict[str, str]
     histories: dict[str, list[Step]]
 
     def chosen(self, label: str) -> System:

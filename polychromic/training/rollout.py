@@ -83,6 +83,30 @@ def head(model: torch.nn.Module, hidden: Tensor) -> Tensor:
     return causal_lm(model).get_output_embeddings()(hidden)
 
 
+@torch.no_grad()
+def check_head(model: torch.nn.Module) -> None:
+    """That `head` of `last_hidden` is the model's own logits.
+
+    Raises:
+        ValueError: it is not. Some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head;
+            log-probabilities taken without that are of another model.
+    """
+    language_model = causal_lm(model)
+    ids = torch.arange(2, device=next(language_model.parameters()).device)[None]
+    training = language_model.training
+    language_model.eval()
+    try:
+        own = language_model(input_ids=ids, use_cache=False).logits[0].float()
+        ours = head(language_model, last_hidden(language_model, input_ids=ids, use_cache=False)[0][0]).float()
+    finally:
+        language_model.train(training)
+    if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2 * float(own.abs().max())):
+        raise ValueError(
+            f"{type(language_model).__name__} changes its logits after the head (by up to {float((own - ours).abs().max()):.3g}), as models "
+            "with logit scaling or soft caps do; rollouts are scored without that. Use a model whose logits are the head's, such as Llama or Qwen3."
+        )
+
+
 def shared_beginning(ids: Tensor, mask: Tensor) -> int:
     """How many tokens all prompts of a left-padded batch start with; each keeps at least one token of its own.
 

@@ -84,8 +84,8 @@ class SetObjectiveConfig:
     def __post_init__(self) -> None:
         adv.check_baseline(self.baseline, make_objective(self.name, self.n, self.subset), self.n)
         problems = []
-        if not self.lam >= 0:
-            problems.append(f"lam is {self.lam}, it must be 0 or more")
+        if not 0 <= self.lam < np.inf:
+            problems.append(f"lam is {self.lam}, it must be a number from 0 up")
         if self.max_new_tokens < 1:
             problems.append(f"max_new_tokens (the horizon) is {self.max_new_tokens}, it must be 1 or more")
         if not 0 < self.share <= 1:

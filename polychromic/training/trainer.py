@@ -20,10 +20,10 @@ from polychromic.training.bulk import RolloutStore, draw_ahead, importance_weigh
 from polychromic.training.distributed import call_inside
 from polychromic.training.layouts import LAYOUTS, packed_states, repeated_states, shared_states
 from polychromic.training.losses import check_loss, token_loss
-from polychromic.training.rollout import causal_lm, chosen_log_probs, head, prefill
+from polychromic.training.rollout import causal_lm, check_head, chosen_log_probs, head, prefill
 from polychromic.training.rollouts import RolloutMixin
 from polychromic.training.self_training import SelfTraining
-from polychromic.training.sets import Example, SetObjectiveConfig
+from polychromic.training.sets import Example, SetObjectiveConfig, checked
 
 IGNORED_LOGS = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss"}
 
@@ -43,7 +43,8 @@ class PolychromicTrainer(RolloutMixin, Trainer):
     `history` returns them. Trainer keeps its logs in the checkpoint, so a resumed run has the whole history.
 
     Raises:
-        ValueError: an objective with dropout (one policy must sample and score), or a loss that does not exist.
+        ValueError: an objective with dropout (one policy must sample and score), a model that changes its logits after the
+            head, or a loss that does not exist.
         PolychromicError: a loss or gradient that is not finite, with step and prompts; the last checkpoint is left as it is.
     """
 
@@ -87,6 +88,7 @@ class PolychromicTrainer(RolloutMixin, Trainer):
             raise ValueError(f"{self.args.n_gpu} GPUs in one process; run one process per GPU: `accelerate launch` or `torchrun`.")
         if objective is not None and dropout:
             raise ValueError(f"the model has dropout {dropout}; one policy must sample and score rollouts. Set it to 0 (lora_dropout=0.0).")
+        check_head(self.model)
 
     # the loss
 
@@ -184,11 +186,13 @@ class PolychromicTrainer(RolloutMixin, Trainer):
     def train(self, *args: Any, **kwargs: Any):  # noqa: ANN201 - Trainer's signature
         self._micro, self._ahead = (-1, 0), []  # a second call starts anew, wherever the first one stopped
         self.store.restore(RolloutStore().state()["attributes"])
-        if self.objective is not None:
+        if scored := self.objective or self.self_training:
             # Faults of the user's functions show before the first step.
             example = dict(next(iter(self.train_dataset)))
             text = self.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
-            self.objective.score([example], [[text] * self.objective.n])
+            replies = [text] * (self.objective.n if self.objective else self.self_training.samples)
+            checked(scored.quality, example, replies, 1)
+            checked(scored.similarity, example, replies, 2)
         return super().train(*args, **kwargs)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):  # noqa: ANN001, ANN201 - Trainer's signature

@@ -114,8 +114,8 @@ def test_the_table_of_domains():
         domain = get_domain(name)
         assert domain.name == name
         assert domain.checker in ("set", "person") and domain.similarity in ("exact", "semantic")
-        settings = params.domain(name)
-        assert {settings.primary, settings.quality, "semantic_diversity"} <= set(settings.metrics), "the metrics that contrasts are about"
+        endpoint, metrics = params.endpoint(name), params.domain(name).metrics
+        assert {endpoint.primary, endpoint.quality, "semantic_diversity"} <= set(metrics), "the metrics that contrasts are about"
         for method in params.methods:
             if params.runs(method, name):
                 assert prompts.variant(name, params.methods[method].prompt)

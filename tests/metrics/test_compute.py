@@ -222,7 +222,7 @@ def test_a_signature_names_the_metric_and_what_it_depends_on(name):
         ("rouge_2", ["rouge2", "refs:max", f"rouge-score:{version('rouge-score')}"]),
         ("chrf", ["chrF2", "nc:6", "nw:0"]),
         ("ead", ["tok:word pieces of the encoder"]),
-        ("perplexity", ["prompt:zero_shot", "precision:float32", "end token:counted"]),
+        ("perplexity", ["model:m", "prompt:zero_shot", "end token:counted"]),
         ("selected@2", ["k:2", "prompt:zero_shot"]),
         ("cover@0.5", ["tau:0.5"]),
     ],

@@ -19,16 +19,20 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
     write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
     ids = [record.id for record in records]
     write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
-    write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}})
+    levels = [{"label": label, "lambda": lam} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
+    write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
     write_json("results/listqa/calibration.json", None)
-    for cell, temperature, good in (("lora", 0.5, 1), ("polychromic-3.0", 1.0, 3)):
+    cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))
+    written: dict[str, list[dict]] = {}
+    for cell, temperature, good in cells:
         rows = []
         for record in records:
             for seed, other in ((1, "of seed 1"), (0, "w_r%ng")):
                 samples = [*record.valid[:good], *[other] * (20 - good)]
                 rows.append({"seed": seed, "temperature": temperature, "split": "dev", "id": record.id, "samples": samples})
                 rows.append({"seed": seed, "temperature": 0.75, "split": "dev", "id": record.id, "samples": ["too cold"] * 20})
-        write_jsonl(f"results/listqa/{cell}/samples.jsonl.gz", rows)
+        write_jsonl(f"results/listqa/{cell}/samples.jsonl.gz", written.setdefault(cell, []) + rows)
+        written[cell] += rows
     return tmp_path
 
 
@@ -42,6 +46,18 @@ def test_ten_drafts_of_the_first_seed_with_the_good_ones_in_bold(workspace):
         assert lora.count(r"w\_r\%ng") == 9 and ours.count(r"w\_r\%ng") == 7, "ten drafts, escaped"
     assert "seed 1" not in text and "too cold" not in text
     assert r"LoRA, $T=0.5$ & Polychromic, $T=1$" in text
+
+
+def test_every_weight_answers_the_same_prompts_at_the_temperature_of_d(workspace):
+    path = build_examples(small_params(), "listqa")
+    text = path.with_name("listqa-lambda-samples.tex").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("$") and "lambda" not in line]
+    assert [line.split(" & ")[0] for line in rows] == ["$0$", "$0.3$", "$3$"]
+    for line, good in zip(rows, (0, 2, 3), strict=True):
+        weight, *cells = line.split(" & ")
+        assert len(cells) == 2 and all(cell.count(r"\textbf{") == good for cell in cells)
+    first = [line for line in path.read_text().splitlines() if line.startswith(r"\raggedright")][0]
+    assert rows[2].split(" & ")[1].count("/") == first.split(" & ")[2].count("/"), "the first prompt of the other table"
 
 
 def test_nobody_picks_the_prompts_but_the_seed(workspace):

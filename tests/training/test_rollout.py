@@ -10,8 +10,19 @@ from scipy import stats as st
 from polychromic.training import rollout
 from polychromic.training.batches import pad_sequences
 from polychromic.training.layouts import shared_states
-from polychromic.training.rollout import BLOCK, causal_lm, chosen_log_probs, draw, head, prefill, sample, shared_beginning, uniforms
-from tests.symbols import END, PAD, V, make_adapted_model, make_symbol_model, plain_log_probs
+from polychromic.training.rollout import (
+    BLOCK,
+    causal_lm,
+    check_head,
+    chosen_log_probs,
+    draw,
+    head,
+    prefill,
+    sample,
+    shared_beginning,
+    uniforms,
+)
+from tests.symbols import END, PAD, V, make_adapted_model, make_symbol_model, make_trainer, plain_log_probs
 
 PROMPTS = [[3, 4, 5, 6, 7, 8], [9], [2, 2, 10]]
 ALIKE = [[3, 4, 5, 6, 7, 8], [3, 4, 9], [3, 4, 5, 10]]
@@ -300,3 +311,35 @@ def test_sampling_leaves_the_prefill_and_the_global_generator_as_they_were():
     assert torch.equal(torch.random.get_rng_state(), state)
     for (key, value), (old_key, old_value) in zip(start.keys_values, before, strict=True):
         assert torch.equal(key, old_key) and torch.equal(value, old_value)
+
+
+# architectures that change their logits after the head
+
+
+def other_model(kind: str, **settings) -> torch.nn.Module:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=4)
+    config = AutoConfig.for_model(kind, vocab_size=V, pad_token_id=0, initializer_range=0.3, **sizes, **settings)
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("granite", {"logits_scaling": 8.0}), ("cohere", {"logit_scale": 0.0625}), ("gemma2", {"final_logit_softcapping": 1.0})],
+)
+def test_a_model_that_scales_or_caps_its_logits_is_refused(kind, settings, tmp_path):
+    model = other_model(kind, **settings)
+    with pytest.raises(ValueError, match=r"ForCausalLM changes its logits after the head \(by up to .*\).*Llama or Qwen3"):
+        check_head(model)
+    with pytest.raises(ValueError, match="changes its logits after the head"):
+        make_trainer(tmp_path, model=model)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_model_whose_logits_are_the_heads_passes_and_keeps_its_mode(kind, precision):
+    model = make_adapted_model(kind, V).to(precision).train()
+    check_head(model)
+    assert model.training and model.get_base_model().training

@@ -11,7 +11,7 @@ from polychromic.training.rollout import sample
 from polychromic.training.self_training import SAME, SelfTraining, distinct_good
 from polychromic.training.sets import equal_text
 from polychromic.training.trainer import PolychromicTrainer
-from tests.symbols import END, ROWS, KillAt, KilledError, holds_d, make_trainer, plain_log_probs, trained
+from tests.symbols import END, ROWS, KillAt, KilledError, adapter_sha, config, holds_d, make_trainer, plain_log_probs, trained
 
 AFTER, SAMPLES, HORIZON = 2, 60, 4
 GOOD = set("bdfhj")
@@ -50,6 +50,7 @@ def test_the_pool_holds_distinct_good_finished_replies_to_every_prompt_once(tmp_
     quality = lambda row, replies: asked.append((row["row"], list(replies))) or [float(bool(GOOD & set(reply))) for reply in replies]
     settings = dict(train_dataset=rows, self_training=pool_of(quality=quality, rows=130))
     _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=5, **settings)
+    asked.pop(0)  # of the check before the first step
     assert sorted(row for row, _ in asked) == list(range(10)) and {len(replies) for _, replies in asked} == {SAMPLES}
     pool = [(row, tuple(reply)) for row, reply in trainer.store.pool]
     expected = []
@@ -108,6 +109,23 @@ def test_the_loss_is_normalised_by_the_rows_that_are_trained_on(tmp_path, accumu
         assert row["loss"] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
 
 
+def test_with_a_set_objective_both_terms_are_of_the_prompts_of_the_pool(tmp_path, monkeypatch):
+    """Two thirds of the way the replies of the quality loss and the prompts of the rollouts come from the pool; with weight 0 it is the peer."""
+    asked, settings = [], dict(trainer_class=Watched, max_steps=6)
+    quality = lambda row, replies: asked.append((trainer.state.global_step, row["row"], len(replies))) or holds_d(row, replies)
+    trainer = make_trainer(tmp_path / "a", config(quality=quality), self_training=pool_of(after=4), **settings)
+    trainer.train()
+    pool = [(ROWS[row]["prompt"], list(reply), 1.0) for row, reply in trainer.store.pool]
+    assert all(row in pool for seen in trainer.seen[4:] for row in seen)
+    for step, seen in enumerate(trainer.seen):
+        rolled = {row for at, row, n in asked[1:] if at == step and n == 3}  # without the check before the first step
+        assert rolled == {next(i for i, row in enumerate(ROWS) if row["prompt"] == prompt) for prompt, *_ in seen}
+    assert all({"objective", "pool"} <= set(row) for row in trainer.history[4:])
+    still, silent = trained(tmp_path / "b", config(lam=0.0), self_training=pool_of(after=4), **settings)
+    peer, alone = trained(tmp_path / "c", self_training=pool_of(after=4), **settings)
+    assert still == peer and silent.store.pool == alone.store.pool and still != adapter_sha(trainer, tmp_path / "a")
+
+
 @pytest.mark.parametrize("step", [1, 4])
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
     """Killed before the pool was sampled, and after."""
@@ -116,7 +134,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
     with pytest.raises(KilledError):
         trained(tmp_path / "b", callbacks=[KillAt(step)], **settings)
     resume = str(tmp_path / "b" / "checkpoints" / f"checkpoint-{step}")
-    never = lambda row, replies: pytest.fail("the pool was sampled again")
+    never = lambda row, replies: pytest.fail("the pool was sampled again") if len(set(replies)) > 1 else holds_d(row, replies)
     resumed = settings | ({"self_training": pool_of(quality=never)} if step > AFTER else {})
     found, trainer = trained(tmp_path / "b", None, resume, **resumed)
     assert found == whole

@@ -8,6 +8,7 @@ import pytest
 from polychromic.training import rollouts
 from polychromic.training.advantages import marginal_contributions
 from polychromic.training.objective import OBJECTIVES
+from polychromic.training.self_training import SelfTraining
 from polychromic.training.sets import SetObjectiveConfig, equal_text, merge_equal, score_sets
 from tests.symbols import ROWS, V, config, holds_d, make_adapted_model, make_trainer, step_gradient, use_float64
 
@@ -31,6 +32,7 @@ from tests.symbols import ROWS, V, config, holds_d, make_adapted_model, make_tra
         (dict(share=1.5), "share is 1.5"),
         (dict(lam=-1.0), "lam is -1.0, it must be"),
         (dict(lam=float("nan")), "lam is nan"),
+        (dict(lam=float("inf")), "lam is inf, it must be a number from 0 up"),
         (dict(every=0), "every is 0"),
         (dict(reuse=0), "reuse is 0"),
         (dict(every=2, reuse=2), "every and reuse are both above 1"),
@@ -83,6 +85,15 @@ def test_functions_that_return_something_else_are_named(functions, message):
 @pytest.mark.parametrize("functions", [dict(similarity=nan_encoder), dict(quality=equal_text)])
 def test_their_faults_show_before_the_first_step(functions, tmp_path, monkeypatch):
     trainer = make_trainer(tmp_path, config(**functions))
+    monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
+    with pytest.raises(ValueError, match="nan_encoder|equal_text"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("functions", [dict(similarity=nan_encoder), dict(quality=equal_text)])
+def test_those_of_self_training_too(functions, tmp_path, monkeypatch):
+    pool = SelfTraining(**(dict(after=2, samples=4, quality=holds_d, similarity=equal_text, max_new_tokens=4, seed=0) | functions))
+    trainer = make_trainer(tmp_path, self_training=pool)
     monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
     with pytest.raises(ValueError, match="nan_encoder|equal_text"):
         trainer.train()
