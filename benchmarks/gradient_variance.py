@@ -7,7 +7,7 @@ is an unbiased estimate of the trace of their covariance. Every pair has prompts
 baselines. The mean over pairs is divided by that of `marginal`; the 95 % interval is a bootstrap over pairs.
 
 The two biased ones are shown beside: less variance is no merit where the mean is wrong.
-Writes benchmarks/results/gradient_variance.json. About 4 minutes on one quiet core where the adapter is in the cache.
+Writes benchmarks/results/gradient_variance.json. About 8 minutes on one quiet core where the adapter is in the cache.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def run(params: Params, domain: str, draws: int) -> dict:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domain", default="listqa", help="a domain of params.yaml")
-    parser.add_argument("--draws", type=int, default=24, help="estimates at the headline's N, even; a third as many at the others")
+    parser.add_argument("--draws", type=int, default=48, help="estimates at the headline's N, even; a third as many at the others")
     options = parser.parse_args(arguments)
     params = load_params()
     if options.domain not in params.domains:

@@ -142,7 +142,8 @@ def endless(trainer: Trainer) -> Iterator:
 def declared(params: Params, domain: str) -> list[str]:
     """Variants of a domain: ALWAYS, the other methods with a set objective or that train on their own samples, and naive."""
     methods = {name: method for name, method in params.methods.items() if params.runs(name, domain) and name not in ALWAYS}
-    own = [name for name, method in methods.items() if (method.objective != "none" or method.self_training) and params.trains_like(name) == name]
+    own = [name for name, method in methods.items() if method.objective != "none" or method.self_training]
+    own = [name for name in own if params.trains_like(name) == name]
     return [*dict.fromkeys([*ALWAYS, *own]), "naive"]
 
 
@@ -256,16 +257,15 @@ def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
                     pools = {name: bench.pool_seconds(name, variants["lora"].trainer) for name in self_trained}
                 tick(step)
     seconds = {name: variant.seconds for name, variant in variants.items()}
-    for name in self_trained:
-        like = "lora" if params.methods[name].objective == "none" else "polychromic"
-        seconds[name] = [value + pools[name] for value in seconds[like]]
+    steps_of = {name: "lora" if params.methods[name].objective == "none" else "polychromic" for name in self_trained}
+    seconds |= {name: [value + pools[name] for value in seconds[like]] for name, like in steps_of.items()}
     found = {}
     for name in names:
         stride = NAIVE_EVERY if name == "naive" else 1
         own, plain, lora = (np.array(values) for values in (seconds[name], seconds["plain"][::stride], seconds["lora"][::stride]))
         low, high = ratio_interval(own, plain, params.analysis.bootstrap, params.analysis.seed)
         variant = variants.get(name)
-        objective = getattr(variant.trainer, "objective", None) if variant else None
+        objective = getattr(variants[steps_of.get(name, name)].trainer, "objective", None)
         found[name] = {
             "mean_seconds": float(own.mean()),
             "ratio_to_plain": float(own.mean() / plain.mean()),

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from polychromic import paths, stats
+from polychromic import paths
 from polychromic.errors import PolychromicError
+from polychromic.families import trend_test
 from polychromic.io import read_jsonl
 from polychromic.params import Params
 from polychromic.systems import POLICY, System, cell_name
@@ -71,7 +72,7 @@ def _trend(levels: list[tuple[float, System | None]]) -> dict | None:
     if len(levels) < 3 or any(system is None for _, system in levels):
         return None
     weights = [lam for lam, _ in levels]
-    found = stats.trend_test(weights, np.stack([system.scores["objective"].mean(axis=0) for _, system in levels]))
+    found = trend_test(weights, np.stack([system.scores["objective"].mean(axis=0) for _, system in levels]))
     return {"levels": weights, "n_prompts": levels[0][1].scores["objective"].shape[1], **asdict(found)}
 
 

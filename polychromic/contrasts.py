@@ -10,6 +10,7 @@ import numpy as np
 
 from polychromic import stats
 from polychromic.errors import PolychromicError
+from polychromic.families import benjamini_hochberg, holm
 from polychromic.matched import matched_contrast
 from polychromic.params import BEST, ContrastParams, Params
 from polychromic.seeds import derive_seed
@@ -43,9 +44,9 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
     temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
-    temperature 1 where a trains on a set objective. All of it over the seeds that the two share (`on_shared_seeds`). One row per pair can be primary: the primary metric under the declared
-    rule. p_adjusted: Holm's in the primary family, Benjamini and Hochberg's in the secondary one. Where a side is the best peer
-    of dev, `a_role` or `b_role` says which.
+    temperature 1 where a trains on a set objective; all of it over the seeds that the two share (`on_shared_seeds`). One row per
+    pair can be primary: the primary metric under the declared rule. p_adjusted: Holm's in the primary family, Benjamini and
+    Hochberg's in the secondary one. Where a side is the best peer of dev, `a_role` or `b_role` says which.
 
     Args:
         systems: (label, temperature) -> System on the split that the contrasts are about.
@@ -77,7 +78,7 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
             # Did D rise?
             pair = on_shared_seeds(params, *(systems[key] for key in policy))
             rows.append(_paired_contrast(params, *pair, "objective", "secondary", rule="policy"))
-    for family, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
+    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
         members = [row for row in rows if row["family"] == family]
         if members:
             for row, p in zip(members, adjust([row["p_value"] for row in members]), strict=True):

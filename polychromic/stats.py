@@ -3,21 +3,21 @@
 Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are
 fixed, so intervals and p-values are over prompts, paired; the seed-level t is a sensitivity analysis, since a few seeds carry
 no claim about random seeds. This module draws from the given numpy Generator alone and never sees samples or text. Contrasts at
-matched quality: polychromic.matched.
+matched quality: polychromic.matched; tests over more than one pair: polychromic.families.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as st
-from statsmodels.stats.multitest import multipletests
 
+from polychromic.effects import hedges_j, mann_whitney, probability_of_improvement
 from polychromic.errors import PolychromicError
 from polychromic.power import minimum_detectable_effect
 
@@ -78,16 +78,6 @@ class Contrast:
     n_prompts: int
     n_seeds_a: int
     n_seeds_b: int
-
-
-@dataclass(frozen=True)
-class Trend:
-    """Page's test that scores rise with the level: L, one-sided p, level means in ascending order of level, their Kendall tau-b."""
-
-    page_l: float
-    p: float
-    means: tuple[float, ...]
-    kendall_tau: float | None
 
 
 def check_scores(x: ArrayLike, name: str) -> np.ndarray:
@@ -203,39 +193,6 @@ def sign_flip(differences: ArrayLike, rng: np.random.Generator, n_perm: int = 10
     return (1 + count) / (1 + n_perm), False
 
 
-def mann_whitney(x: ArrayLike, y: ArrayLike) -> tuple[float, float, float]:
-    """(U of x, two-sided p, Cliff's delta = 2U/(nm) - 1) of two samples (n,), (m,); p = 1 when all values are equal."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    result = st.mannwhitneyu(x, y, alternative="two-sided")
-    p = 1.0 if np.ptp(np.concatenate([x, y])) == 0 else float(result.pvalue)
-    return float(result.statistic), p, float(2 * result.statistic / (len(x) * len(y)) - 1)
-
-
-def iqm(x: ArrayLike) -> float:
-    """Interquartile mean of (..., ) scores, all pooled: the mean of the middle half (Agarwal et al. 2021, 2108.13264).
-
-    Raises:
-        PolychromicError: no score, or one that is not finite.
-    """
-    x = np.asarray(x, dtype=np.float64).ravel()
-    if len(x) == 0 or not np.isfinite(x).all():
-        raise PolychromicError(f"iqm: got {len(x)} scores, {int((~np.isfinite(x)).sum())} not finite. Allowed: 1 or more finite scores.")
-    return float(st.trim_mean(x, 0.25))
-
-
-def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
-    """Share of prompts on which a (P,) is above b (P,), ties counting half: pairs of the same prompt, unlike Cliff's delta."""
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    return float(np.mean((a > b) + 0.5 * (a == b)))
-
-
-def hedges_j(df: int) -> float:
-    """Hedges' (1981) exact small-sample factor J(df) = G(df/2) / (sqrt(df/2) G((df-1)/2)), df >= 2; towards 1."""
-    if df < 2:
-        raise PolychromicError(f"hedges_j: got df = {df}. Allowed: 2 or more. Use more prompts.")
-    return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
-
-
 def _ratio(mean: float, sd: float) -> float | None:
     """mean / sd; 0 when the mean is 0, None where it would be infinite."""
     if mean == 0:
@@ -320,23 +277,6 @@ def _seed_t(by_seed: np.ndarray) -> float | None:
     return float(st.ttest_1samp(by_seed, 0).pvalue)
 
 
-def _p_values(pvalues: ArrayLike) -> np.ndarray:
-    p = np.asarray(pvalues, dtype=np.float64)
-    if p.ndim != 1 or len(p) == 0 or not ((p >= 0) & (p <= 1)).all():
-        raise PolychromicError(f"p-values: got {p.tolist()}. Allowed: one or more in [0, 1]. Leave out tests that have no p-value.")
-    return p
-
-
-def holm(pvalues: ArrayLike) -> np.ndarray:
-    """Holm-adjusted p-values of one declared family, in the order given; reject those <= alpha (family-wise error)."""
-    return multipletests(_p_values(pvalues), method="holm")[1]
-
-
-def benjamini_hochberg(pvalues: ArrayLike) -> np.ndarray:
-    """Benjamini-Hochberg (1995) adjusted p-values, in the order given; reject those <= alpha (false discovery rate)."""
-    return multipletests(_p_values(pvalues), method="fdr_bh")[1]
-
-
 def non_inferior(low: float, margin: float) -> bool:
     """True when the interval of a - b excludes a loss of `margin`: low > -margin.
 
@@ -349,28 +289,3 @@ def non_inferior(low: float, margin: float) -> bool:
             f"non-inferiority: got low = {low}, margin = {margin}. Allowed: finite low, margin >= 0. Give the margin as a loss."
         )
     return low > -margin
-
-
-def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
-    """Do scores rise with the level (lambda, temperature)? Page's (1963) test, prompts as blocks, one-sided.
-
-    Levels are ranked within each prompt, so differences between prompts do not matter and only the order of levels counts.
-    For a fall, negate the values. Ties make the p-value conservative (scipy corrects for none): all equal gives about .5.
-
-    Args:
-        levels: K >= 3 different levels, in any order.
-        values: (K, P) scores averaged over seeds; row k belongs to levels[k].
-
-    Raises:
-        PolychromicError: fewer than 3 levels, equal ones, shapes that do not fit, fewer than 2 prompts, not finite.
-    """
-    x = check_scores(values, "trend_test")
-    if len(levels) < 3 or len(set(levels)) < len(levels) or x.shape[0] != len(levels):
-        raise PolychromicError(
-            f"trend_test: got levels {list(levels)}, values {x.shape}. Allowed: 3 or more different levels, (levels, prompts). Add levels."
-        )
-    x = snap(x[np.argsort(levels)], float(np.abs(x).max()))
-    means = x.mean(axis=1)
-    result = st.page_trend_test(x.T)
-    tau = None if np.ptp(means) == 0 else float(st.kendalltau(np.arange(len(means)), means).statistic)
-    return Trend(float(result.statistic), float(result.pvalue), tuple(means.tolist()), tau)

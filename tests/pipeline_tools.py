@@ -47,8 +47,8 @@ TINY: Mapping[str, Any] = {
 # A random model that is asked for a list may say nothing in any: ratios of n-grams do not exist for it, and scoring refuses them.
 OF_NGRAMS = {"distinct_1", "distinct_2", "ead", "vocabulary"}
 TINY["listqa.metrics"] = [name for name in read_yaml(REPOSITORY / "params.yaml")["listqa"]["metrics"] if name not in OF_NGRAMS]
-# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, a grid.
-PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
+# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, bulk rollouts, a grid.
+PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
 

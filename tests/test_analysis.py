@@ -12,11 +12,12 @@ from scipy import stats as st
 
 from polychromic import analysis, systems
 from polychromic.cells import cell_name
-from polychromic.contrasts import contrast_pairs
+from polychromic.contrasts import contrast_pairs, on_shared_seeds
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.params import Params
 from polychromic.report.results import Compare, load
+from polychromic.systems import System
 from tests.workspace import small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -437,6 +438,17 @@ def test_paired_contrasts_by_hand(compared, rule, temperature):
             assert row["delta_by_seed"] == pytest.approx((a.mean(axis=1) - b.mean(axis=1)).tolist())
         assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
         assert row["seeds"] == seeds_of(row["a"])
+
+
+def test_trained_systems_are_compared_on_the_seeds_that_they_share():
+    def system(method: str, seeds: tuple[int, ...]) -> System:
+        return System(method, method, None, 1.0, seeds, {MAIN: np.array([[float(seed), 10.0 + seed] for seed in seeds])})
+
+    both, one, prompted = system("lora", (0, 1)), system("reward", (0,)), system("zero_shot", (0,))
+    found = on_shared_seeds(params(), both, one, prompted)
+    assert [s.seeds for s in found] == [(0,), (0,), (0,)] and found[0].scores[MAIN].tolist() == [[0.0, 10.0]]
+    found = on_shared_seeds(params(), both, prompted)
+    assert [s.seeds for s in found] == [(0, 1), (0,)] and found[0].scores[MAIN].shape == (2, 2), "a prompt alone has no seed to share"
 
 
 def test_quality_has_a_margin_and_the_others_have_none(compared):

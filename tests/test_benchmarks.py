@@ -24,17 +24,19 @@ OURS = {
     "polychromic_tenth": {"share": 0.5, "every": 5},
     "polychromic_bulk": {"share": 0.5, "reuse": 8},
 }
+OTHERS = ("reward", "both")
 
 
 def benchmark_values() -> dict:
-    """params.yaml of the tests, with OURS beside the headline and one method that trains on its own samples."""
+    """params.yaml of the tests, with OURS beside the headline, another objective, and methods that train on their own samples."""
     values = small_values() | {"domains": ["listqa"], "seeds": [0]}
     coverage = {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": 3.0}
     lora = {"prompt": "zero_shot", "adapter": "lora"}
     methods = {name: {**coverage, "rollouts": rollouts} for name, rollouts in OURS.items()}
     methods |= {"polychromic": {**coverage, "lam": "lambda"}, "lora": lora, "rft": {**lora, "self_training": {"after": 0.5}}}
-    named = {method for contrast in values["analysis"]["contrasts"] for method in (contrast["a"], contrast["b"])}
-    kept = {name: values["methods"][name] for name in sorted(({"zero_shot", "few_shot"} | named) & set(values["methods"]))}
+    methods |= {"reward": {**coverage, "objective": "reward"}, "both": {**coverage, "self_training": {"after": 0.5}}}
+    values["analysis"] |= {"contrasts": [{"a": "polychromic", "b": "lora", "family": "primary"}]}
+    kept = {name: values["methods"][name] for name in ("zero_shot", "few_shot")}
     values["listqa"]["rollouts"] = {"share": 0.5}
     return values | {"methods": kept | methods}
 
@@ -67,7 +69,7 @@ def test_step_cost(made):
     assert (document["domain"], document["n"], document["horizon"]) == ("listqa", 3, 4)
     assert document["steps"] == 5  # rollouts of polychromic_tenth come at every 5th
     variants = document["variants"]
-    assert set(variants) == {"plain", "lora", "polychromic", "rft", "naive", *OURS}
+    assert set(variants) == {"plain", "lora", "polychromic", "rft", "naive", *OURS, *OTHERS}
     plain, lora = np.array(variants["plain"]["seconds"]), np.array(variants["lora"]["seconds"])
     for name, values in variants.items():
         keys = ["mean_seconds", "ratio_to_plain", "ratio_to_lora", "low", "high", "rho", "every", "reuse", "part_seconds", "seconds"]
@@ -79,8 +81,8 @@ def test_step_cost(made):
         assert values["ratio_to_plain"] == pytest.approx(own.mean() / plain[there].mean())
         assert values["ratio_to_lora"] == pytest.approx(own.mean() / lora[there].mean())
         assert values["low"] <= values["ratio_to_plain"] + 1e-9 and values["high"] >= values["ratio_to_plain"] - 1e-9
-        if name in ("plain", "rft"):
-            assert values["part_seconds"] is None and values["rho"] is None
+        if name in ("plain", "rft", "both"):
+            assert values["part_seconds"] is None and (values["rho"] is None) == (name != "both")
             continue
         parts = values["part_seconds"]
         assert sorted(parts) == ["backward", "decode", "encode", "other", "prefill", "score"]
@@ -97,6 +99,8 @@ def test_step_cost(made):
         assert [variants[name][key] for key in ("rho", "every", "reuse")] == [share, every, reuse]
     rft = np.array(variants["rft"]["seconds"]) - lora
     assert rft[0] > 0 and np.allclose(rft, rft[0])
+    pool = np.array(variants["both"]["seconds"]) - np.array(variants["polychromic"]["seconds"])
+    assert pool[0] > 0 and np.allclose(pool, pool[0]), "a pool on top of rollouts"
 
 
 def test_bulk_rollouts_are_spread_over_the_steps_they_serve(made, tmp_path):

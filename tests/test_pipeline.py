@@ -18,7 +18,7 @@ HEADLINE = 3.0
 ABLATED = ("select", "compare", "report")  # that a new headline lambda runs again in each domain
 POLY = {"listqa": "poly", "replies": "poly_core"}  # the stage of a domain's weights of D
 OF_BOTH = "prompted@{}-zero_shot", "prompted@{}-few_shot", "lora@{}-lora", "rft@{}-rft"
-OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "gem"), ("objectives", "polychromic_plain")
+OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "gem"), ("objectives", "polychromic_plain", "polychromic_bulk")
 CELLS = (
     {cell.format(domain) for cell in OF_BOTH for domain in DOMAINS}
     | {f"{POLY[domain]}@{domain}-{lam}" for domain in DOMAINS for lam in (0.3, HEADLINE)}

@@ -9,22 +9,12 @@ from hypothesis import strategies as hs
 from scipy import stats as st
 from statsmodels import api as sm
 
+from polychromic.effects import hedges_j, iqm, mann_whitney, probability_of_improvement
 from polychromic.errors import PolychromicError
+from polychromic.families import benjamini_hochberg, holm, trend_test
 from polychromic.matched import matched_contrast
 from polychromic.metrics.frontier import match_quality
-from polychromic.stats import (
-    benjamini_hochberg,
-    hedges_j,
-    holm,
-    iqm,
-    mann_whitney,
-    mean_cis,
-    non_inferior,
-    paired_contrast,
-    probability_of_improvement,
-    sign_flip,
-    trend_test,
-)
+from polychromic.stats import mean_cis, non_inferior, paired_contrast, sign_flip
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)  # as tests/metrics/conftest.py
 settings.load_profile("repeatable")

@@ -13,6 +13,7 @@ import numpy as np
 
 from polychromic import __version__, stats
 from polychromic.errors import PolychromicError
+from polychromic.families import holm
 from polychromic.metrics.catalogue import metric
 from polychromic.metrics.compute import Prompt, compute
 from polychromic.metrics.compute import signature as definition
@@ -159,7 +160,7 @@ def compare(
                 "signature": signature(name, encoder, [counts[name][a.name], counts[name][b.name]]),
                 "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
             })  # fmt: skip
-    for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
+    for row, adjusted in zip(rows, holm([row["p_permutation"] for row in rows]), strict=True):
         row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
     return {
         "contrasts": rows,

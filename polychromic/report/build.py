@@ -46,7 +46,8 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     cost = costs.load(costs.StepCost, cost_file) if cost_file.exists() else None
     found = numbers.domain_numbers(compare)
     if cost is not None:
-        found = records.unique([*found, *cost_numbers.headline_numbers(cost, compare.headline, f"{domain}.cost")])
+        spent = cost_numbers.headline_numbers(cost, compare.headline, f"{domain}.cost")
+        found = records.unique([*found, *spent, *cost_numbers.equal_cost_numbers(cost, compare)])
     texts = {
         paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
         paper_dir / "tables" / f"{domain}-metrics.tex": tables.metrics_table(compare),

@@ -27,9 +27,11 @@ def choice_numbers(compare: Compare) -> Iterator[Number]:
 
 
 def _best(compare: Compare, role: str, what: str) -> Iterator[Number]:
-    """ "<role>.name", ".temperature", ".sentence", and the fields of its contrast with the headline, at matched quality if there is one."""
+    """ "<role>.name", ".temperature", ".sentence", ".variants.sentence" (our other variants against it), and the fields of its contrast
+    with the headline, at matched quality if there is one."""
     source = f"selection/best/{role}"
     peer = compare.selection.best.get(role)
+    yield Number(f"{role}.variants.sentence", None, _variants(compare, peer), source="contrasts")
     if peer is None:
         yield Number(f"{role}.name", None, "none", source=source)
         yield Number(f"{role}.sentence", None, f"No peer on this domain {what}.", source=source)
@@ -45,11 +47,19 @@ def _best(compare: Compare, role: str, what: str) -> Iterator[Number]:
         return
     yield from contrast_numbers(role, contrast)
     guard = compare.contrast(compare.headline, peer, compare.quality, ("chosen", "matched"))
-    text = f"{chosen} {_comparison(compare, contrast)} Their {labels.metric(compare.quality).label} differs by {_difference(guard)}, "
+    text = f"{chosen} {comparison(compare, contrast)} Their {labels.metric(compare.quality).label} differs by {_difference(guard)}, "
     yield Number(f"{role}.sentence", None, text + "each at its chosen temperature.", source=f"contrasts/{contrast.id}")
 
 
-def _comparison(compare: Compare, contrast: Contrast) -> str:
+def _variants(compare: Compare, peer: str | None) -> str:
+    """What was declared of our other variants against a peer, at matched quality."""
+    found = [c for c in compare.contrasts if (c.b, c.metric, c.rule) == (peer, compare.primary, "matched")]
+    others = [c for c in found if c.a != compare.headline and compare.methods[labels.method_of(c.a)].ours]
+    return " ".join(comparison(compare, c) for c in others) or "No other variant of ours was compared with it."
+
+
+def comparison(compare: Compare, contrast: Contrast) -> str:
+    """A contrast as a sentence: what, against what, how matched, with the claim that its test allows."""
     claim = "was compared with" if contrast.p_adjusted is None else f"is {verdict(contrast)}"
     adjusted = "" if contrast.p_adjusted is None else f", adjusted $p$ {p_text(contrast.p_adjusted)}"
     subject = f"The {labels.metric(contrast.metric).label} of {labels.system_name(contrast.a)}"

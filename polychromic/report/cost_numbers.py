@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from polychromic.report import labels
+from polychromic.report.choices import comparison
 from polychromic.report.costs import BASELINES, GradientVariance, Sampler, StepCost, variant_name, variants
 from polychromic.report.records import Number, unique
+from polychromic.report.results import Compare
 
 BAR = 1.25  # times a plain trainer's step: what diversity may cost
 
@@ -52,6 +54,23 @@ def headline_numbers(cost: StepCost, headline: str, prefix: str) -> Iterator[Num
     interval = "lies within it" if v.high <= BAR else "lies above it" if v.low > BAR else "reaches to both sides of it"
     bar = f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
     yield Number(f"{prefix}.bar.sentence", None, bar, source=source)
+
+
+def equal_cost_numbers(cost: StepCost, compare: Compare) -> Iterator[Number]:
+    """ "equal_cost.sentence": the headline against peers that were given more steps, with what each training cost."""
+    texts = []
+    for label in compare.method_labels():
+        about = compare.methods[label]
+        ours, theirs = cost.training(compare.methods[labels.method_of(compare.headline)]), cost.training(about)
+        found = [c for c in compare.contrasts if (c.a, c.b, c.metric, c.rule) == (compare.headline, label, compare.primary, "matched")]
+        if about.ours or about.budget <= 1 or not found or ours is None or theirs is None:
+            continue
+        texts.append(
+            f"{labels.system_name(label)} takes {theirs:.2f} times as long to train as LoRA, Polychromic {ours:.2f} times. "
+            f"{comparison(compare, found[0])}"
+        )
+    text = " ".join(texts) or "No peer with more steps was compared on this domain."
+    yield Number(f"{compare.domain}.equal_cost.sentence", None, text, source=f"benchmarks/results/step_cost-{cost.domain}.json; contrasts")
 
 
 def _sampler(sampler: Sampler) -> Iterator[Number]:

@@ -32,7 +32,8 @@ SEPARATOR = r" \textcolor{black!50}{/} "
 def build_examples(params: Params, domain: str, results: Path = paths.RESULTS, paper: Path = paths.PAPER) -> Path:
     """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of the analysed split, the first drafts of the first seed.
 
-    Beside it {domain}-lambda-samples.tex: the first of these prompts at every weight of D, at the temperature that D is about.
+    Beside it {domain}-lambda-samples.tex: the first of these prompts at every weight of D, at the temperature that D is about, or
+    at the chosen one where that was not sampled.
 
     Raises:
         PolychromicError: a cell has no samples at such a temperature, or samples of a prompt are missing.
@@ -58,7 +59,8 @@ def build_examples(params: Params, domain: str, results: Path = paths.RESULTS, p
     by_weight = {}
     for level in selection["lambda"]["rows"]:
         cell = "lora" if level["label"] == "lora" else cell_name("polychromic", level["lambda"])
-        by_weight[level["lambda"]] = _drafts(results / domain / cell / "samples.jsonl.gz", POLICY, split, shown[:OF_WEIGHTS])
+        temperature = level["temperature"] if level["objective"] is None else POLICY
+        by_weight[level["lambda"]] = _drafts(results / domain / cell / "samples.jsonl.gz", temperature, split, shown[:OF_WEIGHTS])
     marks = {weight: judged(found) for weight, found in by_weight.items()}
     write_text(paper / "tables" / f"{domain}-lambda-samples.tex", weights_table(shown[:OF_WEIGHTS], by_weight, marks))
     return path

@@ -44,6 +44,8 @@ METHODS: dict[str, str] = {
     "passk": "pass@k (PKPO)",
     "poly_epo": "Poly-EPO",
     "polychromic_min_p": "Polychromic, min-p",
+    "polychromic_rft": "Polychromic + rejection-sampled",
+    "polychromic_rft_min_p": "Polychromic + rejection-sampled, min-p",
     "polychromic_full": "Polychromic, full",
     "polychromic_quarter": "Polychromic, quarter",
     "polychromic_tenth": "Polychromic, tenth",

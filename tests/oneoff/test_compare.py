@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from polychromic import stats
 from polychromic.cli_oneoff import are_replies, compare_files
 from polychromic.errors import UsageError
+from polychromic.families import holm
 from polychromic.oneoff.evaluate import verdict
 from tests.oneoff.test_evaluate import invoke, many
 from tests.oneoff.test_inputs import write
@@ -44,7 +44,7 @@ def test_a_verdict_survives_holm_over_all_metrics_and_pairs(tmp_path):
     document = json.loads(invoke("compare", *files, "--no-encoder", "--metrics", "pass@1,words", "--json").stdout)
     rows, how = document["contrasts"], document["adjustment"]
     assert (how["method"], how["tests"], how["over"]) == ("Holm", 6, "2 metrics x 3 pairs")
-    expected = stats.holm([row["p_permutation"] for row in rows])
+    expected = holm([row["p_permutation"] for row in rows])
     assert [row["p_holm"] for row in rows] == pytest.approx(list(expected))
     by_pair = {(row["a"], row["b"]): row for row in rows if row["metric"] == "pass@1"}
     # 2 of 2^8 sign patterns are as extreme: p = 1/128, of six tests 6/128 = .047

@@ -7,7 +7,7 @@ import pytest
 from polychromic.errors import DataError, PolychromicError
 from polychromic.io import write_json
 from polychromic.report import costs
-from polychromic.report.cost_numbers import cost_numbers, headline_numbers
+from polychromic.report.cost_numbers import cost_numbers, equal_cost_numbers, headline_numbers
 from polychromic.report.results import About, Compare
 from tests.report.synthetic import make_benchmarks, make_compare
 
@@ -42,6 +42,19 @@ def test_cost_table_starts_with_the_references_and_has_the_gain_beside_the_cost(
     assert lines[0] == r"Trainer + PEFT & -- & -- & -- & 0.500 & 1.00 [0.96, 1.04] & -- & -- & -- & -- & -- & -- \\"
     assert [line.split(" & ")[0] for line in lines[1:4]] == ["LoRA (ours)", "Rejection-sampled", "Polychromic, quarter"]
     assert rf"Polychromic & 0.5 & 1 & 1 & 0.650 & 1.30 [1.26, 1.34] & {gain} & 10 & 30 & 5 & 45 & 10 \\" in lines
+
+
+def test_a_peer_with_more_steps_is_compared_with_what_both_cost():
+    document = make_compare("listqa")
+    (row,) = [c for c in document["contrasts"] if (c["a"], c["b"], c["rule"]) == ("polychromic", "lora", "matched")]
+    (found,) = equal_cost_numbers(COST, Compare.model_validate(document))
+    assert (found.key, found.text) == ("listqa.equal_cost.sentence", "No peer with more steps was compared on this domain.")
+    document["contrasts"].append(row | {"b": "lora_long", "id": "another", "delta": 0.2, "low": 0.1, "high": 0.3, "p_adjusted": 0.01})
+    (found,) = equal_cost_numbers(COST, Compare.model_validate(document))
+    assert found.text.startswith(
+        "LoRA, more steps takes 1.25 times as long to train as LoRA, Polychromic 1.37 times. The valid distinct@10 of Polychromic is "
+        "higher than that of LoRA, more steps at matched pass@1 ("
+    )
 
 
 def test_sampler_table():

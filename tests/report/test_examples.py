@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.errors import PolychromicError
-from polychromic.io import write_json, write_jsonl
+from polychromic.io import read_json, write_json, write_jsonl
 from polychromic.report.examples import PROMPTS, build_examples, tex
 from tests.workspace import KINDS, listqa_record, small_params
 
@@ -19,7 +19,7 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
     write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
     ids = [record.id for record in records]
     write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
-    levels = [{"label": label, "lambda": lam} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
+    levels = [{"label": label, "lambda": lam, "temperature": 0.75, "objective": 0.1} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
     write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
     write_json("results/listqa/calibration.json", None)
     cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))
@@ -58,6 +58,14 @@ def test_every_weight_answers_the_same_prompts_at_the_temperature_of_d(workspace
         assert len(cells) == 2 and all(cell.count(r"\textbf{") == good for cell in cells)
     first = [line for line in path.read_text().splitlines() if line.startswith(r"\raggedright")][0]
     assert rows[2].split(" & ")[1].count("/") == first.split(" & ")[2].count("/"), "the first prompt of the other table"
+
+
+def test_a_weight_that_was_not_sampled_there_speaks_at_its_chosen_temperature(workspace):
+    selection = read_json("results/listqa/select.json")
+    selection["lambda"]["rows"][1]["objective"] = None
+    write_json("results/listqa/select.json", selection)
+    text = build_examples(small_params(), "listqa").with_name("listqa-lambda-samples.tex").read_text()
+    assert text.count("too cold") == 20
 
 
 def test_nobody_picks_the_prompts_but_the_seed(workspace):

@@ -29,7 +29,8 @@ def paper(workspace: Path) -> Path:
     for domain in ("listqa", "replies"):
         shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
         table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
-        (workspace / "paper" / "tables" / f"{domain}-samples.tex").write_text(table, encoding="utf-8")
+        for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):
+            (workspace / "paper" / "tables" / name).write_text(table, encoding="utf-8")
     return workspace / "paper"
 
 

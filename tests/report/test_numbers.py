@@ -128,6 +128,11 @@ def test_best_peers_are_named_and_compared(compares: dict):
         "The best peer on the development set that does not see the checker is GEM. The valid distinct@10 of Polychromic is higher than "
         r"that of GEM at matched pass@1 ($\Delta=$ +0.20 [+0.10, +0.30], adjusted $p$ \ensuremath{=.010})."
     )
+    assert found["listqa.best_without_checker.variants.sentence"].text == "No other variant of ours was compared with it."
+    compare["contrasts"].append(row | {"a": "polychromic_quarter", "id": "another"})
+    text = by_key(compare)["listqa.best_without_checker.variants.sentence"].text
+    assert text.startswith("The valid distinct@10 of Polychromic, quarter is higher than that of GEM at matched pass@1 (")
+    compare["contrasts"].pop()
     row.update(low=-0.1)
     assert "is not distinguishable from that of GEM" in by_key(compare)["listqa.best_without_checker.sentence"].text
 

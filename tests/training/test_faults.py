@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -94,7 +95,7 @@ class Break(TrainerCallback):
 def test_a_step_that_is_not_finite_stops_with_step_and_prompts_and_leaves_the_checkpoint(what, objective, named, clip, tmp_path):
     """Rows in order, so that the third step's prompts are known."""
     settings = dict(save_strategy="steps", save_steps=1, max_grad_norm=clip, train_sampling_strategy="sequential")
-    files = ("adapter_model.safetensors", "trainer_state.json", "optimizer.pt")
+    files = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt")
     whole = make_trainer(tmp_path / "whole", objective, per_device_train_batch_size=2, **settings | {"max_steps": 2})
     whole.train()
     trainer = make_trainer(tmp_path, objective, per_device_train_batch_size=2, callbacks=[Break(what)], **settings)
@@ -106,6 +107,8 @@ def test_a_step_that_is_not_finite_stops_with_step_and_prompts_and_leaves_the_ch
     assert "checkpoints is untouched. Lower the learning rate" in message
     kept = tmp_path / "checkpoints"
     assert sorted(path.name for path in kept.iterdir()) == ["checkpoint-1", "checkpoint-2"]
-    for name in files[:1]:
+    for name in files:
         there = tmp_path / "whole" / "checkpoints" / "checkpoint-2" / name
         assert sha256_file(kept / "checkpoint-2" / name) == sha256_file(there)
+    state, expected = (json.loads((path / "checkpoint-2" / "trainer_state.json").read_text()) for path in (kept, there.parents[1]))
+    assert (state["global_step"], state["log_history"]) == (2, expected["log_history"])

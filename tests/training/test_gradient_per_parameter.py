@@ -6,8 +6,6 @@ Trainer's own step is visited by every set of replies of one token.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -75,20 +73,22 @@ def assert_same(model, found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 @pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("n", [3, 4])
 @pytest.mark.parametrize("kind", KINDS)
-def test_mean_over_all_sets_of_three_is_the_gradient_of_the_expected_objective(kind):
+def test_mean_over_all_sets_is_the_gradient_of_the_expected_objective(kind, n):
     """For every objective and baseline within a set: those that look at other prompts differ from `marginal` by a constant."""
     model = make_adapted_model(kind, V).double()
     log_p = reply_log_probs(model)
     assert log_p.detach().exp().sum().item() == pytest.approx(1.0, abs=1e-12)
     assert log_p.exp().max() < 0.9, "a policy that is almost certain tests little"
-    members = np.array(list(itertools.product(range(len(REPLIES)), repeat=3)))
+    members, orders = multisets(len(REPLIES), n)
     quality, similarity = score_table(len(REPLIES))
     q, s = quality[members], similarity[members[:, :, None], members[:, None, :]]
     members = torch.tensor(members)
-    probability = log_p[members].sum(-1).exp()
+    probability = log_p[members].sum(-1).exp() * torch.tensor(orders)
+    assert probability.detach().sum().item() == pytest.approx(1.0, abs=1e-12)
     for name in NAMES:
-        objective = make_objective(name, 3, SETTINGS.get(name))
+        objective = make_objective(name, n, SETTINGS.get(name))
         exact = gradient((probability * torch.tensor(evaluate(objective, q, s))).sum(), model)
         for baseline in ("marginal", "running", "set") + (("leave_one_out",) if name not in ("passk", "poly_epo") else ()):
             weight = probability.detach()[:, None] * torch.tensor(advantages(baseline, objective, q, s, running=0.3))

@@ -110,7 +110,7 @@ def test_the_loss_is_normalised_by_the_rows_that_are_trained_on(tmp_path, accumu
 
 
 def test_with_a_set_objective_both_terms_are_of_the_prompts_of_the_pool(tmp_path, monkeypatch):
-    """Two thirds of the way the replies of the quality loss and the prompts of the rollouts come from the pool; with weight 0 it is the peer."""
+    """From step 4 the replies of the quality loss and the prompts of the rollouts come from the pool; with weight 0 it is the peer."""
     asked, settings = [], dict(trainer_class=Watched, max_steps=6)
     quality = lambda row, replies: asked.append((trainer.state.global_step, row["row"], len(replies))) or holds_d(row, replies)
     trainer = make_trainer(tmp_path / "a", config(quality=quality), self_training=pool_of(after=4), **settings)
