@@ -175,7 +175,8 @@ def _trained_cells(params: Params, domain: str) -> Iterator[tuple[str, str]]:
 
 
 def _history(path: Path) -> list[dict]:
-    """Per step, the mean over seeds of the training cross-entropy and of D on the step's rollouts, None where it had none."""
+    """Per step, the mean over seeds of the training cross-entropy, of D on the step's rollouts, None where it had none, and in bulk mode
+    of the effective share of its samples."""
     steps: dict[int, list[dict]] = defaultdict(list)
     for _, row in read_jsonl(path):
         if "ce" in row:
@@ -184,5 +185,7 @@ def _history(path: Path) -> list[dict]:
     for step, rows in sorted(steps.items()):
         objective = [row["objective"] for row in rows if "objective" in row]
         ce = float(np.mean([row["ce"] for row in rows]))
-        history.append({"step": step, "ce_mean": ce, "objective_mean": float(np.mean(objective)) if objective else None})
+        shares = [row["ess"] for row in rows if "ess" in row]
+        means = {"objective_mean": float(np.mean(objective)) if objective else None, "ess_mean": float(np.mean(shares)) if shares else None}
+        history.append({"step": step, "ce_mean": ce} | means)
     return history

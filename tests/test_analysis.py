@@ -134,7 +134,7 @@ def results(folder) -> Path:
 def history(cell: str) -> list[dict]:
     """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
     lam = CELLS.get(cell, 0.0)
-    objective = lambda value: {"objective": value} if cell not in ("lora", "rft") else {}
+    objective = lambda value: {"objective": value, "ess": 2 * value} if cell not in ("lora", "rft") else {}
     return [
         {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
         {"seed": 0, "step": 1, "eval_loss": 7.0},
@@ -517,11 +517,12 @@ def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
 def test_histories_are_means_over_seeds(compared):
     assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain", "reward", "rft", "cheap"}
     assert compared["histories"]["lora"] == [
-        {"step": 1, "ce_mean": 3.0, "objective_mean": None},
-        {"step": 2, "ce_mean": 1.5, "objective_mean": None},
+        {"step": 1, "ce_mean": 3.0, "objective_mean": None, "ess_mean": None},
+        {"step": 2, "ce_mean": 1.5, "objective_mean": None, "ess_mean": None},
     ]
     steps = compared["histories"]["polychromic"]
     assert [row["objective_mean"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
+    assert [row["ess_mean"] for row in steps] == [pytest.approx(0.6), None]
 
 
 def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):

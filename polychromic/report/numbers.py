@@ -30,6 +30,7 @@ def domain_numbers(compare: Compare) -> list[Number]:
             _contrasts(compare),
             _lambda(compare),
             _calibration(compare),
+            _bulk(compare),
             choice_numbers(compare),
         )
         for number in group
@@ -181,6 +182,17 @@ def _lambda(compare: Compare) -> Iterator[Number]:
         source = f"systems/{rows[best].label}@T={labels.plain(rows[best].temperature)}"
         yield Number(f"lambda.{name}.best", grid[best], labels.plain(grid[best]), source=source)
         yield from estimate_numbers(f"lambda.{name}.best.value", name, rows[best].metrics[name], rows[best], source)
+
+
+def _bulk(compare: Compare) -> Iterator[Number]:
+    """ "ess.sentence": how much of old samples counted in bulk mode; says so where no method had it."""
+    texts = []
+    for label, steps in compare.histories.items():
+        if shares := [100 * step.ess_mean for step in steps if step.ess_mean is not None]:
+            name, mean, least = labels.system_name(label), sum(shares) / len(shares), min(shares)
+            texts.append(rf"{name}: {mean:.0f}\,\% of its samples on the mean over steps, {least:.0f}\,\% at the lowest step.")
+    text = "The effective sample size, " + " ".join(texts) if texts else "No method of this build drew its rollouts in bulk."
+    yield Number("ess.sentence", None, text, source="histories")
 
 
 def _calibration(compare: Compare) -> Iterator[Number]:

@@ -95,6 +95,7 @@ class Step(Frozen):
     step: int
     objective_mean: FiniteFloat | None = None
     ce_mean: FiniteFloat | None = None
+    ess_mean: FiniteFloat | None = None
 
 
 class Weight(Frozen):

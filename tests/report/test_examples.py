@@ -19,7 +19,8 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
     write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
     ids = [record.id for record in records]
     write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
-    levels = [{"label": label, "lambda": lam, "temperature": 0.75, "objective": 0.1} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
+    fixed = {"temperature": 0.75, "objective": 0.1}
+    levels = [{"label": label, "lambda": lam, **fixed} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
     write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
     write_json("results/listqa/calibration.json", None)
     cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))

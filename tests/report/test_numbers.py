@@ -116,6 +116,16 @@ def test_calibration_of_replies_only(compares: dict):
     assert not any(".calibration." in key for key in by_key(compares["listqa"]))
 
 
+def test_bulk_mode_says_how_much_of_its_samples_counted(compares: dict):
+    compare = compares["listqa"]
+    assert by_key(compare)["listqa.ess.sentence"].text == "No method of this build drew its rollouts in bulk."
+    steps = [{"step": 1, "ess_mean": 1.0}, {"step": 2, "ess_mean": 0.5}, {"step": 3}]
+    compare["histories"]["polychromic_bulk"] = steps
+    assert by_key(compare)["listqa.ess.sentence"].text == (
+        r"The effective sample size, Polychromic, bulk: 75\,\% of its samples on the mean over steps, 50\,\% at the lowest step."
+    )
+
+
 def test_best_peers_are_named_and_compared(compares: dict):
     compare = compares["listqa"]
     row = next(c for c in compare["contrasts"] if (c["b"], c["metric"], c["rule"]) == ("gem", "valid_distinct@10", "matched"))
