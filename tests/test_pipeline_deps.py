@@ -58,6 +58,7 @@ READ_BY = {  # methods of Params -> keys
     "runs": ("methods",),
     "trains_like": ("methods", "lambda"),
     "endpoint": ("analysis.endpoints",),
+    "temperatures": ("methods", "<domain>.temperatures"),
 }
 
 
