@@ -227,11 +227,19 @@ def lambda_panels(compare: Compare) -> list[Panel]:
 
 
 def gain_points(cost: costs.StepCost, compare: Compare) -> dict[str, tuple[Point, bool]]:
-    """Label -> (x: training cost relative to the plain trainer, y: primary metric at the chosen temperature; whether it is ours)."""
-    return {
-        label: (_point(x, compare.chosen(label).metrics[compare.primary], ""), compare.methods[label].ours)
-        for label, x in costs.relative(cost, compare).items()
-    }
+    """Label -> (x: training cost relative to the plain trainer, y: primary metric at the chosen temperature; whether it is ours).
+
+    Left out: methods that train as another one does and differ in decoding or rate alone. Ours are those that differ in their
+    rollouts, which a line joins; ours with more steps or a pool of samples beside are points like any other.
+    """
+    points = {}
+    for label, x in costs.relative(cost, compare).items():
+        about = compare.methods[label]
+        if about.trains_like == label or about.budget != 1:
+            timed_alone = cost.variants[about.trains_like].part_seconds is not None
+            joined = about.ours and about.budget == 1 and timed_alone
+            points[label] = (_point(x, compare.chosen(label).metrics[compare.primary], ""), joined)
+    return points
 
 
 def training_panels(compare: Compare) -> list[tuple[str, dict[str, list[tuple[int, float]]]]]:

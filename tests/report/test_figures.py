@@ -99,6 +99,11 @@ def test_cost_gain_marks_every_method_that_was_measured(compare: Compare):
     assert {label: mine for label, (_, mine) in points.items()} == {
         "lora": False, "lora_long": False, "rft": False, "polychromic_quarter": True, "polychromic_bulk": True, "polychromic": True,
     }  # fmt: skip
+    again = compare.methods["lora"].model_copy(update={"trains_like": "polychromic", "ours": True})
+    other = compare.model_copy(update={"methods": compare.methods | {"lora": again, "polychromic_bulk": again}})
+    assert {"lora", "polychromic_bulk"}.isdisjoint(build.gain_points(cost, other)), "another decoding is no other cost"
+    longer = compare.model_copy(update={"methods": compare.methods | {"lora": again.model_copy(update={"budget": 2.0})}})
+    assert build.gain_points(cost, longer)["lora"][1] is False
     assert points["lora_long"][0].x == pytest.approx(1.25 * 0.95) and points["rft"][0].x == 1.1
     assert points["polychromic"][0].y == compare.chosen("polychromic").metrics["valid_distinct@10"].mean
     axes = figures.cost_gain(points, "valid_distinct@10").axes[0]
