@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML, YAMLError
 
 from polychromic import paths
+from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from polychromic.metrics.catalogue import metric
 from polychromic.models.weights import Source
@@ -23,7 +24,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16"]
 BaselineName = Literal["marginal", "others", "running", "mix", "leave_one_out", "set"]
-DomainName = Literal["listqa", "replies"]
+DomainName = Literal[tuple(domain_names())]
 
 
 def _distinct(values: list) -> list:
@@ -225,8 +226,7 @@ class Params(Section):
     model: Source
     encoder: Source
     split: Split
-    listqa: DomainParams
-    replies: DomainParams
+    __annotations__ |= dict.fromkeys(domain_names(), DomainParams)  # a section per module of polychromic/domains
     methods: dict[str, Method]
     lora: Lora
     train: Train

@@ -7,6 +7,7 @@ import copy
 import pytest
 from ruamel.yaml import YAML
 
+from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from polychromic.params import Params, load_params, read_yaml
 from tests.workspace import REPOSITORY, write_params
@@ -68,7 +69,7 @@ def test_values_are_frozen(original):
         ("seeds", [3, 1, 3], ["seeds: ", "a value twice", "[3, 1, 3]"]),
         ("seeds", "0", ["seeds: ", "valid list", "'0'"]),
         ("domains", ["listqa", "listqa"], ["domains: ", "a value twice"]),
-        ("domains", ["poems"], ["domains.0: ", "'listqa' or 'replies'", "'poems'"]),
+        ("domains", ["poems"], ["domains.0: ", "'creative', 'listqa' or 'replies'", "'poems'"]),
         ("listqa.temperatures", [1.0, 1.0], ["listqa.temperatures: ", "a value twice"]),
         ("listqa.temperatures", [-0.5], ["listqa.temperatures.0: ", "-0.5"]),
         ("listqa.rollouts.share", 0.0, ["listqa.rollouts.share: ", "greater than 0", "0.0"]),
@@ -100,7 +101,7 @@ def test_values_are_frozen(original):
         ("analysis.estimand", "all_seeds", ["analysis.estimand: ", "'declared_seeds'", "'all_seeds'"]),
         ("analysis.contrasts.0.rule", "best", ["analysis.contrasts.0.rule: ", "'matched' or 'chosen'", "'best'"]),
         ("methods.lora_min_p.temperatures", {"listqa": [1.0, 1.0]}, ["methods.lora_min_p.temperatures.listqa: ", "a value twice"]),
-        ("methods.lora_min_p.temperatures", {"poems": [1.0]}, ["methods.lora_min_p.temperatures.poems", "'listqa' or 'replies'"]),
+        ("methods.lora_min_p.temperatures", {"poems": [1.0]}, ["temperatures.poems", "'creative', 'listqa' or 'replies'"]),
         ("methods.few_shot.learning_rate", 1e-3, ["methods.few_shot: ", "learning_rate needs adapter: lora"]),
         ("methods.lora_low_rate.learning_rate", 0.0, ["methods.lora_low_rate.learning_rate: ", "greater than 0"]),
         ("listqa.metrics", [], ["listqa.metrics: ", "at least 1 item"]),
@@ -135,8 +136,8 @@ def test_values_are_frozen(original):
         ("methods.lora_min_p.min_p", 1.0, ["methods.lora_min_p.min_p: ", "less than 1"]),
         ("methods.lora_scaled.scale", -0.1, ["methods.lora_scaled.scale: ", "greater than or equal to 0"]),
         ("methods.lora_long.budget", 0.0, ["methods.lora_long.budget: ", "greater than 0"]),
-        ("methods.gem.domains", ["poems"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'poems'"]),
-        ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'listqa' or 'replies'", "'train'"]),
+        ("methods.gem.domains", ["poems"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'poems'"]),
+        ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'train'"]),
         ("methods.gem.domains", ["listqa", "listqa"], ["methods.gem.domains: ", "a value twice"]),
         ("objective.baseline", "rloo", ["objective.baseline: ", "'marginal'", "'rloo'"]),
         ("sampling.n", 9, ["sampling.n is 9; pass@10 and sets of objective.n replies need 10"]),
@@ -208,6 +209,21 @@ def test_a_misspelt_key_is_named_with_the_one_that_lacks(original, tmp_path):
     assert "train.learning_rat: no such key (misspelt?)" in text
     assert "train.learning_rate: missing" in text
     assert "2 error(s)" in text
+
+
+def test_each_domain_of_the_folder_has_a_section(original, tmp_path):
+    params = Params.model_validate(original)
+    assert [params.domain(name).steps for name in domain_names()] == [original[name]["steps"] for name in domain_names()]
+    for name in domain_names():
+        assert f"  {name}: missing" in message(tmp_path, {key: value for key, value in original.items() if key != name})
+    text = message(tmp_path, original | {"poems": original["listqa"]})
+    assert "poems: no such key (misspelt?)" in text
+
+
+def test_a_domain_with_a_section_needs_an_endpoint_before_it_is_in_the_grid(original, tmp_path):
+    assert "creative" not in original["domains"]
+    text = message(tmp_path, change(original, "domains", ["listqa", "creative"]))
+    assert "analysis.endpoints lacks creative" in text and "1 error(s)" in text
 
 
 def test_several_mistakes_are_reported_at_once(original, tmp_path):

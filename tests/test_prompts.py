@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polychromic import prompts
+from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from tests.tiny import tiny_tokenizer
 
@@ -26,11 +27,12 @@ def test_few_shot_puts_the_exemplars_before_the_prompt():
 
 
 def test_an_unknown_variant_is_refused():
-    with pytest.raises(UsageError, match="prompt variant 'one_shot' does not exist for listqa. Allowed: zero_shot, few_shot, list. See"):
+    named = "engineered, helpful, conversational, technical"
+    with pytest.raises(UsageError, match=f"variant 'one_shot' does not exist for listqa. Allowed: zero_shot, few_shot, list, {named}. See"):
         prompts.messages("one_shot", "listqa", "x")
-    with pytest.raises(UsageError, match="prompt variant 'list' does not exist for replies. Allowed: zero_shot, few_shot."):
+    with pytest.raises(UsageError, match=f"prompt variant 'list' does not exist for replies. Allowed: zero_shot, few_shot, {named}. "):
         prompts.messages("list", "replies", "x")
-    with pytest.raises(UsageError, match="has no prompts for domain 'poems'. It has: listqa, replies. Add a section."):
+    with pytest.raises(UsageError, match="has no prompts for domain 'poems'. It has: listqa, replies, creative. Add a section."):
         prompts.messages("zero_shot", "poems", "x")
 
 
@@ -45,6 +47,14 @@ def test_user_text_is_neither_formatted_nor_trimmed(name, text):
     ask = {"zero_shot": "", "list": " Give ten different answers, one per line."}[name]
     assert f"<|im_start|>user\n{text}{ask}<|im_end|>" in decoded
     assert decoded.endswith("<|im_end|>\n<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize("domain", domain_names())
+@pytest.mark.parametrize("name", ["zero_shot", "few_shot", "engineered", "helpful", "conversational", "technical"])
+def test_every_domain_has_the_named_variants(domain, name):
+    chat = prompts.messages(name, domain, "x y", PAIRS[:1])
+    assert chat[-1] == {"role": "user", "content": "x y"} and len(chat) == (4 if name == "few_shot" else 2)
+    assert len({variant.system for variant in prompts.variants()[domain].values()}) >= 5, "each says it in its own way"
 
 
 # prompts.yaml

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from polychromic.data import listqa, replies
+from polychromic.data import creative, listqa, replies
+from polychromic.data.morphology import Lexicon
 from polychromic.data.packages import chitchat_json
 from polychromic.data.records import Record
 from polychromic.data.wordnet import WordNet
@@ -21,6 +22,7 @@ LICENCES = "LICENSES.txt"
 
 Builder = Callable[[], list[Record]]
 BUILDERS: dict[str, Builder] = {
+    "creative": lambda: creative.build(list(creative.examples()), Lexicon()),
     "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
     "replies": lambda: replies.build(replies.load_conversations(chitchat_json())),
 }

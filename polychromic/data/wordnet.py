@@ -7,6 +7,7 @@ file (lexnames) that the package does not ship.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,24 @@ def parse_synset(line: str, counts: dict[str, int]) -> Synset:
     )
 
 
+def check_files(folder: Path, names: Iterable[str], sha256: Mapping[str, str]) -> None:
+    """Raise unless the named database files lie in `folder`, with the digests that `sha256` has for them.
+
+    Raises:
+        PolychromicError: a file is missing, or is not the pinned version.
+    """
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise PolychromicError(
+                f"{path}: file not found. Curation reads WordNet 3.0 from the Debian package wordnet-base: `apt-get install wordnet-base`."
+            )
+        if name in sha256 and (got := sha256_file(path)) != sha256[name]:
+            raise PolychromicError(
+                f"{path}: sha256 is {got}, allowed is {sha256[name]} (wordnet-base 1:3.0-37). Install that version of wordnet-base."
+            )
+
+
 class WordNet:
     """The noun part of the database in `folder`.
 
@@ -82,17 +101,7 @@ class WordNet:
     """
 
     def __init__(self, folder: Path = FOLDER, sha256: dict[str, str] = SHA256):
-        for name in SHA256:
-            path = folder / name
-            if not path.is_file():
-                raise PolychromicError(
-                    f"{path}: file not found. Curation of listqa reads WordNet 3.0 from the Debian package wordnet-base: "
-                    "`apt-get install wordnet-base`."
-                )
-            if name in sha256 and (got := sha256_file(path)) != sha256[name]:
-                raise PolychromicError(
-                    f"{path}: sha256 is {got}, allowed is {sha256[name]} (wordnet-base 1:3.0-37). Install that version of wordnet-base."
-                )
+        check_files(folder, SHA256, sha256)
         counts = {}
         for line in (folder / "cntlist.rev").read_text(encoding="utf-8").splitlines():
             key, _, count = line.split()

@@ -1,0 +1,261 @@
+"""creative: "Write one sentence that uses these words: dog, run." from the example sentences of WordNet.
+
+WordNet illustrates its senses with sentences and phrases that its lexicographers wrote. Those that are whole sentences are taken
+by rule, get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common words of a sentence, as
+lemmas, are its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a keyword
+is decided here, from WordNet's morphology, and stands in the record; what else makes a reply valid belongs to
+polychromic/domains/creative.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from polychromic.data.morphology import INFLECTED, Lexicon
+from polychromic.data.records import Record
+from polychromic.data.text import near_duplicates, normalised, suitable, word_list, words
+from polychromic.data.wordnet import FOLDER, check_files
+from polychromic.errors import PolychromicError
+
+SOURCE, LICENCE = "WordNet 3.0 (wordnet-base 1:3.0-37)", "WordNet-3.0"
+SHA256 = {
+    "data.noun": "fea17d2f9656611334eac790e5d69e47645fa180c4aa481fb4cd9b3520754ca2",
+    "data.verb": "adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2",
+    "data.adj": "c89120dfc1f046ddff4a631bf9b7e9fa1a36b5e86565a23bf82dbe14f30b88a7",
+    "data.adv": "444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139",
+}
+WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "grim_words.txt")
+ASK = "Write one sentence that uses these words: {}."
+
+SENTENCE_WORDS = (5, 20)
+# Keywords of a record: how many records have so many, and how many different words a sentence must have for them. Each lemma was
+# tagged at least so often in WordNet's corpus, and is a keyword of at most so many records, so that none dominates.
+RECORDS = {2: 900, 3: 800, 4: 300}
+LEAST_WORDS = {2: 6, 3: 7, 4: 9}
+MIN_COUNT, MAX_RECORDS = 20, 10
+CLEAR = 4  # a word is taken for a form of a lemma that was tagged so many times as often as any other it may belong to
+
+EXAMPLE = re.compile(r'"([^"]+)"(\s*-+\s*[A-Z])?')  # the second group: a quotation, with its author
+PLAIN = re.compile(r"[A-Za-z][a-z]*(?:,? (?:I|[a-z]+(?:'[a-z]+)*|I'[a-z]+))+[.!?]?")
+TASK = frozenset({"sentence", "sentences", "word", "words", "keyword", "keywords"})  # a reply with one counts as talk about the task
+NOUNS = frozenset({"will", "can", "might", "must"})  # auxiliaries that are nouns after a determiner
+RELATIVES = frozenset("that who whom whose which where when what".split())
+PRONOUNS = frozenset("i you he she it we they nobody everybody everyone somebody someone there".split())
+DETERMINERS = frozenset("the a an his her my our your their its this that these those no every some many most all both".split())
+FINITE = frozenset(  # auxiliaries, and past forms that are no participle
+    "is are was were am has had have do does did will would can could may might must shall should cannot "
+    "isn't aren't wasn't weren't hasn't hadn't haven't don't doesn't didn't won't wouldn't can't couldn't mustn't shouldn't "
+    "ate became began bit blew broke came chose drank drew drove fell flew forgot froze gave grew hid knew ran rang rode rose sang saw "
+    "shook sank spoke sprang stole swam swore threw took tore went woke wore wrote".split()
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example sentence: as written, the part of speech of its entry, and that entry's lemmas."""
+
+    text: str
+    part: str
+    lemmas: tuple[str, ...]
+
+
+def examples(folder: Path = FOLDER, sha256: dict[str, str] = SHA256) -> Iterator[Example]:
+    """All examples of WordNet, in the order of the database; quotations from named authors are left out.
+
+    Raises:
+        PolychromicError: a file is missing, or is not the pinned version.
+    """
+    check_files(folder, SHA256, sha256)
+    for name in SHA256:
+        for line in (folder / name).read_text(encoding="utf-8").splitlines():
+            if line[:1].isdigit():  # the licence's lines open with a blank
+                body, _, gloss = line.partition("|")
+                fields = body.split()
+                lemmas = tuple(fields[4 + 2 * i].lower() for i in range(int(fields[3], 16)))
+                for text, author in EXAMPLE.findall(gloss):
+                    if not author:
+                        yield Example(" ".join(text.split()), name.removeprefix("data."), lemmas)
+
+
+def is_finite(example: Example, said: Sequence[str], lexicon: Lexicon) -> bool:
+    """Whether the example is a sentence and no phrase; a guess from its words that rather drops a sentence than keeps a phrase.
+
+    It opens with a pronoun or a determiner, or stands in an entry of verbs and opens with a capital and a noun. It holds more finite
+    verbs than openings of relative clauses, where a word of FINITE counts, and a form of the verb whose entry it is in; or, right
+    after a pronoun, an inflected verb.
+    """
+    first, rest = said[0], said[1:]
+    illustrated = example.part == "verb" and example.text[0].isupper()
+    if first not in PRONOUNS | DETERMINERS:
+        known = lexicon.lemmas(first)
+        if not (illustrated and known and lexicon.part(known[0]) == "noun"):
+            return False
+    finite = {word for before, word in pairwise(said) if word in FINITE and not (word in NOUNS and before in DETERMINERS)}
+    if illustrated:
+        own = {form for lemma in example.lemmas for form in lexicon.forms_as(lemma, "verb") if not form.endswith("ing")}
+        finite |= own & set(rest)
+    if first in PRONOUNS and any(is_inflected(word, lexicon) for word in rest[:2]):
+        return True
+    return len(finite) > (0 if first in PRONOUNS else sum(word in RELATIVES for word in rest))
+
+
+def is_pleasant(said: Sequence[str], lexicon: Lexicon) -> bool:
+    """No word of the lists, in any form, and no given name at the start (elsewhere its capital shows it)."""
+    known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
+    return suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
+
+
+def is_inflected(word: str, lexicon: Lexicon) -> bool:
+    """A verb's form in -s or a past form, by the best known lemma."""
+    found = lexicon.lemmas(word)
+    return bool(found) and word != found[0] and not word.endswith("ing") and word in lexicon.forms_as(found[0], "verb")
+
+
+def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
+    """Whole sentences among the examples with a capital and a full stop, each once, in the order of a hash.
+
+    Letters, commas and apostrophes alone; names, and so every capital but the first and "I", are left out.
+    """
+    kept: dict[str, str] = {}
+    for example in found:
+        said = words(example.text)
+        if not SENTENCE_WORDS[0] <= len(said) <= SENTENCE_WORDS[1] or not PLAIN.fullmatch(example.text):
+            continue
+        if TASK & set(said) or len(set(said)) < 0.7 * len(said):
+            continue
+        if is_finite(example, said, lexicon) and is_pleasant(said, lexicon):
+            text = example.text[0].upper() + example.text[1:]
+            kept.setdefault(normalised(text), text if text[-1] in ".!?" else f"{text}.")
+    ordered = sorted(kept.values(), key=_rank)
+    doubles = {j for _, j in near_duplicates(ordered)}
+    return [text for i, text in enumerate(ordered) if i not in doubles]
+
+
+def _rank(*parts: str) -> str:
+    """An order that has nothing to do with content, and is the same everywhere."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def content_lemmas(text: str, lexicon: Lexicon) -> list[str]:
+    """Lemmas of the text that may be keywords, sorted: nouns, verbs and adjectives that are common and clearly meant."""
+    found = set()
+    for word in words(text):
+        lemmas = lexicon.lemmas(word)
+        if not lemmas or lexicon.count(lemmas[0]) < MIN_COUNT or len(lemmas[0]) < 3:
+            continue
+        clear = len(lemmas) == 1 or lexicon.count(lemmas[0]) >= CLEAR * lexicon.count(lemmas[1])
+        if clear and lexicon.part(lemmas[0]) in INFLECTED and not {word, lemmas[0]} & word_list("no_keywords.txt"):
+            found.add(lemmas[0])
+    return sorted(found)
+
+
+def choose_keywords(text: str, candidates: Sequence[str], numbers: Sequence[int], lexicon: Lexicon) -> tuple[str, ...] | None:
+    """The first fitting candidates in the order of a hash, as many as the largest of `numbers` that the sentence allows.
+
+    A noun is among them, and no two share a form. None where that fails.
+    """
+    ordered = sorted(candidates, key=lambda lemma: _rank(text, lemma))
+    for number in sorted(numbers, reverse=True):
+        if len(set(words(text))) < LEAST_WORDS[number]:
+            continue
+        for chosen in combinations(ordered, number):
+            forms = [lexicon.forms(lemma) for lemma in chosen]
+            apart = len(frozenset().union(*forms)) == sum(map(len, forms))
+            if apart and any(lexicon.part(lemma) == "noun" for lemma in chosen):
+                return chosen
+    return None
+
+
+def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, int]) -> dict[tuple[str, ...], list[str]]:
+    """Keyword sets, as shown, with their references: the sentence that the set was made from, then all others that hold it.
+
+    Args:
+        wanted: number of keywords → number of sets.
+
+    Raises:
+        PolychromicError: there are fewer sets.
+    """
+    lemmas = {text: content_lemmas(text, lexicon) for text in texts}
+    used: Counter[str] = Counter()
+    lacking = Counter(wanted)
+    chosen: dict[frozenset[str], tuple[tuple[str, ...], str]] = {}
+    for text in texts:
+        candidates = [lemma for lemma in lemmas[text] if used[lemma] < MAX_RECORDS]
+        keywords = choose_keywords(text, candidates, list(+lacking), lexicon)
+        if keywords and frozenset(keywords) not in chosen:
+            chosen[frozenset(keywords)] = (keywords, text)
+            used.update(keywords)
+            lacking[len(keywords)] -= 1
+    if lack := +lacking:
+        got = ", ".join(f"{wanted[n] - count} of {wanted[n]} with {n} keywords" for n, count in sorted(lack.items()))
+        raise PolychromicError(f"WordNet: too few sentences pass the filters ({got}). Relax a filter in polychromic/data/creative.py.")
+    holders: dict[str, set[str]] = defaultdict(set)
+    for text in texts:
+        for lemma in lemmas[text]:
+            holders[lemma].add(text)
+    found = {}
+    for keywords, text in chosen.values():
+        others = set.intersection(*(holders[lemma] for lemma in keywords)) - {text}
+        long = [other for other in others if len(set(words(other))) >= LEAST_WORDS[len(keywords)]]
+        found[keywords] = [text, *sorted(long, key=_rank)]
+    return found
+
+
+def group_of(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], str]:
+    """Keyword set → group: sets that share two keywords or a reference are in one, transitively."""
+    parent = {keywords: keywords for keywords in sets}
+
+    def root(keywords: tuple[str, ...]) -> tuple[str, ...]:
+        while parent[keywords] != keywords:
+            keywords = parent[keywords]
+        return keywords
+
+    first: dict[object, tuple[str, ...]] = {}
+    for keywords, references in sorted(sets.items()):
+        for shared in [*map(frozenset, combinations(keywords, 2)), *references]:
+            a, b = sorted((root(first.setdefault(shared, keywords)), root(keywords)))
+            parent[b] = a
+    return {keywords: f"words-{'-'.join(sorted(root(keywords)))}" for keywords in sets}
+
+
+def strata(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], str]:
+    """Difficulty: the number of keywords, and among those with so many the tercile of the first reference's length in words."""
+    lengths: dict[int, list[int]] = defaultdict(list)
+    for keywords, references in sets.items():
+        lengths[len(keywords)].append(len(words(references[0])))
+    edges = {n: np.quantile(found, [1 / 3, 2 / 3]) for n, found in lengths.items()}
+    bands = ("short", "medium", "long")
+    return {
+        keywords: f"{len(keywords)}_{bands[int(np.searchsorted(edges[len(keywords)], len(words(references[0]))))]}"
+        for keywords, references in sets.items()
+    }
+
+
+def build(found: Sequence[Example], lexicon: Lexicon, wanted: Mapping[int, int] = RECORDS) -> list[Record]:
+    """All creative records, sorted by id, which is made of the keywords. `valid`: a line of forms per keyword, the keyword first."""
+    sets = keyword_sets(sentences(found, lexicon), lexicon, wanted)
+    groups, stratum = group_of(sets), strata(sets)
+    records = [
+        Record(
+            id=f"creative-{'-'.join(sorted(keywords))}",
+            domain="creative",
+            prompt=ASK.format(", ".join(keywords)),
+            references=references,
+            group=groups[keywords],
+            stratum=stratum[keywords],
+            checker="set",
+            valid=[" ".join([lemma, *sorted(lexicon.forms(lemma) - {lemma})]) for lemma in keywords],
+            source=SOURCE,
+            licence=LICENCE,
+        )
+        for keywords, references in sets.items()
+    ]
+    return sorted(records, key=lambda record: record.id)

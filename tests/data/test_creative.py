@@ -1,0 +1,249 @@
+"""creative from a WordNet that is small enough to check by hand."""
+
+import json
+from itertools import product
+
+import pytest
+
+from polychromic.data import creative
+from polychromic.data.creative import Example, build, content_lemmas, examples, group_of, is_finite, keyword_sets, sentences
+from polychromic.data.morphology import Lexicon, with_ending, with_ing, with_s
+from polychromic.data.records import read_records
+from polychromic.data.split import check_split, split
+from polychromic.data.text import normalised, words
+from polychromic.domains.creative import DOMAIN
+from polychromic.errors import PolychromicError
+from tests.workspace import REPOSITORY
+
+DATA = REPOSITORY / "data" / "creative.jsonl"
+NOUNS = "dog cat horse farmer teacher river garden bridge child leaf apple window kitchen bottle hill boat".split()
+COUNTS = {
+    **{f"{noun}%1:00:00::": 30 for noun in NOUNS},
+    **{"see%2:00:00::": 90, "saw%1:00:00::": 2, "leave%2:00:00::": 60, "leave%1:00:00::": 20, "hop%2:00:00::": 30, "hope%2:00:00::": 40},
+    **{"seed%1:00:00::": 9, "happy%3:00:00::": 30, "big%5:00:00:large:00": 30, "numb%3:00:00::": 5, "number%1:00:00::": 50},
+    **{"find%2:00:00::": 80, "travel%2:00:00::": 30, "sing%2:00:00::": 30, "singe%2:00:00::": 1, "quince%1:00:00::": 3},
+    **{"word%1:00:00::": 90, "kill%2:00:00::": 30, "run_into%2:00:00::": 99, "dream%2:00:00::": 30},
+}  # fmt: skip
+IRREGULAR = {
+    "noun": "children child\nleaves leaf\n",
+    "verb": "saw see\nseen see\nleft leave\nhopped hop\nhopping hop\nfound find\ntravelled travel\ntravelling travel\n"
+    "sang sing\nsung sing\ndreamt dream\n",
+    "adj": "bigger big\nbiggest big\nafter after\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "cntlist.rev").write_text("".join(f"{key} 1 {count}\n" for key, count in COUNTS.items()))
+    for part, text in IRREGULAR.items():
+        (tmp_path / f"{part}.exc").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def lexicon(folder):
+    return Lexicon(folder, sha256={})
+
+
+def verb(text: str, *lemmas: str) -> Example:
+    return Example(text, "verb", lemmas)
+
+
+def noun(text: str) -> Example:
+    return Example(text, "noun", ("thing",))
+
+
+def test_regular_forms():
+    assert with_s("box") == {"boxes"} and with_s("city") == {"cities"} and with_s("day") == {"days"}
+    assert with_s("hero") == {"heros", "heroes"}
+    assert [with_ending(word, "ed") for word in ("bake", "try", "play")] == ["baked", "tried", "played"]
+    assert [with_ing(word) for word in ("bake", "see", "lie", "go", "dye")] == ["baking", "seeing", "lying", "going", "dyeing"]
+
+
+@pytest.mark.parametrize(
+    ("lemma", "has", "lacks"),
+    [
+        ("child", {"child", "children"}, {"childs"}),
+        ("leaf", {"leaf", "leaves"}, {"leave"}),
+        ("see", {"see", "sees", "saw", "seen", "seeing"}, {"seed"}),  # "seed" is another word
+        ("hop", {"hop", "hops", "hopped", "hopping"}, {"hoped", "hoping"}),
+        ("sing", {"sang", "sung", "singing"}, {"singed"}),
+        ("travel", {"travelled", "traveled", "travelling", "traveling"}, set()),
+        ("dream", {"dreamt", "dreamed"}, set()),
+        ("leave", {"leaves", "leaving", "left"}, set()),
+        ("happy", {"happier", "happiest"}, {"happys"}),
+        ("big", {"bigger", "biggest"}, set()),
+        ("numb", {"numb"}, {"number"}),
+    ],
+)
+def test_forms(lexicon, lemma, has, lacks):
+    assert has <= lexicon.forms(lemma) and not lacks & lexicon.forms(lemma)
+
+
+def test_lemmas_of_a_word_are_the_best_known_first(lexicon):
+    assert lexicon.lemmas("saw") == ["see", "saw"] and lexicon.lemmas("leaves") == ["leave", "leaf"] and lexicon.lemmas("xyz") == []
+    assert lexicon.part("leave") == "verb" and lexicon.part("big") == "adj" and lexicon.part("xyz") == ""
+    assert lexicon.count("leave") == 80 and lexicon.count("leave", "noun") == 20 and lexicon.count("run") == 0
+
+
+def test_missing_and_other_files_are_refused(folder):
+    with pytest.raises(PolychromicError, match=r"cntlist\.rev: sha256 is .*allowed is a198580b"):
+        Lexicon(folder)
+    (folder / "verb.exc").unlink()
+    with pytest.raises(PolychromicError, match=r"verb\.exc: file not found.*apt-get install wordnet-base"):
+        Lexicon(folder, sha256={})
+    with pytest.raises(PolychromicError, match=r"data\.noun: file not found"):
+        list(examples(folder))
+
+
+def test_examples_are_read_without_quotations_of_authors(tmp_path):
+    licence = "  1 This software\n"
+    lines = {
+        "noun": '00000001 13 n 01 dog 0 000 | an animal; "the dog ran"; "a big  dog"  ',
+        "verb": '00000002 30 v 02 leave 0 go_away 0 000 | go; "He left the house"; "To be or not"- Shakespeare  ',
+    }
+    for part in ("noun", "verb", "adj", "adv"):
+        (tmp_path / f"data.{part}").write_text(licence + lines.get(part, "00000003 00 a 01 big 0 000 | large") + "\n")
+    found = list(examples(tmp_path, sha256={}))
+    assert [(e.text, e.part) for e in found] == [("the dog ran", "noun"), ("a big dog", "noun"), ("He left the house", "verb")]
+    assert found[2].lemmas == ("leave", "go_away")
+
+
+@pytest.mark.parametrize(
+    ("example", "finite"),
+    [
+        (noun("the dog was in the garden"), True),
+        (noun("the dog took the bottle to the river"), True),
+        (noun("the dog of the old farmer"), False),
+        (noun("dogs were in the garden"), False),  # opens with neither pronoun nor determiner
+        (noun("he found the bottle in the garden"), True),
+        (noun("he and the dog in the garden"), False),
+        (noun("a dog that was in the garden"), False),  # a relative clause alone
+        (noun("a dog that was in the garden is here"), True),
+        (noun("the terms of the will of a farmer"), False),
+        (verb("The farmer found the bottle", "find"), True),
+        (verb("the farmer found the bottle", "find"), False),
+        (verb("Dogs find the bottle", "find"), True),
+        (verb("Find the bottle in the garden", "find"), False),
+    ],
+)
+def test_whole_sentences_are_told_from_phrases(lexicon, example, finite):
+    assert is_finite(example, words(example.text), lexicon) == finite
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he was here",  # too short
+        "he was " + "very " * 20 + "old",
+        "he was in Paris with the dog",
+        "he was in the garden; the dog left",
+        "he was in the garden (with the dog)",
+        "he was 7 years old by then",
+        "he was told to kill the dog",
+        "he was killed by the big dog",
+        "he was a bastard to the dog",
+        "he was a man of few words",
+        "he was old, old, old, old, old",
+        "he was a caf\u00e9 owner in the hills",
+        "Anna was in the garden with the dog",
+    ],
+)
+def test_what_is_dropped(lexicon, text):
+    assert sentences([noun(text)], lexicon) == []
+
+
+def test_sentences_get_a_capital_and_a_full_stop_once(lexicon):
+    again = verb("He was in the big garden!", "be")
+    found = sentences([noun("he was in the big garden"), again, noun("is it there, or was I wrong?")], lexicon)
+    assert found == ["He was in the big garden."]
+
+
+def test_keywords_are_common_and_clear(lexicon):
+    assert content_lemmas("The children left a quince and the biggest words in the garden.", lexicon) == ["big", "child", "garden", "leave"]
+    assert content_lemmas("The leaves of it.", lexicon) == [], "leave or leaf"
+
+
+def corpus() -> list[Example]:
+    made = [f"The {a} was very near the {b} of the big {c}" for a, b, c in product(NOUNS[:8], NOUNS[8:12], NOUNS[12:])]
+    return [noun(text) for text in made] + [noun(f"He was happy with the {a} and some {b}") for a, b in product(NOUNS[:4], NOUNS[4:])]
+
+
+@pytest.fixture
+def records(lexicon, monkeypatch):
+    monkeypatch.setattr(creative, "near_duplicates", lambda texts: [])  # these sentences are alike by design
+    return build(corpus(), lexicon, {2: 14, 3: 12, 4: 4})
+
+
+def test_records_are_complete_sorted_and_valid(records, lexicon):
+    assert [r.id for r in records] == sorted(r.id for r in records) and len({r.id for r in records}) == 30
+    assert sorted(len(r.valid) for r in records) == [2] * 14 + [3] * 12 + [4] * 4
+    for r in records:
+        keywords = [line.split()[0] for line in r.valid]
+        assert r.prompt == f"Write one sentence that uses these words: {', '.join(keywords)}."
+        assert r.stratum.startswith(f"{len(keywords)}_") and (r.domain, r.checker, r.licence) == ("creative", "set", "WordNet-3.0")
+        assert [set(line.split()) for line in r.valid] == [lexicon.forms(keyword) for keyword in keywords]
+        assert all(DOMAIN.holds(r, text) for text in r.references) and not DOMAIN.holds(r, r.prompt)
+
+
+def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
+    texts = ["The dog was near the old bridge.", "A dog is under both of the bridges.", "The cat was near the old river."]
+    found = keyword_sets(texts, lexicon, {2: 2})
+    by_words = {frozenset(keywords): references for keywords, references in found.items()}
+    assert by_words == {frozenset({"dog", "bridge"}): texts[:2], frozenset({"cat", "river"}): texts[2:]}
+
+
+def test_shared_pairs_and_shared_references_are_one_group():
+    sets = {
+        ("dog", "cat"): ["a"],
+        ("cat", "horse", "dog"): ["b"],  # a pair of the first
+        ("river", "hill"): ["b", "c"],  # a reference of the second
+        ("boat", "dog"): ["d"],  # a word alone
+    }
+    groups = group_of(sets)
+    assert len({groups[keywords] for keywords in list(sets)[:3]}) == 1 and groups["boat", "dog"] == "words-boat-dog"
+
+
+def leaks(records, splits) -> set[str]:
+    """What stands in two splits: sentences, or pairs of keywords."""
+    place = {key: name for name, keys in splits.items() for key in keys}
+    seen: dict[object, set[str]] = {}
+    for r in records:
+        keywords = [line.split()[0] for line in r.valid]
+        pairs = [frozenset((a, b)) for a in keywords for b in keywords if a < b]
+        for thing in [*pairs, *map(normalised, r.references)]:
+            seen.setdefault(thing, set()).add(place.get(r.id, "unused"))
+    return {str(thing) for thing, places in seen.items() if len(places - {"unused"}) > 1}
+
+
+def test_nothing_leaks_between_splits(records):
+    """A split keeps groups whole, so what stands in one group alone cannot leak."""
+    groups: dict[str, list[str]] = {}
+    for r in records:
+        groups.setdefault(r.group, []).append(r.id)
+    assert len(groups) > 1 and leaks(records, groups) == set()
+    alone = {r.id: [r.id] for r in records}
+    assert leaks(records, alone), "these records do share pairs and sentences"
+
+
+def test_the_same_bytes_whatever_the_order_of_the_examples(records, lexicon):
+    again = build(corpus()[::-1], lexicon, {2: 14, 3: 12, 4: 4})
+    assert [r.model_dump() for r in again] == [r.model_dump() for r in records]
+
+
+@pytest.mark.usefixtures("records")
+def test_too_few_sentences_are_reported(lexicon):
+    with pytest.raises(PolychromicError, match=r"too few sentences pass the filters \(\d+ of 900 with 2 keywords\)"):
+        build(corpus(), lexicon, {2: 900})
+
+
+@pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
+def test_the_shipped_file():
+    records = read_records(DATA)
+    assert len(records) >= 1500 and {r.source for r in records} == {creative.SOURCE}
+    sizes = {"train": 1000, "dev": 150, "test": 300}
+    splits = split(records, sizes, 0)
+    check_split(records, splits, sizes, 0.08)
+    assert leaks(records, splits) == set()
+    assert all(text.isascii() and 5 <= len(words(text)) <= 20 for r in records for text in r.references)
+    assert json.loads(DATA.read_text(encoding="utf-8").splitlines()[0])["id"] == min(r.id for r in records)
