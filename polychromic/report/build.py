@@ -185,14 +185,18 @@ def pass_rates(compare: Compare) -> dict[str, list[list[float]]]:
 
 
 def effects(compare: Compare) -> list[distributions.Effect]:
-    """Rows of the forest plot: contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart."""
-    rows = []
+    """Rows of the forest plot: contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart.
+
+    Of pairs that the primary family is about, and of those among the main systems; the table has the rest.
+    """
+    rows, main = [], set(compare.main_labels())
+    declared = {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
     for name, family in (
         (compare.primary, f"{labels.metric(compare.primary).label}"),
         (compare.quality, labels.metric(compare.quality).label),
     ):
         for c in compare.contrasts:
-            if (c.metric, c.rule) == (name, "chosen"):
+            if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main):
                 pair = f"{labels.system_name(c.a, math=False)} \u2212 {labels.system_name(c.b, math=False)}"
                 rows.append(distributions.Effect.scaled(pair, c.delta, c.low, c.high, c.d_z, family))
     return [row for row in rows if row is not None]

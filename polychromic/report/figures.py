@@ -157,18 +157,21 @@ def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
         points: label -> (point, whether it is Polychromic LoRA); ours are joined by a line in the order of cost.
     """
     with rc_context(style()):
-        figure, (ax,) = _figure(1, height=3.2)
+        figure, (ax,) = _figure(1, height=3.6)
         ours = sorted((p for p, mine in points.values() if mine), key=lambda p: p.x)
         ax.plot([p.x for p in ours], [p.y for p in ours], color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
-        for label, (p, mine) in points.items():
+        # Costs crowd close to 1, where names would cover each other: a number beside the mark, its name above the figure.
+        for number, (label, (p, mine)) in enumerate(points.items(), start=1):
             look = LOOKS["polychromic" if mine else "lora"]
+            name = f"{number}  {labels.system_name(label, math=False)}"
             errors = {"yerr": [[p.y - p.y_low], [p.y_high - p.y]], "xerr": [[p.x - p.x_low], [p.x_high - p.x]]}
-            ax.errorbar(p.x, p.y, **errors, fmt=look.marker, color=look.color, elinewidth=0.6, ecolor=look.color, markersize=4, zorder=3)
-            # Names of ours above the mark, of the others below: crowded costs are close to 1.
-            _note(ax, p, labels.system_name(label, math=False), look.color, 5, "left", 5 if mine else -9)
+            style_of = {"fmt": look.marker, "color": look.color, "ecolor": look.color, "elinewidth": 0.6, "markersize": 4, "zorder": 3}
+            ax.errorbar(p.x, p.y, **errors, **style_of, label=name)
+            _note(ax, p, str(number), look.color, 4, "left", 4)
         ax.set_xlabel("training cost (plain trainer = 1)")
         _axis(ax.yaxis, primary)
-        ax.margins(x=0.15, y=0.1)
+        ax.margins(x=0.08, y=0.1)
+        figure.legend(loc="outside upper center", ncols=3)
         return figure
 
 
