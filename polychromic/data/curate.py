@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from polychromic.data import listqa, replies
+from polychromic.data import code, listqa, replies
 from polychromic.data.packages import chitchat_json
 from polychromic.data.records import Record
 from polychromic.data.wordnet import WordNet
@@ -21,6 +21,7 @@ LICENCES = "LICENSES.txt"
 
 Builder = Callable[[], list[Record]]
 BUILDERS: dict[str, Builder] = {
+    "code": code.build,
     "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
     "replies": lambda: replies.build(replies.load_conversations(chitchat_json())),
 }
