@@ -227,6 +227,7 @@ class Params(Section):
     split: Split
     listqa: DomainParams
     replies: DomainParams
+    code: DomainParams
     methods: dict[str, Method]
     lora: Lora
     train: Train
