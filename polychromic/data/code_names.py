@@ -98,6 +98,15 @@ def _bound(nodes: list[ast.AST]) -> Iterator[str]:
         yield from _bound(list(ast.iter_child_nodes(node)))
 
 
+def _shared(nodes: list[ast.AST]) -> Iterator[str]:
+    """Names that statements declare global or nonlocal in their own scope."""
+    for node in nodes:
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            yield from node.names
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _shared(list(ast.iter_child_nodes(node)))
+
+
 class _Rename(ast.NodeTransformer):
     """Numbers the names that the program binds; `kept` and names of nowhere (builtins) stay."""
 
@@ -134,7 +143,7 @@ class _Rename(ast.NodeTransformer):
         given.defaults = [self.visit(part) for part in given.defaults]  # of the outer scope
         given.kw_defaults = [part and self.visit(part) for part in given.kw_defaults]
         places = [*given.posonlyargs, *given.args, *filter(None, [given.vararg]), *given.kwonlyargs, *filter(None, [given.kwarg])]
-        shared = {name for part in body for inner in ast.walk(part) if isinstance(inner, ast.Global | ast.Nonlocal) for name in inner.names}
+        shared = set(_shared(body))
         self._enter([*(place.arg for place in places), *_bound(body)], shared)
         for place in places:
             place.arg = self._name(place.arg)

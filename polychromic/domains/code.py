@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from polychromic.data.code import Task, task_of
+from polychromic.data.code import task_of
 from polychromic.data.code_names import canonical, parse
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
@@ -42,13 +42,13 @@ def defines(tree: ast.Module, name: str = FUNCTION) -> bool:
 
 
 @lru_cache(maxsize=1 << 17)
-def _verdict(task: Task, program: str) -> bool:
-    """Whether the program passes the hidden tests; each program runs once per process.
+def _verdict(record: tuple[str, str, str], program: str) -> bool:
+    """Whether the program passes the hidden tests of a record (id, prompt, source); each program runs once per process.
 
     Raises:
         PolychromicError: programs cannot be shut off here. An error is not remembered.
     """
-    return passes(program, [Test(FUNCTION, arguments, expected) for arguments, expected in task.tests], LIMITS)
+    return passes(program, [Test(FUNCTION, arguments, expected) for arguments, expected in task_of(*record).tests], LIMITS)
 
 
 class Code:
@@ -67,10 +67,11 @@ class Code:
         Raises:
             PolychromicError: the record is none of the families' (see task_of), or programs cannot be shut off here.
         """
-        task = task_of(record.id, record.prompt, record.source)
+        which = (record.id, record.prompt, record.source)
+        task_of(*which)
         program = extract(reply)
         tree = parse(program)
-        if tree is None or not defines(tree) or not _verdict(task, program):
+        if tree is None or not defines(tree) or not _verdict(which, program):
             return None
         return self.key(record, reply)
 
