@@ -32,7 +32,7 @@ def test_an_unknown_variant_is_refused():
         prompts.messages("one_shot", "listqa", "x")
     with pytest.raises(UsageError, match=f"prompt variant 'list' does not exist for replies. Allowed: zero_shot, few_shot, {named}. "):
         prompts.messages("list", "replies", "x")
-    with pytest.raises(UsageError, match="has no prompts for domain 'poems'. It has: listqa, replies, creative. Add a section."):
+    with pytest.raises(UsageError, match="has no prompts for domain 'poems'. It has: listqa, replies, creative, code. Add a section."):
         prompts.messages("zero_shot", "poems", "x")
 
 

@@ -1,5 +1,7 @@
-"""One-function Python tasks from their families: prompts, solutions and hidden tests; and mutants, which say what the tests are worth.
+"""One-function Python tasks from their families: prompts, solutions and hidden tests, as records; and mutants, which say what the
+tests are worth.
 
+Hidden tests do not stand in the records: the checker finds them by the record's id, and a digest in `source` ties the two.
 Everything here runs solutions that this repository wrote itself. Replies of models run in polychromic.sandbox alone.
 """
 
@@ -7,14 +9,20 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from string import Template
 from textwrap import indent
+from types import CodeType
 from typing import Any
 
 from polychromic.data.code_families import FAMILIES, Family
+from polychromic.data.records import Record
 from polychromic.errors import PolychromicError
+
+DOMAIN, SOURCE, LICENCE = "code", "polychromic.data.code", "MIT"
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def tasks(families: tuple[Family, ...] = FAMILIES) -> list[Task]:
 
 def _task(family: Family, constants: dict[str, int | str]) -> Task:
     fill = lambda text: Template(text).substitute(constants)
-    name = "-".join([family.name, *map(str, constants.values())])
+    name = _name(family, constants)
     solutions = tuple(f"def f({family.arguments}):\n{indent(fill(body), '    ')}" for body in family.bodies)
     inputs = [value if isinstance(value, tuple) else (value,) for value in family.inputs]
     expected = [run_trusted(solutions[0], arguments) for arguments in inputs]
@@ -61,10 +69,72 @@ def _task(family: Family, constants: dict[str, int | str]) -> Task:
     return Task(name, family.name, family.kind, prompt, solutions, tuple(zip(inputs, expected, strict=True)))
 
 
+def _name(family: Family, constants: dict[str, int | str]) -> str:
+    return "-".join([family.name, *map(str, constants.values())])
+
+
+def build() -> list[Record]:
+    """All records of domain code, sorted by id: a task each, in the group of its family.
+
+    The references are the solutions; `valid` repeats them, as the right answers that are known. Any other program that passes the
+    hidden tests is right, too.
+    """
+    return sorted(map(_record, tasks()), key=lambda record: record.id)
+
+
+def _record(task: Task) -> Record:
+    return Record(
+        id=f"{DOMAIN}-{task.name}",
+        domain=DOMAIN,
+        prompt=task.prompt,
+        references=list(task.solutions),
+        group=task.family,
+        stratum=task.kind,
+        checker="set",
+        valid=list(task.solutions),
+        source=_source(task),
+        licence=LICENCE,
+    )
+
+
+def _source(task: Task) -> str:
+    """Names the hidden tests by their digest, so that other tests make another data file."""
+    return f"{SOURCE}, tests {hashlib.sha256(repr(task.tests).encode()).hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=4096)
+def task_of(record_id: str, prompt: str, source: str) -> Task:
+    """The task of a record.
+
+    Raises:
+        PolychromicError: no family makes it, or its prompt or hidden tests are no longer those that the record was made with.
+    """
+    made = _makers().get(record_id)
+    task = made and _task(*made)
+    if task is None or (task.prompt, _source(task)) != (prompt, source):
+        got = "no family makes it" if task is None else "its prompt or hidden tests have changed since the record was made"
+        raise PolychromicError(
+            f"record {record_id!r}: {got}. Allowed: records of domain {DOMAIN} as `polychromic curate` makes them. "
+            "Hidden tests are found by the record's id: curate data/code.jsonl again."
+        )
+    return task
+
+
+@cache
+def _makers() -> dict[str, tuple[Family, dict[str, int | str]]]:
+    """Record id -> family and constants of its task."""
+    return {f"{DOMAIN}-{_name(family, constants)}": (family, constants) for family in FAMILIES for constants in family.constants}
+
+
+@lru_cache(maxsize=64)  # a source is called with one input after the other
+def _compiled(source: str) -> CodeType:
+    return compile(source, "solution", "exec")
+
+
 def run_trusted(source: str, arguments: tuple) -> Any:
     """f(*arguments) of a source that this repository wrote; an exception comes back as its type's name in a ValueError."""
     space: dict[str, Any] = {}
-    exec(source, space)  # noqa: S102 - our own text
+    exec(_compiled(source), space)  # noqa: S102 - our own text
     try:
         return space["f"](*copy.deepcopy(arguments))
     except Exception as error:

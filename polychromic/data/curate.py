@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from polychromic.data import creative, listqa, replies
+from polychromic.data import code, creative, listqa, replies
 from polychromic.data.morphology import Lexicon
 from polychromic.data.packages import chitchat_json
 from polychromic.data.records import Record
@@ -22,6 +22,7 @@ LICENCES = "LICENSES.txt"
 
 Builder = Callable[[], list[Record]]
 BUILDERS: dict[str, Builder] = {
+    "code": code.build,
     "creative": lambda: creative.build(list(creative.examples()), Lexicon()),
     "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
     "replies": lambda: replies.build(replies.load_conversations(chitchat_json())),

