@@ -118,9 +118,10 @@ def test_mixed_precision_reaches_scoring_and_sampling(tmp_path):
 
     def products(**changes) -> set[tuple[bool, torch.dtype]]:
         model, seen = make_adapted_model("llama", V), set()
+        trainer = make_trainer(tmp_path, config(), model, max_steps=1, **changes)
         layer = causal_lm(model).model.layers[0].mlp.down_proj
         layer.register_forward_hook(lambda module, inputs, output: seen.add((module.training, output.dtype)))
-        make_trainer(tmp_path, config(), model, max_steps=1, **changes).train()
+        trainer.train()
         return seen
 
     assert products() == {(True, torch.float32), (False, torch.float32)}
