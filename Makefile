@@ -56,7 +56,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 data:
-	@test -f data/listqa.jsonl -a -f data/replies.jsonl || dvc pull --quiet data.dvc
+	@test -f data/listqa.jsonl -a -f data/replies.jsonl -a -f data/creative.jsonl -a -f data/code.jsonl || dvc pull --quiet data.dvc
 
 # Installs LaTeX when it is missing and this is root; else says what to run, and the PDF stage will stop there.
 latex:
