@@ -234,7 +234,8 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `readme`."
+            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), "
+            "`provenance` (where all that comes from), `readme`."
         ),
     ],
     params: ParamsOption = DEFAULT_PARAMS,
@@ -254,10 +255,13 @@ def report(
         build.build_designs()
     elif what == "people":
         build.build_people("replies")
+    elif what == "provenance":
+        build.build_provenance(values.domains)
     elif what in values.domains:
         build.build(what)
     else:
-        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, designs, people, setup, readme.")
+        allowed = ", ".join([*values.domains, "costs", "designs", "people", "setup", "provenance", "readme"])
+        raise UsageError(f"report {what!r} does not exist. Allowed: {allowed}.")
 
 
 @app.command()
@@ -276,8 +280,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
     from polychromic.params import load_params
     from polychromic.report.latex import compile_paper
 
-    records = [paths.RESULTS / name / "numbers.json" for name in (*load_params(params).domains, "costs", "designs", "people")]
-    compile_paper(paths.PAPER, paths.PAPER / "main.pdf", records)
+    compile_paper(paths.PAPER, paths.PAPER / "main.pdf", paths.record_files(load_params(params).domains))
 
 
 @app.command()

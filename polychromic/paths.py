@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -28,3 +29,8 @@ def split_file(domain: str) -> Path:
 
 def cell_dir(domain: str, cell: str) -> Path:
     return RESULTS / domain / cell
+
+
+def record_files(domains: Iterable[str]) -> list[Path]:
+    """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
+    return [RESULTS / name / "numbers.json" for name in (*domains, "costs", "designs", "people", "setup")]

@@ -50,7 +50,9 @@ WITHOUT_INFLUENCE = {
     "split": {module: "looks up whether the domain exists" for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES)},
 }
 # One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
+REPORTS = {"report": "build"} | {name: f"build_{name}" for name in ("costs", "designs", "people", "setup", "provenance")}
+# A link to dvc.yaml: whoever depends on it follows the structure of the pipeline.
+STRUCTURE = "paper/pipeline.yaml"
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {  # methods of Params -> keys
@@ -214,6 +216,14 @@ def all_outs() -> set[str]:
     return outs
 
 
+def inputs() -> set[str]:
+    """What the stages before the paper's last two read and no stage makes: code, data, timings."""
+    read = {
+        path for stage in STAGES if stage not in ("provenance", "paper") for domain in domains_of(stage) for path in deps(stage, domain)
+    }
+    return read - all_outs()
+
+
 BY_DOMAIN = [(stage, domain) for stage in STAGES for domain in domains_of(stage)]
 
 
@@ -246,6 +256,8 @@ def test_a_stage_depends_on_no_module_without_influence(stage: str, domain: str 
     """Every dep of the package is reached by the command: a stale name would rerun the stage for nothing."""
     modules = reached_modules(stage, domain) | ANNOTATIONS.keys()
     reached = {source_of(module).relative_to(REPOSITORY).as_posix() for module in modules} | reached_files(stage, domain)
+    if stage == "provenance":
+        reached |= inputs()  # it hashes them
     declared = {dep for dep in deps(stage, domain) if dep.startswith(f"{PACKAGE}/")}
     assert declared <= reached, f"dvc.yaml, stage {stage}: the command does not use {sorted(declared - reached)}"
 
@@ -286,7 +298,7 @@ def test_each_dep_is_a_single_file_that_someone_makes(stage: str):
 def test_params_exist_and_cover_what_the_code_reads(stage: str):
     for entry in STAGES[stage].get("params", ()):
         if isinstance(entry, Mapping):
-            assert entry == {"params.yaml": None} or entry.keys() == {PROMPTS}
+            assert entry in ({"params.yaml": None}, {STRUCTURE: None}) or entry.keys() == {PROMPTS}
             continue
         for key in resolved(stage, entry):
             place = VALUES
@@ -303,6 +315,20 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
     inline = set(re.findall(r"\$\{(\w+)\}", str([STAGES[stage]["cmd"], STAGES[stage].get("matrix")])))
     missing = sorted(key for key in used - inline if not any(covers(entry, key) for entry in declared))
     assert not missing, f"dvc.yaml, stage {stage}: add to params {missing}"
+
+
+def test_the_provenance_depends_on_all_that_its_hashes_are_of():
+    """Every input and parameter of the stages before it, their structure, the records, and what the paper shows."""
+    declared = deps("provenance", None)
+    missing = sorted(inputs() - declared)
+    assert not missing, f"dvc.yaml, stage provenance: add to deps {missing}"
+    own = {f"paper/tables/provenance-{name}.tex" for name in ("outputs", "sources", "numbers")}
+    assert own <= deps("paper", None) & all_outs()
+    shown = {path for path in deps("paper", None) if re.match(r"paper/(tables|figures|main\.tex)|results/", path)} - own
+    assert not sorted(shown - declared), f"dvc.yaml, stage provenance: add to deps {sorted(shown - declared)}"
+    whole = {file for entry in STAGES["provenance"]["params"] for file in entry}
+    assert whole == {"params.yaml", PROMPTS, STRUCTURE} and set(STAGES["provenance"]["params"][0]) == {"params.yaml"}
+    assert (REPOSITORY / STRUCTURE).resolve() == REPOSITORY / "dvc.yaml"
 
 
 @pytest.mark.parametrize("stage", CELLS)

@@ -199,6 +199,11 @@ def _read(path: Path) -> str:
         raise DataError(str(path), f"not UTF-8 ({error.reason} at byte {error.start})", "what DVC writes", REMEDY) from None
 
 
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """A YAML 1.2 file that holds a mapping, such as params.yaml. Raises PolychromicError when it is missing, DataError when malformed."""
+    return _yaml(_read(path), str(path))
+
+
 def _yaml(text: str, where: str) -> Mapping[str, Any]:
     try:
         document = yaml.load(text, _Loader)  # noqa: S506, a safe loader

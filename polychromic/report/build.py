@@ -1,12 +1,12 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_costs`, `build_people`, `build_designs` and `build_setup` are the stages of these names.
-All read single named files.
+`build` is stage report@{domain}; `build_costs`, `build_people`, `build_designs`, `build_setup` and `build_provenance` are the stages
+of these names. All read single named files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
+from polychromic.provenance import appendix
 from polychromic.report import cost_numbers, costs, designs, distributions, figures, labels, numbers, people, records, results, tables
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
@@ -147,16 +148,33 @@ def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[
     return sorted([*texts, *drawings, record_file])
 
 
-def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write paper/numbers/setup.tex, paper/tables/setup.tex (every value of params.yaml as "setup.<dotted key>") and definitions.tex."""
+def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write every value of params.yaml as "setup.<dotted key>", and what the metrics in use are.
+
+    Returns:
+        The files written, sorted: paper/tables/{setup,definitions}.tex, paper/numbers/setup.tex, results/setup/numbers.json.
+    """
+    found = numbers.setup_numbers(params)
     texts = {
-        paper_dir / "numbers" / "setup.tex": records.to_latex(numbers.setup_numbers(params)),
+        paper_dir / "numbers" / "setup.tex": records.to_latex(found),
         paper_dir / "tables" / "setup.tex": tables.setup_table(params),
         paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
     }
     for path, text in texts.items():
         write_text(path, text)
-    return sorted(texts)
+    record_file = results_dir / "setup" / "numbers.json"
+    write_json(record_file, records.to_json(found))
+    return sorted([*texts, record_file])
+
+
+def build_provenance(domains: Sequence[str], root: Path = Path(".")) -> list[Path]:
+    """Write paper/tables/provenance-{outputs,sources,numbers}.tex, see polychromic.provenance.appendix.
+
+    Raises:
+        PolychromicError: the text prints a record that does not exist, or an input of the pipeline is missing.
+        DataError: a file is malformed.
+    """
+    return appendix.write(root, paths.record_files(domains))
 
 
 def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:

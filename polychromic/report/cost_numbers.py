@@ -70,7 +70,8 @@ def equal_cost_numbers(cost: StepCost, compare: Compare) -> Iterator[Number]:
             f"{comparison(compare, found[0])}"
         )
     text = " ".join(texts) or "No peer with more steps was compared on this domain."
-    yield Number(f"{compare.domain}.equal_cost.sentence", None, text, source=f"benchmarks/results/step_cost-{cost.domain}.json; contrasts")
+    source = f"benchmarks/results/step_cost-{cost.domain}.json; results/{compare.domain}/compare.json#contrasts"
+    yield Number(f"{compare.domain}.equal_cost.sentence", None, text, source=source)
 
 
 def _sampler(sampler: Sampler) -> Iterator[Number]:

@@ -14,6 +14,7 @@ from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.records import Number
 from polychromic.report.results import Frozen, Probability
 
+SOURCE = "benchmarks/results/calibration.json"
 NAMES = {
     "percentile": "paired, percentile interval",
     "bca": "paired, BCa interval",
@@ -97,10 +98,9 @@ def designs_numbers(found: Designs) -> list[Number]:
     ours = [r for r in found.rows if r.ours]
     pooled = [r.false_positives for r in found.rows if r.design == "pooled"]
     covered = [r.coverage for r in [*ours, *found.observed] if r.coverage is not None]
-    share = lambda key, value: Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source="calibration")
+    share = lambda key, value: Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=SOURCE)
     numbers = [
-        Number(f"designs.{key}", getattr(found, key), str(getattr(found, key)), source="calibration")
-        for key in ("runs", "seeds", "samples")
+        Number(f"designs.{key}", getattr(found, key), str(getattr(found, key)), source=SOURCE) for key in ("runs", "seeds", "samples")
     ]
     numbers += [
         share("effect", found.effect),
@@ -110,7 +110,7 @@ def designs_numbers(found: Designs) -> list[Number]:
         share("pooled.false_positives", max(pooled)),
     ]
     for prompts, mde in dict.fromkeys((r.prompts, r.minimum_detectable_effect) for r in found.rows):
-        numbers.append(Number(f"designs.mde.{prompts}", mde, f"{100 * mde:.1f} points", unit="points", n=prompts, source="calibration"))
+        numbers.append(Number(f"designs.mde.{prompts}", mde, f"{100 * mde:.1f} points", unit="points", n=prompts, source=SOURCE))
     largest, smallest_effect = max((r.prompts, r.minimum_detectable_effect) for r in found.rows)
     text = f"With {largest} prompts, a difference of {100 * smallest_effect:.1f} points is found with a probability of four in five."
-    return [*numbers, Number("designs.sentence", None, text, source="calibration")]
+    return [*numbers, Number("designs.sentence", None, text, source=SOURCE)]

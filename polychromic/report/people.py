@@ -18,6 +18,7 @@ from polychromic.report.latex_rows import row, tabular
 from polychromic.report.records import Number
 from polychromic.report.results import Compare, Frozen
 
+SOURCE = "results/replies/openers.json"
 PEER = "lora"  # the system beside which the headline's drafts are called more or less alike
 
 
@@ -92,15 +93,15 @@ def people_numbers(found: Openers, compare: Compare) -> list[Number]:
     people.<label>.above_floor.verdict; people.headline.{difference,difference.ci,sentence}.
     """
     whole = {"n_prompts": found.n_prompts, "drafts": found.drafts, "targets": found.targets}
-    numbers = [Number(f"people.{name}", value, str(value), source="openers") for name, value in whole.items()]
+    numbers = [Number(f"people.{name}", value, str(value), source=SOURCE) for name, value in whole.items()]
     numbers += [
-        Number("people.temperature", found.temperature, labels.plain(found.temperature), source="openers"),
-        Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source="openers"),
+        Number("people.temperature", found.temperature, labels.plain(found.temperature), source=SOURCE),
+        Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source=SOURCE),
     ]
-    numbers += _shares("people.ceiling", found.people.human_recall[-1], found, source="openers/people")
-    numbers += _shares("people.floor", found.people.floor.human_recall[-1], found, source="openers/people")
+    numbers += _shares("people.ceiling", found.people.human_recall[-1], found, source=f"{SOURCE}#people")
+    numbers += _shares("people.floor", found.people.floor.human_recall[-1], found, source=f"{SOURCE}#people")
     for label, s in sorted(found.systems.items()):
-        about = {"seeds": tuple(s.seeds), "source": f"openers/{label}"}
+        about = {"seeds": tuple(s.seeds), "source": f"{SOURCE}#{label}"}
         ends = {"low": s.ratio.low, "high": s.ratio.high, "n": found.n_prompts}
         numbers += [
             Number(f"people.{label}.ratio", s.ratio.value, f"{s.ratio.value:.2f}", **ends, **about),
@@ -135,7 +136,7 @@ def _headline(found: Openers, headline: str) -> list[Number]:
         raise PolychromicError(f"openers.json has no contrast of {headline} and {PEER}. Got: {sorted(pairs)}. Run `dvc repro`.")
     pair = pairs[headline, PEER]
     ours, theirs = labels.system_name(headline), labels.system_name(PEER)
-    about = {"n": found.n_prompts, "source": f"openers/{headline}-{PEER}"}
+    about = {"n": found.n_prompts, "source": f"{SOURCE}#{headline}-{PEER}"}
     delta, ci = _signed(f"{pair.value:+.2f}"), f"[{_signed(f'{pair.low:+.2f}')}, {_signed(f'{pair.high:+.2f}')}]"
     if pair.low > 0 or pair.high < 0:
         text = f"The drafts of {ours} are {'more' if pair.low > 0 else 'less'} alike than those of {theirs}"

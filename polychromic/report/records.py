@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from polychromic.errors import PolychromicError
 from polychromic.report import labels
-from polychromic.report.results import Compare, Contrast, Estimate, System
+
+if TYPE_CHECKING:  # pydantic takes half a second, which `polychromic trace` has not
+    from polychromic.report.results import Compare, Contrast, Estimate, System
 
 UNIT_OF_DIFFERENCE = {True: "points", False: ""}
 NON_INFERIOR = {True: "non-inferior to", False: "not shown to be non-inferior to"}
@@ -30,7 +33,7 @@ class Number:
         n: prompts behind the value, None for a parameter.
         seeds: the training or sampling seeds averaged.
         split: "dev" or "test", None for a parameter.
-        source: the file and the row it comes from.
+        source: the file and the row it comes from, "results/listqa/compare.json#contrasts/<id>"; several are joined by "; ".
     """
 
     key: str

@@ -142,9 +142,9 @@ def test_an_error_leaves_the_old_files(workspace: Path):
 
 
 def test_build_setup(workspace: Path):
-    written = build_setup(PARAMS, workspace / "paper")
+    written = build_setup(PARAMS, workspace / "results", workspace / "paper")
     assert [path.relative_to(workspace).as_posix() for path in written] == [
-        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex",
+        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex", "results/setup/numbers.json",
     ]  # fmt: skip
     assert "\\definenumber{setup.objective.n}{4}%" in written[0].read_text()
 

@@ -25,7 +25,7 @@ def paper(workspace: Path) -> Path:
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-    build_setup(PARAMS, workspace / "paper")
+    build_setup(PARAMS, workspace / "results", workspace / "paper")
     for domain in ("listqa", "replies"):
         shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
         table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
@@ -35,7 +35,7 @@ def paper(workspace: Path) -> Path:
 
 
 def records(paper: Path) -> list[Path]:
-    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs", "designs", "people")]
+    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs", "designs", "people", "setup")]
 
 
 def text_of(pdf: Path) -> str:

@@ -1,0 +1,89 @@
+"""All records of printed numbers in one list, whichever stage made them; and the search for what a reader copied from the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from polychromic import paths
+from polychromic.errors import DataError, PolychromicError
+from polychromic.io import read_json
+from polychromic.report.records import Number
+
+NAME = "numbers.json"
+REMEDY = "Make it again with `dvc repro`, or fetch it with `dvc pull`."
+FIELDS = {field.name for field in fields(Number)}
+
+
+@dataclass(frozen=True)
+class Record(Number):
+    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json")."""
+
+    file: str = ""
+
+    def sources(self) -> list[tuple[str, str]]:
+        """(file, row) pairs that the value was read from; the row is "" where the whole file is meant."""
+        return [(file, row) for part in self.source.split("; ") if part for file, _, row in [part.partition("#")]]
+
+
+def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None) -> list[Record]:
+    """The records of results/*/numbers.json, sorted by key.
+
+    Args:
+        files: numbers.json to read, relative to `folder`; None reads all that are there.
+
+    Raises:
+        PolychromicError: no file is there, a named one is missing, or two files define one key.
+        DataError: a file is not a list of records.
+    """
+    results = folder / paths.RESULTS
+    places = sorted(results.glob(f"*/{NAME}")) if files is None else [folder / file for file in files]
+    if not places:
+        raise PolychromicError(f"{results}/*/{NAME}: no file found. The records of the printed numbers lie there. {REMEDY}")
+    found: dict[str, Record] = {}
+    for path in places:
+        rows = read_json(path)
+        if not isinstance(rows, list):
+            raise DataError(str(path), f"a JSON {type(rows).__name__}", "a list of records", REMEDY)
+        for number, row in enumerate(rows):
+            record = _record(row, path.relative_to(folder).as_posix(), f"{path}: record {number}")
+            if record.key in found:
+                raise PolychromicError(f"the number {record.key!r} is defined twice ({found[record.key].file}, {record.file}). {REMEDY}")
+            found[record.key] = record
+    return [found[key] for key in sorted(found)]
+
+
+def _record(row: Any, file: str, where: str) -> Record:
+    if not isinstance(row, dict) or row.keys() != FIELDS or not all(isinstance(row[name], str) for name in ("key", "text", "source")):
+        raise DataError(where, f"{row!r}"[:200], f"an object with {', '.join(sorted(FIELDS))}", REMEDY)
+    return Record(**row | {"seeds": tuple(row["seeds"])}, file=file)
+
+
+SPELLINGS = {"\u2212": "-", "\u2013": "-", "--": "-", "\u2009": " ", "\u202f": " ", "\u00a0": " ", "~": " ", r"\,": " ", "\u03bb": "lambda"}
+
+
+def plain(text: str) -> str:
+    r"""A printed value as people type it: "\ensuremath{-}0.01" is "-0.01", "24.2\,\%" is "24.2%", "$p$ \ensuremath{<.001}" is "p <.001"."""
+    text = re.sub(r"\\ensuremath\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"\1", text)
+    for written, typed in SPELLINGS.items():
+        text = text.replace(written, typed)
+    text = re.sub(r"\\(?:emph|textbf|texttt|mathrm|text)\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"\\([%&$#_{}])", r"\1", text)
+    text = text.replace(r"\times", "x").replace(r"\pm", "+-")
+    text = re.sub(r"\\([A-Za-z]+)\b", r"\1", text)
+    text = re.sub(r"[${}]", "", text)
+    return re.sub(r"\s+(?=%)", "", re.sub(r"\s+", " ", text)).strip()
+
+
+def printed_as(records: Sequence[Record], text: str) -> list[Record]:
+    """The records that print exactly `text`, in any spelling of minus, spaces and per cent; else those whose sentence holds it."""
+    wanted = plain(text)
+    if not wanted:
+        return []
+    spelled = [(record, plain(record.text)) for record in records]
+    exact = [record for record, printed in spelled if printed == wanted]
+    within = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?![\w]|\.\d)")
+    return exact or [record for record, printed in spelled if within.search(printed)]
