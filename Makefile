@@ -11,20 +11,24 @@ export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
 JOBS ?= 2
 
-.PHONY: paper test smoke reproduce bench calibration doctor lock store-size latex data help
+.PHONY: paper arxiv test smoke reproduce bench calibration doctor lock store-size latex data archive help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
-	@echo 'targets: paper test smoke reproduce bench calibration doctor lock store-size'
+	@echo 'targets: paper arxiv test smoke reproduce bench calibration doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, stamp a release copy.
-paper: $(VENV)/installed
+paper: $(VENV)/installed archive
 	dvc pull --quiet --allow-missing
 	@dvc status --quiet paper || $(MAKE) --no-print-directory latex
 	dvc repro
 	python -m polychromic release
 
-test: $(VENV)/installed latex data
+# The sources of the PDF in one file that compiles alone, for arXiv.
+arxiv: paper
+	python -m polychromic arxiv
+
+test: $(VENV)/installed archive latex data
 	python -m pytest
 
 # Real model, few steps, in a workspace of its own under .work/.
@@ -32,7 +36,7 @@ smoke: $(VENV)/installed data
 	python -m polychromic smoke
 
 # Everything again from the curated data, with an empty cache, on $(JOBS) cores.
-reproduce: $(VENV)/installed latex data
+reproduce: $(VENV)/installed archive latex data
 	POLYCHROMIC_CACHE=$(CURDIR)/.work/cache-$$(date +%s) python -m polychromic reproduce --jobs $(JOBS) --force
 
 # Timings of this machine, into benchmarks/results/; leave it alone meanwhile. About 35 minutes on one quiet core.
@@ -55,8 +59,13 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-data:
+data: archive
 	@test -f data/listqa.jsonl -a -f data/replies.jsonl -a -f data/creative.jsonl -a -f data/code.jsonl || dvc pull --quiet data.dvc
+
+# An unpacked `git archive` has no .git: DVC works without Git there, and a link that unpacking lost is made again.
+archive: $(VENV)/installed
+	@test -e .git || grep -qs no_scm .dvc/config.local || dvc config --local core.no_scm true
+	@test -h paper/pipeline.yaml || ln -sf ../dvc.yaml paper/pipeline.yaml
 
 # Installs LaTeX when it is missing and this is root; else says what to run, and the PDF stage will stop there.
 latex:

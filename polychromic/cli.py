@@ -13,6 +13,7 @@ from rich.markup import escape
 from polychromic import __version__, paths
 from polychromic.cli_data import data_app
 from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, are_replies, compare_files, oneoff_app
+from polychromic.cli_provenance import provenance_app
 from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
 app.registered_commands += oneoff_app.registered_commands + data_app.registered_commands
-app.registered_commands += review_app.registered_commands
+app.registered_commands += review_app.registered_commands + provenance_app.registered_commands
 errors = Console(stderr=True)
 
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]

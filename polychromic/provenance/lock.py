@@ -156,8 +156,7 @@ def data_files(folder: Path = Path(".")) -> dict[str, str]:
     entry = data_entry(folder)
     if not str(entry.md5).endswith(".dir"):
         return {entry.path: str(entry.md5)}
-    places = [folder / root / "files" / "md5" / entry.md5[:2] / entry.md5[2:] for root in ("store", ".dvc/cache")]
-    found = next((place for place in places if place.exists()), None)
+    found = stored(folder, str(entry.md5))
     if found is None:
         raise PolychromicError(
             f"{folder / DATA} names the list {entry.md5}, which is neither in store/ nor in .dvc/cache. "
@@ -197,6 +196,12 @@ def _read(path: Path) -> str:
         raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock. {REMEDY}") from None
     except UnicodeDecodeError as error:
         raise DataError(str(path), f"not UTF-8 ({error.reason} at byte {error.start})", "what DVC writes", REMEDY) from None
+
+
+def stored(folder: Path, md5: str) -> Path | None:
+    """The object of this hash in the store or in DVC's cache, None where neither holds it."""
+    places = (folder / root / "files" / "md5" / md5[:2] / md5[2:] for root in ("store", ".dvc/cache"))
+    return next((place for place in places if place.exists()), None)
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:

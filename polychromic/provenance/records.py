@@ -11,6 +11,7 @@ from typing import Any
 from polychromic import paths
 from polychromic.errors import DataError, PolychromicError
 from polychromic.io import read_json
+from polychromic.provenance.lock import Lock, stored
 from polychromic.report.records import Number
 
 NAME = "numbers.json"
@@ -29,10 +30,11 @@ class Record(Number):
         return [(file, row) for part in self.source.split("; ") if part for file, _, row in [part.partition("#")]]
 
 
-def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None) -> list[Record]:
+def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, lock: Lock | None = None) -> list[Record]:
     """The records of results/*/numbers.json, sorted by key.
 
     Args:
+        lock: where given, a file that it names and that is not here (a clone before `dvc pull`) is read from the store.
         files: numbers.json to read, relative to `folder`; None reads all that are there.
 
     Raises:
@@ -40,20 +42,29 @@ def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None) 
         DataError: a file is not a list of records.
     """
     results = folder / paths.RESULTS
-    places = sorted(results.glob(f"*/{NAME}")) if files is None else [folder / file for file in files]
+    names = [path.relative_to(folder) for path in results.glob(f"*/{NAME}")] if files is None else files
+    places = {path.as_posix(): folder / path for path in names}
+    for out in [out for stage in lock.stages.values() for out in stage.outs if out.path.endswith(f"/{NAME}")] if lock else []:
+        if not (folder / out.path).exists() and out.md5 and (place := stored(folder, out.md5)):
+            places[out.path] = place
     if not places:
         raise PolychromicError(f"{results}/*/{NAME}: no file found. The records of the printed numbers lie there. {REMEDY}")
     found: dict[str, Record] = {}
-    for path in places:
+    for file, path in sorted(places.items()):
         rows = read_json(path)
         if not isinstance(rows, list):
             raise DataError(str(path), f"a JSON {type(rows).__name__}", "a list of records", REMEDY)
         for number, row in enumerate(rows):
-            record = _record(row, path.relative_to(folder).as_posix(), f"{path}: record {number}")
+            record = _record(row, file, f"{path}: record {number}")
             if record.key in found:
                 raise PolychromicError(f"the number {record.key!r} is defined twice ({found[record.key].file}, {record.file}). {REMEDY}")
             found[record.key] = record
     return [found[key] for key in sorted(found)]
+
+
+def definitions(text: str) -> dict[str, str]:
+    r"""The macros of paper/numbers/*.tex: key -> what \num{key} prints."""
+    return dict(re.findall(r"^\\definenumber\{([^{}]+)\}\{(.*)\}%$", text, flags=re.MULTILINE))
 
 
 def _record(row: Any, file: str, where: str) -> Record:

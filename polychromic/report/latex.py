@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from polychromic.errors import PolychromicError
@@ -18,7 +19,8 @@ from polychromic.io import atomic_open, sha256_file, sha256_json
 
 PACKAGES = ("latexmk", "texlive-latex-recommended", "texlive-pictures", "texlive-fonts-recommended", "lmodern")
 INSTALL = f"apt-get install --no-install-recommends {' '.join(PACKAGES)}"
-UNRESOLVED = re.compile(r"(?:Reference|Citation) `[^']*' .*undefined")
+OPTIONS = ("-interaction=nonstopmode", "-halt-on-error", "-file-line-error")
+UNRESOLVED = re.compile(r"(?:Reference|Citation) `[^']*' .*undefined|name\{[^}]*\} has been referenced but does not exist")
 
 
 def records_hash(records: Sequence[Path]) -> str:
@@ -43,7 +45,22 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
-            LaTeX stops (the three log lines that matter), or a reference or citation stays undefined.
+            LaTeX stops (the three log lines that matter), or a reference, citation or link leads nowhere.
+    """
+    with compiled(paper_dir, records, out) as build, atomic_open(out) as file:
+        file.write((build / "main.pdf").read_bytes())
+    return out
+
+
+@contextmanager
+def compiled(paper_dir: Path, records: Sequence[Path] | None = None, wanted: Path | None = None) -> Iterator[Path]:
+    """A temporary copy of paper_dir in which main.tex is compiled: main.pdf, main.bbl, and main.fls, which lists what was read.
+
+    Args:
+        wanted: what a message says that LaTeX is missing for; default: main.pdf.
+
+    Raises:
+        PolychromicError: as `compile_paper`.
     """
     if not (paper_dir / "main.tex").exists():
         raise PolychromicError(f"{paper_dir / 'main.tex'}: file not found. Run in the folder that holds params.yaml and paper/.")
@@ -51,18 +68,15 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
     missing = [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]
     if missing:
         raise PolychromicError(
-            f"LaTeX is not installed: {', '.join(missing)} not found on PATH. {out} needs the Debian packages {', '.join(PACKAGES)}. "
-            f"As root, run\n  {INSTALL}\nand then `make paper` again; all other stages are done and stay done."
+            f"LaTeX is not installed: {', '.join(missing)} not found on PATH. {wanted or paper_dir / 'main.pdf'} needs the Debian packages "
+            f"{', '.join(PACKAGES)}. As root, run\n  {INSTALL}\nand then `make paper` again; all other stages are done and stay done."
         )
     with tempfile.TemporaryDirectory(prefix="polychromic-latex-") as name:
         build = Path(name) / "paper"
         shutil.copytree(paper_dir, build)
         (build / "main.pdf").unlink(missing_ok=True)
         (build / "recordshash.tex").write_text(f"\\newcommand{{\\recordshash}}{{{digest}}}\n", encoding="utf-8")
-        command = ["latexmk", "-norc", "-pdf", "-bibtex", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", "main.tex"]
-        # max_print_line: a wrapped log line would hide its end
-        env = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "1000", "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(command, cwd=build, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = run_latex(["latexmk", "-norc", "-pdf", "-bibtex", *OPTIONS, "main.tex"], build)
         log_file = build / "main.log"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else done.stdout.decode(errors="replace")
         if done.returncode != 0 or not (build / "main.pdf").exists():
@@ -77,15 +91,25 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
                 + "\n  ".join(lines)
                 + "\nFix the source, or run `dvc repro` if a generated file is missing."
             )
-        if unresolved := sorted(set(UNRESOLVED.findall(log))):
+        if unresolved := leads_nowhere(log):
             raise PolychromicError(
                 f"{paper_dir / 'main.tex'} has undefined references:\n  "
                 + "\n  ".join(unresolved[:3])
-                + "\nAdd the label, or the entry in refs.bib."
+                + "\nAdd the label, or the entry in refs.bib; a num: or stage: is a row of the provenance tables, which `dvc repro` writes."
             )
-        with atomic_open(out) as file:
-            file.write((build / "main.pdf").read_bytes())
-    return out
+        yield build
+
+
+def run_latex(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """A command of LaTeX in `folder`, without clock, locale and broken log lines."""
+    # max_print_line: a wrapped log line would hide its end
+    env = os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "1000", "LC_ALL": "C.UTF-8"}
+    return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+def leads_nowhere(log: str) -> list[str]:
+    """References, citations and links of a log whose target does not exist, sorted."""
+    return sorted(set(UNRESOLVED.findall(log)))
 
 
 def error_lines(log: str, count: int = 3) -> list[str]:

@@ -5,13 +5,11 @@ main.pdf itself cannot hold these: it is an output recorded in dvc.lock, so its 
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 from polychromic.errors import PolychromicError
 from polychromic.io import atomic_open, sha256_file, write_json
+from polychromic.provenance.commit import current
 
 UNKNOWN = "unknown"
 
@@ -19,8 +17,8 @@ UNKNOWN = "unknown"
 def release(root: Path) -> Path:
     """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json.
 
-    The JSON holds {"commit", "dirty", "dvc_lock_sha256", "pdf_sha256"}. Without .git, or before the first commit, the
-    commit is "unknown" and dirty is null.
+    The JSON holds {"commit", "dirty", "dvc_lock_sha256", "pdf_sha256"}. In an unpacked `git archive` the commit is the archive's, before
+    the first commit it is "unknown"; dirty is null in both.
 
     Raises:
         PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.
@@ -41,23 +39,6 @@ def release(root: Path) -> Path:
 
 
 def revision(root: Path) -> tuple[str, bool | None]:
-    """(commit, dirty) of the repository whose top is `root`; ("unknown", None) when `root` is none or has no commit.
-
-    A repository around `root` does not count: an unpacked archive inside one has no commit of its own.
-    """
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        return UNKNOWN, None
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1))
-    if not commit:
-        return UNKNOWN, None
-    return commit, bool(_git(root, "status", "--porcelain"))
-
-
-def _git(root: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(["git", *arguments], cwd=root, env=env, capture_output=True, text=True, check=False)
-    if done.returncode not in allowed:
-        raise PolychromicError(
-            f"git {' '.join(arguments)} failed in {root}: {done.stderr.strip()}. Fix the repository; without .git a release has no commit."
-        )
-    return done.stdout.strip()
+    """(commit, dirty) as polychromic.provenance.commit knows them, also in an unpacked archive; ("unknown", None) where nobody knows."""
+    found = current(root)
+    return found.hash or UNKNOWN, found.dirty
