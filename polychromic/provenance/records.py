@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,16 @@ def plain(text: str) -> str:
     return re.sub(r"\s+(?=%)", "", re.sub(r"\s+", " ", text)).strip()
 
 
-def printed_as(records: Sequence[Record], text: str) -> list[Record]:
-    """The records that print exactly `text`, in any spelling of minus, spaces and per cent; else those whose sentence holds it."""
+def printed_as(records: Iterable[Record], text: str, used: Collection[str] = ()) -> list[Record]:
+    """The records that print exactly `text`, in any spelling of minus, spaces and per cent, and the longer ones in `used` that hold it.
+
+    Where there are none, all that hold it. Those in `used` come first, then by key.
+    """
     wanted = plain(text)
     if not wanted:
         return []
     spelled = [(record, plain(record.text)) for record in records]
-    exact = [record for record, printed in spelled if printed == wanted]
     within = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?![\w]|\.\d)")
-    return exact or [record for record, printed in spelled if within.search(printed)]
+    holding = [(record, printed) for record, printed in spelled if printed == wanted or within.search(printed)]
+    found = [record for record, printed in holding if printed == wanted or record.key in used]
+    return sorted(found or [record for record, _ in holding], key=lambda record: (record.key not in used, record.key))

@@ -44,7 +44,9 @@ def _record(document: Document) -> Tree:
     _command(tree.add(f"record in {escape(record['file'])} ({document['state']})"), made)
     for source in document["sources"]:
         row = f"#{source['row']}" if source["row"] else ""
-        node = tree.add(f"read from {escape(source['path'] + row)} ({_md5(source['md5'])}, {source['state']})")
+        node = tree.add(
+            f"read from {escape(source['path'] + row)} ({', '.join([*([_md5(source['md5'])] if source['md5'] else []), source['state']])})"
+        )
         _command(node, source["stage"])
         if source["values"]:
             values = {key: value for key, value in source["values"].items() if value is not None}
@@ -114,7 +116,9 @@ def _inputs(tree: Tree, document: Document) -> None:
         tree.add(f"data {escape(file['path'])} {_md5(file['md5'])}{note}")
     count = len(document["stages"])
     if document["params_hash"]:
-        tree.add(f"params {document['params_hash']}, code {document['code_hash'] or '-'} ({len(document['code'])} files) of {count} stages")
+        tree.add(
+            f"params {document['params_hash']}, code {document['code_hash'] or '-'} ({len(document['code'])} files) of {count} stage{'s' * (count != 1)}"
+        )
     tree.add(since(document["commit"]))
 
 

@@ -22,7 +22,7 @@ from polychromic.provenance.evidence import Evidence, evidence
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
-from polychromic.provenance.records import Record, load_records, printed_as
+from polychromic.provenance.records import Record, load_records, plain, printed_as
 
 CELL_FILES = ("samples.jsonl.gz", "openers.jsonl.gz")
 Document = dict[str, Any]
@@ -81,12 +81,11 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
         return _float(here, query, one)
     if path := _path(here, query):
         return _file(here, query, path)
-    matches = printed_as(list(here.records.values()), query)
+    printed = set(here.manuscript.keys)
+    matches = printed_as(here.records.values(), query, printed) or _in_sentences(here, query)
     if len(matches) == 1:
         return _record(here, query, matches[0])
     if matches:
-        printed = set(here.manuscript.keys)
-        matches.sort(key=lambda record: (record.key not in printed, record.key))
         rows = [{"key": record.key, "text": record.text, "printed": record.key in printed, "source": record.source} for record in matches]
         return {"query": query, "kind": "matches", "matches": rows}
     raise PolychromicError(_unknown(here, query))
@@ -104,6 +103,13 @@ def _path(here: Workspace, query: str) -> str | None:
     # "listqa-frontier" and "listqa-frontier.pdf", as \includegraphics has it; a figure before its other formats
     same = [one for one in known if name in (Path(one).name, Path(one).stem) and "/" not in name and one.startswith("paper/")]
     return min(same, key=lambda one: (not one.endswith((".pdf", ".tex")), one), default=None)
+
+
+def _in_sentences(here: Workspace, query: str) -> list[Record]:
+    """The records of the sentences that say `query`, as copied from the page."""
+    texts = {key: record.text for key, record in here.records.items()}
+    said = [one for one in here.manuscript.sentences if plain(query) in here.manuscript.render(one, texts)]
+    return [here.records[key] for key in dict.fromkeys(key for one in said for key in one.keys) if key in here.records]
 
 
 def _unknown(here: Workspace, query: str) -> str:
@@ -132,7 +138,7 @@ def _record(here: Workspace, query: str, record: Record) -> Document:
         "macro": macros,
         "recorded_by": _stage(maker) if maker else None,
         "state": _state(here, record.file),
-        "sources": [_source(here, file, row) for file, row in record.sources()],
+        "sources": [_source(here, maker, file, row) for file, row in record.sources()],
         "cells": [_stage(stage) | {"state": _state(here, stage.outs[0].path)} for stage in _cells(record, chain)],
         **_evidence(here, found),
         "commit": asdict(introduced(here.folder, f"\\definenumber{{{record.key}}}{{{record.text}}}%", macros or "paper/numbers")),
@@ -216,7 +222,13 @@ def _state(here: Workspace, path: str) -> str:
     return "as in dvc.lock" if md5_file(here.folder / path) == out.md5 else "differs from dvc.lock"
 
 
-def _source(here: Workspace, path: str, row: str) -> Document:
+def _source(here: Workspace, maker: Stage | None, path: str, row: str) -> Document:
+    if maker and path in maker.params:
+        place: Any = maker.params[path]
+        for part in row.split("."):
+            place = place.get(part) if isinstance(place, Mapping) else None
+        values = None if place is None or isinstance(place, Mapping) else {row: place}
+        return {"path": path, "row": row or None, "md5": None, "stage": None, "state": "a parameter file", "values": values}
     stage = here.lock.producer(path)
     file = (stage.out(path) if stage else None) or next(
         (dep for one in here.lock.stages.values() if (dep := one.dep(path))), File(path, None, None)

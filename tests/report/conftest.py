@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
-from tests.report.synthetic import METRICS, REPOSITORY, make_benchmarks, make_compare, make_designs, make_openers
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
+from polychromic.report.examples import examples_table
+from tests.report.synthetic import (
+    METRICS,
+    PARAMS,
+    REPOSITORY,
+    make_benchmarks,
+    make_compare,
+    make_designs,
+    make_openers,
+    write_provenance,
+)
+from tests.workspace import listqa_record
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +52,21 @@ def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
     for name in ("main.tex", "refs.bib"):
         shutil.copyfile(REPOSITORY / "paper" / name, root / "paper" / name)
     return root
+
+
+@pytest.fixture
+def paper(workspace: Path) -> Path:
+    """The workspace's paper/ with all that main.tex reads."""
+    for domain in ("listqa", "replies"):
+        build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_people("replies", workspace / "results", workspace / "paper")
+    build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_setup(PARAMS, workspace / "results", workspace / "paper")
+    for domain in ("listqa", "replies"):
+        shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
+        table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
+        for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):
+            (workspace / "paper" / "tables" / name).write_text(table, encoding="utf-8")
+    write_provenance(workspace / "paper")
+    return workspace / "paper"

@@ -6,6 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic import paths
+from polychromic.provenance import appendix
+from polychromic.provenance.lock import Lock
+from polychromic.provenance.manuscript import Manuscript
+from polychromic.provenance.pipeline import md5_file
+from polychromic.provenance.records import load_records
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l",
           "tokens"]  # fmt: skip
@@ -294,3 +301,16 @@ def make_openers() -> dict:
     ]  # fmt: skip
     return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "targets": 10, "human_collision": 0.21, "people": beside(0.012),
             "systems": systems, "contrasts": contrasts}  # fmt: skip
+
+
+def record_files(paper: Path) -> list[Path]:
+    """The numbers.json beside `paper`, a folder that the fixture of this name made."""
+    return [paper.parent / path for path in paths.record_files(("listqa", "replies"))]
+
+
+def write_provenance(paper: Path) -> None:
+    """The provenance tables of what `paper` prints, with the stages of the repository's own dvc.lock."""
+    root, lock = paper.parent, Lock.load(REPOSITORY)
+    found = {record.key: record for record in load_records(root)}
+    for name, text in appendix.tables(Manuscript.load(root), lock, found, lambda path: md5_file(root / path)).items():
+        (paper / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")

@@ -9,33 +9,13 @@ from pathlib import Path
 import pytest
 
 from polychromic.errors import PolychromicError
+from polychromic.provenance.manuscript import Manuscript
 from polychromic.report import latex
-from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
-from polychromic.report.examples import examples_table
-from tests.report.synthetic import PARAMS
-from tests.workspace import listqa_record
+from polychromic.report.build import build
+from tests.report.synthetic import record_files as records
+from tests.report.synthetic import write_provenance
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
-
-
-@pytest.fixture
-def paper(workspace: Path) -> Path:
-    for domain in ("listqa", "replies"):
-        build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-    build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-    build_people("replies", workspace / "results", workspace / "paper")
-    build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-    build_setup(PARAMS, workspace / "results", workspace / "paper")
-    for domain in ("listqa", "replies"):
-        shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
-        table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
-        for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):
-            (workspace / "paper" / "tables" / name).write_text(table, encoding="utf-8")
-    return workspace / "paper"
-
-
-def records(paper: Path) -> list[Path]:
-    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs", "designs", "people", "setup")]
 
 
 def text_of(pdf: Path) -> str:
@@ -88,6 +68,44 @@ def test_a_missing_table_is_named_and_the_old_pdf_stays(paper: Path):
     with pytest.raises(PolychromicError, match="replies-lambda"):
         latex.compile_paper(paper, paper / "main.pdf", records(paper))
     assert (paper / "main.pdf").read_bytes() == b"old"
+
+
+@needs_latex
+def test_values_and_captions_lead_to_their_rows(paper: Path):
+    """In math, captions and section titles, too; the numbers of figures and tables are those that trace gives them."""
+    main = paper / "main.tex"
+    text = main.read_text()
+    title = r"\section{A title of \num{listqa.n_prompts} prompts, \num{listqa.primary.delta}}"
+    main.write_text(
+        text.replace(r"\section{Limitations}", title + "\n$x=\\num{setup.lambda}^{\\num{setup.lambda}}$\n" + r"\section{Limitations}")
+    )
+    write_provenance(paper)
+    with latex.compiled(paper, records(paper)) as build:
+        log, aux, bookmarks = ((build / f"main.{name}").read_text(errors="replace") for name in ("log", "aux", "out"))
+    assert latex.leads_nowhere(log) == [] and "Token not allowed" not in log and "destination with the same identifier" not in log
+    numbers = dict(re.findall(r"\\newlabel\{((?:fig|tab):[^}]+)\}\{\{(\d+)\}", aux))
+    floats = Manuscript.load(paper.parent).floats
+    assert {one.label: str(one.number) for one in floats} == numbers and len(floats) > 20
+    assert re.search(r"A title of|A\\040title|\\000A\\000", bookmarks)
+
+
+@needs_latex
+@pytest.mark.skipif(shutil.which("pdfinfo") is None, reason="poppler is not installed")
+def test_the_pdf_has_the_rows_as_targets(paper: Path):
+    pdf = latex.compile_paper(paper, paper / "main.pdf", records(paper))
+    targets = subprocess.run(["pdfinfo", "-dests", str(pdf)], check=True, capture_output=True, text=True).stdout
+    manuscript = Manuscript.load(paper.parent)
+    assert set(re.findall(r'"num:([^"]+)"', targets)) == set(manuscript.keys)
+    assert set(re.findall(r'"stage:([^"]+)"', targets)) == {f"{one.kind}.{one.number}" for one in manuscript.floats}
+
+
+@needs_latex
+def test_a_value_without_a_row_is_named(paper: Path):
+    table = paper / "tables" / "provenance-numbers.tex"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if r"{num:listqa.primary.delta}" not in line))
+    with pytest.raises(PolychromicError, match=r"(?s)name\{num:listqa\.primary\.delta\} has been referenced.*provenance tables"):
+        latex.compile_paper(paper, paper / "main.pdf", records(paper))
 
 
 def test_missing_latex_names_packages_and_command(workspace: Path, monkeypatch: pytest.MonkeyPatch):
