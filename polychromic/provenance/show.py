@@ -114,11 +114,9 @@ def _inputs(tree: Tree, document: Document) -> None:
             "same": f" = member of {whole['path']} {whole['md5'][:SHORT]}….dir in data.dvc" if whole else "",
         }.get(pinned, f"; [red]data.dvc has {_md5(pinned)}[/]")
         tree.add(f"data {escape(file['path'])} {_md5(file['md5'])}{note}")
-    count = len(document["stages"])
+    stages, files = (_count(len(document[key]), what) for key, what in (("stages", "stage"), ("code", "file")))
     if document["params_hash"]:
-        tree.add(
-            f"params {document['params_hash']}, code {document['code_hash'] or '-'} ({len(document['code'])} files) of {count} stage{'s' * (count != 1)}"
-        )
+        tree.add(f"params {document['params_hash']}, code {document['code_hash'] or '-'} ({files}), of {stages}")
     tree.add(since(document["commit"]))
 
 
@@ -146,8 +144,8 @@ def difference(document: Document, everything: bool) -> RenderableType:
     for sentence in document["sentences"]:
         parts.append(Text.from_markup(f"[dim]paper/main.tex:{sentence['line']}[/] {_marked(sentence['text'])}\n"))
     others = len(document["changes"]) - len(rows)
-    said = f"{len(rows)} printed values changed" if rows else "no printed value changed"
-    also = f"; {others} other records did (--all lists them)" if others else ""
+    said = f"{_count(len(rows), 'printed value')} changed" if rows else "no printed value changed"
+    also = f"; {_count(others, 'other record')} did (--all lists them)" if others else ""
     parts.append(Text(f"{said}{also}. What changed in tables: git diff {document['commit'][:SHORT]} -- paper/tables"))
     return Group(*parts)
 
@@ -162,6 +160,10 @@ def _side(side: Document | None) -> str:
         return "[dim]-[/]"
     text = side["text"] if len(side["text"]) <= WIDEST else side["text"][:WIDEST] + "…"
     return escape(text + (f" {side['ci']}" if side["ci"] else ""))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _command(node: Tree, stage: Document | None) -> None:

@@ -82,7 +82,7 @@ def test_the_command(repository, command, monkeypatch):
     path = repository / "paper/numbers/listqa.tex"
     path.write_text(path.read_text().replace(r"24.2\,\%", r"30.0\,\%"))
     code, out, err = command("diff", "HEAD")
-    assert code == 0 and err == "" and "-0.08 → +0.19" in out and "listqa.lora.pass@1" not in out and "1 other records did" in out
+    assert code == 0 and err == "" and "-0.08 → +0.19" in out and "listqa.lora.pass@1" not in out and "1 other record did" in out
     assert "listqa.lora.pass@1" in command("diff", "--all")[1]
     code, out, _ = command("diff", "--json")
     assert code == 0 and len(json.loads(out)["changes"]) == 3

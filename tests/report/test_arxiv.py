@@ -43,7 +43,8 @@ def test_the_bundle_compiles_alone_to_the_same_pdf(paper: Path):
 
 
 def test_what_latex_read_of_its_own_folder():
-    record = "PWD /tmp/x\nINPUT /usr/share/article.cls\nINPUT main.tex\nINPUT ./tables/a.tex\nINPUT main.aux\nINPUT main.bbl\nOUTPUT main.pdf\nINPUT main.tex\n"
+    read = ["/usr/share/article.cls", "main.tex", "./tables/a.tex", "main.aux", "main.bbl", "main.tex"]
+    record = "PWD /tmp/x\n" + "".join(f"INPUT {name}\n" for name in read) + "OUTPUT main.pdf\n"
     assert arxiv.read_by_latex(record) == ["main.bbl", "main.tex", "tables/a.tex"]
 
 
