@@ -22,8 +22,8 @@ Document = Mapping[str, Any]
 
 
 def trace(document: Document) -> RenderableType:
-    """The tree of a record or file, or the table of records that print the same."""
-    return {"record": _record, "file": _file, "matches": _matches}[document["kind"]](document)
+    """The tree of a record, a file or a set of records, or the table of records that print the same."""
+    return {"record": _record, "file": _file, "matches": _matches, "records": _records}[document["kind"]](document)
 
 
 def _record(document: Document) -> Tree:
@@ -86,6 +86,12 @@ def _matches(document: Document) -> RenderableType:
         table.add_row(escape(row["key"]), escape(text[:60] + "…" * (len(text) > 60)), "yes" if row["printed"] else "")
     note = f"and {len(found) - LIMIT} more; --json lists them all. " if len(found) > LIMIT else ""
     return Group(table, Text(f"{note}polychromic trace RECORD follows one of them."))
+
+
+def _records(document: Document) -> Tree:
+    tree = Tree(f"[bold]records {escape(document['query'])}[/], by the hash that the PDF carries")
+    tree.add(since(document["commit"]))
+    return tree
 
 
 def _cells(tree: Tree, cells: list[Document]) -> None:

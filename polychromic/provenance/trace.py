@@ -19,6 +19,7 @@ from typing import Any
 from polychromic.errors import PolychromicError
 from polychromic.provenance.commit import introduced, last_change
 from polychromic.provenance.evidence import Evidence, evidence
+from polychromic.provenance.imprint import DIGITS, commit_of
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
@@ -64,11 +65,12 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
     """What `query` rests on.
 
     Args:
-        query: a record's key, a label ("fig:people"), "Figure 3", a path or its last part ("listqa-frontier.pdf"), or a printed
-            text ("+0.19"), tried in this order.
+        query: a record's key, a label ("fig:people"), "Figure 3", a path, its last part ("listqa-frontier.pdf") or the first digits of a
+            file's md5, the records' hash that a PDF carries, or a printed text ("+0.19"), tried in this order.
 
     Returns:
-        "kind": "record" or "file" with its origin, or "matches" with the keys where several records print the text.
+        "kind": "record" or "file" with its origin, "records" with the commit that had them, or "matches" with the keys where several
+        records print the text.
 
     Raises:
         PolychromicError: nothing here is called or prints that (names what is similar), or dvc.lock, main.tex or the records are missing.
@@ -81,6 +83,8 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
         return _float(here, query, one)
     if path := _path(here, query):
         return _file(here, query, path)
+    if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", query) and (since := commit_of(folder, query, here.lock)):
+        return {"query": query, "kind": "records", "commit": asdict(since)}
     printed = set(here.manuscript.keys)
     matches = printed_as(here.records.values(), query, printed) or _in_sentences(here, query)
     if len(matches) == 1:
@@ -92,14 +96,17 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
 
 
 def _path(here: Workspace, query: str) -> str | None:
-    """A file that a stage makes or reads, or one of paper/ or results/, by its path or its last part."""
-    known = {file.path for stage in here.lock.stages.values() for file in (*stage.outs, *stage.deps)}
+    """A file that a stage makes or reads, or one of paper/ or results/, by its path, its last part or the beginning of its md5."""
+    files = [file for stage in here.lock.stages.values() for file in (*stage.outs, *stage.deps)]
+    known = {file.path for file in files}
     path = Path(query)
     if path.is_absolute() and path.is_relative_to(here.folder.resolve()):
         path = path.relative_to(here.folder.resolve())
     name = path.as_posix()
     if name in known or (path.parts[:1] in (("paper",), ("results",)) and (here.folder / path).is_file()):
         return name
+    if re.fullmatch("[0-9a-f]{8,32}", query) and (same := sorted(file.path for file in files if (file.md5 or "").startswith(query))):
+        return same[0]
     # "listqa-frontier" and "listqa-frontier.pdf", as \includegraphics has it; a figure before its other formats
     same = [one for one in known if name in (Path(one).name, Path(one).stem) and "/" not in name and one.startswith("paper/")]
     return min(same, key=lambda one: (not one.endswith((".pdf", ".tex")), one), default=None)
