@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from polychromic.data.code import task_of
-from polychromic.data.code_names import canonical, parse
+from polychromic.data.code.names import canonical, parse
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
 from polychromic.sandbox.run import Limits, Test, passes
@@ -57,7 +57,7 @@ class Code:
     similarity = "exact"
 
     def key(self, record: Record, reply: str) -> str:
-        """The program in canonical form (polychromic.data.code_names); the stripped reply where it does not parse."""
+        """The program in canonical form (polychromic.data.code.names); the stripped reply where it does not parse."""
         form = canonical(extract(reply))
         return reply.strip() if form is None else form
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from polychromic.data.code import _record, _task, build, killed, mutants, run_trusted, task_of, tasks
-from polychromic.data.code_families import FAMILIES, Family
-from polychromic.data.code_names import canonical
+from polychromic.data.code.families import FAMILIES, Family
+from polychromic.data.code.names import canonical
 from polychromic.data.split import check_split, split
 from polychromic.errors import PolychromicError
 from polychromic.params import load_params

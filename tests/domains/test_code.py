@@ -8,8 +8,8 @@ import time
 import pytest
 
 from polychromic.data.code import _record, _task, task_of
-from polychromic.data.code_families import FAMILIES
-from polychromic.data.code_names import LONGEST, canonical
+from polychromic.data.code.families import FAMILIES
+from polychromic.data.code.names import LONGEST, canonical
 from polychromic.domains import code as module
 from polychromic.domains.code import Code, extract
 from polychromic.errors import PolychromicError

@@ -18,7 +18,7 @@ from textwrap import indent
 from types import CodeType
 from typing import Any
 
-from polychromic.data.code_families import FAMILIES, Family
+from polychromic.data.code.families import FAMILIES, Family
 from polychromic.data.records import Record
 from polychromic.errors import PolychromicError
 
