@@ -54,7 +54,7 @@ WITHOUT_INFLUENCE = {
     },
 }
 # One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
+REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup", "summary": "build_summary"}
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {  # methods of Params -> keys
