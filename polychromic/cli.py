@@ -71,13 +71,22 @@ def _print_json(value: object) -> None:
 
 
 @app.command()
-def doctor(json: Json = False, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def doctor(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
+    json: Json = False,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
     """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
     from polychromic import doctor as checks
     from polychromic.params import load_params
 
     values = load_params(params)
     found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
+    if sandbox:
+        from polychromic.progress import progress
+
+        with progress("sandbox", 164) as tick:
+            found.append(checks.sandbox_check(tick))
     if json:
         _print_json(checks.to_json(found))
     else:

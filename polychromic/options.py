@@ -8,7 +8,6 @@ import typer
 
 from polychromic.errors import UsageError
 
-
 GIVEN = ("COMMANDLINE", "ENVIRONMENT")  # names of click's ParameterSource, of which typer has a copy
 
 
