@@ -124,7 +124,8 @@ def require_isolation() -> None:
     if outcome.answers != (("value", 1),):
         reason = said.strip() or outcome.status
         raise PolychromicError(
-            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces. "
+            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or "
+            "aarch64. "
             f"On a machine that holds nothing of value, {UNISOLATED}=1 runs them with limits on time, memory and files alone."
         )
 
@@ -142,7 +143,7 @@ def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits, shut_
             command = [python, "-I", "-S", "-c", source.read()]
         results, written = os.pipe()
         order = asdict(limits) | {"folder": folder, "isolate": shut_off, "command": command, "results": written}
-        order |= {"prefix": sys.base_prefix, "python": shown}
+        order |= {"prefix": os.path.realpath(sys.base_prefix), "python": shown, "home": os.path.realpath(os.path.expanduser("~"))}
         with open(_FOLDER / "isolate.py", encoding="utf-8") as source:
             outer = [python, "-I", "-S", "-c", source.read(), json.dumps(order)]
         process = subprocess.Popen(

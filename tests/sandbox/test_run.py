@@ -1,12 +1,16 @@
 """Hostile programs stop within their limits, leave nothing behind and count as failed; honest ones are judged by their values."""
 
+import errno
 import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,7 +81,12 @@ HOSTILE = {
     "closes stdio": "import os\nfor fd in range(0, 30):\n    try: os.close(fd)\n    except OSError: pass\ndef f(a, b): return a + b",
     "sleeps": "import time\ndef f(a, b):\n    time.sleep(1000)\n    return a + b",
     "loops": "def f(a, b):\n    while True: pass",
-    "loops and ignores signals": "import signal\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+    "loops and ignores signals": """
+import signal
+for s in range(1, 32):
+    try: signal.signal(s, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+while True: pass""",
     "memory": "def f(a, b):\n    x = [bytes(1 << 20) for _ in range(10_000)]\n    return a + b",
     "deep recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(a, b): return f(a, b)",
     "huge result": "def f(a, b): return 'x' * (64 << 20)",
@@ -87,21 +96,105 @@ HOSTILE = {
     "forged answer": "import os\nos.write(3, b'0' * 32 + b'[[\"v\", [\"i\", \"0x3\"]], [\"v\", [\"i\", \"0x0\"]]]\\n')\nos._exit(0)",
     "file hog": "def f(a, b):\n    with open('big', 'wb') as file:\n        while True: file.write(b'x' * 65536)",
     "many files": "def f(a, b):\n    for i in range(10**6): open(str(i), 'w').close()\n    return a + b",
+    "fills the disk": """
+def f(a, b):
+    for i in range(40):
+        with open(str(i), 'wb') as file: file.write(b'x' * (1 << 20))
+    return a + b""",
     "fork bomb": "import os\ndef f(a, b):\n    while True: os.fork()",
-    "threads": "import threading, time\ndef f(a, b):\n    for _ in range(10_000): threading.Thread(target=time.sleep, args=(100,)).start()\n    return a + b",
-    "kills its parents": "import os, signal\ndef f(a, b):\n    os.kill(os.getppid(), signal.SIGKILL)\n    os.kill(-1, signal.SIGKILL)\n    return a + b",
+    "patient fork bomb": """
+import os
+def f(a, b):
+    while True:
+        try: os.fork()
+        except OSError: pass""",
+    "zombies": """
+import os
+def f(a, b):
+    for _ in range(1000):
+        if os.fork() == 0: os._exit(0)
+    return a + b""",
+    "becomes a daemon": """
+import os, time
+def f(a, b):
+    if os.fork() or os.setsid() or os.fork(): os._exit(0)
+    time.sleep(600)
+    return a + b""",
+    "a daemon answers": """
+import os
+def f(a, b):
+    if os.fork(): os._exit(0)
+    os.setsid()
+    return a + b""",
+    "threads": """
+import threading, time
+def f(a, b):
+    for _ in range(10_000): threading.Thread(target=time.sleep, args=(100,)).start()
+    return a + b""",
+    "kills its parents": """
+import os, signal
+def f(a, b):
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(-1, signal.SIGKILL)
+    return a + b""",
+    "connects": "import socket\ndef f(a, b):\n    socket.create_connection(('127.0.0.1', 22), 1)\n    return a + b",
+    "sends a datagram": """
+import socket
+def f(a, b):
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))
+    return a + b""",
+    "asks a name server": "import socket\ndef f(a, b):\n    socket.getaddrinfo('example.org', 80)\n    return a + b",
+    "a raw socket": "import socket\ndef f(a, b):\n    socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n    return a + b",
+    "writes outside": "def f(a, b):\n    open('/tmp/written-by-hostile', 'w').write('x')\n    return a + b",
+    "deletes outside": f"import os\ndef f(a, b):\n    os.remove({__file__!r})\n    return a + b",
+    "reads a private file": "def f(a, b):\n    open('/etc/shadow').read()\n    return a + b",
+    "reads the memory of its parents": f"import os\ndef f(a, b):\n    open('/proc/{os.getpid()}/mem', 'rb')\n    return a + b",
     "replaces json": "import json, os\njson.dumps = lambda x: '[]'\nos.write = lambda *a: 0\ndef f(a, b): return 0",
 }  # fmt: skip
 
 
+@pytest.fixture
+def marked(monkeypatch) -> Iterator[tuple[str, Path]]:
+    """(what stands in the command line of every process of a run, the folder that all temporary files are in).
+
+    Both are this test's own: other runs on this machine do not count.
+    """
+    base = Path(tempfile.mkdtemp(prefix="marked-"))
+    base.chmod(0o711)  # the program's user finds its folder there
+    scripts, files = base / "scripts", base / "files"
+    scripts.mkdir()
+    files.mkdir(mode=0o711)
+    for name in ("child.py", "isolate.py"):
+        (scripts / name).write_text((Path(run.__file__).parent / name).read_text() + f"# {base.name}\n")
+    monkeypatch.setattr(run, "_FOLDER", scripts)
+    monkeypatch.setattr(tempfile, "tempdir", str(files))
+    yield base.name, files
+    shutil.rmtree(base)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_program_fails_in_time_and_leaves_nothing(name, tmp_path):
-    before = set(os.listdir("/tmp"))
+def test_a_hostile_program_fails_in_time_and_leaves_nothing(name, marked):
+    mark, files = marked
     started = time.monotonic()
     assert not passes(HOSTILE[name], ADD, QUICK)
     assert time.monotonic() - started < QUICK.seconds + 5
-    assert not {path for path in set(os.listdir("/tmp")) - before if path.startswith("sandbox-")}
-    assert gone("Started by polychromic.sandbox.run")  # isolate's own text stands in its command line
+    assert gone(mark) and list(files.iterdir()) == []
+    assert (
+        not any(path.exists() for path in map(Path, ("/tmp/written-by-hostile", "/dev/shm/written-by-hostile"))) and Path(__file__).exists()
+    )
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # no zombie either
+
+
+def test_the_processes_of_a_run_are_seen(marked):
+    """Guards `gone`: while a run lasts, the reaper and the program's own process are found by the mark."""
+    thread = threading.Thread(target=lambda: passes(HOSTILE["sleeps"], ADD, QUICK))
+    thread.start()
+    until, seen = time.monotonic() + 3, 0
+    while thread.is_alive() and seen < 3 and time.monotonic() < until:
+        seen = max(seen, len(alive(marked[0])))
+    thread.join()
+    assert seen >= 3 and gone(marked[0])
 
 
 @pytest.mark.parametrize("leaves", ["os.fork()", "os.setsid()", "os.setsid() and 0 or os.fork()"])
@@ -130,38 +223,98 @@ def test_nothing_can_be_written_elsewhere(tmp_path):
     assert call(program, [("f", ())]).answers == (("value", [["here"], "x"]),)
 
 
-def test_no_packet_leaves():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        reached = threading.Event()
+@pytest.mark.parametrize("kind", ["tcp", "udp", "file"])
+def test_no_packet_leaves(kind, marked):
+    """Somebody listens here, for 127.0.0.1 and on a socket in a file that anybody may write to: nothing comes."""
+    family = socket.AF_UNIX if kind == "file" else socket.AF_INET
+    address = str(marked[1] / "daemon") if kind == "file" else ("127.0.0.1", 0)
+    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as server:
+        server.bind(address)
+        if kind == "file":
+            Path(address).chmod(0o777)
+        if kind != "udp":
+            server.listen()
+        where = server.getsockname()
+        program = f"""
+import socket
+def f():
+    with socket.socket({int(family)}, {int(server.type)}) as client:
+        client.connect({where!r})
+        client.send(b"x")
+    return 1
+"""
+        exec(program, space := {})  # noqa: S102 - outside, it arrives
+        server.settimeout(5)
+        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == "udp" else server.accept()[0].close() is None)
+        assert call(program, [("f", ())]).answers == (("error", "PermissionError"),)
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.recv(1) if kind == "udp" else server.accept()
 
-        def listen():
-            server.settimeout(3)
-            try:
-                server.accept()
-                reached.set()
-            except TimeoutError:
-                pass
 
-        thread = threading.Thread(target=listen)
-        thread.start()
-        port = server.getsockname()[1]
-        program = f"import socket\ndef f():\n    socket.create_connection(('127.0.0.1', {port}), 1)\n    return 1"
-        assert call(program, [("f", ())]).answers[0][0] == "error"
-        thread.join()
-        assert not reached.is_set()
+def test_a_socket_cannot_be_had_by_another_way():
+    """io_uring makes sockets without the call `socket`; a second ABI has numbers of its own; a pair of sockets within is harmless."""
+    program = """
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def syscall(number):
+    return libc.syscall(number, 2, 1, 0), ctypes.get_errno()
+def pair():
+    a, b = socket.socketpair()
+    a.send(b"x")
+    return b.recv(1)
+"""
+    found = call(program, [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), ("pair", ())]).answers
+    refused = ("value", (-1, errno.EPERM))
+    assert found == (refused, refused, ("value", b"x"))
+
+
+def test_secrets_are_out_of_reach(monkeypatch, marked, tmp_path):
+    """Files of the home folder, readable as they may be, and the environment of other processes."""
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=marked[1].parent))
+    home.chmod(0o755)
+    (home / "token").write_text("s3cret")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MARK_TOKEN", "s3cret")
+    program = """
+import glob
+def read(path):
+    with open(path) as file: return file.read()
+def listed(path):
+    import os
+    return os.listdir(path)
+def environments():
+    found = []
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        try:
+            with open(path, "rb") as file: found.append(b"s3cret" in file.read())
+        except OSError: pass
+    return any(found)
+"""
+    # whoever runs the tests sees it, and a process that is started here has the variable
+    assert (home / "token").read_text() == "s3cret"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        found = call(program, [("read", (str(home / "token"),)), ("listed", (str(home),)), ("environments", ())]).answers
+        other.kill()
+    assert found == (("error", "FileNotFoundError"), ("value", []), ("value", False))
+
+
+def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, marked):
+    monkeypatch.setenv("HOME", str(marked[1]))
+    run.require_isolation.cache_clear()
+    with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
+        call("def f(): return 1", [("f", ())])
+    run.require_isolation.cache_clear()
 
 
 def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
     program = """
 import os
 def f():
-    return [os.getuid() == 0, sorted(os.environ), os.getpid() < 10, os.path.exists('/root/.bashrc') and open('/root/.bashrc').read() != None]
+    return [os.getuid() == 0, sorted(os.environ), os.getpid() < 10]
 """
     ((kind, value),) = call(program, [("f", ())]).answers
-    if kind == "error":
-        assert value == "PermissionError"
-        return
-    assert value[0] is False and set(value[1]) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and value[2] is True
+    assert kind == "value" and value[0] is False and set(value[1]) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and value[2] is True
 
 
 def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
@@ -214,7 +367,15 @@ def test_same_is_equality_of_type_and_value(a, b):
 def test_the_program_never_sees_what_is_expected():
     """The expected value stands neither in the process's command line nor in its memory of the job."""
     secret = 918273645546372819
-    program = "import sys, gc\ndef f():\n    frame, seen = sys._getframe(), []\n    while frame:\n        seen.append(repr(frame.f_locals)[:100_000])\n        frame = frame.f_back\n    return str(918273645546372819 // 1)[:0] + ' '.join(seen + sys.orig_argv)"
+    program = """
+import sys
+def f():
+    frame, seen = sys._getframe(), []
+    while frame:
+        seen.append(repr(frame.f_locals)[:100_000])
+        frame = frame.f_back
+    return str(918273645546372819 // 1)[:0] + ' '.join(seen + sys.orig_argv)
+"""
     outcome = call(program.replace(str(secret) + " // 1", "1"), [("f", ())])
     assert outcome.answers[0][0] == "value" and str(secret) not in outcome.answers[0][1]
 
