@@ -4,11 +4,11 @@ import errno
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,48 +153,77 @@ def f(a, b):
 }  # fmt: skip
 
 
-@pytest.fixture
-def marked(monkeypatch) -> Iterator[tuple[str, Path]]:
-    """(what stands in the command line of every process of a run, the folder that all temporary files are in).
+SERVER = f'"of": {os.getpid()}'  # in the command line of this process's server and of whatever it forks
 
-    Both are this test's own: other runs on this machine do not count.
-    """
-    base = Path(tempfile.mkdtemp(prefix="marked-"))
-    base.chmod(0o711)  # the program's user finds its folder there
-    scripts, files = base / "scripts", base / "files"
-    scripts.mkdir()
-    files.mkdir(mode=0o711)
-    for name in ("child.py", "isolate.py"):
-        (scripts / name).write_text((Path(run.__file__).parent / name).read_text() + f"# {base.name}\n")
-    monkeypatch.setattr(run, "_FOLDER", scripts)
-    monkeypatch.setattr(tempfile, "tempdir", str(files))
-    yield base.name, files
-    shutil.rmtree(base)
+IDLE = 3  # the process that shut itself off, the first one of its namespace, the server
+
+
+def settled(count: int) -> bool:
+    """Whether the server's processes are `count` within two seconds."""
+    until = time.monotonic() + 2
+    while len(alive(SERVER)) != count and time.monotonic() < until:
+        time.sleep(0.02)
+    return len(alive(SERVER)) == count
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_program_fails_in_time_and_leaves_nothing(name, marked):
-    mark, files = marked
+def test_a_hostile_program_fails_in_time_and_leaves_nothing(name):
+    """It leaves the server as it was, too: the same one judges the next program right."""
+    assert passes("def f(a, b): return a + b", ADD)
+    (session,) = run._sessions
     started = time.monotonic()
     assert not passes(HOSTILE[name], ADD, QUICK)
     assert time.monotonic() - started < QUICK.seconds + 5
-    assert gone(mark) and list(files.iterdir()) == []
-    assert (
-        not any(path.exists() for path in map(Path, ("/tmp/written-by-hostile", "/dev/shm/written-by-hostile"))) and Path(__file__).exists()
-    )
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # no zombie either
+    assert settled(IDLE)
+    assert os.listdir(Path(session._base.name, "work")) == []  # what it wrote was in memory
+    assert not any(Path(folder, "written-by-hostile").exists() for folder in ("/tmp", "/dev/shm")) and Path(__file__).exists()
+    assert passes("import os\ndef f(a, b): return a + b + len(os.listdir())", ADD)
+    assert run._sessions == [session]
 
 
-def test_the_processes_of_a_run_are_seen(marked):
-    """Guards `gone`: while a run lasts, the reaper and the program's own process are found by the mark."""
-    thread = threading.Thread(target=lambda: passes(HOSTILE["sleeps"], ADD, QUICK))
-    thread.start()
-    until, seen = time.monotonic() + 3, 0
-    while thread.is_alive() and seen < 3 and time.monotonic() < until:
-        seen = max(seen, len(alive(marked[0])))
-    thread.join()
-    assert seen >= 3 and gone(marked[0])
+def test_the_end_leaves_no_server_and_no_folder():
+    assert passes("def f(a, b): return a + b", ADD) and alive(SERVER)
+    folder = run._sessions[0]._base.name
+    run.close()
+    assert settled(0) and not os.path.exists(folder)
+    assert passes("def f(a, b): return a + b", ADD)
+
+
+def test_a_server_that_broke_is_started_again():
+    assert passes("def f(a, b): return a + b", ADD)
+    os.killpg(run._sessions[0]._process.pid, signal.SIGKILL)
+    assert settled(0)
+    assert passes("def f(a, b): return a + b", ADD)
+
+
+def test_a_program_reaches_neither_the_server_nor_the_next_program():
+    """It sees no process but its own, may not read the server's memory, has no capability, and its shared memory goes with it."""
+    program = """
+import ctypes, os
+def f():
+    killed = []
+    for pid in range(1, 40):
+        try:
+            os.kill(pid, 0)
+            killed.append(pid)
+        except OSError:
+            pass
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    readable = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name not in ("self", os.readlink("/proc/self")):
+            try:
+                open(f"/proc/{name}/mem", "rb").close()
+                readable.append(open(f"/proc/{name}/cmdline").read()[:60])
+            except OSError:
+                pass
+    made = ctypes.CDLL(None).shmget(7261, 4096, 0o1666)
+    return [killed, int(status["CapEff"], 16), [r for r in readable if "Script" not in r], made]
+"""
+    first, second = (call(program, [("f", ())]).answers[0] for _ in range(2))
+    assert first == second and first[0] == "value"  # the second one makes the segment anew: same number in a namespace of its own
+    killed, capabilities, readable, made = first[1]
+    assert set(killed) <= {1, 2} and capabilities == 0 and readable == [] and made >= 0
 
 
 @pytest.mark.parametrize("leaves", ["os.fork()", "os.setsid()", "os.setsid() and 0 or os.fork()"])
@@ -223,11 +252,20 @@ def test_nothing_can_be_written_elsewhere(tmp_path):
     assert call(program, [("f", ())]).answers == (("value", [["here"], "x"]),)
 
 
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that the programs' user may enter: those of pytest are for their owner alone."""
+    folder = Path(tempfile.mkdtemp(prefix="shared-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("kind", ["tcp", "udp", "file"])
-def test_no_packet_leaves(kind, marked):
+def test_no_packet_leaves(kind, shared):
     """Somebody listens here, for 127.0.0.1 and on a socket in a file that anybody may write to: nothing comes."""
     family = socket.AF_UNIX if kind == "file" else socket.AF_INET
-    address = str(marked[1] / "daemon") if kind == "file" else ("127.0.0.1", 0)
+    address = str(shared / "daemon") if kind == "file" else ("127.0.0.1", 0)
     with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as server:
         server.bind(address)
         if kind == "file":
@@ -269,13 +307,13 @@ def pair():
     assert found == (refused, refused, ("value", b"x"))
 
 
-def test_secrets_are_out_of_reach(monkeypatch, marked, tmp_path):
+def test_secrets_are_out_of_reach(monkeypatch, shared):
     """Files of the home folder, readable as they may be, and the environment of other processes."""
-    home = Path(tempfile.mkdtemp(prefix="home-", dir=marked[1].parent))
-    home.chmod(0o755)
+    home = shared
     (home / "token").write_text("s3cret")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("MARK_TOKEN", "s3cret")
+    run.close()  # the next server is started with this home
     program = """
 import glob
 def read(path):
@@ -296,15 +334,20 @@ def environments():
     with subprocess.Popen(["sleep", "60"]) as other:
         found = call(program, [("read", (str(home / "token"),)), ("listed", (str(home),)), ("environments", ())]).answers
         other.kill()
+    run.close()
     assert found == (("error", "FileNotFoundError"), ("value", []), ("value", False))
 
 
-def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, marked):
-    monkeypatch.setenv("HOME", str(marked[1]))
+def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, shared):
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("HOME", str(shared))
+    run.close()
     run.require_isolation.cache_clear()
     with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
         call("def f(): return 1", [("f", ())])
     run.require_isolation.cache_clear()
+    run.close()
+    assert list(shared.iterdir()) == []
 
 
 def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
