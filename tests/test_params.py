@@ -194,6 +194,10 @@ def test_a_method_has_as_many_seeds_as_it_says(original):
     params = Params.model_validate(change(change(original, "seeds", [5, 3, 7]), "methods.gem.seeds", 2))
     assert params.seeds_of("lora") == [5, 3, 7] and params.seeds_of("gem") == [5, 3]
     assert params.seeds_of("few_shot") == [5], "without an adapter, seeds differ by their draws alone"
+    weighed = Params.model_validate(change(change(original, "seeds", [5, 3, 7]), "methods.polychromic.grid_seeds", {0.3: 1}))
+    assert weighed.seeds_of("polychromic", 0.3) == [5] and weighed.seeds_of("polychromic", 3.0) == [5, 3, 7]
+    with pytest.raises(ValidationError, match="grid_seeds is for a method with lam: lambda"):
+        Params.model_validate(change(original, "methods.gem.grid_seeds", {0.3: 1}))
 
 
 @pytest.mark.parametrize("key", ["lambda", "train.learning_rate", "lora.alpha", "listqa.temperatures.0", "train.weight_decay"])

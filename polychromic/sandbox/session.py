@@ -15,8 +15,10 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 
-_FOLDER = Path(__file__).parent
+from polychromic.sandbox import child, isolate, serve
+
 GRACE = 10.0  # seconds that the server has on top of a program's, to start and to clear up
 
 
@@ -43,8 +45,9 @@ class Broken(Exception):
     """The server ended or does not answer; the argument is what it said."""
 
 
-def _source(name: str) -> str:
-    return (_FOLDER / f"{name}.py").read_text(encoding="utf-8")
+def _source(module: ModuleType) -> str:
+    """What the other process is given: it has no way to import this package."""
+    return Path(module.__file__).read_text(encoding="utf-8")
 
 
 class Session:
@@ -62,18 +65,13 @@ class Session:
         for name in (folder, shown):
             os.mkdir(name, 0o755)
         python = os.path.realpath(sys.executable)  # not the environment's link: its folder need not be readable inside
-        server = {
-            "of": self.owner,
-            "isolate": shut_off,
-            "folder": folder,
-            "modules": {name: _source(name) for name in ("isolate", "child")},
-        }
+        server = {"of": self.owner, "isolate": shut_off, "folder": folder, "modules": {"isolate": _source(isolate), "child": _source(child)}}
         self._results, written = os.pipe()
         order = {"of": self.owner, "isolate": shut_off, "folder": folder, "results": written, "file_bytes": Limits.file_bytes}
-        order |= {"command": [python, "-I", "-S", "-c", _source("serve"), json.dumps(server)], "prefix": os.path.realpath(sys.base_prefix)}
+        order |= {"command": [python, "-I", "-S", "-c", _source(serve), json.dumps(server)], "prefix": os.path.realpath(sys.base_prefix)}
         order |= {"python": shown, "home": os.path.realpath(os.path.expanduser("~"))}
         self._process = subprocess.Popen(
-            [python, "-I", "-S", "-c", _source("isolate"), json.dumps(order)],
+            [python, "-I", "-S", "-c", _source(isolate), json.dumps(order)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", env={}, start_new_session=True,
             pass_fds=(written,),
         )  # fmt: skip
