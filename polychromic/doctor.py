@@ -67,7 +67,7 @@ def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
 
 def sandbox_check(tick: Callable[[int], None]) -> Check:
     """HumanEval's own solutions in the sandbox of domain code: about a minute, and 40 KB are downloaded once. tick: problems done."""
-    from polychromic.sandbox import human_eval
+    from polychromic import human_eval
 
     expected = "HumanEval's own solutions pass, empty ones fail"
     try:

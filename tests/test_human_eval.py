@@ -9,11 +9,10 @@ import os
 
 import pytest
 
-from polychromic import doctor
+from polychromic import doctor, human_eval
 from polychromic.data.packages import DownloadError
 from polychromic.errors import PolychromicError
-from polychromic.sandbox import human_eval
-from polychromic.sandbox.human_eval import EMPTY, Verdicts, judged, verdicts
+from polychromic.human_eval import EMPTY, Verdicts, judged, verdicts
 
 CACHE = os.environ.get("POLYCHROMIC_CACHE")  # as it is for the session: other tests have caches of their own
 
