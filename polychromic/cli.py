@@ -15,6 +15,7 @@ from polychromic.cli_data import data_app
 from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, are_replies, compare_files, oneoff_app
 from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
+from polychromic.options import refuse
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,13 +71,22 @@ def _print_json(value: object) -> None:
 
 
 @app.command()
-def doctor(json: Json = False, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def doctor(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
+    json: Json = False,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
     """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
     from polychromic import doctor as checks
     from polychromic.params import load_params
 
     values = load_params(params)
     found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
+    if sandbox:
+        from polychromic.progress import progress
+
+        with progress("sandbox", 164) as tick:
+            found.append(checks.sandbox_check(tick))
     if json:
         _print_json(checks.to_json(found))
     else:
@@ -207,6 +217,7 @@ def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 @app.command()
 def compare(
+    context: typer.Context,
     what: Annotated[list[str], typer.Argument(help="A domain of params.yaml; or two or more files of replies, see `evaluate`.")],
     metrics: Metrics = None,
     k: Ks = None,
@@ -220,8 +231,11 @@ def compare(
 ) -> None:
     """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
     if are_replies(what):
+        refuse(context, "compare of files", ["params"], "metrics and k, --no-encoder, --common, --seed, --bootstrap, --out, --json")
         compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json, out)
         return
+    of_files = ("metrics", "k", "no_encoder", "common", "seed", "bootstrap", "out", "json")
+    refuse(context, "compare of a domain", of_files, "--params; the analysis is that of params.yaml")
     from polychromic.analysis import compare as run
     from polychromic.params import load_params
 

@@ -38,6 +38,7 @@ EXCLUDED = {
     "cli_oneoff": "the practitioner's commands, which no stage runs",
     "errors": "messages",
     "io": "the files' outer form (JSON, gzip); every number passes through unchanged",
+    "options": "refuses a command line, or lets the stage be",
     "params": "types of what the stage declares under params",
     "paths": "names of the files that the stage declares as deps and outs",
     "process": "locks and signals",

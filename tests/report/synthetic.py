@@ -195,9 +195,22 @@ def _selection(domain: str, systems: list[dict]) -> dict:
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "chosen": {row["label"]: row["temperature"] for row in systems if row["chosen"]}, "best": BEST[domain],
         "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
-        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend},
+        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend, "gaming": _gaming(domain)},
         "tries": [{k: row[k] for k in keys} | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
+
+
+def _gaming(domain: str) -> list[dict] | None:
+    """Each weight beside LoRA at two temperatures, where training has a quality of its own: nothing is shown, either way."""
+    if "quality" not in METRICS[domain]:
+        return None
+    return [
+        {"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80,
+         "metrics": {"quality": {"delta": 0.02, "low": -0.01, "high": 0.05}, "pass@1": {"delta": 0.0, "low": -0.02, "high": 0.02},
+                     "perplexity": {"delta": -1.0, "low": -2.0, "high": 0.5}}}
+        for label, lam in sorted(LAMBDA.items(), key=lambda pair: pair[1])
+        for temperature in (0.8, 1.0)
+    ]  # fmt: skip
 
 
 def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str) -> dict:
