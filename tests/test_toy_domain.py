@@ -123,7 +123,7 @@ def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
 
 def test_its_prompts_are_split_by_group_and_stratum(toy):
     splits = toy.read("split.json")["splits"]
-    assert {name: len(ids) for name, ids in splits.items()} == {"train": 12, "dev": 6, "test": 6}
+    assert {name: len(ids) for name, ids in splits.items()} == {"train": 12, "dev": 6, "test": 6, "calibration": 0}
     assert sorted(sum(splits.values(), [])) == sorted(record["id"] for record in records())
 
 
