@@ -1,4 +1,5 @@
-"""The grid of lambda on dev: what each weight of D costs in cross-entropy and drift, and whether D rises with it.
+"""The grid of lambda on dev: what each weight of D costs in cross-entropy and drift, whether D rises with it, and whether the
+quality that training sees rises alone.
 
 `lora` is lambda = 0: training at that weight gives its bytes (tests/training/test_trainer.py). No torch, no text.
 """
@@ -16,8 +17,11 @@ from polychromic.errors import PolychromicError
 from polychromic.families import trend_test
 from polychromic.io import read_jsonl
 from polychromic.params import Params
+from polychromic.stats import mean_cis
 from polychromic.systems import POLICY, System, cell_name
 
+# Of a domain whose training sees another quality than the evaluation, and what is set beside it: none of it is seen in training.
+TRAINED, UNSEEN = "quality", ("best_rouge_l@10", "bertscore", "perplexity")
 AFTER_TRAINING = {"validation_ce": "eval_loss", "kl_to_base": "kl_to_base", "reply_tokens": "reply_tokens"}
 
 
@@ -35,6 +39,7 @@ def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], Sy
         recommended: the largest weight, 0 allowed, whose validation cross-entropy is at most `ce_margin` above lora's.
         trend: Page's test that D at temperature 1 rises with lambda, prompts as blocks, with its levels; null below three
             levels or where a cell was not sampled at temperature 1.
+        gaming: see `against_lora`; null where training's quality is none of the domain's metrics.
 
     Raises:
         PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
@@ -65,7 +70,37 @@ def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], Sy
         "ce_margin": params.analysis.ce_margin,
         "recommended": max(row["lambda"] for row in rows if row["validation_ce"] <= bound),
         "trend": _trend([(row["lambda"], systems.get((row["label"], POLICY))) for row in rows]),
+        "gaming": against_lora(params, domain, systems, [row["label"] for row in rows[1:]]),
     }
+
+
+def against_lora(params: Params, domain: str, systems: dict[tuple[str, float], System], labels: list[str]) -> list[dict] | None:
+    """What each weight of D does, beside lora at the same temperature, to the quality q that training sees and to what it does not see.
+
+    Returns:
+        {"label", "lambda", "temperature", "n_prompts", "metrics": metric -> {"delta", "low", "high"}} for each weight and temperature
+        that lora has, too: paired differences over the seeds that the two share, with bootstrap intervals over prompts. Metrics: q, the
+        domain's quality metric, and those of UNSEEN that the domain has. None where q is none of its metrics.
+    """
+    names = params.domain(domain).metrics
+    if TRAINED not in names:
+        return None
+    wanted = [TRAINED, params.endpoint(domain).quality, *(name for name in UNSEEN if name in names)]
+    rows = []
+    for label, temperature in sorted(systems):
+        if label not in labels or ("lora", temperature) not in systems:
+            continue
+        ours, lora = systems[label, temperature], systems["lora", temperature]
+        shared = set(ours.seeds) & set(lora.seeds)
+        ours, lora = ours.only(shared), lora.only(shared)
+        differences = {name: ours.scores[name] - lora.scores[name] for name in wanted}
+        # The same resamples for all rows: they differ by what was trained, and not by the prompts that were drawn.
+        rng = np.random.default_rng(params.analysis.seed)
+        found = mean_cis(differences, rng, params.analysis.bootstrap, params.analysis.confidence)
+        intervals = {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()}
+        head = {"label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts}
+        rows.append(head | {"metrics": intervals})
+    return sorted(rows, key=lambda row: (row["lambda"], row["temperature"]))
 
 
 def _trend(levels: list[tuple[float, System | None]]) -> dict | None:

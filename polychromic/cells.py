@@ -23,7 +23,9 @@ from polychromic.params import Method, Params
 from polychromic.sampling import sample_prompts
 from polychromic.training.run import Trained, code_fingerprint, library_versions, train_adapter
 
-SAMPLING_CODE = ("seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/branches.py", "training/rollout.py", "models/load.py")
+SAMPLING_CODE = (
+    "seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/branches.py", "training/rollout.py", "models/load.py",
+)  # fmt: skip
 
 
 def cell_name(method: str, lam: float | None) -> str:
@@ -130,7 +132,7 @@ def run_cell(params: Params, domain: str, method: str, lam: float | None, out: P
     """Train and sample every seed, then write `out`/samples.jsonl.gz and, for a trained method, `out`/history.jsonl."""
     bench = Workbench(params, domain, method, lam)
     samples, history = [], []
-    for seed in params.seeds_of(method):
+    for seed in params.seeds_of(method, lam):
         rows, log = _run_seed(bench, seed)
         samples += rows
         history += [{"seed": seed, **row} for row in log]

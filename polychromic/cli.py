@@ -16,6 +16,7 @@ from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, are
 from polychromic.cli_provenance import provenance_app
 from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
+from polychromic.options import refuse
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,13 +72,22 @@ def _print_json(value: object) -> None:
 
 
 @app.command()
-def doctor(json: Json = False, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def doctor(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
+    json: Json = False,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
     """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
     from polychromic import doctor as checks
     from polychromic.params import load_params
 
     values = load_params(params)
     found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
+    if sandbox:
+        from polychromic.progress import progress
+
+        with progress("sandbox", 164) as tick:
+            found.append(checks.sandbox_check(tick))
     if json:
         _print_json(checks.to_json(found))
     else:
@@ -208,6 +218,7 @@ def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> Non
 
 @app.command()
 def compare(
+    context: typer.Context,
     what: Annotated[list[str], typer.Argument(help="A domain of params.yaml; or two or more files of replies, see `evaluate`.")],
     metrics: Metrics = None,
     k: Ks = None,
@@ -221,8 +232,11 @@ def compare(
 ) -> None:
     """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
     if are_replies(what):
+        refuse(context, "compare of files", ["params"], "metrics and k, --no-encoder, --common, --seed, --bootstrap, --out, --json")
         compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json, out)
         return
+    of_files = ("metrics", "k", "no_encoder", "common", "seed", "bootstrap", "out", "json")
+    refuse(context, "compare of a domain", of_files, "--params; the analysis is that of params.yaml")
     from polychromic.analysis import compare as run
     from polychromic.params import load_params
 
@@ -235,7 +249,7 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), "
+            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, "
             "`provenance` (where all that comes from), `readme`."
         ),
     ],
@@ -250,6 +264,8 @@ def report(
         build.build_setup(values.model_dump(mode="json", by_alias=True))
     elif what == "readme":
         print(readme.write_readme())
+    elif what == "summary":
+        build.build_summary(values.domains)
     elif what == "costs":
         build.build_costs(values.domains[0])
     elif what == "designs":
@@ -261,7 +277,7 @@ def report(
     elif what in values.domains:
         build.build(what)
     else:
-        allowed = ", ".join([*values.domains, "costs", "designs", "people", "setup", "provenance", "readme"])
+        allowed = ", ".join([*values.domains, "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
         raise UsageError(f"report {what!r} does not exist. Allowed: {allowed}.")
 
 

@@ -13,14 +13,16 @@ from rich.table import Table
 
 from polychromic import paths
 from polychromic.errors import UsageError
+from polychromic.options import refuse
 
 if TYPE_CHECKING:
-    from polychromic.collect.schema import Columns
     from polychromic.collect.source import Source
 
 data_app = typer.Typer()
 notes = Console(stderr=True)
 TRACKED = (paths.RESULTS, paths.PAPER, paths.DATA, Path("store"))
+NETWORK = ("base_url", "timeout", "retries")
+COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
 
 
 class Kind(StrEnum):
@@ -37,6 +39,7 @@ def _column(name: str, what: str) -> type:
 
 @data_app.command()
 def collect(
+    context: typer.Context,
     kind: Annotated[Kind, typer.Argument(help="`package`: the chat corpus; `file`: JSONL, CSV or Parquet; `apify`: a dataset there.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of this collection: raw.jsonl, checkpoint.json, summary.json.")],
     what: Annotated[str | None, typer.Argument(help="The file, or the dataset's id (APIFY_TOKEN holds the token).")] = None,
@@ -51,9 +54,7 @@ def collect(
     keep_authors: Annotated[bool, typer.Option("--keep-authors", help="Write handles as they are, not pseudonyms.")] = False,
     max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items; more can be had later.")] = None,
     page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per checkpoint.")] = 500,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", help="apify: root of another API.  [default: https://api.apify.com]")
-    ] = None,
+    base_url: Annotated[str, typer.Option("--base-url", help="apify: root of another API.")] = "https://api.apify.com",
     timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="apify: seconds for one answer.")] = 60.0,
     retries: Annotated[int, typer.Option(min=0, max=50, help="apify: further tries of one request, with growing waits.")] = 8,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
@@ -66,7 +67,8 @@ def collect(
 
     columns = Columns(post, reply, author, engagement, id, post_id, created)
     _check_out(out)
-    source = _source(kind, what, columns, base_url, timeout, retries)
+    _check_options(context, kind, what)
+    source = _source(kind, what, base_url, timeout, retries)
     authors = Authors(None if keep_authors else read_salt())
     summary = run(source, columns, authors, out, Options(page_size, author_cap, max_items), _say)
     if json:
@@ -79,27 +81,30 @@ def collect(
         console.print(_state(summary, out), highlight=False, markup=False, soft_wrap=True)
 
 
-def _source(kind: Kind, what: str | None, columns: Columns, base_url: str | None, timeout: float, retries: int) -> Source:
+def _check_options(context: typer.Context, kind: Kind, what: str | None) -> None:
+    """Raise UsageError for what this kind of source makes no use of, and for a source that is not named."""
+    if kind is Kind.package:
+        refuse(context, "collect package", ("what", *COLUMNS, *NETWORK), "--out, authors and limits")
+    if kind is Kind.file:
+        refuse(context, "collect file", NETWORK, "a file, its columns, --out, authors and limits")
+    if what is None and kind is not Kind.package:
+        raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
+
+
+def _source(kind: Kind, what: str | None, base_url: str, timeout: float, retries: int) -> Source:
     if kind is Kind.package:
         from polychromic.collect.source import CorpusSource
 
-        if what is not None or any(value is not None for value in vars(columns).values()):
-            raise UsageError("collect package takes no file, dataset or columns. Allowed: --out and the limits. Leave the others out.")
-    elif what is None:
-        raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
-    if base_url is not None and kind is not Kind.apify:
-        raise UsageError(f"collect {kind} takes no --base-url. Allowed: with apify. Leave it out.")
-    if kind is Kind.package:
         return CorpusSource()
     if kind is Kind.file:
         from polychromic.collect.files import FileSource
 
         return FileSource(Path(what))
-    from polychromic.collect.apify import BASE, ApifySource
+    from polychromic.collect.apify import ApifySource
     from polychromic.collect.http import Client, check_base, read_token
 
     token = read_token()
-    base = check_base(base_url or BASE, token)
+    base = check_base(base_url, token)
     return ApifySource(Client(token, timeout, retries, _say), base, what)
 
 

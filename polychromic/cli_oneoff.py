@@ -10,9 +10,12 @@ import typer
 from rich.console import Console
 
 from polychromic.errors import UsageError
+from polychromic.options import refuse
 
 oneoff_app = typer.Typer()
 notes = Console(stderr=True)
+# What says how replies are drawn: for --base alone.
+DRAWING = ("adapter", "data", "zero_shot", "few_shot", "prompt", "n", "temperature", "min_p", "max_new_tokens", "max_examples")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Metrics = Annotated[
@@ -28,6 +31,7 @@ Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of th
 
 @oneoff_app.command()
 def evaluate(
+    context: typer.Context,
     samples: Annotated[
         list[Path] | None,
         typer.Option("--samples", help="JSONL of replies: id, prompt, samples, and optional references, valid. Repeatable."),
@@ -63,6 +67,8 @@ def evaluate(
         raise UsageError(
             "evaluate takes --samples FILE (replies that exist) or --base MODEL --data FILE (replies drawn here). Give one of them."
         )
+    if samples:
+        refuse(context, "evaluate --samples", DRAWING, "metrics and k, --no-encoder, --seed, --bootstrap, --out, --json")
     if out is not None:
         folder.check_out(out)
     files = list(samples or ())

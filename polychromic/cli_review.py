@@ -10,6 +10,7 @@ from rich.console import Console
 
 from polychromic import paths
 from polychromic.errors import PolychromicError, UsageError
+from polychromic.options import refuse
 
 review_app = typer.Typer()
 notes = Console(stderr=True)
@@ -21,6 +22,7 @@ REBUILT = Path("data-rebuilt")
 
 @review_app.command()
 def curate(
+    context: typer.Context,
     raw: Annotated[Path | None, typer.Argument(help="Your posts and replies, JSONL; without it the shipped data are rebuilt.")] = None,
     rules: Annotated[Path | None, typer.Option("--rules", help="With RAW: the filters; default: polychromic/curation/rules.yaml.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; needed with RAW, else data-rebuilt.")] = None,
@@ -33,6 +35,8 @@ def curate(
             raise UsageError(
                 "--rules needs RAW, the log that they filter. Allowed: `polychromic curate RAW.jsonl --rules FILE --out FOLDER`."
             )
+        if check:
+            refuse(context, "curate --check", ("out", "json"), "nothing else: it compares data/ and writes nothing")
         _rebuild(out or REBUILT, check)
         return
     if check or out is None:
@@ -67,6 +71,7 @@ def _rebuild(out: Path, check: bool) -> None:
 
 @review_app.command()
 def review(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="What `polychromic curate RAW` wrote: it holds candidates.jsonl.")],
     reviewer: Annotated[
         str, typer.Option("--reviewer", help="Whose pass this is; names the log review-NAME.jsonl in FOLDER.")
@@ -84,6 +89,8 @@ def review(
         raise UsageError("--export and --agreement exclude each other. Allowed: one of them per call.")
     if json and export is None and agreement is None:
         raise UsageError("--json is for --export and --agreement. Allowed: a review without it.")
+    if agreement is not None:
+        refuse(context, "review --agreement", ["reviewer"], "the two logs, which name their reviewers, and --json")
     candidates = log.read_candidates(folder)
     if agreement is not None:
         from polychromic.review import agreement as comparison

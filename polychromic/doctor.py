@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -63,6 +63,20 @@ def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
         _gpu(),
         *(_key(name, purpose) for name, purpose in KEYS.items()),
     ]
+
+
+def sandbox_check(tick: Callable[[int], None]) -> Check:
+    """HumanEval's own solutions in the sandbox of domain code: about a minute, and 40 KB are downloaded once. tick: problems done."""
+    from polychromic import human_eval
+
+    expected = "HumanEval's own solutions pass, empty ones fail"
+    try:
+        found = human_eval.verdicts(human_eval.problems(), tick)
+    except PolychromicError as error:
+        return Check("sandbox", False, str(error), expected, "Do what the message says; domain code alone needs the sandbox.")
+    got = f"{found.problems - len(found.failed)} of {found.problems} pass; {len(found.passed)} empty ones do"
+    names = ", ".join([*found.failed, *found.passed])
+    return _check("sandbox", found.right, got, expected, f"Judged wrongly: {names}. Is the machine overloaded? Run it again.")
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:
@@ -264,27 +278,20 @@ def _gpu() -> Check:
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode or not done.stdout.strip():
-        return Check(
-            "gpu", None, "nvidia-smi finds none", expected, "Check the driver with nvidia-smi, or go on: everything runs on the CPU."
-        )
+        remedy = "Check the driver with nvidia-smi, or go on: everything runs on the CPU."
+        return Check("gpu", None, "nvidia-smi finds none", expected, remedy)
     got = "; ".join(done.stdout.strip().splitlines())
     try:
         build = metadata.version("torch")
     except metadata.PackageNotFoundError:
         build = "not installed"
     if build == "not installed" or build.endswith("+cpu"):
-        return Check(
-            "gpu", None, f"{got}; torch {build}", expected, "Install a CUDA build of torch to use it (Dockerfile: build argument)."
-        )
+        remedy = "Install a CUDA build of torch to use it (Dockerfile: build argument)."
+        return Check("gpu", None, f"{got}; torch {build}", expected, remedy)
     return Check("gpu", True, got, expected)
 
 
 def _key(name: str, purpose: str) -> Check:
     present = bool(os.environ.get(name))
-    return _check(
-        name,
-        True if present else None,
-        "present" if present else "not set",
-        f"set, for {purpose}",
-        f"export {name}=..., only if you want {purpose}",
-    )
+    got = "present" if present else "not set"
+    return _check(name, present or None, got, f"set, for {purpose}", f"export {name}=..., only if you want {purpose}")

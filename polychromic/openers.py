@@ -43,7 +43,7 @@ def run(params: Params, domain: str, method: str, lam: float | None, out: Path) 
     if not records:
         raise UsageError(f"domain {domain!r} has no messages that many people answered. Allowed: a domain with records of stratum opener.")
     rows = []
-    for seed in params.seeds_of(method):
+    for seed in params.seeds_of(method, lam):
         rows += [{"seed": seed, "id": record.id, **row} for record, row in zip(records, _drafts(bench, records, seed), strict=True)]
     write_jsonl(out, rows)
 

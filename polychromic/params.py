@@ -108,6 +108,7 @@ class Method(Section):
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
     temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
+    grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
     domains: Annotated[list[DomainName], AfterValidator(_distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property
@@ -130,6 +131,8 @@ class Method(Section):
             raise ValueError(
                 "lam (a number, or the word lambda for the top-level value) belongs to methods with an objective, only to them"
             )
+        if self.grid_seeds and self.lam != "lambda":
+            raise ValueError("grid_seeds is for a method with lam: lambda, whose weights it names; use seeds for any other")
         if self.objective == "none" and (wrong := [key for key in ("rollouts", "subset", "baseline") if getattr(self, key) is not None]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
         check_loss(self.loss, self.settings)
@@ -181,7 +184,7 @@ class FewShot(Section):
 
 
 # What two methods with the same training step may differ in.
-APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "domains"}
+APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
 BEST = ("best_without_checker", "best_with_checker")
 
 
@@ -268,10 +271,11 @@ class Params(Section):
         limited = self.methods[method].domains
         return limited is None or domain in limited
 
-    def seeds_of(self, method: str) -> list[int]:
-        """The seeds that a method runs with. One without an adapter differs between seeds by its draws alone: one says all there is."""
+    def seeds_of(self, method: str, lam: float | None = None) -> list[int]:
+        """The seeds that a method, at a weight of the grid, runs with. One without an adapter differs between seeds by its draws alone:
+        one says all there is."""
         chosen = self.methods[method]
-        return self.seeds[: 1 if chosen.adapter == "none" else chosen.seeds]
+        return self.seeds[: 1 if chosen.adapter == "none" else chosen.grid_seeds.get(lam, chosen.seeds)]
 
     def temperatures(self, method: str, domain: str) -> list[float]:
         """At which a method's samples are drawn."""

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats as st
 
 from polychromic import analysis, systems
+from polychromic.ablation import against_lora
 from polychromic.cells import cell_name
 from polychromic.contrasts import contrast_pairs, on_shared_seeds
 from polychromic.errors import PolychromicError
@@ -596,3 +597,48 @@ def test_labels():
     assert systems.label_of("lora", None, 3.0) == "lora"
     assert systems.label_of("polychromic", 3.0, 3.0) == "polychromic"
     assert systems.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"
+
+
+def beside(own: dict[str, float], temperatures: dict[str, list[float]], prompts: int = 40) -> dict[tuple[str, float], System]:
+    """Systems of replies whose q and pass@1 are lora's plus a constant of `own` and a little that differs by prompt."""
+    rng, found = np.random.default_rng(0), {}
+    p = params()
+    base = {name: rng.uniform(0.3, 0.6, (2, prompts)) for name in p.domain("replies").metrics}
+    small = rng.normal(scale=0.01, size=(2, prompts))
+    for label, at in temperatures.items():
+        shift = {"quality": own["quality"], "pass@1": own["pass@1"]} if label != "lora" else {}
+        for temperature in at:
+            scores = {name: values + (small if shift else 0) + shift.get(name, 0.0) for name, values in base.items()}
+            found[label, temperature] = System(label, label.split("@")[0], LAMBDAS.get(label), temperature, (0, 1), scores)
+    return found
+
+
+def test_each_weight_stands_beside_lora_at_the_temperatures_that_both_have():
+    systems = beside({"quality": 0.1, "pass@1": -0.1}, {"lora": [0.5, 1.0], "polychromic@0.3": [0.5, 0.7, 1.0], "polychromic": [1.0]})
+    rows = against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
+    assert [(row["label"], row["lambda"], row["temperature"]) for row in rows] == [
+        ("polychromic@0.3", 0.3, 0.5), ("polychromic@0.3", 0.3, 1.0), ("polychromic", 3.0, 1.0)
+    ]  # fmt: skip
+    assert {row["n_prompts"] for row in rows} == {40}
+    assert list(rows[0]["metrics"]) == ["quality", "pass@1", "best_rouge_l@10", "bertscore", "perplexity"]
+    for row in rows:
+        q, passed, bert = (row["metrics"][name] for name in ("quality", "pass@1", "bertscore"))
+        # Paired: what differs between prompts cancels, and the interval is that of the little that is left.
+        assert q["low"] < q["delta"] < q["high"] and q["high"] - q["low"] < 0.02 and q["low"] > 0.08
+        assert passed["high"] < -0.08 and bert["low"] <= bert["delta"] <= bert["high"] and abs(bert["delta"]) < 0.01
+    assert rows == against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
+
+
+def test_the_interval_is_a_bootstrap_over_prompts_of_the_seeds_that_both_have():
+    systems = beside({"quality": 0.1, "pass@1": 0.0}, {"lora": [1.0], "polychromic": [1.0]})
+    lora, ours = systems["lora", 1.0], systems["polychromic", 1.0]
+    systems["lora", 1.0] = lora.only({0})
+    (row,) = against_lora(params(), "replies", systems, ["polychromic"])
+    d = (ours.scores["quality"][:1] - lora.scores["quality"][:1]).mean(axis=0)
+    assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean())
+    normal = 1.96 * d.std() / np.sqrt(len(d))
+    assert row["metrics"]["quality"]["high"] - row["metrics"]["quality"]["low"] == pytest.approx(2 * normal, rel=0.3)
+
+
+def test_a_domain_whose_training_sees_the_evaluations_quality_has_no_such_table(results):
+    assert grid(results)["gaming"] is None

@@ -14,7 +14,6 @@ from polychromic.collect.http import Answer, Client
 from polychromic.collect.source import Page
 from polychromic.errors import PolychromicError, UsageError
 
-BASE = "https://api.apify.com"
 TOTAL, COUNT, OFFSET = (f"X-Apify-Pagination-{name}" for name in ("Total", "Count", "Offset"))
 
 

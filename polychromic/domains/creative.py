@@ -18,7 +18,6 @@ import numpy as np
 
 from polychromic.data.records import Record
 from polychromic.domains.base import Embed
-from polychromic.domains.text import normalise
 
 MIN_WORDS, MAX_WORDS = 5, 25
 MIN_OTHERS = 3  # different words that are no keyword: a list of the keywords is no sentence
@@ -85,7 +84,7 @@ class Creative:
     similarity = "semantic"
 
     def key(self, record: Record, reply: str) -> str:
-        return normalise(reply)
+        return " ".join(words(reply))
 
     def answer(self, record: Record, reply: str) -> str | None:
         """The sentence in its normalised form when all constraints hold, else None."""

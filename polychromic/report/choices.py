@@ -6,20 +6,23 @@ Whole sentences are records here, since what can be said depends on which peers 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.records import Number, contrast_numbers, p_text, rule_text, verdict
-from polychromic.report.results import Compare, Contrast
+from polychromic.report.results import Beside, Compare, Contrast, Difference
 
+TRAINED = "quality"  # the metric that is training's q
 ROLES = {"best_without_checker": "does not see the checker", "best_with_checker": "sees the checker"}
 
 
 def choice_numbers(compare: Compare) -> Iterator[Number]:
-    """Keys without the domain's name: "<role>.*", "grid.*", "tries.count", "peers.count"."""
+    """Keys without the domain's name: "<role>.*", "grid.*", "gaming.*", "tries.count", "peers.count"."""
     for role, what in ROLES.items():
         yield from _best(compare, role, what)
     yield from _grid(compare)
+    yield from _gaming(compare)
     tries = compare.selection.tries
     yield Number("tries.count", len(tries), str(len(tries)), source="selection/tries")
     peers = [name for name in compare.method_labels() if not compare.methods[name].ours]
@@ -68,8 +71,12 @@ def comparison(compare: Compare, contrast: Contrast) -> str:
 
 
 def _difference(contrast: Contrast) -> str:
-    delta = labels.format_value(contrast.metric, contrast.delta, unit=True, sign=True)
-    return f"{delta} {labels.format_interval(contrast.metric, contrast.low, contrast.high, sign=True)}"
+    return _difference_of(contrast.metric, contrast)
+
+
+def _difference_of(name: str, found: Contrast | Difference) -> str:
+    delta = labels.format_value(name, found.delta, unit=True, sign=True)
+    return f"{delta} {labels.format_interval(name, found.low, found.high, sign=True)}"
 
 
 def _grid(compare: Compare) -> Iterator[Number]:
@@ -117,3 +124,65 @@ def _trend(compare: Compare) -> str:
         rf"On the development prompts, at temperature 1, $D$ {claim} with $\lambda$ over {levels}: its means are {means} "
         rf"(Page's trend test over {trend.n_prompts} prompts, $L={trend.page_l:.1f}$, one-sided $p$ {p_text(trend.p)})."
     )
+
+
+def gamed(row: Beside, decides: str) -> str:
+    """Whether the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's.
+
+    "gamed" where both intervals say so; "not gamed" where one of the two excludes it (q did not rise, or the metric did not fall);
+    "undecided" else: a rise that is not shown is no proof of honesty.
+    """
+    seen, unseen = row.metrics[TRAINED], row.metrics[decides]
+    if seen.low > 0 and unseen.high < 0:
+        return "gamed"
+    return "not gamed" if seen.high <= 0 or unseen.low >= 0 else "undecided"
+
+
+def _gaming(compare: Compare) -> Iterator[Number]:
+    """ "gaming.<label>.T<temperature>.<metric>" and ".ci", ".verdict", and "gaming.sentence"; none where training sees pass@1 itself."""
+    rows, source = compare.selection.grid.gaming, "selection/lambda/gaming"
+    if rows is None:
+        return
+    for row in rows:
+        key = f"gaming.{row.label}.T{labels.plain(row.temperature)}"
+        for name, found in row.metrics.items():
+            unit = "points" if labels.metric(name).percent else ""
+            text = labels.format_value(name, found.delta, unit=True, sign=True)
+            base = Number(f"{key}.{name}", found.delta, text, unit, found.low, found.high, row.n_prompts, source=source)
+            yield base
+            interval = labels.format_interval(name, found.low, found.high, sign=True)
+            yield replace(base, key=f"{key}.{name}.ci", value=None, text=interval)
+        yield Number(f"{key}.verdict", None, gamed(row, compare.quality), n=row.n_prompts, source=source)
+    yield Number("gaming.sentence", None, _gaming_text(compare, rows), source=source)
+
+
+def _gaming_text(compare: Compare, rows: list[Beside]) -> str:
+    if not rows:
+        return "Whether the training quality was gamed could not be told: no weight was sampled at a temperature of LoRA's."
+    name = labels.metric(compare.quality).label
+    parts = []
+    for lam in sorted({row.lam for row in rows}):
+        places: dict[str, list[str]] = {}
+        for row in rows:
+            if row.lam == lam:
+                places.setdefault(gamed(row, compare.quality), []).append(labels.plain(row.temperature))
+        verdicts = " and ".join(f"{verdict} at {', '.join(where)}" for verdict, where in sorted(places.items()))
+        parts.append(rf"with $\lambda={labels.plain(lam)}$ it is {verdicts}")
+    text = (
+        f"The training quality $q$ is gamed where it is above LoRA's at the same temperature while {name} is below LoRA's, each with its "
+        f"interval beyond zero; it is not where one of the two intervals excludes that; else this is undecided. "
+        f"Over {rows[0].n_prompts} development prompts, by temperature, {'; '.join(parts)}."
+    )
+    shown = next((row for row in rows if (row.label, row.temperature) == _headline_place(compare)), None)
+    if shown is None:
+        return text
+    differences = [
+        f"{'$q$' if metric == TRAINED else labels.metric(metric).label} by {_difference_of(metric, found)}"
+        for metric, found in shown.metrics.items()
+    ]
+    place = rf"At the headline's weight and temperature ({labels.plain(shown.temperature)})"
+    return f"{text} {place}, what training sees and does not see differs from LoRA's: {', '.join(differences)}."
+
+
+def _headline_place(compare: Compare) -> tuple[str, float]:
+    return compare.headline, compare.chosen(compare.headline).temperature

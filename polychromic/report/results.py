@@ -120,14 +120,34 @@ class Trend(Frozen):
     n_prompts: int
 
 
+class Difference(Frozen):
+    """Paired, with its interval over prompts."""
+
+    delta: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+class Beside(Frozen):
+    """A weight of D beside LoRA at one temperature on dev: "quality", which training sees, and metrics that it does not see."""
+
+    label: str
+    lam: FiniteFloat = Field(alias="lambda")
+    temperature: FiniteFloat
+    n_prompts: int
+    metrics: dict[str, Difference]
+
+
 class Grid(Frozen):
-    """What dev says about λ; `recommended` is the largest within `ce_margin` of LoRA's validation cross-entropy."""
+    """What dev says about λ; `recommended` is the largest within `ce_margin` of LoRA's validation cross-entropy. gaming: None where
+    training sees the evaluation's own quality."""
 
     rows: list[Weight]
     headline: FiniteFloat
     ce_margin: FiniteFloat
     recommended: FiniteFloat
     trend: Trend | None
+    gaming: list[Beside] | None = None
 
 
 class Try(Frozen):

@@ -14,39 +14,52 @@ from polychromic.review.state import REASONS, Decision
 from polychromic.visible import visible
 
 ERASE = Segment("\x1b[2K", None, [(ControlType.ERASE_IN_LINE, 2)])  # what an emoji of another width left there
-FOOTER = "a accept  r reject  e edit reply  p edit post  u undo  s skip  n/b next/back  f filter  / search  ? help  q quit"
+FOOTER = ("a accept", "r reject", "e edit reply", "p edit post", "u undo", "s skip", "n/b next/back", "f filter", "/ search", "? help",
+          "q quit")  # fmt: skip
+EDITING = ("Enter: keep", "Esc: back", "Ctrl-U, Ctrl-K, Ctrl-W: delete")
+HINTS = {
+    "browse": FOOTER,
+    "reason": ("number: reject for this reason", "Esc: back"),
+    "filter": ("number or letter: choose", "Esc: back"),
+    "help": (),
+}
+LEAST = 8  # lines in which post, reply and decision can be seen side by side, each cut short
+Lines = list[list[Segment]]
 
 
 def draw(session: Session, reviewer: str, console: Console) -> RenderableType:
     """The whole screen: progress above, the pair (or a list to choose from) between, keys and messages below; cut to the terminal."""
     width, height = console.size
     above = _lines(console, [_progress(session, reviewer, width), *_head(session)])
-    below = _lines(console, _foot(session))
-    middle = _lines(console, _middle(session))
+    below = _lines(console, _foot(session, width))
     room = max(height - len(above) - len(below), 1)
+    middle, pages = _middle(session, console, room)
     if len(middle) > room:
-        start = _start(session, middle, room)
+        start = _start(session, middle, room, pages)
         more = f" lines {start + 1}\u2013{start + room} of {len(middle)}: space, PgUp "
         below = [*_lines(console, [Rule(more, style="yellow")]), *below[1:]]
         middle = middle[start : start + room]
     else:
-        session.scroll = 0
+        session.scroll = min(session.scroll, pages)
         middle += [[Segment(" " * width)]] * (room - len(middle))
     lines = (above + middle + below)[:height]
     return Segments([segment for place, line in enumerate(lines) for segment in [*([Segment.line()] if place else []), ERASE, *line]])
 
 
-def _start(session: Session, lines: list[list[Segment]], room: int) -> int:
-    """The first line shown: where the cursor is seen, else as far as was scrolled (by all lines of a screen but one)."""
+def _start(session: Session, lines: Lines, room: int, pages: int) -> int:
+    """The first line shown: where the cursor is seen, else as far as was scrolled (by all lines of a screen but one).
+
+    pages: 1 where one press of space led from the overview to the first page, else 0.
+    """
     cursor = next((place for place, line in enumerate(lines) if any(s.style and s.style.reverse for s in line)), None)
     if cursor is not None:
         return min(max(cursor - room // 2, 0), len(lines) - room)
     step = max(room - 1, 1)
-    session.scroll = min(session.scroll, -(-(len(lines) - room) // step))
-    return min(session.scroll * step, len(lines) - room)
+    session.scroll = min(session.scroll, pages - (-(len(lines) - room) // step))
+    return min((session.scroll - pages) * step, len(lines) - room)
 
 
-def _lines(console: Console, parts: Sequence[RenderableType]) -> list[list[Segment]]:
+def _lines(console: Console, parts: Sequence[RenderableType]) -> Lines:
     return console.render_lines(Group(*parts), pad=True)
 
 
@@ -73,38 +86,76 @@ def _head(session: Session) -> list[RenderableType]:
     return [text]
 
 
-def _middle(session: Session) -> list[RenderableType]:
+def _middle(session: Session, console: Console, room: int) -> tuple[Lines, int]:
+    """(lines between head and foot, of which more than `room` are shown page by page; how many presses of space the first page took)."""
     if session.mode == "help":
-        return [_rule("keys"), *(Text(f"{key:>8}  {what}") for key, what in KEYS.items()), Text(), Text("Esc goes back", style="dim")]
+        keys = (Text(f"{key:>8}  {what}") for key, what in KEYS.items())
+        return _lines(console, [_rule("keys"), *keys, Text(), Text("Esc goes back", style="dim")]), 0
     if session.mode == "filter":
-        return [_rule("show only"), *(Text(f"{key:>4}  {visible(what)}") for key, what in session.filters())]
+        return _lines(console, [_rule("show only"), *(Text(f"{key:>4}  {visible(what)}") for key, what in session.filters())]), 0
     if session.browser.at is None:
-        return [_rule("no candidate"), Text("No candidate passes the filter. f changes it, u undoes.")]
+        return _lines(console, [_rule("no candidate"), Text("No candidate passes the filter. f changes it, u undoes.")]), 0
+    post, reply, status = (_lines(console, parts) for parts in _pair(session))
+    whole = [*post, *_lines(console, [Text()]), *reply, *status]
+    if session.mode in ("post", "reply", "search"):
+        return whole, 0
+    # The reasons are always in sight; where that leaves no room for the texts, they have just been read.
+    reasons = [_rule("why"), *(Text(f"{key:>4}  {what}") for key, _, what in session.reasons())] if session.mode == "reason" else []
+    below = _lines(console, reasons) if reasons else []
+    left = room - len(below)
+    if len(whole) <= left:
+        return whole + below, 0
+    if below and left < LEAST:
+        return below, 0
+    if left < LEAST:
+        return whole, 0
+    return (whole, 1) if session.scroll and not below else (_overview(console, post, reply, status, left) + below, 1)
+
+
+def _pair(session: Session) -> tuple[list[RenderableType], ...]:
+    """Post, reply, and what was decided."""
     post, reply = session.texts()
     decision = session.review.decisions.get(session.browser.at)
-    editing = session.mode in ("post", "reply")
-    parts: list[RenderableType] = [
-        _rule("post"),
-        _with_cursor(session) if session.mode == "post" else Text(visible(post, breaks=True)),
-        Text(),
-        _rule("reply"),
-        _with_cursor(session) if session.mode == "reply" else Text(visible(reply, breaks=True), style="bold"),
-        Text(),
-        _status(decision) if not editing else Text(),
-    ]
-    if session.mode == "reason":
-        parts += [_rule("why"), *(Text(f"{key:>4}  {what}") for key, _, what in session.reasons())]
-    return parts
+    return (
+        [_rule("post"), _with_cursor(session) if session.mode == "post" else Text(visible(post, breaks=True))],
+        [_rule("reply"), _with_cursor(session) if session.mode == "reply" else Text(visible(reply, breaks=True), style="bold")],
+        [Text(), _status(decision) if session.mode not in ("post", "reply") else Text()],
+    )
 
 
-def _foot(session: Session) -> list[RenderableType]:
+def _overview(console: Console, post: Lines, reply: Lines, status: Lines, room: int) -> Lines:
+    """Both texts at once, cut short: nobody decides on a reply that a long post has pushed off the screen."""
+    texts = room - len(status) - 1
+    for_reply = min(len(reply), max(texts - len(post), texts // 2))
+    cut = [*_cut(console, post, texts - for_reply), *_lines(console, [Text()]), *_cut(console, reply, for_reply)]
+    return cut + status
+
+
+def _cut(console: Console, lines: Lines, room: int) -> Lines:
+    if len(lines) <= room:
+        return lines
+    left_out = len(lines) - room + 1
+    return [*lines[: room - 1], *_lines(console, [Text(f"\u2026 {left_out} more lines: space", style="yellow", no_wrap=True)])]
+
+
+def _foot(session: Session, width: int) -> list[RenderableType]:
     message = Text(visible(session.message), style="yellow")
     if session.mode in ("note", "search"):
         message = Text(f"{PROMPTS[session.mode]}: ").append_text(_with_cursor(session))
         message = message.append(f"  {visible(session.message)}", style="yellow") if session.message else message
-    hints = {"reason": "number: reject for this reason   Esc: back", "filter": "number or letter: choose   Esc: back", "help": ""}
-    hint = hints.get(session.mode, FOOTER if session.mode == "browse" else "Enter: keep   Esc: back   Ctrl-U, Ctrl-K, Ctrl-W: delete")
-    return [Rule(style="dim"), message, Text(hint, style="dim")]
+    return [Rule(style="dim"), message, *(Text(line, style="dim") for line in _joined(HINTS.get(session.mode, EDITING), width))]
+
+
+def _joined(items: Sequence[str], width: int) -> list[str]:
+    """Items side by side in as few lines as they need, none of them parted."""
+    lines = [""]
+    for item in items:
+        longer = f"{lines[-1]}  {item}" if lines[-1] else item
+        if lines[-1] and len(longer) > width:
+            lines.append(item)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _rule(title: str) -> Rule:

@@ -1,13 +1,11 @@
-"""Script: run a program that nobody has read and call its functions; results go to file descriptor 3, behind the run's nonce.
+"""Run a program that nobody has read and call its functions; results go to file descriptor 3, behind the run's nonce.
 
-Runs inside the sandbox as `python -I -S child.py`, standard library alone. The job comes on standard input, which is empty
-from then on. What was expected is not here: the parent compares. Values are written by their exact type, so that an object
+Runs inside the sandbox, in a process of polychromic.sandbox.serve; standard library alone. What was expected is not here: the parent compares. Values are written by their exact type, so that an object
 that says it equals everything is not data.
 """
 
 import json
 import os
-import sys
 
 RESULTS = 3
 DEPTH, SIZE = 24, 20_000  # nesting and number of parts of a value that is still data
@@ -58,10 +56,8 @@ def decode(tagged: list) -> object:
     raise ValueError(f"no plain data: {tagged!r:.80}")
 
 
-def main() -> None:
-    job = json.loads(sys.stdin.buffer.read())
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
+def run(job: dict) -> None:
+    """Ends the process. job: "nonce", "program", "calls" (pairs of a function's name and its encoded arguments)."""
     # Kept as locals: the program may replace what the modules hold.
     write, dumps, leave, base = os.write, json.dumps, os._exit, BaseException
     found = []
@@ -79,7 +75,3 @@ def main() -> None:
     while data:
         data = data[write(RESULTS, data) :]
     leave(0)  # no hook of the program runs
-
-
-if __name__ == "__main__":
-    main()

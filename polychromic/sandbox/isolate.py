@@ -1,14 +1,14 @@
-"""Script: shut this process off from network, files and other processes, then become the program's interpreter.
+"""Script: shut this process off from network, files and other processes, then become the server of programs (serve.py).
 
 Started by polychromic.sandbox.run as `python -I -S isolate.py`, standard library alone. It takes, in this order, an ordinary
 user (never root), namespaces of its own for users, mounts, network, processes and messages, a file system that is read-only
-but for a small one in memory at the working directory, and limits. The first process of the new process namespace is a
-reaper: when it ends, the kernel kills all that are left. Any step that fails ends it with NOT_ISOLATED before a line of the
-program runs.
+but for a small one in memory at the working directory. The first process of the new process namespace is a reaper: when it
+ends, the kernel kills all that are left. Any step that fails ends it with NOT_ISOLATED before a line of a program runs. The server
+uses this file as a module, too: what each program's process goes through once more, and its limits.
 
-Arguments: one JSON object with the fields of polychromic.sandbox.run.Limits, "folder", "isolate" (false: limits alone),
-"results" (descriptor that the program's process finds as number 3), "command" (the interpreter first), "prefix" (its folder) and
-"python" (an empty folder where root shows that folder to the ordinary user).
+Arguments: one JSON object with "folder", "isolate" (false: limits alone), "results" (descriptor that the server finds as number 3),
+"command" (the interpreter first), "prefix" (its folder), "python" (an empty folder where root shows that folder to the ordinary user)
+and "file_bytes" (the file system in memory holds twice that).
 """
 
 import ctypes
@@ -19,12 +19,15 @@ import signal
 import sys
 
 NOT_ISOLATED = 120
+PROCESSES = 9  # descriptor of the server's own /proc
 NOBODY = 65534
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
-NEW_MOUNTS = 0x20000
-NEW_NAMESPACES = 0x10000000 | NEW_MOUNTS | 0x40000000 | 0x20000000 | 0x8000000 | 0x4000000  # user, mount, net, pid, ipc, host name
+CAPABILITY_VERSION = 0x20080522
+NEW_USER, NEW_MOUNTS, NEW_NETWORK, NEW_PROCESSES, NEW_MESSAGES, NEW_NAME = 0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000, 0x4000000
+NEW_NAMESPACES = NEW_USER | NEW_MOUNTS | NEW_NETWORK | NEW_PROCESSES | NEW_MESSAGES | NEW_NAME
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 0x1000, 0x4000, 0x40000
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, SYS_MOUNT_SETATTR = -100, 0x8000, 1, 442
+OPEN_TREE_CLONE, SYS_OPEN_TREE = 1, 428
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,16 +56,55 @@ def leave_root(order: dict) -> None:
     checked(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # else /proc/self/uid_map belongs to root
 
 
-def enter_namespaces(folder: str, file_bytes: int) -> None:
+def unshare(namespaces: int, processes: int) -> None:
+    """New namespaces in which this user is the same one. processes: descriptor of a /proc that can be written to."""
     uid, gid = os.geteuid(), os.getegid()
-    checked(libc.unshare(NEW_NAMESPACES), "unshare")
+    checked(libc.unshare(namespaces), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=processes)
+        os.write(file, text.encode())
+        os.close(file)
     mount("none", "/", None, MS_REC | MS_PRIVATE)
+
+
+def own_folder(folder: str, file_bytes: int) -> None:
+    """An empty file system in memory at the working directory."""
+    mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"size={2 * file_bytes},nr_inodes=64,mode=700")
+
+
+def enter_namespaces(folder: str, file_bytes: int) -> None:
+    processes = os.open("/proc", os.O_PATH)
+    unshare(NEW_NAMESPACES, processes)
+    # The server has to write to it for each program's namespaces, when all that has a path is read-only; no program inherits it.
+    kept = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, b"/proc", OPEN_TREE_CLONE)
+    checked(min(kept, 0), "a second /proc")
+    os.dup2(kept, PROCESSES)
     attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY, 0, 0, 0)
     checked(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, attributes, ctypes.sizeof(attributes)), "read-only files")
-    mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"size={2 * file_bytes},nr_inodes=64,mode=700")
+    own_folder(folder, file_bytes)
+
+
+def enter_again(folder: str, file_bytes: int) -> None:
+    """Namespaces for one program, within those of `enter_namespaces`; there is no network left to shut off."""
+    checked(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # `hide` took the maps away
+    unshare(NEW_USER | NEW_MOUNTS | NEW_PROCESSES | NEW_MESSAGES, PROCESSES)
+    os.close(PROCESSES)
+    own_folder(folder, file_bytes)
+
+
+def hide() -> None:
+    """No other process may trace this one or read its memory."""
+    checked(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl")
+
+
+def die_with_parent() -> None:
+    checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+
+
+def drop_capabilities() -> None:
+    """Those that a new user namespace gives; running another program would do it, too."""
+    header, none = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    checked(libc.capset(header, none), "capset")
 
 
 def become_reaper() -> None:
@@ -70,7 +112,7 @@ def become_reaper() -> None:
     for first in (True, False):
         child = os.fork()
         if child == 0:
-            checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+            die_with_parent()
             continue
         for fd in (0, 1, 2, 3):  # the pipes close when the program closes them
             os.close(fd)
@@ -91,7 +133,6 @@ def limit(limits: dict) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (value, value))
-    checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
 def main() -> None:
@@ -101,13 +142,12 @@ def main() -> None:
             os.dup2(order["results"], 3)
             os.close(order["results"])
         os.set_inheritable(3, True)
-        checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+        die_with_parent()
         if order["isolate"]:
             leave_root(order)
             enter_namespaces(order["folder"], order["file_bytes"])
             become_reaper()
-        os.chdir(order["folder"])
-        limit(order)
+        checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     except OSError as error:
         print(f"not isolated: {error}", file=sys.stderr, flush=True)
         os._exit(NOT_ISOLATED)

@@ -6,46 +6,24 @@ enter the process that runs it. polychromic.sandbox.isolate says what it is shut
 
 from __future__ import annotations
 
+import atexit
 import json
 import math
 import os
 import secrets
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
-import time
+import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from polychromic.errors import PolychromicError
-from polychromic.sandbox import child, isolate
+from polychromic.sandbox import child, serve
+from polychromic.sandbox.session import Broken, Limits, Session
 
 UNISOLATED = "POLYCHROMIC_UNISOLATED"  # set to 1: run with limits alone where the system grants no namespaces
-_FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one run may use.
-
-    Attributes:
-        seconds: of wall-clock time; cpu_seconds: of processor time.
-        memory_bytes: address space. file_bytes: of one file; all files together may hold twice that. output_bytes: of results.
-        processes: at once, the interpreter included. open_files: descriptors.
-    """
-
-    seconds: float = 5.0
-    cpu_seconds: int = 2
-    memory_bytes: int = 512 << 20
-    file_bytes: int = 1 << 20
-    output_bytes: int = 1 << 20
-    processes: int = 16
-    open_files: int = 32
+_lock = threading.Lock()
+_sessions: list[Session] = []  # of this process, one at most
 
 
 @dataclass(frozen=True)
@@ -107,10 +85,11 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
     Raises:
         PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1.
     """
-    shut_off = os.environ.get(UNISOLATED) != "1"
-    if shut_off:
-        require_isolation()
-    return _run(program, calls, limits, shut_off)[0]
+    if os.environ.get(UNISOLATED) == "1":
+        with Session(shut_off=False) as session:  # of its own: nothing else clears up after the program
+            return _ask(session, program, calls, limits)[0]
+    require_isolation()
+    return _run(program, calls, limits)[0]
 
 
 @cache
@@ -120,7 +99,7 @@ def require_isolation() -> None:
     Raises:
         PolychromicError: it does not work here, with the system's reason.
     """
-    outcome, said = _run("def f(): return 1", [("f", ())], Limits(), True)
+    outcome, said = _run("def f(): return 1", [("f", ())], Limits())
     if outcome.answers != (("value", 1),):
         reason = said.strip() or outcome.status
         raise PolychromicError(
@@ -129,88 +108,39 @@ def require_isolation() -> None:
         )
 
 
-def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits, shut_off: bool) -> tuple[Outcome, str]:
+def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> tuple[Outcome, str]:
+    """The outcome, and why the program could not be shut off. A server that broke is started again, once."""
+    with _lock:
+        for _ in range(2):
+            if _sessions and _sessions[0].owner != os.getpid():
+                _sessions.clear()
+            if not _sessions:
+                _sessions.append(Session(shut_off=True))
+            try:
+                return _ask(_sessions[0], program, calls, limits)
+            except Broken as error:
+                said = str(error)
+                close()
+    return Outcome("ended"), said
+
+
+def close() -> None:
+    """End this process's server; the next call starts another."""
+    while _sessions:
+        _sessions.pop().close()
+
+
+atexit.register(close)
+
+
+def _ask(session: Session, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> tuple[Outcome, str]:
     nonce = secrets.token_hex(16)
     job = {"nonce": nonce, "program": program, "calls": [[name, child.encode(tuple(arguments))] for name, arguments in calls]}
-    python = os.path.realpath(sys.executable)  # not the environment's link: its folder need not be readable inside
-    with tempfile.TemporaryDirectory(prefix="sandbox-") as base:
-        os.chmod(base, 0o711)
-        folder, shown = os.path.join(base, "work"), os.path.join(base, "python")
-        for name in (folder, shown):
-            os.mkdir(name, 0o755)
-        with open(_FOLDER / "child.py", encoding="utf-8") as source:
-            command = [python, "-I", "-S", "-c", source.read()]
-        results, written = os.pipe()
-        order = asdict(limits) | {"folder": folder, "isolate": shut_off, "command": command, "results": written}
-        order |= {"prefix": sys.base_prefix, "python": shown}
-        with open(_FOLDER / "isolate.py", encoding="utf-8") as source:
-            outer = [python, "-I", "-S", "-c", source.read(), json.dumps(order)]
-        process = subprocess.Popen(
-            outer, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", env={}, start_new_session=True,
-            pass_fds=(written,),
-        )  # fmt: skip
-        os.close(written)
-        try:
-            data, said, status = _exchange(process, results, json.dumps(job).encode(), limits)
-        finally:
-            _end(process)
-            os.close(results)
-    if status is not None:
-        return Outcome(status), said
-    return _read(data, nonce, len(calls)), said if process.returncode == isolate.NOT_ISOLATED else ""
-
-
-def _exchange(process: subprocess.Popen, results: int, job: bytes, limits: Limits) -> tuple[bytes, str, str | None]:
-    """Feed the job, and read results and messages until both pipes close, time is up, or one says too much."""
-    read: dict[int, bytearray] = {results: bytearray(), process.stderr.fileno(): bytearray()}
-    deadline = time.monotonic() + limits.seconds
-    stdin = process.stdin.fileno()
-    with selectors.DefaultSelector() as waiting:
-        for fd in (*read, stdin):
-            os.set_blocking(fd, False)
-        waiting.register(stdin, selectors.EVENT_WRITE)
-        waiting.register(results, selectors.EVENT_READ)
-        waiting.register(process.stderr.fileno(), selectors.EVENT_READ)
-        while results in {key.fd for key in waiting.get_map().values()}:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return b"", "", "timeout"
-            for key, _ in waiting.select(left):
-                if key.fd == stdin:
-                    try:
-                        job = job[os.write(stdin, job[: 1 << 16]) :]
-                    except BrokenPipeError:
-                        job = b""
-                    if not job:
-                        waiting.unregister(stdin)
-                        process.stdin.close()
-                    continue
-                block = os.read(key.fd, 1 << 16)
-                if not block:
-                    waiting.unregister(key.fd)
-                elif len(read[key.fd]) < limits.output_bytes:
-                    read[key.fd] += block
-                elif key.fd == results:
-                    return b"", "", "output"
-        while True:  # what isolate said last
-            try:
-                if not (block := os.read(process.stderr.fileno(), 1 << 16)):
-                    break
-            except BlockingIOError:
-                break
-            read[process.stderr.fileno()] += block[: 1 << 12]
-    return bytes(read[results]), read[process.stderr.fileno()].decode(errors="replace")[:500], None
-
-
-def _end(process: subprocess.Popen) -> None:
-    """Kill the session; with namespaces, the end of the reaper takes along whoever left it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-    for stream in (process.stdin, process.stderr):
-        stream.close()
+    status, data = session.ask(job, limits)
+    if status != "ended":
+        return Outcome(status), ""
+    said = data[1:].decode(errors="replace") if data.startswith(serve.FAILED) else ""
+    return _read(data, nonce, len(calls)), said
 
 
 def _read(data: bytes, nonce: str, count: int) -> Outcome:

@@ -40,6 +40,7 @@ def test_the_report_as_json(command, tmp_path):
     [
         (["raw.jsonl"], 2, "RAW needs --out"),
         (["raw.jsonl", "--out", "mine", "--check"], 2, "--check compares the shipped data"),
+        (["--check", "--out", "mine", "--json"], 2, "curate --check makes no use of --out, --json."),
         (["--rules", "rules.yaml"], 2, "--rules needs RAW"),
         (["raw.jsonl", "--out", "data/mine"], 2, "lies in data/"),
         (["raw.jsonl", "--out", "mine", "--rules", "none.yaml"], 2, "--rules none.yaml: No such file"),

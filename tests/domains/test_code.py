@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from polychromic.data.code import _record, _task, task_of
-from polychromic.data.code_families import FAMILIES
-from polychromic.data.code_names import LONGEST, canonical
+from polychromic.data.code import _record, _task
+from polychromic.data.code.families import FAMILIES
+from polychromic.data.code.names import LONGEST, canonical
 from polychromic.domains import code as module
 from polychromic.domains.code import Code, extract
-from polychromic.errors import PolychromicError
-from polychromic.sandbox import run
+from polychromic.errors import DataError, PolychromicError
+from polychromic.sandbox import run, session
 
 DOMAIN = Code()
 
@@ -160,7 +160,7 @@ def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):
 
 
 def _tests(of):
-    return task_of(of.id, of.prompt, of.source).tests
+    return module.tests_of(of.id, tuple(of.valid))
 
 
 def test_verdicts_are_the_same_every_time():
@@ -185,16 +185,14 @@ def test_without_isolation_the_checker_stops_and_says_so(monkeypatch):
 def test_told_so_it_runs_with_limits_alone(monkeypatch):
     seen = []
     monkeypatch.setenv(run.UNISOLATED, "1")
-    monkeypatch.setattr(run, "_run", lambda program, calls, limits, shut_off: seen.append(shut_off) or (run.Outcome("ended"), ""))
+    monkeypatch.setattr(run, "Session", lambda shut_off: seen.append(shut_off) or session.Session(shut_off))
     assert DOMAIN.answer(SUM, "def f(xs):\n    return 1234") is None and seen == [False]
 
 
-def test_a_record_that_no_family_makes_is_refused():
-    with pytest.raises(PolychromicError, match=r"record 'code-none': no family makes it\. .*curate data/code\.jsonl again"):
-        DOMAIN.answer(SUM.model_copy(update={"id": "code-none"}), RIGHT)
-    for change in ({"prompt": "Write a function."}, {"source": "polychromic.data.code, tests 0123"}):
-        with pytest.raises(PolychromicError, match="prompt or hidden tests have changed since"):
-            DOMAIN.answer(SUM.model_copy(update=change), RIGHT)
+@pytest.mark.parametrize("line", ["def f(xs): return 1", "3", "([1],)", "(1, 2)", "(([1],), open('x'))"])
+def test_a_test_that_cannot_be_read_is_named(line):
+    with pytest.raises(DataError, match=rf"record '{SUM.id}', valid\[2\]: .*Allowed: the text of a pair"):
+        DOMAIN.answer(SUM.model_copy(update={"valid": [SUM.valid[0], line]}), RIGHT)
 
 
 def test_references_pass_in_the_sandbox_and_differ():

@@ -117,3 +117,13 @@ def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
     assert tex.startswith("% written by `polychromic compare`\n") and "adjusted by Holm over all 2 tests" in tex and r"\toprule" in tex
     with pytest.raises(UsageError, match="lies in results/"):
         compare_files(two, None, None, True, False, 0, 500, False, Path("results/mine"))
+
+
+def test_options_of_the_other_use_are_refused(tmp_path):
+    files = many(tmp_path / "a.jsonl", 2, 1), many(tmp_path / "b.jsonl", 2, 3)
+    for arguments, said in (
+        (["listqa", "--seed", "0", "--json"], "compare of a domain makes no use of --seed, --json. Allowed: --params"),
+        ([*files, "--params", "params.yaml"], "compare of files makes no use of --params."),
+    ):
+        result = invoke("compare", *arguments)
+        assert isinstance(result.exception, UsageError) and said in str(result.exception)

@@ -115,6 +115,7 @@ def test_a_signature_names_tokenizer_order_smoothing_samples_and_version(two):
         (["--out", "one.jsonl"], 2, ["--out one.jsonl is a file"]),
         (["--out", "results/mine"], 2, ["--out results/mine lies in results/, which the pipeline owns"]),
         (["--base", "default"], 2, ["Give one of them"]),
+        (["--n", "20", "--adapter", "a"], 2, ["evaluate --samples makes no use of --adapter, --n."]),
     ],
 )
 def test_errors(arguments, code, fragments, two):

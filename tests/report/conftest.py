@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
-from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary
 from polychromic.report.examples import examples_table
 from tests.report.synthetic import (
     METRICS,
@@ -57,13 +57,14 @@ def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
 @pytest.fixture
 def paper(workspace: Path) -> Path:
     """The workspace's paper/ with all that main.tex reads."""
-    for domain in ("listqa", "replies"):
+    for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_setup(PARAMS, workspace / "results", workspace / "paper")
-    for domain in ("listqa", "replies"):
+    build_summary(list(METRICS), workspace / "results", workspace / "paper")
+    for domain in METRICS:
         shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
         table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
         for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):

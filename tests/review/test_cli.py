@@ -67,6 +67,7 @@ def test_a_cut_line_is_said_and_does_not_change_the_export(command, tmp_path):
         (["mine", "--export", "x", "--agreement", "a", "b"], 2, "exclude each other"),
         (["mine", "--agreement", "a.jsonl", "b.jsonl"], 1, "a.jsonl: file not found"),
         (["mine", "--agreement", "a.jsonl"], 2, "requires 2 arguments"),
+        (["mine", "--reviewer", "anna", "--agreement", "a.jsonl", "b.jsonl"], 2, "review --agreement makes no use of --reviewer."),
     ],
 )
 def test_what_is_refused(arguments, exit_code, fragment, command, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from polychromic.review.screen import draw
+from polychromic.review.screen import FOOTER, draw
 from polychromic.review.session import Session
 from polychromic.review.state import Review
 from polychromic.visible import visible
@@ -123,3 +123,37 @@ def test_a_long_text_is_paged_and_the_cursor_is_followed():
     assert "word399" in drawn(session, 40, 14) and "word0 " not in drawn(session, 40, 14)
     session.press("home")
     assert "ord0 " in drawn(session, 40, 14)
+
+
+def test_a_long_post_hides_no_reply_and_space_shows_the_rest():
+    words = " ".join(f"word{n}" for n in range(400))
+    session = session_of(words, "the reply")
+    shown = plain(drawn(session, 80, 24))
+    assert "the reply" in shown and "undecided" in shown and re.search(r"word0 .*\u2026 \d+ more lines: space", shown, re.DOTALL)
+    assert len(shown.split("\n")) == 24
+    session.press(" ")
+    shown = plain(drawn(session, 80, 24))
+    assert "word0 " in shown and "the reply" not in shown and re.search(r"lines 1\u2013\d+ of \d+: space, PgUp", shown)
+    session.press("pageup")
+    assert "the reply" in plain(drawn(session, 80, 24))
+    # a long reply leaves room for the post, and both are cut where both are long
+    shown = plain(drawn(session_of("the post", words), 80, 24))
+    assert "the post" in shown and "word0 " in shown and shown.count("more lines: space") == 1
+    shown = plain(drawn(session_of(words, words), 80, 24))
+    assert shown.count("word0 ") == 2 and shown.count("more lines: space") == 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 16), (60, 20), (120, 40)])
+def test_the_reasons_are_in_sight_however_long_the_texts(width, height):
+    session = session_of("post " * 400, "reply " * 300)
+    session.press("r")
+    shown = plain(drawn(session, width, height))
+    assert all(re.search(rf"^ +{key}  {what[:20]}", shown, re.MULTILINE) for key, _, what in session.reasons())
+    assert ("post post" in shown) == (height >= 24)
+
+
+def test_keys_are_not_parted_between_lines():
+    for width in (40, 60, 80, 100):
+        lines = [line.strip() for line in plain(drawn(session_of("a", "b"), width, 24)).split("\n")]
+        items = [item for line in lines[lines.index("") + 1 :] for item in line.split("  ") if item]
+        assert [item for item in FOOTER if item not in items] == []

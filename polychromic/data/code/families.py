@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from polychromic.data.code_family import Family
-from polychromic.data.code_lists import LISTS
-from polychromic.data.code_numbers import NUMBERS
-from polychromic.data.code_texts import TEXTS
+from polychromic.data.code.family import Family
+from polychromic.data.code.lists import LISTS
+from polychromic.data.code.numbers import NUMBERS
+from polychromic.data.code.texts import TEXTS
 
 __all__ = ["FAMILIES", "Family"]
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from polychromic.data.code_family import COUNTS, INTS, KS, LONG, ONCE, SUMS, Family, number, pair
+from polychromic.data.code.family import COUNTS, INTS, KS, LONG, ONCE, SUMS, Family, number, pair
 
 NUMBERS: tuple[Family, ...] = (
     number("add", "x plus $k", "return x + $k", "return $k + x", "result = x\nresult += $k\nreturn result", "return sum([x, $k])"),

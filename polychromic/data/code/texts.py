@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from polychromic.data.code_family import KS, LETTERS, SHORT, SOLID, Family, text
+from polychromic.data.code.family import KS, LETTERS, SHORT, SOLID, Family, text
 
 TEXTS: tuple[Family, ...] = (
     text("upper", "s in upper case", "return s.upper()", "return ''.join(c.upper() for c in s)"),

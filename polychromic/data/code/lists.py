@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from polychromic.data.code_family import FULL, KS, LETTERS, NAMED, NESTED, ODD, ONCE, SPANS, TWO, WORDS, Family, numbers, words
+from polychromic.data.code.family import FULL, KS, LETTERS, NAMED, NESTED, ODD, ONCE, SPANS, TWO, WORDS, Family, numbers, words
 
 LISTS: tuple[Family, ...] = (
     numbers("sum_above", "the sum of the numbers in xs that are greater than $k", "return sum(x for x in xs if x > $k)", "return sum([x for x in xs if x > $k])",
