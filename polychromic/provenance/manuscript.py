@@ -58,7 +58,8 @@ class Manuscript:
 
     Attributes:
         text: comments are blanked out, so that places are those of the file.
-        inputs: the files of tables/ that it reads, by path relative to the workspace.
+        inputs: the files of tables/ that it reads and that are here, by path relative to the workspace. One that no stage has made yet
+            is missing to LaTeX and to the appendix, not to whoever follows another value.
     """
 
     path: str
@@ -66,20 +67,13 @@ class Manuscript:
     inputs: Mapping[str, str]
 
     @classmethod
-    def load(cls, folder: Path = Path("."), read: Callable[[str], str] | None = None) -> Manuscript:
-        """folder/paper/main.tex and the tables it reads.
-
-        Args:
-            read: how to get a file's text from its path, for another revision; default: from the folder.
-
-        Raises:
-            PolychromicError: main.tex or a table is missing.
-        """
-        read = read or (lambda name: _read(folder / name))
+    def load(cls, folder: Path = Path(".")) -> Manuscript:
+        """folder/paper/main.tex and the tables it reads. Raises PolychromicError when main.tex is missing."""
         path = "paper/main.tex"
-        text = _without_comments(read(path))
+        text = _without_comments(_read(folder / path))
         names = [f"paper/{_with_suffix(name, '.tex')}" for name in re.findall(r"\\input\{(tables/[^{}]+)\}", text)]
-        return cls(path, text, {name: _without_comments(read(name)) for name in dict.fromkeys(names) if "/provenance" not in name})
+        here = [name for name in dict.fromkeys(names) if "/provenance" not in name and (folder / name).is_file()]
+        return cls(path, text, {name: _without_comments(_read(folder / name)) for name in here})
 
     @cached_property
     def uses(self) -> list[Use]:
@@ -135,7 +129,7 @@ class Manuscript:
         start = self.text.find(r"\begin{document}")
         found, place = [], max(start, 0)
         for block in re.split(_BREAK, self.text[place:]):
-            for piece in re.split(r"(?<=[.!?])(?=[}'\")]*\s)|(?<=[.!?][}'\")])(?=\s)", block or ""):
+            for piece in re.split(_END, block or ""):
                 if keys := tuple(NUM.findall(piece)):
                     begin = place + len(piece) - len(piece.lstrip())
                     found.append(Sentence(piece.strip(), _line(self.text, begin), keys))
@@ -152,6 +146,7 @@ class Manuscript:
         numbers = {one.label: str(one.number) for one in self.floats}
         text = re.sub(r"\\(?:eq)?ref\{([^{}]+)\}", lambda found: numbers.get(found[1], f"[{found[1]}]"), sentence.source)
         text = re.sub(r"\\cite[a-z]*\{([^{}]+)\}", r"[\1]", text)
+        text = re.sub(r"\\(?:(?:sub)*section|paragraph)\*?(?=\{)", "", text)
         text = re.sub(r"\\(?:label|vspace|hspace)\{[^{}]*\}|\\(?:centering|noindent|maketitle)\b|\\\\(?:\[[^\]]*\])?", "", text)
         # values last, behind marks that the clean-up leaves alone
         kept: list[str] = []
@@ -164,9 +159,12 @@ class Manuscript:
         return re.sub("\x00(\\d+)\x00", lambda found: kept[int(found[1])], text)
 
 
+# Records of whole sentences end one, too.
+_END = r"(?<=[.!?])(?=[}'\")]*\s)|(?<=[.!?][}'\")])(?=\s)|(?<=sentence\})(?=\s)|(?<=notice\})(?=\s)"
 # Capturing, so that the parts add up to the text and places can be counted.
 _BREAK = (
-    r"(\n[ \t]*\n|\\begin\{[^{}]*\}(?:\[[^\]]*\])?|\\end\{[^{}]*\}|\\(?:sub)*section\*?|\\paragraph\{[^{}]*\}|\\item\b|\\caption\b|"
+    r"(\n[ \t]*\n|\\begin\{[^{}]*\}(?:\[[^\]]*\])?|\\end\{[^{}]*\}|\\(?:(?:sub)*section|paragraph)\*?\{(?:[^{}]|\{[^{}]*\})*\}|"
+    r"\\item\b|\\caption\b|"
     r"\\captionof\{[^{}]*\}|\\renewcommand\{\\[a-z]+\}|\\input\{[^{}]*\}|\\includegraphics(?:\[[^\]]*\])?\{[^{}]*\}|\\setlength\S*)"
 )
 
@@ -187,4 +185,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml; `dvc repro` makes the tables.") from None
+        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and paper/.") from None

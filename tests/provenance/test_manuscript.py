@@ -37,7 +37,7 @@ def test_the_papers_own_floats():
     assert floats["fig:training"].files == ("paper/figures/listqa-training.pdf", "paper/figures/replies-training.pdf")
     for label, kind in (("tab:listqa-contrasts", "table"), ("tab:listqa-lambda", "table"), ("tab:setup", "table")):
         assert floats[label].kind == kind and len(floats[label].files) == 1
-    assert all((REPO / path).exists() for one in floats.values() for path in one.files)
+    assert all(path.startswith(("paper/figures/", "paper/tables/")) for one in floats.values() for path in one.files)
 
 
 def test_a_float_without_a_label_is_named(tmp_path):
@@ -68,7 +68,9 @@ def test_every_record_of_the_paper_is_in_a_sentence():
         assert "\\" not in text and "{" not in text and len(text) < 800, text
 
 
-def test_a_missing_table_is_named(repository):
+def test_a_table_may_not_be_made_yet_but_the_text_must_be_there(repository):
     (repository / "paper/tables/listqa-systems.tex").unlink()
-    with pytest.raises(PolychromicError, match=r"listqa-systems\.tex: file not found"):
+    assert Manuscript.load(repository).inputs == {} and len(Manuscript.load(repository).floats) == 2
+    (repository / "paper/main.tex").unlink()
+    with pytest.raises(PolychromicError, match=r"main\.tex: file not found"):
         Manuscript.load(repository)
