@@ -50,7 +50,7 @@ def working_tree(folder: Path = Path(".")) -> Lock:
         with Repo(str(folder)) as repo:
             declared = [stage for stage in repo.index.stages if stage.cmd is not None]  # data.dvc has no command
             made = {out.def_path for stage in declared for out in stage.outs}
-            for stage in sorted(declared, key=lambda stage: stage.addressing):
+            for stage in sorted(declared, key=lambda stage: stage.name):
                 deps, params = [], {}
                 for dep in stage.deps:
                     if isinstance(dep, ParamsDependency):
@@ -59,8 +59,8 @@ def working_tree(folder: Path = Path(".")) -> Lock:
                         params[dep.def_path] = _values(files[dep.def_path], dep.params, dep.def_path)
                     else:
                         deps.append(dep.def_path)
-                stages[stage.addressing] = Stage(
-                    stage.addressing,
+                stages[stage.name] = Stage(
+                    stage.name,
                     stage.cmd if isinstance(stage.cmd, str) else " && ".join(stage.cmd),
                     tuple(File(path, None, None) if path in made else _input(folder, path) for path in sorted(deps)),
                     tuple(File(path, None, None) for path in sorted(out.def_path for out in stage.outs)),

@@ -37,8 +37,11 @@ def compares(_compares: dict[str, dict]) -> dict[str, dict]:
 
 @pytest.fixture
 def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
-    """A folder with results/ of both domains, benchmarks/results/ and the paper's own sources."""
-    root = tmp_path / "workspace"
+    """A folder with results/ of all domains, benchmarks/results/ and the paper's own sources."""
+    return _workspace(tmp_path / "workspace", compares)
+
+
+def _workspace(root: Path, compares: dict[str, dict]) -> Path:
     for domain, compare in compares.items():
         write_json(root / "results" / domain / "compare.json", compare)
         write_json(root / "results" / domain / "select.json", compare["selection"])
@@ -54,9 +57,9 @@ def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
     return root
 
 
-@pytest.fixture
-def paper(workspace: Path) -> Path:
-    """The workspace's paper/ with all that main.tex reads."""
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory, _compares: dict[str, dict]) -> Path:
+    workspace = _workspace(tmp_path_factory.mktemp("written") / "workspace", copy.deepcopy(_compares))
     for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
@@ -70,4 +73,11 @@ def paper(workspace: Path) -> Path:
         for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):
             (workspace / "paper" / "tables" / name).write_text(table, encoding="utf-8")
     write_provenance(workspace / "paper")
-    return workspace / "paper"
+    return workspace
+
+
+@pytest.fixture
+def paper(_written: Path, tmp_path: Path) -> Path:
+    """A workspace's paper/ with all that main.tex reads, and the results beside it; a copy for each test to change."""
+    shutil.copytree(_written, tmp_path / "workspace")
+    return tmp_path / "workspace" / "paper"
