@@ -79,8 +79,10 @@ class Lock:
 
     def producer(self, path: str | Path) -> Stage | None:
         """The stage that writes this file (or a folder that holds it), None for an input of the pipeline."""
-        path = Path(path)
-        return next((found for name in (path, *path.parents) if (found := self._producers.get(name.as_posix()))), None)
+        name = path if isinstance(path, str) else path.as_posix()  # a trace asks thousands of times: no pathlib here
+        while name and name not in self._producers:
+            name = name.rpartition("/")[0]
+        return self._producers.get(name)
 
     def parents(self, stage: Stage) -> list[Stage]:
         """The stages whose outs `stage` reads, each once, in the order of its dependencies."""

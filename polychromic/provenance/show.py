@@ -40,6 +40,8 @@ def _record(document: Document) -> Tree:
         if lines
         else f"not in the text; {escape(str(document['macro']))} has it"
     )
+    if same := document.get("same"):
+        tree.add(f"not in the text, but the same: {escape(', '.join(same[:FEW]))}{_more(same, FEW)}")
     made = document["recorded_by"]
     _command(tree.add(f"record in {escape(record['file'])} ({document['state']})"), made)
     for source in document["sources"]:

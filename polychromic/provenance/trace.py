@@ -69,8 +69,8 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
             file's md5, the records' hash that a PDF carries, or a printed text ("+0.19"), tried in this order.
 
     Returns:
-        "kind": "record" or "file" with its origin, "records" with the commit that had them, or "matches" with the keys where several
-        records print the text.
+        "kind": "record" or "file" with its origin, "records" with the commit that had them, or "matches" with the keys where the text
+        has several records that print the query. "same" of a record: those that print it, too, and are not in the text.
 
     Raises:
         PolychromicError: nothing here is called or prints that (names what is similar), or dvc.lock, main.tex or the records are missing.
@@ -87,8 +87,9 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
         return {"query": query, "kind": "records", "commit": asdict(since)}
     printed = set(here.manuscript.keys)
     matches = printed_as(here.records.values(), query, printed) or _in_sentences(here, query)
-    if len(matches) == 1:
-        return _record(here, query, matches[0])
+    shown = [record for record in matches if record.key in printed] or matches
+    if len(shown) == 1:
+        return _record(here, query, shown[0]) | {"same": [record.key for record in matches if record is not shown[0]]}
     if matches:
         rows = [{"key": record.key, "text": record.text, "printed": record.key in printed, "source": record.source} for record in matches]
         return {"query": query, "kind": "matches", "matches": rows}

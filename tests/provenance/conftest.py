@@ -96,6 +96,7 @@ RECORDS = [
     record("listqa.primary.ci", r"[\ensuremath{-}0.20, +0.04]", None, CONTRAST, **ENDS),
     record("listqa.lora.pass@1", r"24.2\,\%", 0.242, f"{COMPARE}#systems/lora@T=0.5", unit="%", n=141, seeds=[0, 1], split="dev"),
     record("listqa.n_prompts", "141", 141, COMPARE, split="dev"),
+    record("listqa.n_samples.all", "141", 141, COMPARE, split="dev"),
     record(
         "listqa.cost.sentence",
         r"A step takes 1.26 [1.12, 1.40] times as long, \ensuremath{-}0.08 less.",

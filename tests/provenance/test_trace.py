@@ -86,6 +86,8 @@ def test_a_printed_text_leads_to_its_records(repository):
     found = trace("-0.08", repository)
     assert [(row["key"], row["printed"]) for row in found["matches"]] == [("listqa.cost.sentence", True), (KEY, True)]
     assert trace("24.2 %", repository)["record"]["key"] == "listqa.lora.pass@1"
+    one = trace("141", repository)
+    assert (one["record"]["key"], one["same"]) == ("listqa.n_prompts", ["listqa.n_samples.all"])
     assert {row["key"] for row in trace("The score is \u22120.08 [\u22120.20", repository)["matches"]} == {KEY, "listqa.primary.ci"}
 
 

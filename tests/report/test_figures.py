@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.report import build, costs, figures
+from polychromic.report import costs, curves, figures
 from polychromic.report.results import Compare
 from tests.report.synthetic import REPOSITORY, make_benchmarks
 
@@ -22,7 +22,7 @@ def line(axes, name: str):
 
 
 def test_frontier_draws_quality_against_primary(compare: Compare):
-    main, others = build.frontier_curves(compare)
+    main, others = curves.frontier_curves(compare)
     axes = figures.frontier(main, others, "pass@1", "valid_distinct@10").axes[0]
     rows = sorted((s for s in compare.systems if s.label == "lora"), key=lambda s: s.temperature)
     assert list(line(axes, "LoRA").get_xdata()) == [s.metrics["pass@1"].mean for s in rows]
@@ -32,7 +32,7 @@ def test_frontier_draws_quality_against_primary(compare: Compare):
 
 
 def test_frontier_names_baselines_and_best_peers_and_draws_the_others_grey(compare: Compare):
-    main, others = build.frontier_curves(compare)
+    main, others = curves.frontier_curves(compare)
     assert list(main) == ["zero_shot", "few_shot", "lora", "gem", "rft", "polychromic"]
     assert set(others) == {"polychromic_plain", "lora_long", "some_new_peer", "poly_epo", "polychromic_quarter", "polychromic_bulk"}
     figure = figures.frontier(main, others, "pass@1", "valid_distinct@10")
@@ -67,13 +67,13 @@ def test_a_peer_takes_no_colour_of_a_baseline_that_is_shown_while_there_are_othe
 
 
 def test_passk_has_every_k(compare: Compare):
-    axes = figures.passk(build.passk_curves(compare)).axes[0]
+    axes = figures.passk(curves.passk_curves(compare)).axes[0]
     assert list(line(axes, "Polychromic").get_xdata()) == [1, 3, 5, 10]
     assert len(axes.collections) == 6  # one band per method
 
 
 def test_ablation_takes_lora_as_reference(compare: Compare):
-    panels = build.lambda_panels(compare)
+    panels = curves.lambda_panels(compare)
     figure = figures.ablation(panels, headline=3.0)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:3] == ["$D$ at $T=1$ ↑", "valid distinct@10 ↑", "pass@1 (%) ↑"]
@@ -88,22 +88,22 @@ def test_ablation_takes_lora_as_reference(compare: Compare):
 def test_ablation_leaves_out_d_where_temperature_one_was_not_sampled(compares: dict):
     for system in compares["listqa"]["systems"]:
         system["temperature"] = 0.95 if system["temperature"] == 1 else system["temperature"]
-    panels = build.lambda_panels(Compare.model_validate(compares["listqa"]))
+    panels = curves.lambda_panels(Compare.model_validate(compares["listqa"]))
     assert [panel.title for panel in panels][:2] == ["valid distinct@10 ↑", "pass@1 (%) ↑"]
     assert [axes.get_visible() for axes in figures.ablation(panels, 3.0).axes] == [True] * 5 + [False]
 
 
 def test_cost_gain_marks_every_method_that_was_measured(compare: Compare):
     cost = costs.StepCost.model_validate(make_benchmarks()["step_cost-listqa.json"])
-    points = build.gain_points(cost, compare)
+    points = curves.gain_points(cost, compare)
     assert {label: mine for label, (_, mine) in points.items()} == {
         "lora": False, "lora_long": False, "rft": False, "polychromic_quarter": True, "polychromic_bulk": True, "polychromic": True,
     }  # fmt: skip
     again = compare.methods["lora"].model_copy(update={"trains_like": "polychromic", "ours": True})
     other = compare.model_copy(update={"methods": compare.methods | {"lora": again, "polychromic_bulk": again}})
-    assert {"lora", "polychromic_bulk"}.isdisjoint(build.gain_points(cost, other)), "another decoding is no other cost"
+    assert {"lora", "polychromic_bulk"}.isdisjoint(curves.gain_points(cost, other)), "another decoding is no other cost"
     longer = compare.model_copy(update={"methods": compare.methods | {"lora": again.model_copy(update={"budget": 2.0})}})
-    assert build.gain_points(cost, longer)["lora"][1] is False
+    assert curves.gain_points(cost, longer)["lora"][1] is False
     assert points["lora_long"][0].x == pytest.approx(1.25 * 0.95) and points["rft"][0].x == 1.1
     assert points["polychromic"][0].y == compare.chosen("polychromic").metrics["valid_distinct@10"].mean
     figure = figures.cost_gain(points, "valid_distinct@10")
@@ -116,7 +116,7 @@ def test_cost_gain_marks_every_method_that_was_measured(compare: Compare):
 
 
 def test_training_leaves_out_what_a_method_does_not_have(compare: Compare):
-    objective, cross_entropy = build.training_panels(compare)
+    objective, cross_entropy = curves.training_panels(compare)
     assert set(objective[1]) == {"polychromic"}
     assert set(cross_entropy[1]) == {"lora", "rft", "polychromic"}, "of the methods that the main figures show"
     assert objective[1]["polychromic"][:2] == [(1, pytest.approx(0.102)), (4, pytest.approx(0.108))]
@@ -127,12 +127,12 @@ def test_bytes_do_not_depend_on_the_run(tmp_path: Path):
 import sys
 from pathlib import Path
 from tests.report.synthetic import make_compare
-from polychromic.report import build, costs, figures
+from polychromic.report import costs, curves, figures
 from polychromic.report.results import Compare
 compare = Compare.model_validate(make_compare("listqa"))
 out = Path(sys.argv[1])
-figures.save(figures.frontier(*build.frontier_curves(compare), compare.quality, compare.primary), out / "frontier.pdf")
-figures.save(figures.ablation(build.lambda_panels(compare), 3.0), out / "lambda.pdf")
+figures.save(figures.frontier(*curves.frontier_curves(compare), compare.quality, compare.primary), out / "frontier.pdf")
+figures.save(figures.ablation(curves.lambda_panels(compare), 3.0), out / "lambda.pdf")
 """
     for name, hash_seed in (("a", "1"), ("another", "2")):
         folder = tmp_path / name
