@@ -66,7 +66,7 @@ def test_without_records_the_intervals_of_the_text_remain(repository):
 def test_an_experiment_by_its_name(repository):
     head = git(repository, "rev-parse", "HEAD")
     path = repository / "paper/numbers/listqa.tex"
-    path.write_text(path.read_text().replace("{141}", "{150}"))
+    path.write_text(path.read_text().replace("n_prompts}{141}", "n_prompts}{150}"))
     git(repository, "update-ref", f"refs/exps/aa/{'b' * 38}/gray-cats", commit(repository, "experiment"))
     git(repository, "reset", "--quiet", "--hard", head)
     (change,) = diff("gray-cats", repository)["changes"]
