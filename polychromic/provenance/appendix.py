@@ -77,13 +77,21 @@ def evidence_of(group: Group, lock: Lock) -> Evidence:
     return evidence(lock, lock.stages.get(group[0]), group[1])
 
 
+def interval_key(record: Record, records: Mapping[str, Record]) -> str | None:
+    """The record that prints this one's interval: its own ".ci", or that of its group; None where there is none."""
+    if record.low is None or record.key.endswith(".ci"):
+        return None
+    names = (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci")
+    ends = (record.low, record.high)
+    return next((name for name in names if name in records and (records[name].low, records[name].high) == ends), None)
+
+
 def interval(record: Record, records: Mapping[str, Record]) -> str:
     """The record's 95 % interval as the paper prints it, "" where it has none or is the interval itself."""
     if record.low is None or record.high is None or record.key.endswith(".ci"):
         return ""
-    for key in (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci"):
-        if key in records and (records[key].low, records[key].high) == (record.low, record.high):
-            return records[key].text
+    if key := interval_key(record, records):
+        return records[key].text
     scale = 100 if record.unit in ("%", "points") else 1
     return labels.tex_minus(f"[{scale * record.low:.3g}, {scale * record.high:.3g}]")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.errors import PolychromicError
-from polychromic.provenance.appendix import interval
+from polychromic.provenance.appendix import interval, interval_key
 from polychromic.provenance.commit import experiments, git, is_repository, resolve, show
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.provenance.records import Record, definitions, load_records, plain
@@ -50,8 +50,8 @@ def diff(name: str = "HEAD", folder: Path = Path(".")) -> dict[str, Any]:
     changes = [
         {
             "key": key,
-            "old": _side(before, key, {}),
-            "new": _side(after, key, records),
+            "old": _side(before, key, _interval_before(before, key, records)),
+            "new": _side(after, key, _interval_after(after, key, records)),
             "printed": key in printed,
         }
         for key in keys
@@ -72,14 +72,26 @@ def _records(folder: Path) -> Mapping[str, Record]:
         return {}
 
 
-def _side(texts: Mapping[str, str], key: str, records: Mapping[str, Record]) -> dict[str, str] | None:
-    if key not in texts:
-        return None
-    if key in records and records[key].text == texts[key]:
-        found = interval(records[key], records)
-    else:
-        found = texts.get(f"{key}.ci") or (texts.get(f"{key.removesuffix('.delta')}.ci", "") if key.endswith(".delta") else "")
-    return {"text": plain(texts[key]), "ci": plain(found)}
+def _side(texts: Mapping[str, str], key: str, interval_text: str) -> dict[str, str] | None:
+    return {"text": plain(texts[key]), "ci": plain(interval_text)} if key in texts else None
+
+
+def _interval_after(texts: Mapping[str, str], key: str, records: Mapping[str, Record]) -> str:
+    """From the record, if it is the one that the macros were made with."""
+    record = records.get(key)
+    return interval(record, records) if record and record.text == texts.get(key) else _interval_by_name(texts, key)
+
+
+def _interval_before(texts: Mapping[str, str], key: str, records: Mapping[str, Record]) -> str:
+    """From the macro that prints this record's interval today, since a commit has the macros alone."""
+    if record := records.get(key):
+        return texts.get(interval_key(record, records) or "", "")
+    return _interval_by_name(texts, key)
+
+
+def _interval_by_name(texts: Mapping[str, str], key: str) -> str:
+    group = key.removesuffix(".delta")
+    return texts.get(f"{key}.ci") or (texts.get(f"{group}.ci", "") if group != key else "")
 
 
 def _sentences(manuscript: Manuscript, before: Mapping[str, str], after: Mapping[str, str], changed: set[str]) -> list[dict[str, Any]]:

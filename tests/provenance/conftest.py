@@ -94,6 +94,7 @@ ENDS = {"low": -0.2, "high": 0.04, "n": 141, "seeds": [0, 1], "split": "dev"}
 RECORDS = [
     record("listqa.primary.delta", r"\ensuremath{-}0.08", -0.0812, CONTRAST, **ENDS),
     record("listqa.primary.ci", r"[\ensuremath{-}0.20, +0.04]", None, CONTRAST, **ENDS),
+    record("listqa.primary.verdict", "not distinguishable from", None, CONTRAST, **ENDS),
     record("listqa.lora.pass@1", r"24.2\,\%", 0.242, f"{COMPARE}#systems/lora@T=0.5", unit="%", n=141, seeds=[0, 1], split="dev"),
     record("listqa.n_prompts", "141", 141, COMPARE, split="dev"),
     record("listqa.n_samples.all", "141", 141, COMPARE, split="dev"),

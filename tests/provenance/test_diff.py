@@ -44,6 +44,13 @@ def test_values_and_sentences_old_and_new(repository):
     assert len(found["sentences"]) == 2
 
 
+def test_both_sides_of_a_verdict_have_its_interval(repository):
+    edit(repository, "not distinguishable from", "lower than")
+    (verdict,) = diff("HEAD", repository)["changes"]
+    assert verdict["old"] == {"text": "not distinguishable from", "ci": "[-0.20, +0.04]"}
+    assert verdict["new"] == {"text": "lower than", "ci": "[-0.20, +0.04]"}
+
+
 def test_keys_that_came_and_went(repository):
     path = repository / "paper/numbers/listqa.tex"
     lines = path.read_text().splitlines(keepends=True)
