@@ -103,7 +103,8 @@ def require_isolation() -> None:
     if outcome.answers != (("value", 1),):
         reason = said.strip() or outcome.status
         raise PolychromicError(
-            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces. "
+            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or "
+            "aarch64. "
             f"On a machine that holds nothing of value, {UNISOLATED}=1 runs them with limits on time, memory and files alone."
         )
 

@@ -68,7 +68,8 @@ class Session:
         server = {"of": self.owner, "isolate": shut_off, "folder": folder, "modules": {"isolate": _source(isolate), "child": _source(child)}}
         self._results, written = os.pipe()
         order = {"of": self.owner, "isolate": shut_off, "folder": folder, "results": written, "file_bytes": Limits.file_bytes}
-        order |= {"command": [python, "-I", "-S", "-c", _source(serve), json.dumps(server)], "prefix": sys.base_prefix, "python": shown}
+        order |= {"command": [python, "-I", "-S", "-c", _source(serve), json.dumps(server)], "prefix": os.path.realpath(sys.base_prefix)}
+        order |= {"python": shown, "home": os.path.realpath(os.path.expanduser("~"))}
         self._process = subprocess.Popen(
             [python, "-I", "-S", "-c", _source(isolate), json.dumps(order)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", env={}, start_new_session=True,

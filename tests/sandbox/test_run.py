@@ -1,5 +1,6 @@
 """Hostile programs stop within their limits, leave nothing behind and count as failed; honest ones are judged by their values."""
 
+import errno
 import math
 import os
 import shutil
@@ -260,38 +261,66 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_no_packet_leaves(kind):
-    """Somebody listens here, for 127.0.0.1: from outside a packet arrives, from a program none does."""
-    with socket.socket(socket.AF_INET, kind) as server:
-        server.bind(("127.0.0.1", 0))
-        if kind == socket.SOCK_STREAM:
+@pytest.mark.parametrize("kind", ["tcp", "udp", "file"])
+def test_no_packet_leaves(kind, shared):
+    """Somebody listens here, for 127.0.0.1 and on a socket in a file that anybody may write to: nothing comes."""
+    family = socket.AF_UNIX if kind == "file" else socket.AF_INET
+    address = str(shared / "daemon") if kind == "file" else ("127.0.0.1", 0)
+    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as server:
+        server.bind(address)
+        if kind == "file":
+            Path(address).chmod(0o777)
+        if kind != "udp":
             server.listen()
+        where = server.getsockname()
         program = f"""
 import socket
 def f():
-    with socket.socket(socket.AF_INET, {int(kind)}) as client:
-        client.connect({server.getsockname()!r})
+    with socket.socket({int(family)}, {int(server.type)}) as client:
+        client.connect({where!r})
         client.send(b"x")
     return 1
 """
-        exec(program, space := {})  # noqa: S102 - our own text
+        exec(program, space := {})  # noqa: S102 - outside, it arrives
         server.settimeout(5)
-        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == socket.SOCK_DGRAM else server.accept()[0].close() is None)
-        assert call(program, [("f", ())]).answers[0][0] == "error"
+        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == "udp" else server.accept()[0].close() is None)
+        assert call(program, [("f", ())]).answers == (("error", "PermissionError"),)
         server.settimeout(0.5)
         with pytest.raises(TimeoutError):
-            server.recv(1) if kind == socket.SOCK_DGRAM else server.accept()
+            server.recv(1) if kind == "udp" else server.accept()
 
 
-def test_secrets_are_out_of_reach(shared):
-    """The environment of other processes, and what only root may read where root runs this."""
-    (shared / "token").write_text("s3cret")
-    (shared / "token").chmod(0o600)
+def test_a_socket_cannot_be_had_by_another_way():
+    """io_uring makes sockets without the call `socket`; a second ABI has numbers of its own; a pair of sockets within is harmless."""
+    program = """
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def syscall(number):
+    return libc.syscall(number, 2, 1, 0), ctypes.get_errno()
+def pair():
+    a, b = socket.socketpair()
+    a.send(b"x")
+    return b.recv(1)
+"""
+    found = call(program, [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), ("pair", ())]).answers
+    refused = ("value", (-1, errno.EPERM))
+    assert found == (refused, refused, ("value", b"x"))
+
+
+def test_secrets_are_out_of_reach(monkeypatch, shared):
+    """Files of the home folder, readable as they may be, and the environment of other processes."""
+    home = shared
+    (home / "token").write_text("s3cret")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MARK_TOKEN", "s3cret")
+    run.close()  # the next server is started with this home
     program = """
 import glob
 def read(path):
     with open(path) as file: return file.read()
+def listed(path):
+    import os
+    return os.listdir(path)
 def environments():
     found = []
     for path in glob.glob("/proc/[0-9]*/environ"):
@@ -300,11 +329,25 @@ def environments():
         except OSError: pass
     return any(found)
 """
-    with subprocess.Popen(["sleep", "60"], env=os.environ | {"MARK_TOKEN": "s3cret"}) as other:
-        read, found = call(program, [("read", (str(shared / "token"),)), ("environments", ())]).answers
+    # whoever runs the tests sees it, and a process that is started here has the variable
+    assert (home / "token").read_text() == "s3cret"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        found = call(program, [("read", (str(home / "token"),)), ("listed", (str(home),)), ("environments", ())]).answers
         other.kill()
-    assert found == ("value", False)
-    assert read == ("error", "PermissionError") or os.geteuid() != 0
+    run.close()
+    assert found == (("error", "FileNotFoundError"), ("value", []), ("value", False))
+
+
+def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, shared):
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("HOME", str(shared))
+    run.close()
+    run.require_isolation.cache_clear()
+    with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
+        call("def f(): return 1", [("f", ())])
+    run.require_isolation.cache_clear()
+    run.close()
+    assert list(shared.iterdir()) == []
 
 
 def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
