@@ -248,7 +248,7 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `readme`."
+            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, `readme`."
         ),
     ],
     params: ParamsOption = DEFAULT_PARAMS,
@@ -262,6 +262,8 @@ def report(
         build.build_setup(values.model_dump(mode="json", by_alias=True))
     elif what == "readme":
         print(readme.write_readme())
+    elif what == "summary":
+        build.build_summary(values.domains)
     elif what == "costs":
         build.build_costs(values.domains[0])
     elif what == "designs":
@@ -271,7 +273,7 @@ def report(
     elif what in values.domains:
         build.build(what)
     else:
-        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, designs, people, setup, readme.")
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join(values.domains)}, costs, designs, people, setup, summary, readme.")
 
 
 @app.command()

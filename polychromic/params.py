@@ -108,7 +108,7 @@ class Method(Section):
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
     temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
-    grid_seeds: dict[Annotated[float, Field(ge=0)], Count] = {}  # the same of single weights, where `lam` is the grid's
+    grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
     domains: Annotated[list[DomainName], AfterValidator(_distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property

@@ -20,6 +20,8 @@ from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 1200  # seconds for one command; only a failure, or a machine that does other things, takes as long
+VALUES = read_yaml(REPOSITORY / "params.yaml")
+DOMAINS = tuple(VALUES["domains"])
 # The models lie beside the workspace: the same path from workspaces of any name.
 TINY: Mapping[str, Any] = {
     "model": {"source": "folder", "path": "../model"},
@@ -35,7 +37,7 @@ TINY: Mapping[str, Any] = {
     "analysis.permutations": 200,
 } | {
     f"{domain}.{key}": value
-    for domain in ("listqa", "replies")
+    for domain in DOMAINS
     for key, value in {
         "sizes": {"train": 16, "dev": 8, "test": 20},
         "steps": 2,
@@ -46,7 +48,9 @@ TINY: Mapping[str, Any] = {
 }
 # A random model that is asked for a list may say nothing in any: ratios of n-grams do not exist for it, and scoring refuses them.
 OF_NGRAMS = {"distinct_1", "distinct_2", "ead", "vocabulary"}
-TINY["listqa.metrics"] = [name for name in read_yaml(REPOSITORY / "params.yaml")["listqa"]["metrics"] if name not in OF_NGRAMS]
+TINY |= {
+    f"{domain}.metrics": [name for name in VALUES[domain]["metrics"] if name not in OF_NGRAMS] for domain in ("listqa", "creative", "code")
+}
 # One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, bulk rollouts, a grid.
 PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)

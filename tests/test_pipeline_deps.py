@@ -55,7 +55,7 @@ WITHOUT_INFLUENCE = {
     },
 }
 # One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup"}
+REPORTS = {"report": "build", "costs": "build_costs", "designs": "build_designs", "people": "build_people", "setup": "build_setup", "summary": "build_summary"}
 PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {  # methods of Params -> keys
@@ -251,9 +251,10 @@ def test_a_stage_depends_on_every_module_that_changes_its_numbers(stage: str, do
 def test_a_stage_depends_on_no_module_without_influence(stage: str, domain: str | None):
     """Every dep of the package is reached by the command: a stale name would rerun the stage for nothing.
 
-    Items of one matrix share their list of deps: what one of its domains uses may stand there for all.
+    Cells share one list of deps over stages and items: what one of their domains uses may stand there for all.
     """
-    sharing = domains_of(stage) if "matrix" in STAGES[stage] else [domain]
+    alike = [other for other in STAGES if STAGES[other]["deps"] == STAGES[stage]["deps"] and "matrix" in STAGES[stage]]
+    sharing = [each for other in alike for each in domains_of(other)] or [domain]
     modules = ANNOTATIONS.keys() | {module for each in sharing for module in reached_modules(stage, each)}
     reached = {source_of(module).relative_to(REPOSITORY).as_posix() for module in modules}
     reached |= {file for each in sharing for file in reached_files(stage, each)}

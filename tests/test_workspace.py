@@ -206,7 +206,7 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path, monkeypatc
 
 # a smaller grid
 
-CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly")
+CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly", "code_")
 
 
 KEPT = [("prompted", "zero_shot"), ("prompted", "few_shot"), ("lora", "lora"), ("rft", "rft")]
@@ -233,6 +233,9 @@ def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
     assert {stage for stage in found if stage.startswith(CELL_STAGES)} == {
         *(f"{stage}@{domain}-{cell}" for domain in POLY for stage, cell in KEPT),
         *(f"{stage}@{domain}-{lam}" for domain, stage in POLY.items() for lam in (0.3, 3.0)),
+        *(f"{stage}@creative-{cell}" for stage, cell in KEPT[:3]),
+        *(f"code_{stage}@code-{cell}" for stage, cell in KEPT[:3]),
+        *("poly_headline@creative-3.0", "code_poly@code-3.0"),
         "losses@listqa-gem",
     }
     assert found.keys() <= whole.keys() and all(stage.startswith(CELL_STAGES) for stage in whole.keys() - found.keys())

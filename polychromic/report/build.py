@@ -1,12 +1,12 @@
 """The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_costs`, `build_people`, `build_designs` and `build_setup` are the stages of these names.
-All read single named files.
+`build` is stage report@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs` and `build_setup` are the stages of these
+names. All read single named files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,20 @@ from matplotlib.figure import Figure
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
-from polychromic.report import cost_numbers, costs, designs, distributions, figures, labels, numbers, people, records, results, tables
+from polychromic.report import (
+    cost_numbers,
+    costs,
+    designs,
+    distributions,
+    figures,
+    labels,
+    numbers,
+    people,
+    records,
+    results,
+    summary,
+    tables,
+)
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate
 
@@ -136,6 +149,22 @@ def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAP
         paper_dir / "numbers" / "designs.tex": records.to_latex(found),
     }
     return _write(texts, {}, found, results_dir / "designs" / "numbers.json")
+
+
+def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write all domains together: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.
+
+    Raises:
+        PolychromicError: a domain's compare.json is missing, or lacks the headline's contrast with LoRA.
+        DataError: a field is missing or malformed.
+    """
+    compares = [results.load(domain, results_dir) for domain in domains]
+    found = summary.summary_numbers(compares)
+    texts = {
+        paper_dir / "tables" / "summary.tex": summary.summary_table(compares),
+        paper_dir / "numbers" / "summary.tex": records.to_latex(found),
+    }
+    return _write(texts, {}, found, results_dir / "summary" / "numbers.json")
 
 
 def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:

@@ -176,9 +176,10 @@ def _gaming_text(compare: Compare, rows: list[Beside]) -> str:
     shown = next((row for row in rows if (row.label, row.temperature) == _headline_place(compare)), None)
     if shown is None:
         return text
+    first = (TRAINED, compare.quality)
     differences = [
-        f"{'$q$' if metric == TRAINED else labels.metric(metric).label} by {_difference_of(metric, found)}"
-        for metric, found in shown.metrics.items()
+        f"{'$q$' if metric == TRAINED else labels.metric(metric).label} by {_difference_of(metric, shown.metrics[metric])}"
+        for metric in (*first, *(name for name in labels.metric_order(shown.metrics) if name not in first))
     ]
     place = rf"At the headline's weight and temperature ({labels.plain(shown.temperature)})"
     return f"{text} {place}, what training sees and does not see differs from LoRA's: {', '.join(differences)}."

@@ -54,7 +54,12 @@ METHODS: dict[str, str] = {
     "polychromic": "Polychromic",
 }
 
-DOMAINS: dict[str, str] = {"listqa": "list questions", "replies": "social replies", "creative": "sentences from given words", "code": "Python functions"}
+DOMAINS: dict[str, str] = {
+    "listqa": "list questions",
+    "replies": "social replies",
+    "creative": "sentences from given words",
+    "code": "Python functions",
+}
 
 
 def metric(name: str) -> Metric:

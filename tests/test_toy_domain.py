@@ -1,0 +1,171 @@
+"""docs/domain.md, followed as printed: a new domain, from its file to its tables, on tiny random models and on the real pipeline."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from polychromic.io import read_json, read_jsonl
+from polychromic.subgrid import keep_cells, round_trip_yaml
+from tests import pipeline_tools as tools
+
+PAGE = (tools.REPOSITORY / "docs" / "domain.md").read_text(encoding="utf-8")
+BASELINES = ("zero_shot", "few_shot", "lora", "polychromic")
+TRAINED = ("lora", "polychromic-3.0")
+TOPICS = (
+    "tea sun rain bread chess moon paint glass river stone cloud music paper honey wheel lemon piano snow tiger candle window forest boat "
+    "salt"
+).split()
+LENGTHS = {"three": "3", "four": "4"}
+
+pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
+
+
+def block(language: str, place: int = 0) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)[place]
+
+
+def records() -> list[dict]:
+    """The page's record, for other topics and two lengths."""
+    shown = json.loads(block("json"))
+    found = []
+    for number, topic in enumerate(TOPICS):
+        stratum = list(LENGTHS)[number % 2]
+        changes = {"id": f"toy-{topic}", "group": topic, "stratum": stratum, "valid": [LENGTHS[stratum]]}
+        found.append(shown | changes | {"prompt": f"Write {LENGTHS[stratum]} letters about {topic}."})
+    return found
+
+
+def edit_yaml(path: Path, change) -> None:
+    yaml = round_trip_yaml()
+    values = yaml.load(path)
+    change(values)
+    yaml.dump(values, path)
+
+
+def grid(values: dict) -> None:
+    """Step 3.1; the other domains are left out, to run this one alone."""
+    values["domains"] = ["toy"]
+    values["analysis"]["endpoints"]["toy"] = {"primary": "valid_distinct@10", "quality": "pass@1"}
+
+
+def pipeline(values: dict) -> None:
+    """Step 3.2."""
+    stages = values["stages"]
+    for name in ("prompted", "lora", "poly_core"):
+        stages[name]["matrix"]["domain"].append("toy")
+    cells = stages["score"]["foreach"]  # one mapping for all stages that share it
+    cells["toy"] = copy.deepcopy(cells["replies"])
+    cells["toy"]["rft"] = "lora"
+    stages["report"]["foreach"]["toy"] = {"costs": "results/toy/compare.json"}
+
+
+def add_toy(workspace: Path) -> None:
+    """The page's steps but for main.tex."""
+    (workspace / "polychromic" / "domains" / "toy.py").write_text(block("python"))
+    for name, text in (("params.yaml", block("yaml", 0)), ("polychromic/prompts.yaml", block("yaml", 1))):
+        with (workspace / name).open("a") as file:
+            file.write("\n" + text)
+    (workspace / "data" / "toy.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))
+    edit_yaml(workspace / "params.yaml", grid)
+    edit_yaml(workspace / "dvc.yaml", pipeline)
+    labels = workspace / "polychromic" / "report" / "labels.py"
+    before = labels.read_text()
+    labels.write_text(before.replace("DOMAINS: dict[str, str] = {", 'DOMAINS: dict[str, str] = {"toy": "counted letters", '))
+    assert labels.read_text() != before
+
+
+@dataclass(frozen=True)
+class Run:
+    workspace: Path
+    ran: list[str]
+
+    def read(self, name: str):
+        return read_json(self.workspace / "results" / "toy" / name)
+
+    def text(self, name: str) -> str:
+        return (self.workspace / "paper" / name).read_text()
+
+    def samples(self, cell: str) -> dict[str, list[str]]:
+        """Id -> the drafts of the one seed at the one temperature."""
+        return {line["id"]: line["samples"] for _, line in read_jsonl(self.workspace / "results" / "toy" / cell / "samples.jsonl.gz")}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Run:
+    base = tmp_path_factory.mktemp("toy")
+    tools.make_models(base)
+    workspace = tools.make_workspace(tools.REPOSITORY, base / "workspace", tools.TINY)
+    add_toy(workspace)
+    keep_cells(workspace, BASELINES, ())
+    environment = tools.environment(workspace, base / "cache")
+    tools.dvc(workspace, environment, "add", "--quiet", "data")
+    tools.commit(workspace, "A new domain")
+    output = tools.dvc(workspace, environment, "repro", "report@toy", "examples@toy")
+    return Run(workspace, tools.stages_run(output))
+
+
+def is_valid(record: dict, reply: str) -> bool:
+    """The rule of the page again, without its code: as many letters as asked for."""
+    return sum(c.isalpha() for c in reply) == int(record["valid"][0])
+
+
+def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
+    cells = {"prompted@toy-zero_shot", "prompted@toy-few_shot", "lora@toy-lora", "poly_core@toy-3.0"}
+    assert set(toy.ran) == cells | {f"{stage}@toy" for stage in ("split", "score", "select", "compare", "report", "examples")}
+
+
+def test_its_prompts_are_split_by_group_and_stratum(toy):
+    splits = toy.read("split.json")["splits"]
+    assert {name: len(ids) for name, ids in splits.items()} == {"train": 12, "dev": 6, "test": 6, "calibration": 0}
+    assert sorted(sum(splits.values(), [])) == sorted(record["id"] for record in records())
+
+
+def test_its_checker_decides_what_the_metrics_are(toy):
+    by_id = {record["id"]: record for record in records()}
+    dev = toy.read("split.json")["splits"]["dev"]
+    systems = {system["label"]: system["metrics"] for system in toy.read("compare.json")["systems"]}
+    found = []
+    for label, cell in zip(BASELINES, ("zero_shot", "few_shot", *TRAINED), strict=True):
+        drafts = toy.samples(cell)
+        assert sorted(drafts) == sorted(dev) and {len(samples) for samples in drafts.values()} == {10}
+        valid = {name: [reply for reply in samples if is_valid(by_id[name], reply)] for name, samples in drafts.items()}
+        found.append(sum(len(replies) for replies in valid.values()) / (10 * len(dev)))
+        assert math.isclose(systems[label]["pass@1"]["mean"], found[-1], abs_tol=1e-9)
+        distinct = [len({" ".join(re.sub(r"[^\w\s]+", " ", reply.lower()).split()) for reply in replies}) for replies in valid.values()]
+        assert systems[label]["valid_distinct@10"]["mean"] <= sum(distinct) / len(dev) + 1e-9
+    assert 0 < max(found) < 1, "a rule that none or all keep tests nothing"
+
+
+def test_its_section_says_which_metrics_there_are(toy):
+    declared = re.search(r"metrics: \[(.*?)\]", block("yaml", 0)).group(1).split(", ")
+    for system in toy.read("compare.json")["systems"]:
+        assert set(system["metrics"]) == {*declared, "objective"}
+    assert {toy.read("select.json")[key] for key in ("primary", "quality")} == {"valid_distinct@10", "pass@1"}
+
+
+def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
+    rows = re.findall(r"^\| ([A-Z][\w -]+?) \|", toy.text("tables/toy-systems.md"), flags=re.MULTILINE)
+    assert rows == ["Zero-shot", "Few-shot", "LoRA", "Polychromic"]
+    assert all(name in toy.text("tables/toy-systems.tex") for name in rows)
+    for name in ("metrics", "peers", "contrasts", "lambda", "tries", "samples", "lambda-samples"):
+        assert r"\bottomrule" in toy.text(f"tables/toy-{name}.tex"), name
+    assert "letters about" in toy.text("tables/toy-samples.tex")
+    for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
+        assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
+    keys = {record["key"]: record["text"] for record in toy.read("numbers.json")}
+    assert keys["toy.name"] == "counted letters" and keys["toy.primary.name"] == "valid distinct@10"
+    assert {"toy.primary.delta", "toy.polychromic.pass@1.ci", "toy.lora.valid_distinct@10"} <= keys.keys()
+    assert r"\definenumber{toy.name}{counted letters}" in toy.text("numbers/toy.tex")
+
+
+def test_the_page_is_a_page_and_names_files_that_exist():
+    assert len(PAGE.splitlines()) <= 85
+    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
+        assert (tools.REPOSITORY / "docs" / target).exists(), target
