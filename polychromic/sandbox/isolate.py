@@ -1,6 +1,6 @@
 """Script: shut this process off from network, files and other processes, then become the server of programs (serve.py).
 
-Started by polychromic.sandbox.run as `python -I -S isolate.py`, standard library alone. It takes, in this order, an ordinary
+Started by polychromic.sandbox.session as `python -I -S -c SOURCE ARGUMENTS`, standard library alone. It takes, in this order, an ordinary
 user (never root), namespaces of its own for users, mounts, network, processes and messages, a file system that is read-only
 but for a small one in memory at the working directory and in which the home folder is empty, and a filter without sockets: those of
 files would lead to the user's own daemons. The first process of the new process namespace is a reaper: when it ends, the kernel kills
@@ -131,7 +131,7 @@ def drop_capabilities() -> None:
 
 def become_reaper() -> None:
     """Return in the program's process; its parent is process 1 of the namespace and ends, with all others, when it does."""
-    for first in (True, False):
+    for _ in range(2):
         child = os.fork()
         if child == 0:
             die_with_parent()
@@ -139,9 +139,10 @@ def become_reaper() -> None:
         for fd in (0, 1, 2, 3):  # the pipes close when the program closes them
             os.close(fd)
         while True:
-            ended, status = os.wait()
-            if ended == child:
-                os._exit(os.waitstatus_to_exitcode(status) & 0xFF if os.WIFEXITED(status) or first else 128 + os.WTERMSIG(status))
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            if ended.si_pid == child:  # not reaped by us: while any process is left, its number, which stands for the program, is nobody's
+                os._exit(ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status)
+            os.waitpid(ended.si_pid, 0)
 
 
 def limit(limits: dict) -> None:

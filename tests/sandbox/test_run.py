@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.errors import PolychromicError
-from polychromic.sandbox import run
+from polychromic.sandbox import run, session
 from polychromic.sandbox.child import decode, encode
 from polychromic.sandbox.run import Limits, Outcome, Test, call, passes, same
+from polychromic.sandbox.session import Broken, Session
 
 ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
 QUICK = Limits(seconds=3.0, cpu_seconds=1)
@@ -126,6 +127,42 @@ def f(a, b):
     if os.fork(): os._exit(0)
     os.setsid()
     return a + b""",
+    "a child answers while its parent waits": """
+import os
+def f(a, b):
+    if os.fork():
+        os.wait()
+        os._exit(0)
+    return a + b""",
+    "a child answers in place of its parent": """
+import os, time
+def f(a, b):
+    if os.fork():
+        while True: time.sleep(1)
+    return a + b""",
+    "children flood the results": """
+import os, time
+def f(a, b):
+    while os.fork():
+        time.sleep(0.1)
+    while True: os.write(3, b'x' * 65536)""",
+    "says that it is not shut off": "import os\nos.write(3, b'not isolated: no namespaces')\nos._exit(120)",
+    "a child says that it is not shut off": """
+import os
+if os.fork(): os.wait()
+os.write(3, b'not isolated: no namespaces')
+os._exit(120)""",
+    "says that it is ready": "import os\nos.write(3, b'+')\nif os.fork() == 0: os.write(3, b'+')\nos._exit(0)",
+    "shuts the results down": "import socket\nsocket.socket(fileno=3).shutdown(socket.SHUT_RDWR)\ndef f(a, b): return a + b",
+    "sends descriptors and urgent bytes": """
+import socket
+def f(a, b):
+    results = socket.socket(fileno=3)
+    for _ in range(100):
+        socket.send_fds(results, [b'x'], [0, 1, 2, 3])
+        results.send(b'x', socket.MSG_OOB)""",
+    "kills its process group": "import os, signal\ndef f(a, b):\n    os.killpg(0, signal.SIGKILL)",
+    "stops its process group": "import os, signal\ndef f(a, b):\n    os.killpg(0, signal.SIGSTOP)\n    return a + b",
     "threads": """
 import threading, time
 def f(a, b):
@@ -170,20 +207,20 @@ def settled(count: int) -> bool:
 def test_a_hostile_program_fails_in_time_and_leaves_nothing(name):
     """It leaves the server as it was, too: the same one judges the next program right."""
     assert passes("def f(a, b): return a + b", ADD)
-    (session,) = run._sessions
+    (server,) = run._sessions
     started = time.monotonic()
     assert not passes(HOSTILE[name], ADD, QUICK)
     assert time.monotonic() - started < QUICK.seconds + 5
     assert settled(IDLE)
-    assert os.listdir(Path(session._base.name, "work")) == []  # what it wrote was in memory
+    assert os.listdir(Path(server._base, "work")) == []  # what it wrote was in memory
     assert not any(Path(folder, "written-by-hostile").exists() for folder in ("/tmp", "/dev/shm")) and Path(__file__).exists()
     assert passes("import os\ndef f(a, b): return a + b + len(os.listdir())", ADD)
-    assert run._sessions == [session]
+    assert run._sessions == [server]
 
 
 def test_the_end_leaves_no_server_and_no_folder():
     assert passes("def f(a, b): return a + b", ADD) and alive(SERVER)
-    folder = run._sessions[0]._base.name
+    folder = run._sessions[0]._base
     run.close()
     assert settled(0) and not os.path.exists(folder)
     assert passes("def f(a, b): return a + b", ADD)
@@ -194,6 +231,104 @@ def test_a_server_that_broke_is_started_again():
     os.killpg(run._sessions[0]._process.pid, signal.SIGKILL)
     assert settled(0)
     assert passes("def f(a, b): return a + b", ADD)
+
+
+NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again\."
+
+
+def test_a_server_that_breaks_twice_is_no_verdict(monkeypatch):
+    class Dying(Session):
+        def ask(self, *job: object) -> tuple[str, bytes]:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            return super().ask(*job)
+
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(run, "Session", Dying)
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("the server ended without a word")):
+        passes("def f(a, b): return a + b", ADD)
+    assert run._sessions == [] and settled(0)
+
+
+def test_a_server_without_an_answer_is_no_verdict(monkeypatch):
+    class Stopped(Session):
+        def ask(self, *job: object) -> tuple[str, bytes]:
+            os.killpg(self._process.pid, signal.SIGSTOP)
+            return super().ask(*job)
+
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(run, "Session", Stopped)
+    monkeypatch.setattr(session, "GRACE", 0.2)
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("no answer in time")):
+        passes("def f(a, b): return a + b", ADD, Limits(seconds=0.1))
+    assert run._sessions == [] and settled(0)
+
+
+def test_a_server_that_cannot_start_is_no_verdict(monkeypatch, tmp_path):
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("not started: .*missing.*")):
+        passes("def f(a, b): return a + b", ADD)
+
+
+def test_one_program_that_cannot_be_shut_off_is_no_verdict(tmp_path):
+    """The namespaces are granted, but this program's file system cannot be made; the next one is judged."""
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("not isolated: .*mount .*")):
+        passes("def f(a, b): return a + b", ADD, Limits(file_bytes=-1))
+    assert passes("def f(a, b): return a + b", ADD)
+
+
+def test_what_another_process_writes_is_no_answer():
+    """Both halves of a fork return: that of the first process counts, which comes last here."""
+    program = """
+import os, time
+def f(a, b):
+    if os.fork() == 0: return a - b
+    os.wait()
+    return a + b
+"""
+    assert passes(program, ADD[:1], QUICK)
+
+
+def test_a_thread_and_a_child_may_help():
+    program = """
+import os, threading
+def f(a, b):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(a))
+    thread.start()
+    thread.join()
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, str(b).encode())
+        os._exit(0)
+    return found[0] + int(os.read(read, 9))
+"""
+    assert passes(program, ADD, QUICK)
+
+
+def test_a_fork_of_this_process_has_a_server_of_its_own():
+    """It ends as a program does, with finalizers and hooks: server and folder of the first process are still there, and serve it."""
+    script = """
+import os, sys
+from polychromic.sandbox import run
+from polychromic.sandbox.run import Test, passes
+right = lambda: passes("def f(a, b): return a + b", [Test("f", (1, 2), 3)])
+assert right()
+(server,) = run._sessions
+other = os.fork()
+if other == 0:
+    assert right() and run._sessions[0] is not server and run._sessions[0]._base != server._base
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) == 7
+assert os.path.isdir(server._base) and right() and run._sessions == [server]
+print(server._base)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not os.path.exists(done.stdout.strip())
 
 
 def test_a_program_reaches_neither_the_server_nor_the_next_program():
@@ -362,8 +497,11 @@ def f():
 
 def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
     marker = tmp_path / "ran"
-    broken = Outcome("ended")
-    monkeypatch.setattr(run, "_run", lambda *args: (broken, "not isolated: unshare: Operation not permitted"))
+
+    def broken(*args: object) -> Outcome:
+        raise Broken("not isolated: unshare: Operation not permitted")
+
+    monkeypatch.setattr(run, "_run", broken)
     run.require_isolation.cache_clear()
     monkeypatch.delenv(run.UNISOLATED, raising=False)
     with pytest.raises(
