@@ -25,7 +25,9 @@ PROCESSES = 9  # descriptor of the server's own /proc
 NOBODY = 65534
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
-SOCKET = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # machine: (its name in a filter, number of the call `socket`)
+# machine: (its name in a filter, numbers of the calls `socket` and `socketpair`)
+SOCKET = {"x86_64": (0xC000003E, 41, 53), "aarch64": (0xC00000B7, 198, 199)}
+SOCK_STREAM, SOCK_TYPES = 1, 0xF  # the other bits of a type are flags
 IO_URING_SETUP = 425
 CAPABILITY_VERSION = 0x20080522
 NEW_USER, NEW_MOUNTS, NEW_NETWORK, NEW_PROCESSES, NEW_MESSAGES, NEW_NAME = 0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000, 0x4000000
@@ -167,19 +169,26 @@ class Filter(ctypes.Structure):
 
 
 def forbid_sockets() -> None:
-    """A seccomp filter (BPF) under which socket and io_uring_setup, which could make one, are refused; other ABIs end the process."""
+    """A seccomp filter (BPF) under which socket and io_uring_setup, which could make one, are refused; other ABIs end the process.
+
+    A pair of streams is harmless, and the standard library needs it; one half of a pair of datagram sockets could send to a file's socket.
+    """
     machine = os.uname().machine
     if machine not in SOCKET:
         raise OSError(f"sockets cannot be forbidden on {machine}, only on {' and '.join(SOCKET)}")
-    architecture, socket = SOCKET[machine]
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
+    architecture, socket, pair = SOCKET[machine]
+    load, equal, at_least, mask, answer = 0x20, 0x15, 0x35, 0x54, 0x06
     steps = [
         (load, 0, 0, 4),  # the architecture of the call
-        (equal, 0, 6, architecture),
+        (equal, 0, 10, architecture),
         (load, 0, 0, 0),  # its number
-        (at_least, 3, 0, 0x40000000),  # x32, the other set of numbers of x86_64
-        (equal, 2, 0, socket),
-        (equal, 1, 0, IO_URING_SETUP),
+        (at_least, 7, 0, 0x40000000),  # x32, the other set of numbers of x86_64
+        (equal, 6, 0, socket),
+        (equal, 5, 0, IO_URING_SETUP),
+        (equal, 0, 3, pair),
+        (load, 0, 0, 24),  # its second argument, the type
+        (mask, 0, 0, SOCK_TYPES),
+        (equal, 0, 1, SOCK_STREAM),
         (answer, 0, 0, 0x7FFF0000),  # allowed
         (answer, 0, 0, 0x50000 | errno.EPERM),
         (answer, 0, 0, 0x80000000),  # kill the process

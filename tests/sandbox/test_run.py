@@ -426,20 +426,44 @@ def f():
 
 
 def test_a_socket_cannot_be_had_by_another_way():
-    """io_uring makes sockets without the call `socket`; a second ABI has numbers of its own; a pair of sockets within is harmless."""
+    """io_uring makes sockets without the call `socket`; a second ABI has numbers of its own; a pair of streams within is harmless."""
     program = """
 import ctypes, socket
 libc = ctypes.CDLL(None, use_errno=True)
 def syscall(number):
     return libc.syscall(number, 2, 1, 0), ctypes.get_errno()
-def pair():
-    a, b = socket.socketpair()
+def pair(kind):
+    a, b = socket.socketpair(socket.AF_UNIX, kind)
     a.send(b"x")
     return b.recv(1)
 """
-    found = call(program, [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), ("pair", ())]).answers
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW)
+    calls = [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), *(("pair", (int(kind),)) for kind in kinds)]
     refused = ("value", (-1, errno.EPERM))
-    assert found == (refused, refused, ("value", b"x"))
+    assert call(program, calls).answers == (refused, refused, ("value", b"x"), *[("error", "PermissionError")] * 3)
+
+
+def test_neither_a_pair_nor_the_results_reach_a_socket_of_a_file(shared):
+    """One half of a pair of datagram sockets could send to any address; one of streams, as descriptor 3 is, stays with the other."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(address := str(shared / "daemon"))
+        Path(address).chmod(0o777)
+        program = f"""
+import socket
+def send(kind):
+    socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b"x", {address!r})
+def connect():
+    results = socket.socket(fileno=3)
+    try:
+        results.connect({address!r})
+    finally:
+        results.detach()
+"""
+        found = call(program, [("send", (int(socket.SOCK_DGRAM),)), ("send", (int(socket.SOCK_STREAM),)), ("connect", ())])
+        assert found.status == "ok" and all(kind == "error" for kind, _ in found.answers)
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.recv(1)
 
 
 def test_secrets_are_out_of_reach(monkeypatch, shared):
