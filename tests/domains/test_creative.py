@@ -124,7 +124,7 @@ def test_words_are_folded():
 
 def test_the_key_joins_spellings_and_is_what_the_answer_gives():
     a, b = "The children ran to the sea.", "the children RAN, to the sea!"
-    assert DOMAIN.key(TWO, a) == DOMAIN.key(TWO, b) == DOMAIN.answer(TWO, a) == "children ran to the sea"
+    assert DOMAIN.key(TWO, a) == DOMAIN.key(TWO, b) == DOMAIN.answer(TWO, a) == "the children ran to the sea"
     assert DOMAIN.key(TWO, a) != DOMAIN.key(TWO, "The child ran to the sea.")
 
 
