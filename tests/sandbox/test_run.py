@@ -273,7 +273,7 @@ def test_a_server_that_cannot_start_is_no_verdict(monkeypatch, tmp_path):
         passes("def f(a, b): return a + b", ADD)
 
 
-def test_one_program_that_cannot_be_shut_off_is_no_verdict(tmp_path):
+def test_one_program_that_cannot_be_shut_off_is_no_verdict():
     """The namespaces are granted, but this program's file system cannot be made; the next one is judged."""
     with pytest.raises(PolychromicError, match=NO_VERDICT.format("not isolated: .*mount .*")):
         passes("def f(a, b): return a + b", ADD, Limits(file_bytes=-1))
