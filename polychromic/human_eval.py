@@ -44,7 +44,7 @@ def judged(problem: Problem, body: str) -> bool:
     """Whether the function with this body passes HumanEval's assertions.
 
     Raises:
-        PolychromicError: programs cannot be shut off here.
+        PolychromicError: the sandbox has no verdict (polychromic.sandbox.run.call says when).
     """
     program = f"{problem['prompt']}{body}\n{problem['test']}\ndef verdict():\n    check({problem['entry_point']})\n    return True\n"
     return passes(program, [Test("verdict", (), True)], LIMITS)
@@ -54,7 +54,7 @@ def verdicts(found: Sequence[Problem], tick: Callable[[int], None] = lambda done
     """Judge every canonical solution, and an empty body for every eighth problem. tick: is told how many problems are done.
 
     Raises:
-        PolychromicError: programs cannot be shut off here.
+        PolychromicError: the sandbox has no verdict (polychromic.sandbox.run.call says when).
     """
     failed, passed = [], []
     for place, problem in enumerate(found):

@@ -65,7 +65,7 @@ def _verdict(record_id: str, valid: tuple[str, ...], program: str) -> bool:
     """Whether the program passes the hidden tests; each program runs once per process.
 
     Raises:
-        PolychromicError: programs cannot be shut off here. An error is not remembered.
+        PolychromicError: the sandbox has no verdict (polychromic.sandbox.run.call says when). An error is not remembered.
     """
     return passes(program, tests_of(record_id, valid), LIMITS)
 
@@ -85,7 +85,7 @@ class Code:
 
         Raises:
             DataError: the record's tests cannot be read.
-            PolychromicError: programs cannot be shut off here.
+            PolychromicError: the sandbox has no verdict (polychromic.sandbox.run.call says when).
         """
         which = record.id, tuple(record.valid)
         tests_of(*which)

@@ -1,7 +1,7 @@
 """Run a program that nobody has read and call its functions; results go to file descriptor 3, behind the run's nonce.
 
-Runs inside the sandbox, in a process of polychromic.sandbox.serve; standard library alone. What was expected is not here: the parent compares. Values are written by their exact type, so that an object
-that says it equals everything is not data.
+Runs inside the sandbox, in a process of polychromic.sandbox.serve; standard library alone. What was expected is not here: the parent
+compares. Values are written by their exact type, so that an object that says it equals everything is not data.
 """
 
 import json

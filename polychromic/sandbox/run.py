@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, Literal
 
 from polychromic.errors import PolychromicError
-from polychromic.sandbox import child, serve
+from polychromic.sandbox import child
 from polychromic.sandbox.session import Broken, Limits, Session
 
 UNISOLATED = "POLYCHROMIC_UNISOLATED"  # set to 1: run with limits alone where the system grants no namespaces
@@ -55,7 +55,7 @@ def passes(program: str, tests: Sequence[Test], limits: Limits = Limits()) -> bo
     """Whether every call returns what it must: equal in type and value, floats to 1e-9 of their size.
 
     Raises:
-        PolychromicError: no test, or no isolation here.
+        PolychromicError: no test, or no verdict for a reason that `call` names.
     """
     if not tests:
         raise PolychromicError("sandbox: got no test. Allowed: one or more. A program without tests neither passes nor fails.")
@@ -83,13 +83,21 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
     """Run the program once and call its functions in order, each with its own arguments.
 
     Raises:
-        PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1.
+        PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1. Or twice, the second time with
+            a server started anew, the program could not be shut off, or the server broke or gave no answer in time. A program that is
+            shut off cannot bring this about; one that runs with UNISOLATED=1 can, as it may kill the server.
     """
-    if os.environ.get(UNISOLATED) == "1":
-        with Session(shut_off=False) as session:  # of its own: nothing else clears up after the program
-            return _ask(session, program, calls, limits)[0]
-    require_isolation()
-    return _run(program, calls, limits)[0]
+    try:
+        if os.environ.get(UNISOLATED) == "1":
+            with Session(shut_off=False) as session:  # of its own: nothing else clears up after the program
+                return _ask(session, program, calls, limits)
+        require_isolation()
+        return _run(program, calls, limits)
+    except Broken as error:
+        raise PolychromicError(
+            f"sandbox: no verdict on a program ({error}). Allowed: an answer, or a limit that it ran into; a failure of this machine is no "
+            "failed program. Is it out of memory, processes or disk, or overloaded? Run the command again."
+        ) from error
 
 
 @cache
@@ -99,33 +107,43 @@ def require_isolation() -> None:
     Raises:
         PolychromicError: it does not work here, with the system's reason.
     """
-    outcome, said = _run("def f(): return 1", [("f", ())], Limits())
-    if outcome.answers != (("value", 1),):
-        reason = said.strip() or outcome.status
+    try:
+        outcome = _run("def f(): return 1", [("f", ())], Limits())
+        reason = None if outcome.answers == (("value", 1),) else f"a program that returns 1 did not: {outcome.status}"
+    except Broken as error:
+        reason = str(error)
+    if reason is not None:
         raise PolychromicError(
-            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces. "
+            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or "
+            "aarch64. "
             f"On a machine that holds nothing of value, {UNISOLATED}=1 runs them with limits on time, memory and files alone."
         )
 
 
-def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> tuple[Outcome, str]:
-    """The outcome, and why the program could not be shut off. A server that broke is started again, once."""
+def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
+    """Raises Broken where there is no verdict, and none from a server started anew."""
     with _lock:
-        for _ in range(2):
-            if _sessions and _sessions[0].owner != os.getpid():
-                _sessions.clear()
-            if not _sessions:
-                _sessions.append(Session(shut_off=True))
-            try:
-                return _ask(_sessions[0], program, calls, limits)
-            except Broken as error:
-                said = str(error)
-                close()
-    return Outcome("ended"), said
+        if _sessions and _sessions[0].owner != os.getpid():
+            close()
+        try:
+            return _once(program, calls, limits)
+        except Broken:
+            return _once(program, calls, limits)
+
+
+def _once(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
+    """Raises Broken, and leaves no server then."""
+    try:
+        if not _sessions:
+            _sessions.append(Session(shut_off=True))
+        return _ask(_sessions[0], program, calls, limits)
+    except Broken:
+        close()
+        raise
 
 
 def close() -> None:
-    """End this process's server; the next call starts another."""
+    """End this process's server, or in a fork of its owner let go of it; the next call starts another."""
     while _sessions:
         _sessions.pop().close()
 
@@ -133,14 +151,11 @@ def close() -> None:
 atexit.register(close)
 
 
-def _ask(session: Session, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> tuple[Outcome, str]:
+def _ask(session: Session, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
     nonce = secrets.token_hex(16)
     job = {"nonce": nonce, "program": program, "calls": [[name, child.encode(tuple(arguments))] for name, arguments in calls]}
     status, data = session.ask(job, limits)
-    if status != "ended":
-        return Outcome(status), ""
-    said = data[1:].decode(errors="replace") if data.startswith(serve.FAILED) else ""
-    return _read(data, nonce, len(calls)), said
+    return _read(data, nonce, len(calls)) if status == "ended" else Outcome(status)
 
 
 def _read(data: bytes, nonce: str, count: int) -> Outcome:

@@ -5,21 +5,25 @@ program gets a fork of this one. Nothing that a program leaves reaches the next:
 its namespaces, this process cannot be signalled or read from within them, and its jobs come one at a time.
 
 A job is a line of JSON on standard input: "nonce", "program", "calls", "limits". The answer, on descriptor 3: a line of JSON with
-"status" ("ended", "timeout" or "output") and "size", then that many bytes, what the program's process wrote.
+"status" and "size", then that many bytes: what the program's process wrote where the status is "ended", the reason where it is "failed"
+(the program could not be shut off and did not run), none where it is "timeout" or "output".
 
 Arguments: one JSON object with "isolate" (false: limits alone), "folder", and the sources of the two modules used here, "modules".
 """
 
 import json
 import os
-import selectors
 import signal
+import socket
+import struct
 import sys
 import time
 import types
 
 RESULTS = 3
-FAILED = b"!"  # before the reason why a program could not be shut off
+READY = b"+"  # the first byte from a process that is shut off; what comes first from one that is not says why
+SET_UP = 10.0  # seconds that it may take to be shut off; a program's own time starts after that
+CREDENTIALS = struct.Struct("3i")  # of a sender: process, user and group
 
 
 def load(name: str, source: str) -> types.ModuleType:
@@ -45,41 +49,61 @@ def start(order: dict, job: dict, isolate: types.ModuleType, child: types.Module
         os.chdir(order["folder"])
         isolate.limit(job["limits"])
         isolate.drop_capabilities()
+        os.write(RESULTS, READY)
     except BaseException as error:  # noqa: BLE001 - nothing may go on from here
-        os.write(RESULTS, FAILED + f"not isolated: {error}".encode())
+        os.write(RESULTS, f"not isolated: {error}".encode())
         os._exit(isolate.NOT_ISOLATED)
     child.run(job)
 
 
+def heard(reading: socket.socket, limits: dict) -> tuple[str, bytes]:
+    """(status, bytes) as they go into the answer.
+
+    The kernel names the sender of each block, and a program can name nobody else. The first block comes from our own code: it says whose
+    are the program's, so that an answer of a process that the program forked is none, whichever of the two ends first, and that a
+    program cannot claim not to have been shut off.
+    """
+    program, received, data, deadline = None, 0, bytearray(), time.monotonic() + SET_UP
+    while (left := deadline - time.monotonic()) > 0:
+        reading.settimeout(left)
+        try:  # there is room for credentials alone: the kernel drops descriptors that a program sends along
+            block, sent_with, _, _ = reading.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
+        except TimeoutError:
+            break
+        except OSError:
+            block = b""  # a program may do to its end what it likes: that ends the program, not the server
+        sender = CREDENTIALS.unpack(sent_with[0][2])[0] if block else None
+        if program is None:
+            if not block.startswith(READY):
+                return "failed", block or b"not isolated: its process ended before that"
+            program, block, deadline = sender, block[len(READY) :], time.monotonic() + limits["seconds"]
+        elif not block:
+            return "ended", bytes(data)
+        received += len(block)
+        if received > limits["output_bytes"]:
+            return "output", b""
+        if sender == program:
+            data += block
+    return ("failed", f"not isolated within {SET_UP:g} s".encode()) if program is None else ("timeout", b"")
+
+
 def one(order: dict, job: dict, isolate: types.ModuleType, child: types.ModuleType) -> tuple[str, bytes]:
-    """(status, what the program's process wrote); all of its processes are gone."""
-    limits = job["limits"]
-    reading, written = os.pipe()
+    """(status, bytes) as they go into the answer; all of the program's processes are gone or about to be."""
+    reading, written = socket.socketpair()
+    reading.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     process = os.fork()
     if process == 0:
-        start(order, job, isolate, child, written)
-    os.close(written)
-    data, status, deadline = bytearray(), "timeout", time.monotonic() + limits["seconds"]
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(reading, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            if not waiting.select(left):
-                continue
-            block = os.read(reading, 1 << 16)
-            if not block:
-                status = "ended"
-                break
-            data += block
-            if len(data) > limits["output_bytes"]:
-                data, status = bytearray(), "output"
-                break
-    os.close(reading)
+        start(order, job, isolate, child, written.fileno())
+    written.close()
+    with reading:
+        status, data = heard(reading, job["limits"])
+    os.kill(process, signal.SIGKILL)  # its namespaces end with it
     try:
-        os.killpg(process, signal.SIGKILL)  # its namespaces end with it
+        os.killpg(process, signal.SIGKILL)  # there may be no namespaces
     except (ProcessLookupError, PermissionError):
         pass
     os.waitpid(process, 0)
-    return status, bytes(data) if status == "ended" else b""
+    return status, data
 
 
 def main() -> None:

@@ -172,7 +172,11 @@ def test_verdicts_are_the_same_every_time():
 def test_without_isolation_the_checker_stops_and_says_so(monkeypatch):
     """No verdict, not even a remembered one, comes out of a machine that cannot shut a program off."""
     said = "not isolated: unshare: Operation not permitted"
-    monkeypatch.setattr(run, "_run", lambda *_: (run.Outcome("ended"), said))
+
+    def broken(*args: object) -> run.Outcome:
+        raise session.Broken(said)
+
+    monkeypatch.setattr(run, "_run", broken)
     monkeypatch.delenv(run.UNISOLATED, raising=False)
     run.require_isolation.cache_clear()
     fresh = "def f(xs):\n    return 4321"

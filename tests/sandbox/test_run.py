@@ -1,5 +1,6 @@
 """Hostile programs stop within their limits, leave nothing behind and count as failed; honest ones are judged by their values."""
 
+import errno
 import math
 import os
 import shutil
@@ -17,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.errors import PolychromicError
-from polychromic.sandbox import run
+from polychromic.sandbox import run, session
 from polychromic.sandbox.child import decode, encode
 from polychromic.sandbox.run import Limits, Outcome, Test, call, passes, same
+from polychromic.sandbox.session import Broken, Session
 
 ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
 QUICK = Limits(seconds=3.0, cpu_seconds=1)
@@ -125,6 +127,42 @@ def f(a, b):
     if os.fork(): os._exit(0)
     os.setsid()
     return a + b""",
+    "a child answers while its parent waits": """
+import os
+def f(a, b):
+    if os.fork():
+        os.wait()
+        os._exit(0)
+    return a + b""",
+    "a child answers in place of its parent": """
+import os, time
+def f(a, b):
+    if os.fork():
+        while True: time.sleep(1)
+    return a + b""",
+    "children flood the results": """
+import os, time
+def f(a, b):
+    while os.fork():
+        time.sleep(0.1)
+    while True: os.write(3, b'x' * 65536)""",
+    "says that it is not shut off": "import os\nos.write(3, b'not isolated: no namespaces')\nos._exit(120)",
+    "a child says that it is not shut off": """
+import os
+if os.fork(): os.wait()
+os.write(3, b'not isolated: no namespaces')
+os._exit(120)""",
+    "says that it is ready": "import os\nos.write(3, b'+')\nif os.fork() == 0: os.write(3, b'+')\nos._exit(0)",
+    "shuts the results down": "import socket\nsocket.socket(fileno=3).shutdown(socket.SHUT_RDWR)\ndef f(a, b): return a + b",
+    "sends descriptors and urgent bytes": """
+import socket
+def f(a, b):
+    results = socket.socket(fileno=3)
+    for _ in range(100):
+        socket.send_fds(results, [b'x'], [0, 1, 2, 3])
+        results.send(b'x', socket.MSG_OOB)""",
+    "kills its process group": "import os, signal\ndef f(a, b):\n    os.killpg(0, signal.SIGKILL)",
+    "stops its process group": "import os, signal\ndef f(a, b):\n    os.killpg(0, signal.SIGSTOP)\n    return a + b",
     "threads": """
 import threading, time
 def f(a, b):
@@ -169,20 +207,20 @@ def settled(count: int) -> bool:
 def test_a_hostile_program_fails_in_time_and_leaves_nothing(name):
     """It leaves the server as it was, too: the same one judges the next program right."""
     assert passes("def f(a, b): return a + b", ADD)
-    (session,) = run._sessions
+    (server,) = run._sessions
     started = time.monotonic()
     assert not passes(HOSTILE[name], ADD, QUICK)
     assert time.monotonic() - started < QUICK.seconds + 5
     assert settled(IDLE)
-    assert os.listdir(Path(session._base.name, "work")) == []  # what it wrote was in memory
+    assert os.listdir(Path(server._base, "work")) == []  # what it wrote was in memory
     assert not any(Path(folder, "written-by-hostile").exists() for folder in ("/tmp", "/dev/shm")) and Path(__file__).exists()
     assert passes("import os\ndef f(a, b): return a + b + len(os.listdir())", ADD)
-    assert run._sessions == [session]
+    assert run._sessions == [server]
 
 
 def test_the_end_leaves_no_server_and_no_folder():
     assert passes("def f(a, b): return a + b", ADD) and alive(SERVER)
-    folder = run._sessions[0]._base.name
+    folder = run._sessions[0]._base
     run.close()
     assert settled(0) and not os.path.exists(folder)
     assert passes("def f(a, b): return a + b", ADD)
@@ -193,6 +231,104 @@ def test_a_server_that_broke_is_started_again():
     os.killpg(run._sessions[0]._process.pid, signal.SIGKILL)
     assert settled(0)
     assert passes("def f(a, b): return a + b", ADD)
+
+
+NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again\."
+
+
+def test_a_server_that_breaks_twice_is_no_verdict(monkeypatch):
+    class Dying(Session):
+        def ask(self, *job: object) -> tuple[str, bytes]:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            return super().ask(*job)
+
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(run, "Session", Dying)
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("the server ended without a word")):
+        passes("def f(a, b): return a + b", ADD)
+    assert run._sessions == [] and settled(0)
+
+
+def test_a_server_without_an_answer_is_no_verdict(monkeypatch):
+    class Stopped(Session):
+        def ask(self, *job: object) -> tuple[str, bytes]:
+            os.killpg(self._process.pid, signal.SIGSTOP)
+            return super().ask(*job)
+
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(run, "Session", Stopped)
+    monkeypatch.setattr(session, "GRACE", 0.2)
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("no answer in time")):
+        passes("def f(a, b): return a + b", ADD, Limits(seconds=0.1))
+    assert run._sessions == [] and settled(0)
+
+
+def test_a_server_that_cannot_start_is_no_verdict(monkeypatch, tmp_path):
+    run.require_isolation()
+    run.close()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("not started: .*missing.*")):
+        passes("def f(a, b): return a + b", ADD)
+
+
+def test_one_program_that_cannot_be_shut_off_is_no_verdict():
+    """The namespaces are granted, but this program's file system cannot be made; the next one is judged."""
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format("not isolated: .*mount .*")):
+        passes("def f(a, b): return a + b", ADD, Limits(file_bytes=-1))
+    assert passes("def f(a, b): return a + b", ADD)
+
+
+def test_what_another_process_writes_is_no_answer():
+    """Both halves of a fork return: that of the first process counts, which comes last here."""
+    program = """
+import os, time
+def f(a, b):
+    if os.fork() == 0: return a - b
+    os.wait()
+    return a + b
+"""
+    assert passes(program, ADD[:1], QUICK)
+
+
+def test_a_thread_and_a_child_may_help():
+    program = """
+import os, threading
+def f(a, b):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(a))
+    thread.start()
+    thread.join()
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, str(b).encode())
+        os._exit(0)
+    return found[0] + int(os.read(read, 9))
+"""
+    assert passes(program, ADD, QUICK)
+
+
+def test_a_fork_of_this_process_has_a_server_of_its_own():
+    """It ends as a program does, with finalizers and hooks: server and folder of the first process are still there, and serve it."""
+    script = """
+import os, sys
+from polychromic.sandbox import run
+from polychromic.sandbox.run import Test, passes
+right = lambda: passes("def f(a, b): return a + b", [Test("f", (1, 2), 3)])
+assert right()
+(server,) = run._sessions
+other = os.fork()
+if other == 0:
+    assert right() and run._sessions[0] is not server and run._sessions[0]._base != server._base
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) == 7
+assert os.path.isdir(server._base) and right() and run._sessions == [server]
+print(server._base)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not os.path.exists(done.stdout.strip())
 
 
 def test_a_program_reaches_neither_the_server_nor_the_next_program():
@@ -260,38 +396,90 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_no_packet_leaves(kind):
-    """Somebody listens here, for 127.0.0.1: from outside a packet arrives, from a program none does."""
-    with socket.socket(socket.AF_INET, kind) as server:
-        server.bind(("127.0.0.1", 0))
-        if kind == socket.SOCK_STREAM:
+@pytest.mark.parametrize("kind", ["tcp", "udp", "file"])
+def test_no_packet_leaves(kind, shared):
+    """Somebody listens here, for 127.0.0.1 and on a socket in a file that anybody may write to: nothing comes."""
+    family = socket.AF_UNIX if kind == "file" else socket.AF_INET
+    address = str(shared / "daemon") if kind == "file" else ("127.0.0.1", 0)
+    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as server:
+        server.bind(address)
+        if kind == "file":
+            Path(address).chmod(0o777)
+        if kind != "udp":
             server.listen()
+        where = server.getsockname()
         program = f"""
 import socket
 def f():
-    with socket.socket(socket.AF_INET, {int(kind)}) as client:
-        client.connect({server.getsockname()!r})
+    with socket.socket({int(family)}, {int(server.type)}) as client:
+        client.connect({where!r})
         client.send(b"x")
     return 1
 """
-        exec(program, space := {})  # noqa: S102 - our own text
+        exec(program, space := {})  # noqa: S102 - outside, it arrives
         server.settimeout(5)
-        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == socket.SOCK_DGRAM else server.accept()[0].close() is None)
-        assert call(program, [("f", ())]).answers[0][0] == "error"
+        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == "udp" else server.accept()[0].close() is None)
+        assert call(program, [("f", ())]).answers == (("error", "PermissionError"),)
         server.settimeout(0.5)
         with pytest.raises(TimeoutError):
-            server.recv(1) if kind == socket.SOCK_DGRAM else server.accept()
+            server.recv(1) if kind == "udp" else server.accept()
 
 
-def test_secrets_are_out_of_reach(shared):
-    """The environment of other processes, and what only root may read where root runs this."""
-    (shared / "token").write_text("s3cret")
-    (shared / "token").chmod(0o600)
+def test_a_socket_cannot_be_had_by_another_way():
+    """io_uring makes sockets without the call `socket`; a second ABI has numbers of its own; a pair of streams within is harmless."""
+    program = """
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def syscall(number):
+    return libc.syscall(number, 2, 1, 0), ctypes.get_errno()
+def pair(kind):
+    a, b = socket.socketpair(socket.AF_UNIX, kind)
+    a.send(b"x")
+    return b.recv(1)
+"""
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW)
+    calls = [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), *(("pair", (int(kind),)) for kind in kinds)]
+    refused = ("value", (-1, errno.EPERM))
+    assert call(program, calls).answers == (refused, refused, ("value", b"x"), *[("error", "PermissionError")] * 3)
+
+
+def test_neither_a_pair_nor_the_results_reach_a_socket_of_a_file(shared):
+    """One half of a pair of datagram sockets could send to any address; one of streams, as descriptor 3 is, stays with the other."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(address := str(shared / "daemon"))
+        Path(address).chmod(0o777)
+        program = f"""
+import socket
+def send(kind):
+    socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b"x", {address!r})
+def connect():
+    results = socket.socket(fileno=3)
+    try:
+        results.connect({address!r})
+    finally:
+        results.detach()
+"""
+        found = call(program, [("send", (int(socket.SOCK_DGRAM),)), ("send", (int(socket.SOCK_STREAM),)), ("connect", ())])
+        assert found.status == "ok" and all(kind == "error" for kind, _ in found.answers)
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.recv(1)
+
+
+def test_secrets_are_out_of_reach(monkeypatch, shared):
+    """Files of the home folder, readable as they may be, and the environment of other processes."""
+    home = shared
+    (home / "token").write_text("s3cret")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MARK_TOKEN", "s3cret")
+    run.close()  # the next server is started with this home
     program = """
 import glob
 def read(path):
     with open(path) as file: return file.read()
+def listed(path):
+    import os
+    return os.listdir(path)
 def environments():
     found = []
     for path in glob.glob("/proc/[0-9]*/environ"):
@@ -300,11 +488,25 @@ def environments():
         except OSError: pass
     return any(found)
 """
-    with subprocess.Popen(["sleep", "60"], env=os.environ | {"MARK_TOKEN": "s3cret"}) as other:
-        read, found = call(program, [("read", (str(shared / "token"),)), ("environments", ())]).answers
+    # whoever runs the tests sees it, and a process that is started here has the variable
+    assert (home / "token").read_text() == "s3cret"
+    with subprocess.Popen(["sleep", "60"]) as other:
+        found = call(program, [("read", (str(home / "token"),)), ("listed", (str(home),)), ("environments", ())]).answers
         other.kill()
-    assert found == ("value", False)
-    assert read == ("error", "PermissionError") or os.geteuid() != 0
+    run.close()
+    assert found == (("error", "FileNotFoundError"), ("value", []), ("value", False))
+
+
+def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, shared):
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("HOME", str(shared))
+    run.close()
+    run.require_isolation.cache_clear()
+    with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
+        call("def f(): return 1", [("f", ())])
+    run.require_isolation.cache_clear()
+    run.close()
+    assert list(shared.iterdir()) == []
 
 
 def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
@@ -319,8 +521,11 @@ def f():
 
 def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
     marker = tmp_path / "ran"
-    broken = Outcome("ended")
-    monkeypatch.setattr(run, "_run", lambda *args: (broken, "not isolated: unshare: Operation not permitted"))
+
+    def broken(*args: object) -> Outcome:
+        raise Broken("not isolated: unshare: Operation not permitted")
+
+    monkeypatch.setattr(run, "_run", broken)
     run.require_isolation.cache_clear()
     monkeypatch.delenv(run.UNISOLATED, raising=False)
     with pytest.raises(
