@@ -6,6 +6,7 @@ truth value, while DVC writes YAML 1.2; hence the resolvers below.
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Mapping
@@ -212,10 +213,15 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _yaml(text: str, where: str) -> Mapping[str, Any]:
+    collects = gc.isenabled()
+    gc.disable()  # 25,000 lines make many objects and no garbage: looking for it takes as long as parsing
     try:
         document = yaml.load(text, _Loader)  # noqa: S506, a safe loader
     except yaml.YAMLError as error:
         raise DataError(where, f"not YAML ({' '.join(str(error).split())[:200]})", "what DVC writes", REMEDY) from None
+    finally:
+        if collects:
+            gc.enable()
     if not isinstance(document, Mapping):
         raise DataError(where, f"a YAML {type(document).__name__}", "what DVC writes, a mapping", REMEDY)
     return document
