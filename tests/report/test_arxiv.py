@@ -44,7 +44,7 @@ def test_the_bundle_compiles_alone_to_the_same_pdf(paper: Path):
 
 def test_what_latex_read_of_its_own_folder():
     read = ["/usr/share/article.cls", "main.tex", "./tables/a.tex", "main.aux", "main.bbl", "main.tex"]
-    record = "PWD /tmp/x\n" + "".join(f"INPUT {name}\n" for name in read) + "OUTPUT main.pdf\n"
+    record = "PWD /build\n" + "".join(f"INPUT {name}\n" for name in read) + "OUTPUT main.pdf\n"
     assert arxiv.read_by_latex(record) == ["main.bbl", "main.tex", "tables/a.tex"]
 
 
