@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from polychromic import __version__, paths
-from polychromic.cells import load_split, sampled_splits
+from polychromic.cells import load_split
 from polychromic.data.records import Record
 from polychromic.domains import get_domain
 from polychromic.domains.base import Domain, Embed
@@ -24,9 +24,11 @@ from polychromic.metrics.compute import Prompt, compute, signature
 from polychromic.metrics.diversity import distinct_counts
 from polychromic.metrics.person import Calibration, calibrate, checker_signature
 from polychromic.metrics.quality import chrf
+from polychromic.opening import opened_prompts, samples_file
 from polychromic.params import Params
 from polychromic.probes import Embedder, Pieces, bertscores, likelihoods
 from polychromic.progress import progress
+from polychromic.sealed import check_sealed
 from polychromic.training.objective import evaluate, make_objective
 from polychromic.training.run import set_functions
 
@@ -39,21 +41,53 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     Args:
         files: samples of the cells to score; another cell that lies in the folder is left alone.
     """
-    domain = get_domain(domain_name)
-    splits = load_split(domain_name)
-    records = {record.id: record for split in sampled_splits(params) for record in splits[split]}
-    calibration = calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None
+    domain, calibration, splits = _given(params, domain_name)
+    records = {record.id: record for record in splits["dev"]}
     cells = [(method, lam, _read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
-    probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
-    embed, rows = Embedder(params), []
-    with progress(f"score {domain_name}", len(cells)) as tick:
-        for done, cell in enumerate(cells, start=1):
-            rows += score_cell(params, domain, records, calibration, cell, embed, probes)
-            tick(done)
+    rows = score_cells(params, domain, records, calibration, cells)
     out = paths.RESULTS / domain_name
     write_jsonl(out / "scores.jsonl.gz", rows)
     write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
     write_json(out / "signatures.json", signatures(params, domain, calibration))
+
+
+def run_test(params: Params, domain_name: str) -> None:
+    """Write results/{domain}/test-scores.jsonl.gz: the same metrics for what `analysis.test` declares.
+
+    Raises:
+        PolychromicError: a declared system was not sampled, or `analysis:` is not what was committed before test was opened.
+    """
+    check_sealed(Path())
+    domain, calibration, splits = _given(params, domain_name)
+    records = {record.id: record for record in opened_prompts(params, domain_name, splits["test"])}
+    cells = []
+    for name, system in params.test_plan(domain_name).systems.items():
+        path = samples_file(params, domain_name, name)
+        if not path.exists():
+            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
+        cells.append((name, system.lam, _read_cell(path, records)))
+    write_jsonl(paths.RESULTS / domain_name / "test-scores.jsonl.gz", score_cells(params, domain, records, calibration, cells))
+
+
+def _given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
+    domain, splits = get_domain(domain_name), load_split(domain_name)
+    return domain, calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None, splits
+
+
+Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
+
+
+def score_cells(
+    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Cell]
+) -> list[dict]:
+    """The rows of a file of scores. What models say about the replies is asked once for all cells."""
+    probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
+    embed, rows = Embedder(params), []
+    with progress(f"score {domain.name}", len(cells)) as tick:
+        for done, cell in enumerate(cells, start=1):
+            rows += score_cell(params, domain, records, calibration, cell, embed, probes)
+            tick(done)
+    return rows
 
 
 def signatures(params: Params, domain: Domain, calibration: Calibration | None) -> dict[str, str]:
@@ -136,7 +170,7 @@ def score_cell(
     domain: Domain,
     records: dict[str, Record],
     calibration: Calibration | None,
-    cell: tuple[str, float | None, Sequence[dict]],
+    cell: Cell,
     embed: Embed,
     probes: Probes,
 ) -> list[dict]:

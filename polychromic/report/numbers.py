@@ -11,7 +11,7 @@ from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.choices import choice_numbers
 from polychromic.report.records import Number, contrast_numbers, estimate_numbers, rule_text, unique
-from polychromic.report.results import Compare
+from polychromic.report.results import Compare, Results
 
 
 def domain_numbers(compare: Compare) -> list[Number]:
@@ -26,7 +26,7 @@ def domain_numbers(compare: Compare) -> list[Number]:
         )
         for group in (
             _about(compare),
-            _systems(compare),
+            system_numbers(compare),
             _contrasts(compare),
             _lambda(compare),
             _calibration(compare),
@@ -129,7 +129,7 @@ def _span(key: str, counts: list[int]) -> Number:
     return Number(key, low if low == high else None, str(low) if low == high else f"{low}--{high}")
 
 
-def _systems(compare: Compare) -> Iterator[Number]:
+def system_numbers(compare: Results) -> Iterator[Number]:
     """ "<label>.<metric>" at the chosen temperature; "<label>.T<temperature>.<metric>" at each one for the metrics that decide."""
     decide = (compare.primary, compare.quality, "objective")
     for system in compare.systems:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
@@ -194,28 +194,33 @@ class About(Frozen):
     trains_like: str
 
 
-class Compare(Frozen):
+class Side(Frozen):
+    """What a method learns from. ours: it is Polychromic LoRA, at whatever cost."""
+
+    ours: bool
+    sees_checker: bool
+
+
+class Results(Frozen):
+    """What compare.json and test.json share: systems with intervals, contrasts with tests."""
+
+    file: ClassVar[str]
     domain: str
     split: Literal["dev", "test"]
     primary: str
     quality: str
     headline: str
-    selection: Select
-    methods: dict[str, About]
+    methods: dict[str, Any]
     systems: list[System]
     frontiers: dict[str, Front]
-    profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
     contrasts: list[Contrast]
-    calibration: dict[str, FiniteFloat] | None
-    signatures: dict[str, str]
-    histories: dict[str, list[Step]]
 
     def chosen(self, label: str) -> System:
         """The system of `label` at its chosen temperature."""
         found = [s for s in self.systems if s.label == label and s.chosen]
         if len(found) != 1:
             raise PolychromicError(
-                f"compare.json of {self.domain}: {len(found)} chosen rows of {label!r}. Allowed: one. Make it again with `dvc repro`."
+                f"{self.file} of {self.domain}: {len(found)} chosen rows of {label!r}. Allowed: one. Make it again with `dvc repro`."
             )
         return found[0]
 
@@ -228,11 +233,6 @@ class Compare(Frozen):
         """One label per method: the ablation's other λ are left out."""
         return [label for label in self.all_labels() if "@" not in label]
 
-    def main_labels(self) -> list[str]:
-        """The baselines, the best peer of each kind on dev, and the headline: what the main table and figures show."""
-        shown = {*BASELINES, self.headline, *self.selection.best.values()}
-        return [label for label in self.method_labels() if label in shown]
-
     def grouped_labels(self) -> list[tuple[str, list[str]]]:
         """(group, labels) of all methods: peers without the checker, peers with it, ours; groups without a method left out."""
         groups: dict[str, list[str]] = {"Without the checker": [], "With the checker": [], "Polychromic LoRA": []}
@@ -240,6 +240,39 @@ class Compare(Frozen):
             about = self.methods[label]
             groups["Polychromic LoRA" if about.ours else "With the checker" if about.sees_checker else "Without the checker"].append(label)
         return [(name, members) for name, members in groups.items() if members]
+
+    def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
+        """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
+        for rule in rules:
+            for contrast in self.contrasts:
+                if (contrast.a, contrast.b, contrast.metric, contrast.rule) == (a, b, metric, rule):
+                    return contrast
+        raise PolychromicError(
+            f"{self.file} of {self.domain}: no contrast of {a!r} against {b!r} on {metric!r}. The paper needs it: declare it in "
+            "params.yaml under analysis."
+        )
+
+
+class Confirmation(Results):
+    """test.json."""
+
+    file: ClassVar[str] = "test.json"
+    methods: dict[str, Side]
+
+
+class Compare(Results):
+    file: ClassVar[str] = "compare.json"
+    methods: dict[str, About]
+    selection: Select
+    profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
+    calibration: dict[str, FiniteFloat] | None
+    signatures: dict[str, str]
+    histories: dict[str, list[Step]]
+
+    def main_labels(self) -> list[str]:
+        """The baselines, the best peer of each kind on dev, and the headline: what the main table and figures show."""
+        shown = {*BASELINES, self.headline, *self.selection.best.values()}
+        return [label for label in self.method_labels() if label in shown]
 
     def lambda_rows(self) -> list[System]:
         """The λ ablation at one temperature: `lora` as λ = 0, then the headline method's grid, λ ascending.
@@ -260,17 +293,6 @@ class Compare(Frozen):
         wanted = self.chosen(self.headline).temperature
         temperature = min(sorted(shared), key=lambda value: abs(value - wanted))
         return sorted((by_cell[name, temperature] for name in names), key=lambda s: 0.0 if s.label == "lora" else (s.lam or 0.0))
-
-    def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
-        """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
-        for rule in rules:
-            for contrast in self.contrasts:
-                if (contrast.a, contrast.b, contrast.metric, contrast.rule) == (a, b, metric, rule):
-                    return contrast
-        raise PolychromicError(
-            f"compare.json of {self.domain}: no contrast of {a!r} against {b!r} on {metric!r}. The paper needs it: declare it in "
-            "params.yaml under analysis.contrasts."
-        )
 
 
 def load(domain: str, results: Path) -> Compare:
