@@ -33,4 +33,5 @@ def cell_dir(domain: str, cell: str) -> Path:
 
 def record_files(domains: Iterable[str]) -> list[Path]:
     """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
-    return [RESULTS / name / "numbers.json" for name in (*domains, "costs", "designs", "people", "setup", "summary")]
+    names = [f"{domain}/{name}.json" for domain in domains for name in ("numbers", "test-numbers")]
+    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json" for of in ("costs", "designs", "people", "setup", "summary")))]
