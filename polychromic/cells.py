@@ -185,3 +185,15 @@ def sample_seed(
     return rows, trained.history if trained else []
 
 
+def unlist(row: dict, count: int) -> dict:
+    """A row of lists as a row of replies, `count` of each list; "block" says that replies of one list belong together."""
+    samples = [reply for text in row["samples"] for reply in prompts.split_list(text, count)]
+    per_reply = [round(tokens / count, 2) for tokens in row["tokens"] for _ in range(count)]
+    return {"samples": samples, "tokens": per_reply, "finished": [done for done in row["finished"] for _ in range(count)], "block": count}
+
+
+def _cached(key: str, make: Callable[[], list[dict]]) -> list[dict]:
+    path = paths.cache_dir() / "samples" / f"{key}.jsonl.gz"
+    if not path.exists():
+        write_jsonl(path, make())
+    return [row for _, row in read_jsonl(path)]
