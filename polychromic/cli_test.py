@@ -29,10 +29,10 @@ def sample_test(domain: Domain, system: Annotated[str, typer.Argument(help="One 
 @test_app.command("score-test")
 def score_test(domain: Domain) -> None:
     """Compute every metric of the domain per test prompt, for the declared systems."""
+    from polychromic.opening import score_test as run
     from polychromic.params import load_params
-    from polychromic.scoring import run_test
 
-    run_test(load_params(), domain)
+    run(load_params(), domain)
 
 
 @test_app.command("compare-test")

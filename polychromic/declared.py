@@ -83,6 +83,9 @@ class TestPlan(Section):
         for name, system in self.systems.items():
             if system.seeds > len(self.seeds):
                 raise ValueError(f"systems.{name}.seeds is {system.seeds}; the section declares {len(self.seeds)} seeds")
+        pairs = [(contrast.a, contrast.b) for contrast in self.contrasts]
+        if twice := sorted({f"{a} - {b}" for a, b in pairs if pairs.count((a, b)) > 1}):
+            raise ValueError(f"contrasts names {', '.join(twice)} twice; a pair is tested once, in one family")
         for contrast in self.contrasts:
             if unknown := sorted({contrast.a, contrast.b} - set(self.systems)):
                 raise ValueError(f"contrasts name {', '.join(unknown)}, not among its systems: {', '.join(self.systems)}")

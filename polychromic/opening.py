@@ -1,4 +1,4 @@
-"""The opening of test: what `analysis.test` declares is sampled there, once the declaration is committed. Nothing is chosen here.
+"""The opening of test: what `analysis.test` declares is sampled and scored there, once it is committed. Nothing is chosen here.
 
 Choices were made on dev and stand in params.yaml as seeds, temperatures and contrasts, so that no stage about test reads what dev says
 now: another headline weight, or another best peer, changes what is said of dev, and test stays the test of what was declared.
@@ -12,11 +12,13 @@ from pathlib import Path
 from polychromic import paths
 from polychromic.cells import Workbench, sample_seed
 from polychromic.data.records import Record
-from polychromic.errors import UsageError
+from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import write_jsonl
 from polychromic.params import Params
+from polychromic.scoring import given, read_cell, score_cells
 from polychromic.sealed import check_sealed
 from polychromic.seeds import derive_seed
+from polychromic.systems import SCORES
 
 
 def opened_prompts(params: Params, domain: str, records: list[Record]) -> list[Record]:
@@ -53,3 +55,22 @@ def sample_test(params: Params, domain: str, name: str) -> None:
     for seed in plan.seeds[: system.seeds]:
         rows += sample_seed(bench, seed, "test", records, system.temperatures)[0]
     write_jsonl(out, rows)
+
+
+def score_test(params: Params, domain: str) -> None:
+    """Write results/{domain}/test-scores.jsonl.gz: the metrics of scores.jsonl.gz for every declared system.
+
+    Raises:
+        PolychromicError: a declared system was not sampled on these prompts, or `analysis:` is not what was committed before test
+            was opened (polychromic.sealed).
+    """
+    check_sealed(Path())
+    checked, calibration, splits = given(params, domain)
+    records = {record.id: record for record in opened_prompts(params, domain, splits["test"])}
+    cells = []
+    for name, system in params.test_plan(domain).systems.items():
+        path = samples_file(params, domain, name)
+        if not path.exists():
+            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
+        cells.append((name, system.lam, read_cell(path, records)))
+    write_jsonl(paths.RESULTS / domain / SCORES["test"], score_cells(params, checked, records, calibration, cells))

@@ -167,6 +167,8 @@ class FewShot(Section):
 
 # What two methods with the same training step may differ in.
 APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
+
+
 class Params(Section):
     lam: Annotated[float, Field(ge=0, alias="lambda")]
     domains: List(DomainName)
@@ -200,8 +202,9 @@ class Params(Section):
                 except ValueError as error:
                     raise ValueError(f"methods.{name}: {error}") from None
         for domain in self.domains:
-            if domain not in self.analysis.endpoints:
-                raise ValueError(f"analysis.endpoints lacks {domain}; each domain needs a primary and a quality metric")
+            for key, what in (("endpoints", "a primary and a quality metric"), ("test", "a declaration of what test is opened for")):
+                if domain not in getattr(self.analysis, key):
+                    raise ValueError(f"analysis.{key} lacks {domain}; each domain needs {what}")
         for domain, endpoint in self.analysis.endpoints.items():
             metrics = self.domain(domain).metrics
             for key in ("primary", "quality"):
@@ -211,11 +214,12 @@ class Params(Section):
             for name in sorted({contrast.a, contrast.b} - set(self.methods) - set(BEST)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         for domain, plan in self.analysis.test.items():
+            where, allowed = f"analysis.test.{domain}.systems", [name for name in self.methods if self.runs(name, domain)]
             for name, system in plan.systems.items():
-                if name not in self.methods:
-                    raise ValueError(f"analysis.test.{domain}.systems names {name!r}, not among the methods: {', '.join(self.methods)}")
+                if name not in allowed:
+                    raise ValueError(f"{where} names {name!r}, which this domain does not have. Its methods: {', '.join(allowed)}")
                 if (self.methods[name].lam == "lambda") != (system.lam is not None):
-                    raise ValueError(f"analysis.test.{domain}.systems.{name}: lam is for a method with lam: lambda, and needed there")
+                    raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
         return self
 
     def runs(self, method: str, domain: str) -> bool:

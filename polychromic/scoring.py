@@ -24,15 +24,14 @@ from polychromic.metrics.compute import Prompt, compute, signature
 from polychromic.metrics.diversity import distinct_counts
 from polychromic.metrics.person import Calibration, calibrate, checker_signature
 from polychromic.metrics.quality import chrf
-from polychromic.opening import opened_prompts, samples_file
 from polychromic.params import Params
 from polychromic.probes import Embedder, Pieces, bertscores, likelihoods
 from polychromic.progress import progress
-from polychromic.sealed import check_sealed
 from polychromic.training.objective import evaluate, make_objective
 from polychromic.training.run import set_functions
 
 SAMPLES = "samples.jsonl.gz"
+Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
 
 def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
@@ -41,9 +40,9 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     Args:
         files: samples of the cells to score; another cell that lies in the folder is left alone.
     """
-    domain, calibration, splits = _given(params, domain_name)
+    domain, calibration, splits = given(params, domain_name)
     records = {record.id: record for record in splits["dev"]}
-    cells = [(method, lam, _read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
+    cells = [(method, lam, read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
     rows = score_cells(params, domain, records, calibration, cells)
     out = paths.RESULTS / domain_name
     write_jsonl(out / "scores.jsonl.gz", rows)
@@ -51,30 +50,10 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     write_json(out / "signatures.json", signatures(params, domain, calibration))
 
 
-def run_test(params: Params, domain_name: str) -> None:
-    """Write results/{domain}/test-scores.jsonl.gz: the same metrics for what `analysis.test` declares.
-
-    Raises:
-        PolychromicError: a declared system was not sampled, or `analysis:` is not what was committed before test was opened.
-    """
-    check_sealed(Path())
-    domain, calibration, splits = _given(params, domain_name)
-    records = {record.id: record for record in opened_prompts(params, domain_name, splits["test"])}
-    cells = []
-    for name, system in params.test_plan(domain_name).systems.items():
-        path = samples_file(params, domain_name, name)
-        if not path.exists():
-            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
-        cells.append((name, system.lam, _read_cell(path, records)))
-    write_jsonl(paths.RESULTS / domain_name / "test-scores.jsonl.gz", score_cells(params, domain, records, calibration, cells))
-
-
-def _given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
+def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
+    """The domain, its calibration where people decide what is valid, and its records by split."""
     domain, splits = get_domain(domain_name), load_split(domain_name)
     return domain, calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None, splits
-
-
-Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
 
 def score_cells(
@@ -291,7 +270,8 @@ def _order(name: str) -> int:
     return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
 
 
-def _read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+def read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+    """A cell's samples. Raises PolychromicError where their prompts are not those of `records`."""
     rows = [row for _, row in read_jsonl(path)]
     if strange := {row["id"] for row in rows} ^ set(records):
         raise PolychromicError(

@@ -1,4 +1,4 @@
-"""compare.json and select.json as typed objects: what the report stage reads, checked before anything is written.
+"""compare.json, select.json and test.json as typed objects: what the report stage reads, checked before anything is written.
 
 It computes no statistic; polychromic compare did. Fields that the report does not print are ignored.
 """
@@ -53,7 +53,7 @@ class Contrast(Frozen):
     `p_value` is the test's own: sign flips for rule "chosen", bootstrap for rule "matched", where b is read from its frontier
     over temperature and `clamped_share` of the resamples fell outside of it. `p_adjusted`: Holm's in the primary family, Benjamini
     and Hochberg's in the secondary one. `mde`: the difference that this test finds four times out of five. Effects and p-values that
-    do not exist are null. `a_role`, `b_role`: the role (of BEST in polychromic.params) of a side that is the best peer of dev.
+    do not exist are null. `a_role`, `b_role`: the role (of BEST in polychromic.declared) of a side that is the best peer of dev.
     """
 
     id: str
