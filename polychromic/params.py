@@ -9,11 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from polychromic import paths
-from polychromic.declared import (
-    BEST, Analysis, BaselineName, Count, DomainName, Endpoint, List, Positive, Precision, Section, Seed, Share,
-    TestPlan, distinct,
-)  # fmt: skip
+from polychromic import declared, paths
+from polychromic.declared import BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
 from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from polychromic.metrics.catalogue import metric
@@ -91,7 +88,7 @@ class Method(Section):
     temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
-    domains: Annotated[list[DomainName], AfterValidator(distinct)] | None = None  # None: all; []: declared, and in no grid
+    domains: Annotated[list[DomainName], AfterValidator(declared.distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property
     def ours(self) -> bool:
@@ -246,14 +243,14 @@ class Params(Section):
 
         return next(name for name in self.methods if training(name) == training(method))
 
-    def test_plan(self, domain: str) -> TestPlan:
+    def test_plan(self, domain: str) -> declared.TestPlan:
         """What test is opened for. Raises UsageError where nothing was declared."""
         if domain not in self.analysis.test:
             allowed = ", ".join(self.analysis.test) or "none"
             raise UsageError(f"params.yaml: analysis.test has no {domain!r}. Declared: {allowed}. Declare its systems and contrasts first.")
         return self.analysis.test[domain]
 
-    def endpoint(self, domain: str) -> Endpoint:
+    def endpoint(self, domain: str) -> declared.Endpoint:
         return self.analysis.endpoints[domain]
 
     def domain(self, name: str) -> DomainParams:

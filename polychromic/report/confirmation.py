@@ -54,7 +54,7 @@ def _about(test: Confirmation) -> Iterator[Number]:
 
 
 def _contrasts(test: Confirmation) -> Iterator[Number]:
-    """ "<a>-vs-<b>.<metric>.<rule>.<field>" and, on the primary metric, ".sentence"; "primary.*" and "quality.*" of the headline and LoRA."""
+    """ "<a>-vs-<b>.<metric>.<rule>.<field>", on the primary metric with ".sentence"; "primary.*", "quality.*": the headline and LoRA."""
     for contrast in test.contrasts:
         key = f"{contrast.a}-vs-{contrast.b}.{contrast.metric}.{contrast.rule}"
         yield from contrast_numbers(key, contrast)
@@ -88,7 +88,8 @@ def test_table(test: Confirmation) -> str:
 def test_markdown(test: Confirmation) -> str:
     """The same for the README."""
     names = columns(test)
-    lines = ["| method | temperature | seeds | " + " | ".join(labels.title(name) for name in names) + " |", "|---|---|---|" + "---|" * len(names)]
+    titles = " | ".join(labels.title(name) for name in names)
+    lines = [f"| method | temperature | seeds | {titles} |", "|---|---|---|" + "---|" * len(names)]
     for label in test.method_labels():
         system = test.chosen(label)
         found = [(name, system.metrics[name]) for name in names]
