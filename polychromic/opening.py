@@ -18,7 +18,6 @@ from polychromic.params import Params
 from polychromic.scoring import given, read_cell, score_cells
 from polychromic.sealed import check_sealed
 from polychromic.seeds import derive_seed
-from polychromic.systems import SCORES
 
 
 def opened_prompts(params: Params, domain: str, records: list[Record]) -> list[Record]:
@@ -73,4 +72,4 @@ def score_test(params: Params, domain: str) -> None:
         if not path.exists():
             raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
         cells.append((name, system.lam, read_cell(path, records)))
-    write_jsonl(paths.RESULTS / domain / SCORES["test"], score_cells(params, checked, records, calibration, cells))
+    write_jsonl(paths.scores_file(domain, "test"), score_cells(params, checked, records, calibration, cells))

@@ -45,7 +45,7 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     cells = [(method, lam, read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
     rows = score_cells(params, domain, records, calibration, cells)
     out = paths.RESULTS / domain_name
-    write_jsonl(out / "scores.jsonl.gz", rows)
+    write_jsonl(paths.scores_file(domain_name, "dev"), rows)
     write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
     write_json(out / "signatures.json", signatures(params, domain, calibration))
 

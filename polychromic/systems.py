@@ -13,7 +13,6 @@ from polychromic.errors import PolychromicError
 from polychromic.io import read_jsonl
 from polychromic.params import Params
 
-SCORES = {"dev": "scores.jsonl.gz", "test": "test-scores.jsonl.gz"}
 POLICY = 1.0  # temperature of training's rollouts, at which D is what lambda multiplies
 
 
@@ -50,7 +49,7 @@ def read_systems(params: Params, domain: str, split: str, headline: float) -> di
     Raises:
         PolychromicError: no row of the split, or a system lacks a prompt that another has.
     """
-    path = paths.RESULTS / domain / SCORES[split]
+    path = paths.scores_file(domain, split)
     cells: dict[tuple, dict[tuple[int, str], dict[str, float]]] = defaultdict(dict)
     for _, row in read_jsonl(path):
         if row["split"] == split:

@@ -12,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from polychromic import workspace
+from polychromic.declared import BEST
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.params import BEST, load_params, read_yaml
+from polychromic.params import load_params, read_yaml
 from polychromic.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
