@@ -35,6 +35,7 @@ def compare_test(params: Params, domain: str) -> None:
         "domain": domain,
         "split": "test",
         **{key: selection[key] for key in ("primary", "quality", "headline", "chosen")},
+        "declared": [declared.model_dump() for declared in plan.contrasts],
         "methods": {name: _side(params.methods[name]) for name in plan.systems},
         "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": frontiers(systems, endpoint.quality, endpoint.primary),

@@ -103,6 +103,9 @@ def test_the_report_accepts_it(document, folder):
     assert {label: parsed.chosen(label).temperature for label in parsed.method_labels()} == {
         name: system["temperatures"][0] for name, system in SYSTEMS.items()
     }
+    assert [(one.a, one.b, one.family, one.rule) for one in parsed.declared] == [
+        (one["a"], one["b"], one["family"], one.get("rule", "matched")) for one in CONTRASTS
+    ]
     groups = {name: set(members) for name, members in parsed.grouped_labels()}
     assert groups == {"Without the checker": {"zero_shot", "few_shot", "lora"}, "With the checker": {"rft"}, "Polychromic LoRA": {"polychromic"}}
 

@@ -15,7 +15,7 @@ from polychromic.report.figures import Curves, Point
 from polychromic.report.latex_rows import row, tabular
 from polychromic.report.numbers import system_numbers
 from polychromic.report.records import Number, contrast_numbers, rule_text, unique
-from polychromic.report.results import Confirmation, Contrast
+from polychromic.report.results import Confirmation
 
 SHOWN = ("semantic_diversity",)  # beside pass@1, pass@10, the primary metric and the quality metric
 
@@ -29,14 +29,19 @@ def columns(test: Confirmation) -> list[str]:
 def test_numbers(test: Confirmation) -> list[Number]:
     """All records about test, sorted by key, each key once."""
     source = f"results/{test.domain}/test.json"
-    groups = (_about(test), system_numbers(test), _contrasts(test))
+    groups = (_about(test), _family(test), system_numbers(test), _contrasts(test))
     return unique(
         [
-            replace(number, key=f"{test.domain}.test.{number.key}", split="test", source=f"{source}#{number.source}")
+            replace(number, key=f"{test.domain}.test.{number.key}", split="test", source=_placed(source, number.source))
             for group in groups
             for number in group
         ]
     )
+
+
+def _placed(file: str, rows: str) -> str:
+    """Rows of test.json as a record names them, with the file before each."""
+    return "; ".join(f"{file}#{row}" for row in rows.split("; "))
 
 
 def _about(test: Confirmation) -> Iterator[Number]:
@@ -48,9 +53,22 @@ def _about(test: Confirmation) -> Iterator[Number]:
     yield Number("seeds", None, ", ".join(map(str, seeds)), seeds=tuple(seeds), source="systems")
     yield Number("seeds.count", len(most.seeds), str(len(most.seeds)), seeds=tuple(most.seeds), source="systems")
     yield Number("systems.count", len(test.method_labels()), str(len(test.method_labels())), source="systems")
+
+
+def _family(test: Confirmation) -> Iterator[Number]:
+    """ "family.count", ".higher", ".sentence"; and in whole sentences what the family says of the headline against its peers other than
+    LoRA ("peers.sentences") and of other systems ("variants.sentences")."""
     primary = [c for c in test.contrasts if c.family == "primary"]
+    higher, lower = (sum(c.significant and (c.low > 0) == up for c in primary) for up in (True, False))
     yield Number("family.count", len(primary), str(len(primary)), source="contrasts")
-    yield Number("family.higher", held := sum(c.significant and c.low > 0 for c in primary), str(held), source="contrasts")
+    yield Number("family.higher", higher, str(higher), source="contrasts")
+    text = f"In the primary family of {len(primary)} contrasts, the first system is higher in {higher}, lower in {lower} and not "
+    yield Number("family.sentence", None, f"{text}distinguishable in {len(primary) - higher - lower}.", source="contrasts")
+    peers = [c for c in primary if c.a == test.headline and c.b != "lora"]
+    others = [c for c in primary if c.a != test.headline]
+    for key, what, found in (("peers", "contrast of the headline", peers), ("variants", "system", others)):
+        text = " ".join(comparison(test, c) for c in found) or f"No other {what} is in the primary family."
+        yield Number(f"{key}.sentences", None, text, source="; ".join(f"contrasts/{c.id}" for c in found) or "contrasts")
 
 
 def _contrasts(test: Confirmation) -> Iterator[Number]:
@@ -111,13 +129,10 @@ def test_curves(test: Confirmation) -> Curves:
 
 
 def gains(test: Confirmation) -> list[Gain]:
-    """Rows of the figure of contrasts on the primary metric under their declared rule, the primary family first."""
-    found = [c for c in test.contrasts if c.metric == test.primary and (c.family == "primary" or c.rule == _other_rule(test, c))]
-    ordered = sorted(found, key=lambda c: c.family != "primary")
-    name = lambda label: labels.system_name(label, math=False)
-    return [Gain(f"{name(c.a)} \u2212 {name(c.b)}", c.delta, c.low, c.high, c.family == "primary", c.delta_by_seed) for c in ordered]
-
-
-def _other_rule(test: Confirmation, contrast: Contrast) -> str:
-    """The rule under which a pair that is not primary is shown: at matched quality where ours is a side, else as chosen."""
-    return "matched" if test.methods[contrast.a].ours else "chosen"
+    """Rows of the figure: each declared pair on the primary metric under its declared rule, the primary family first."""
+    rows = []
+    for declared in sorted(test.declared, key=lambda one: one.family != "primary"):
+        found = test.contrast(declared.a, declared.b, test.primary, (declared.rule,))
+        label = " \u2212 ".join(labels.system_name(side, math=False) for side in (declared.a, declared.b))
+        rows.append(Gain(label, found.delta, found.low, found.high, declared.family == "primary", found.delta_by_seed))
+    return rows

@@ -253,15 +253,29 @@ class Results(Frozen):
         )
 
 
+class Declared(Frozen):
+    """A pair as it was declared, with the rule that its family is about."""
+
+    a: str
+    b: str
+    family: Literal["primary", "secondary"]
+    rule: Literal["matched", "chosen"]
+
+
 class Confirmation(Results):
     """test.json."""
 
     file: ClassVar[str] = "test.json"
+    split: Literal["test"]
     methods: dict[str, Side]
+    declared: list[Declared]
 
 
 class Compare(Results):
+    """compare.json."""
+
     file: ClassVar[str] = "compare.json"
+    split: Literal["dev"]
     methods: dict[str, About]
     selection: Select
     profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
