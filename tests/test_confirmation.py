@@ -107,7 +107,8 @@ def test_the_report_accepts_it(document, folder):
         (one["a"], one["b"], one["family"], one.get("rule", "matched")) for one in CONTRASTS
     ]
     groups = {name: set(members) for name, members in parsed.grouped_labels()}
-    assert groups == {"Without the checker": {"zero_shot", "few_shot", "lora"}, "With the checker": {"rft"}, "Polychromic LoRA": {"polychromic"}}
+    without = {"zero_shot", "few_shot", "lora"}
+    assert groups == {"Without the checker": without, "With the checker": {"rft"}, "Polychromic LoRA": {"polychromic"}}
 
 
 def test_systems_have_the_declared_seeds_and_temperatures(document):

@@ -102,7 +102,7 @@ def test_the_declared_weight_is_the_one_that_trains(workspace, monkeypatch):
 
 
 def test_a_system_that_is_not_declared_is_refused(workspace):
-    with pytest.raises(UsageError, match=r"analysis\.test\.listqa\.systems has no 'rft'\. Declared: zero_shot, few_shot, lora, polychromic"):
+    with pytest.raises(UsageError, match=r"test\.listqa\.systems has no 'rft'\. Declared: zero_shot, few_shot, lora, polychromic"):
         sample_test(planned(), "listqa", "rft")
     values = small_values() | {"domains": ["listqa"]}
     values["analysis"]["test"] = {"listqa": small_plan()}
