@@ -1,7 +1,7 @@
-"""The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
+"""The report stages: from results/{domain}/{select,compare,test}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`, `build_setup` and `build_provenance`
-are the stages of these names. All read single named files.
+`build` is stage report@{domain}, `build_test` report_test@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`,
+`build_setup` and `build_provenance` are the stages of these names. All read single named files.
 """
 
 from __future__ import annotations

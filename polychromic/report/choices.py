@@ -11,7 +11,8 @@ from dataclasses import replace
 from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.records import Number, contrast_numbers, p_text, rule_text, verdict
-from polychromic.report.results import Beside, Compare, Contrast, Difference, Results
+from polychromic.report.results import Compare, Contrast, Results
+from polychromic.report.selected import Beside, Difference
 
 TRAINED = "quality"  # the metric that is training's q
 ROLES = {"best_without_checker": "does not see the checker", "best_with_checker": "sees the checker"}

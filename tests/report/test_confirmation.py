@@ -94,7 +94,7 @@ def test_the_aliases_are_the_headline_against_lora(confirmed):
     texts = {key: number.text for key, number in by_key(confirmed["replies"]).items()}
     for field in ("delta", "ci", "by_seed", "clamped_share", "p_adjusted"):
         assert texts[f"replies.test.primary.{field}"] == texts[f"replies.test.polychromic-vs-lora.pass@10.matched.{field}"]
-    assert texts["replies.test.quality.margin"] == "3.0 points" and "inferior" in texts["replies.test.quality.non_inferiority"]
+    assert texts["replies.test.quality.margin"] == "3.0~points" and "inferior" in texts["replies.test.quality.non_inferiority"]
 
 
 def test_without_the_headlines_contrast_nothing_is_written(workspace: Path, confirmed):
