@@ -137,7 +137,7 @@ def body_uses(module: str, function: ast.FunctionDef) -> Iterator[Symbol]:
 
 
 def chain(node: ast.AST) -> list[str] | None:
-    """Attribute access as a list of names: params.analysis.split -> ["params", "analysis", "split"]."""
+    """Attribute access as a list of names: params.analysis.seed -> ["params", "analysis", "seed"]."""
     if isinstance(node, ast.Name):
         return [node.id]
     if isinstance(node, ast.Attribute) and (head := chain(node.value)):

@@ -10,7 +10,7 @@ import numpy as np
 from polychromic import paths
 from polychromic.params import read_yaml
 from polychromic.provenance import appendix
-from polychromic.provenance.lock import Lock
+from polychromic.provenance.lock import File, Lock, Stage
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.provenance.pipeline import md5_file
 from polychromic.provenance.records import load_records
@@ -374,9 +374,24 @@ def record_files(paper: Path) -> list[Path]:
     return [paper.parent / path for path in paths.record_files(METRICS)]
 
 
+def repository_lock() -> Lock:
+    """The repository's own dvc.lock, with the stages that print what test says, be it open there or not."""
+    stages = dict(Lock.load(REPOSITORY).stages)
+    for domain in METRICS:
+        test, numbers = f"results/{domain}/test.json", f"results/{domain}/test-numbers.json"
+        shown = [f"paper/tables/{domain}-test.tex", f"paper/tables/{domain}-test-contrasts.tex"]
+        shown += [f"paper/figures/{domain}-test-{name}.pdf" for name in ("frontier", "gains")]
+        made = {"compare": ([f"data/{domain}.jsonl"], [test]), "report": ([test, "polychromic/report/build.py"], [numbers, *shown])}
+        for stage, (deps, outs) in made.items():
+            name = f"{stage}_test@{domain}"
+            deps, outs = (tuple(File(path, "0" * 32, 1) for path in files) for files in (deps, outs))
+            stages.setdefault(name, Stage(name, f"python -m polychromic {stage}-test {domain}", deps, outs))
+    return Lock(stages)
+
+
 def write_provenance(paper: Path) -> None:
     """The provenance tables of what `paper` prints, with the stages of the repository's own dvc.lock."""
-    root, lock = paper.parent, Lock.load(REPOSITORY)
+    root, lock = paper.parent, repository_lock()
     found = {record.key: record for record in load_records(root)}
     for name, text in appendix.tables(Manuscript.load(root), lock, found, lambda path: md5_file(root / path)).items():
         (paper / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")
