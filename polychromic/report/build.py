@@ -125,7 +125,7 @@ def build_test(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path =
         paper_dir / "tables" / f"{domain}-test-contrasts.tex": tables.contrasts_table(test),
         paper_dir / "numbers" / f"{domain}-test.tex": records.to_latex(found),
     }
-    frontier = figures.frontier(confirmation.test_curves(test), {}, test.quality, test.primary)
+    frontier = figures.frontier(*confirmation.test_curves(test), test.quality, test.primary)
     drawings = {
         paper_dir / "figures" / f"{domain}-test-frontier.pdf": frontier,
         paper_dir / "figures" / f"{domain}-test-frontier.svg": frontier,

@@ -15,8 +15,9 @@ from polychromic.report.figures import Curves, Point
 from polychromic.report.latex_rows import row, tabular
 from polychromic.report.numbers import system_numbers
 from polychromic.report.records import Number, contrast_numbers, rule_text, unique
-from polychromic.report.results import Confirmation
+from polychromic.report.results import BASELINES, Confirmation
 
+LONGEST = 44  # characters of a figure's label in one line
 SHOWN = ("semantic_diversity",)  # beside pass@1, pass@10, the primary metric and the quality metric
 
 
@@ -117,15 +118,19 @@ def test_markdown(test: Confirmation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_curves(test: Confirmation) -> Curves:
-    """Per system one point per temperature, ascending: quality and primary metric."""
-    curves: Curves = {}
+def test_curves(test: Confirmation) -> tuple[Curves, Curves]:
+    """Per system one point per temperature, ascending: quality and primary metric. First the baselines, the headline and those that it is
+    compared with in the primary family; then the others."""
+    shown = {*BASELINES, test.headline, *(one.b for one in test.declared if (one.a, one.family) == (test.headline, "primary"))}
+    main: Curves = {}
+    others: Curves = {}
     for label in test.method_labels():
+        curves = main if label in shown else others
         curves[label] = []
         for system in sorted((s for s in test.systems if s.label == label), key=lambda s: s.temperature):
             x, y = system.metrics[test.quality], system.metrics[test.primary]
             curves[label].append(Point(x.mean, y.mean, y.low, y.high, x.low, x.high, f"{system.temperature:g}"))
-    return curves
+    return main, others
 
 
 def gains(test: Confirmation) -> list[Gain]:
@@ -133,6 +138,7 @@ def gains(test: Confirmation) -> list[Gain]:
     rows = []
     for declared in sorted(test.declared, key=lambda one: one.family != "primary"):
         found = test.contrast(declared.a, declared.b, test.primary, (declared.rule,))
-        label = " \u2212 ".join(labels.system_name(side, math=False) for side in (declared.a, declared.b))
+        a, b = (labels.system_name(side, math=False) for side in (declared.a, declared.b))
+        label = f"{a} \u2212 {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n\u2212 {b}"
         rows.append(Gain(label, found.delta, found.low, found.high, declared.family == "primary", found.delta_by_seed))
     return rows

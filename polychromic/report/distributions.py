@@ -139,13 +139,16 @@ def forest(rows: Sequence[Effect]) -> Figure:
 def gains(rows: Sequence[Gain], metric: str) -> Figure:
     """Differences of a metric with their intervals, a row each, top down; the primary family filled, the others hollow; a tick per seed.
 
+    Rows are further apart where one's label has two lines.
+
     Raises:
         PolychromicError: no row, or a metric that labels.py does not know.
     """
     _some("gains", rows)
     factor = 100 if labels.metric(metric).percent else 1
+    lines = max(row.label.count("\n") for row in rows) + 1
     with rc_context(style()):
-        figure, ax = _figure(0.21 * len(rows) + 0.85)
+        figure, ax = _figure((0.11 + 0.1 * lines) * len(rows) + 0.85)
         for primary, look, name in ((True, LOOKS["polychromic"], "primary family"), (False, LOOKS["lora"], "secondary")):
             members = [(place, row) for place, row in enumerate(rows) if row.primary == primary]
             if not members:
@@ -164,7 +167,7 @@ def gains(rows: Sequence[Gain], metric: str) -> Figure:
                 text = f"{delta} [{low}, {high}]".replace("-", "\u2212")
                 ax.text(1.02, place, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
         ax.axvline(0, color="black", linewidth=0.7, zorder=1)
-        ax.set_yticks(range(len(rows)), [row.label for row in rows])
+        ax.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8 if lines == 1 else 6.5)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", visible=False)
         ax.spines["left"].set_visible(False)

@@ -145,8 +145,9 @@ def test_a_primary_metric_that_is_a_share_stands_once(confirmed):
 
 
 def test_the_frontier_has_every_point_in_order(listqa: Confirmation):
-    curves = test_curves(listqa)
-    assert set(curves) == set(listqa.method_labels())
+    curves, others = test_curves(listqa)
+    assert set(curves) == {"zero_shot", "few_shot", "lora", "lora_longer", "rft_min_p", "polychromic"}, "baselines and the best peers"
+    assert curves.keys() | others.keys() == set(listqa.method_labels()) and not curves.keys() & others.keys()
     assert [point.note for point in curves["lora"]] == ["0.2", "0.35", "0.5", "0.75"]
     first, value = curves["zero_shot"][0], listqa.chosen("zero_shot").metrics
     assert (first.x, first.y) == (value["pass@1"].mean, value["valid_distinct@10"].mean)
@@ -156,6 +157,7 @@ def test_gains_show_each_declared_pair_once_under_its_rule_the_primary_family_fi
     rows = gains(listqa)
     assert [row.primary for row in rows] == [True] * 6 + [False] * 6
     assert [row.label for row in rows[:2]] == ["Polychromic \u2212 LoRA", "Polychromic \u2212 LoRA, 2.8 times the steps"]
+    assert rows[5].label == "Polychromic, twice the steps, min-p\n\u2212 LoRA, 2.8 times the steps, min-p"
     shown = {row.label: row for row in rows}
     assert len(shown) == 12
     rules = {("lora", "zero_shot"): "chosen", ("polychromic", "lora"): "matched", ("rft", "lora"): "matched"}
