@@ -249,7 +249,7 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, "
+            help="A domain; `audit` (cells that ran again), `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, "
             "`provenance` (where all that comes from), `readme`."
         ),
     ],
@@ -257,7 +257,7 @@ def report(
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
     from polychromic.params import load_params
-    from polychromic.report import build, readme
+    from polychromic.report import audit, build, readme
 
     values = load_params(params)
     if what == "setup":
@@ -270,6 +270,8 @@ def report(
         build.build_costs(values.domains[0])
     elif what == "designs":
         build.build_designs()
+    elif what == "audit":
+        audit.build_audit()
     elif what == "people":
         build.build_people("replies")
     elif what == "provenance":
@@ -277,7 +279,7 @@ def report(
     elif what in values.domains:
         build.build(what)
     else:
-        allowed = ", ".join([*values.domains, "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
+        allowed = ", ".join([*values.domains, "audit", "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
         raise UsageError(f"report {what!r} does not exist. Allowed: {allowed}.")
 
 

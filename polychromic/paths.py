@@ -33,4 +33,4 @@ def cell_dir(domain: str, cell: str) -> Path:
 
 def record_files(domains: Iterable[str]) -> list[Path]:
     """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
-    return [RESULTS / name / "numbers.json" for name in (*domains, "costs", "designs", "people", "setup", "summary")]
+    return [RESULTS / name / "numbers.json" for name in (*domains, "audit", "costs", "designs", "people", "setup", "summary")]
