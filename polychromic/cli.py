@@ -249,8 +249,8 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `audit` (cells that ran again), `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, "
-            "`provenance` (where all that comes from), `readme`."
+            help="A domain; `audit` (cells that ran again), `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), "
+            "`setup` (defaults), `summary`, `provenance` (where all that comes from), `readme`."
         ),
     ],
     params: ParamsOption = DEFAULT_PARAMS,

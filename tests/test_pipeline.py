@@ -30,7 +30,7 @@ CELLS = (
     | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
 )
 BEFORE = (
-    CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs"}
+    CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"audit", "designs"}
 )  # what no choice of lambda concerns
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polychromic import paths
-from polychromic.errors import PolychromicError, UsageError
+from polychromic.errors import UsageError
 from polychromic.io import write_json
-from polychromic.params import Params, load_params
+from polychromic.params import Params
 from polychromic.progress import progress
 from polychromic.provenance import intervals as interval_check
 from polychromic.provenance.commit import current
@@ -81,7 +80,7 @@ def plan(here: State, names: Sequence[str]) -> list[Planned]:
     found = []
     for name in names:
         stage = here.declared[name]
-        minutes, basis = _expected(here, stage, load_params(here.folder / paths.PARAMS))
+        minutes, basis = _expected(here, stage, here.params)
         if name in known:
             minutes, basis = known[name].minutes, f"an audit on {known[name].cpu}"
         found.append(Planned(name, stage.cmd, kind_of(stage), minutes, basis))

@@ -8,7 +8,6 @@ import zlib
 from pathlib import Path
 
 from polychromic import paths
-from polychromic.params import load_params
 from polychromic.provenance.imprint import DIGITS, files_of, imprint
 from polychromic.provenance.lock import File, data_entry, data_files
 from polychromic.provenance.state import Row, State, briefly, count, not_checked, row
@@ -73,7 +72,7 @@ def store(here: State) -> Row:
 def pdf(here: State) -> Row:
     """The PDF says the hash of the records that lie here."""
     expected = "the PDF carries the hash of the records"
-    names = [path.as_posix() for path in paths.record_files(load_params(here.folder / paths.PARAMS).domains)]
+    names = [path.as_posix() for path in paths.record_files(here.params.domains)]
     places = {name: here.folder / name for name in names if (here.folder / name).is_file()}
     kept = files_of(here.folder, {name: str(out.md5) for name in names if name not in places and (out := here.made.get(name))})
     file = here.made.get(PDF)

@@ -7,7 +7,6 @@ from polychromic.data.records import read_records
 from polychromic.data.split import check_split, is_seen
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json
-from polychromic.params import load_params
 from polychromic.provenance.lock import File
 from polychromic.provenance.state import Row, State, not_checked, row
 from polychromic.sealed import TEST, check_sealed
@@ -15,7 +14,7 @@ from polychromic.sealed import TEST, check_sealed
 
 def splits(here: State) -> Row:
     """Train, dev and test of each domain share no group and no prompt, also after normalisation; the stage's own check, once more."""
-    params = load_params(here.folder / paths.PARAMS)
+    params = here.params
     wrong, seen = [], 0
     for domain in params.domains:
         data, split = paths.data_file(domain).as_posix(), paths.split_file(domain).as_posix()
@@ -37,7 +36,7 @@ def splits(here: State) -> Row:
 def sealed(here: State) -> Row:
     """`analysis:` of params.yaml is older than the first score on test, as far as Git's history says."""
     expected = "declared before test was scored"
-    if load_params(here.folder / paths.PARAMS).analysis.split != TEST:
+    if here.params.analysis.split != TEST:
         return row("analysis", expected, "analysis.split is dev: test is not looked at", [], "")
     if here.history:
         return not_checked("analysis", expected, here.history)

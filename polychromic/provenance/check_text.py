@@ -12,7 +12,6 @@ from pathlib import Path
 from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json
-from polychromic.params import Params, load_params
 from polychromic.provenance.lock import File
 from polychromic.provenance.prose import typed_digits
 from polychromic.provenance.records import definitions
@@ -49,7 +48,7 @@ def tabulated(here: State) -> Row:
     """The tables that are a function of a domain's results say what these give now."""
     wrong, seen = [], 0
     with _results(here) as folder:
-        for domain in _params(here).domains:
+        for domain in here.params.domains:
             compare = results.load(domain, folder)
             for name in OF_RESULTS:
                 file, again = f"paper/tables/{domain}-{name}.tex", getattr(tables, f"{name}_table")(compare)
@@ -92,13 +91,9 @@ def headline(here: State) -> Row:
 
 def typed(here: State) -> Row:
     """No digit of the text is typed by hand, but structure, names and years."""
-    found = typed_digits(here.manuscript, _params(here).analysis.confidence)
+    found = typed_digits(here.manuscript, here.params.analysis.confidence)
     remedy = "Print the record with \\num{key}; `polychromic trace` finds it by its text."
     return row("typed digits", "none in paper/main.tex", "none", [f"paper/main.tex:{line}: “{words}”" for line, words in found], remedy)
-
-
-def _params(here: State) -> Params:
-    return load_params(here.folder / paths.PARAMS)
 
 
 def _place(here: State, path: str) -> Path:
@@ -122,7 +117,7 @@ def _results(here: State) -> Iterator[Path]:
 
 def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]]:
     """The records of each results/NAME/numbers.json as polychromic.report makes them from the results in `folder`."""
-    params, benchmarks = _params(here), here.folder / "benchmarks" / "results"
+    params, benchmarks = here.params, here.folder / "benchmarks" / "results"
     found: dict[str, list[records.Number]] = {}
     compares = {domain: results.load(domain, folder) for domain in params.domains}
     for domain, compare in compares.items():

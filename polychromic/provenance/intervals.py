@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl
-from polychromic.params import load_params
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.lock import File
 from polychromic.provenance.reach import command_of
@@ -62,9 +60,8 @@ def means(here: State, stage: Declared, target: Path) -> list[Mean]:
         PolychromicError: scoring failed, or compare.json does not have the cell.
     """
     domain = str(stage.domain)
-    params = load_params(here.folder / paths.PARAMS)
     mine = next(path for path in stage.outs if path.endswith(SAMPLES))
-    baselines = [f"results/{domain}/{name}/{SAMPLES}" for name in ("zero_shot", "few_shot", "lora", f"polychromic-{params.lam}")]
+    baselines = [f"results/{domain}/{name}/{SAMPLES}" for name in ("zero_shot", "few_shot", "lora", f"polychromic-{here.params.lam}")]
     for path in baselines:
         if path != mine:
             place(here, target, here.made[path])

@@ -5,7 +5,6 @@ A dep that is missing would make `dvc repro` keep stale results.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable
 
@@ -63,12 +62,7 @@ def reach(code: Package, group: str, command: str, domain: str | None) -> tuple[
 def files_named(code: Package, parts: tuple[Part, ...]) -> set[str]:
     """Files of the package that are not modules and that the code names in a string."""
     names = {path.name: path for path in (code.root / PACKAGE).rglob("*") if path.suffix in DATA_FILES}
-    texts = {
-        node.value
-        for _, statement in parts
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    texts = {text for _, statement in parts for text in code.texts_of(statement)}
     return {names[text].relative_to(code.root).as_posix() for text in texts & names.keys()}
 
 

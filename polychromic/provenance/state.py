@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from polychromic import paths
+from polychromic.params import Params, load_params
 from polychromic.provenance.commit import git, is_repository
 from polychromic.provenance.declared import Declared, counting, declared
 from polychromic.provenance.lock import File, Stage, stored
@@ -61,6 +63,10 @@ class State(Workspace):
     @cached_property
     def declared(self) -> Mapping[str, Declared]:
         return declared(self.folder)
+
+    @cached_property
+    def params(self) -> Params:
+        return load_params(self.folder / paths.PARAMS)
 
     @cached_property
     def stages(self) -> Mapping[str, Stage]:

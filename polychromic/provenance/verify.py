@@ -41,7 +41,7 @@ INTEGRITY: Mapping[str, Check] = {
     "audit": check_pipeline.audited,
 }
 FRESHNESS: Mapping[str, Check] = {"freshness": check_pipeline.fresh}
-OF_A_COMMIT = ("parameters committed", "store")  # what concerns a clone, and so waits for the commit
+OF_A_COMMIT = ("parameters committed", "store", "audit")  # what concerns a clone, and so waits for the commit
 MARKS = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[yellow]-[/]"}
 
 

@@ -27,7 +27,9 @@ class Package:
         self.tree_of = cache(self._tree_of)
         self.definitions = cache(self._definitions)
         self.imports_of = cache(lambda module: self.imports(self.tree_of(module)))
+        # By statement, which `tree_of` keeps alive: dozens of stages walk over the same ones.
         self._seen: dict[tuple[str, int], tuple[Symbol, ...]] = {}
+        self._texts: dict[int, frozenset[str]] = {}
 
     def _source_of(self, module: str) -> Path | None:
         """The file of a module ("data.split"; "__init__" is the package itself), None where there is none."""
@@ -78,8 +80,9 @@ class Package:
 
     def uses(self, module: str, node: ast.AST) -> Iterator[Symbol]:
         """The package's symbols that `node`, a part of `module`, refers to."""
-        known = self.imports_of(module) | self.imports(node)
         nodes = list(evaluated(node))
+        inside = any(isinstance(part, ast.Import | ast.ImportFrom) for part in nodes)
+        known = self.imports_of(module) | (self.imports(node) if inside else {})
         attributes = {id(part.value): part.attr for part in nodes if isinstance(part, ast.Attribute)}
         for part in nodes:
             if not isinstance(part, ast.Name):
@@ -125,11 +128,17 @@ class Package:
         return frozenset(seen), tuple(statements)
 
     def _uses_of(self, module: str, statement: ast.AST) -> tuple[Symbol, ...]:
-        """`uses`, kept: dozens of stages walk over the same statements, which `tree_of` keeps alive."""
         key = (module, id(statement))
         if key not in self._seen:
             self._seen[key] = tuple(self.uses(module, statement))
         return self._seen[key]
+
+    def texts_of(self, statement: ast.AST) -> frozenset[str]:
+        """The string constants of a statement."""
+        if id(statement) not in self._texts:
+            constants = (node.value for node in ast.walk(statement) if isinstance(node, ast.Constant))
+            self._texts[id(statement)] = frozenset(value for value in constants if isinstance(value, str))
+        return self._texts[id(statement)]
 
     def body_uses(self, module: str, function: ast.FunctionDef) -> Iterator[Symbol]:
         """What the body of a function uses, its signature and decorators apart."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
+from polychromic.report.audit import build_audit
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary
 from polychromic.report.examples import examples_table
 from tests.report.synthetic import (
@@ -51,6 +52,7 @@ def _workspace(root: Path, compares: dict[str, dict]) -> Path:
     write_json(root / "benchmarks" / "results" / "step_cost-replies.json", replies)
     write_json(root / "results" / "replies" / "openers.json", make_openers())
     write_json(root / "benchmarks" / "results" / "calibration.json", make_designs())
+    write_json(root / "benchmarks" / "results" / "audit.json", {"cells": [], "population": 57})
     (root / "paper").mkdir(parents=True)
     for name in ("main.tex", "refs.bib"):
         shutil.copyfile(REPOSITORY / "paper" / name, root / "paper" / name)
@@ -65,6 +67,7 @@ def _written(tmp_path_factory, _compares: dict[str, dict]) -> Path:
     build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_audit(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results" / "audit.json")
     build_setup(PARAMS, workspace / "results", workspace / "paper")
     build_summary(list(METRICS), workspace / "results", workspace / "paper")
     for domain in METRICS:
