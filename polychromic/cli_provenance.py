@@ -74,7 +74,7 @@ def verify(
 @provenance_app.command()
 def audit(
     cells: Annotated[int, typer.Option("--cells", min=0, help="How many cells the hash draws; 0 drops entries that no longer hold.")] = 1,
-    cell: Annotated[list[str] | None, typer.Option("--cell", help="A stage of dvc.yaml to run, such as lora@listqa-lora; repeatable.")] = None,
+    cell: Annotated[list[str] | None, typer.Option("--cell", help="A stage to run, such as lora@listqa-lora; repeatable.")] = None,
     seed_from: Annotated[str | None, typer.Option("--seed-from", help="Draw with this text instead of the commit's hash.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run and how long it is expected to take.")] = False,
     intervals: Annotated[bool, typer.Option("--intervals", help="Compare metric means with the intervals (another CPU model).")] = False,

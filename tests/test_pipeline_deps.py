@@ -33,13 +33,6 @@ VALUES = read_yaml(REPOSITORY / "params.yaml")
 PARAMS = load_params(REPOSITORY / "params.yaml")
 # Protocols and type names: they stand in annotations, so the walk need not meet them, and they may be deps.
 ANNOTATIONS = {"domains.base": "what a domain must say"}
-# Reached by name but without influence on this stage's files.
-WITHOUT_INFLUENCE = {
-    "split": {
-        module: "looks up whether the domain exists"
-        for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES, "data.code.names", *SANDBOX)
-    },
-}
 # A link to dvc.yaml: whoever depends on it follows the structure of the pipeline.
 STRUCTURE = "paper/pipeline.yaml"
 Item = dict[str, str]

@@ -22,7 +22,6 @@ from polychromic.progress import progress
 from polychromic.provenance import intervals as interval_check
 from polychromic.provenance.commit import current
 from polychromic.provenance.declared import Declared
-from polychromic.provenance.lock import Stage
 from polychromic.provenance.reach import command_of
 from polychromic.provenance.rerun import laboratory, run_stage
 from polychromic.provenance.state import State
@@ -76,7 +75,7 @@ def choose(here: State, cells: int, named: Sequence[str], seed_from: str | None)
 
 def plan(here: State, names: Sequence[str]) -> list[Planned]:
     """What would run, and how long that is expected to take."""
-    known = {cell.stage: cell for cell in _earlier(here).cells}
+    known = {cell.stage: cell for cell in earlier(here, here.folder / SOURCE).cells}
     found = []
     for name in names:
         stage = here.declared[name]
@@ -156,9 +155,8 @@ def remedy(here: State, cell: AuditedCell) -> str:
     return f"What is recorded is not what the code gives. Run `dvc repro --force --single-item {cell.stage}`, or take the edit back."
 
 
-def _earlier(here: State) -> Audit:
-    """The entries of audit.json that still speak of dvc.lock's outs."""
-    path = here.folder / SOURCE
+def earlier(here: State, path: Path) -> Audit:
+    """The entries of an audit.json that still speak of dvc.lock's outs; none where there is no such file."""
     if not path.is_file():
         return Audit(population=0)
     found = load(path)
@@ -167,7 +165,7 @@ def _earlier(here: State) -> Audit:
 
 
 def _write(here: State, done: Sequence[AuditedCell], out: Path) -> None:
-    cells = {cell.stage: cell for cell in [*_earlier(here).cells, *done]}
+    cells = {cell.stage: cell for cell in [*earlier(here, here.folder / out).cells, *done]}
     document = Audit(population=len(population(here)), cells=[cells[name] for name in sorted(cells)])
     write_json(here.folder / out, document.model_dump(mode="json"))
 

@@ -92,7 +92,8 @@ def imports(here: State) -> Row:
 
 def fresh(here: State) -> Row:
     """Every stage ran with the command, the inputs and the code that are here now."""
-    wrong = [text for name, stage in here.declared.items() if name in here.lock.stages for text in _stale(here, stage, here.lock.stages[name])]
+    ran = [stage for name, stage in here.declared.items() if name in here.lock.stages]
+    wrong = [text for stage in ran for text in _stale(here, stage, here.lock.stages[stage.name])]
     wrong += [f"{name} never ran" for name in here.declared if name not in here.lock.stages]
     remedy = "Run `dvc repro`; where the edit changes no number, `dvc commit` and then `polychromic audit`."
     return row("freshness", "each stage ran with what is here now", count(len(here.declared), "stage"), wrong, remedy)

@@ -65,9 +65,11 @@ def declared(folder: Path = Path(".")) -> dict[str, Declared]:
 def ablation_of(name: str, stages: Mapping[str, Declared]) -> Declared | None:
     """The declared stage of which `name` is a cell at another lambda, as `dvc exp run -S lambda=0.5` leaves one; None otherwise."""
     group, _, item = name.partition("@")
-    head, _, weight = item.rpartition("-")
-    alike = (stage for stage in stages.values() if stage.group == group and "lam" in stage.axes and stage.axes.get("domain") == head)
-    return next(alike, None) if re.fullmatch(r"\d+(?:\.\d+)?(?:e-?\d+)?", weight) else None
+    for stage in stages.values():
+        if stage.group == group and tuple(stage.axes) == ("domain", "lam") and item.startswith(f"{stage.domain}-"):
+            weight = item.removeprefix(f"{stage.domain}-")
+            return stage if re.fullmatch(r"\d+(?:\.\d+)?(?:e-?\d+)?", weight) else None
+    return None
 
 
 def counting(lock: Lock, stages: Mapping[str, Declared]) -> dict[str, Stage]:

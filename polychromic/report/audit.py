@@ -78,7 +78,8 @@ def sentence(cells: Sequence[AuditedCell], population: int) -> str:
         if chosen := [cell for cell in cells if cell.compared == how]:
             equal = sum(cell.equal for cell in chosen)
             who = "it" if len(cells) == 1 else "all" if equal == len(chosen) == len(cells) else f"{equal} of {len(chosen)}"
-            parts.append(f"{who} {said if equal or len(cells) > 1 else said.replace('gave', 'did not give').replace('had', 'did not have')}")
+            denied = said.replace("gave", "did not give").replace("had", "did not have")
+            parts.append(f"{who} {said if equal or len(cells) > 1 else denied}")
     were = "one was" if len(cells) == 1 else f"{len(cells)} were"
     again = f"{were} run again with an empty cache on {_processors(cells)}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."
