@@ -25,6 +25,7 @@ from polychromic.report import (
     people,
     records,
     results,
+    setup_table,
     summary,
     tables,
 )
@@ -181,7 +182,7 @@ def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, pa
     found = numbers.setup_numbers(params)
     texts = {
         paper_dir / "numbers" / "setup.tex": records.to_latex(found),
-        paper_dir / "tables" / "setup.tex": tables.setup_table(params),
+        paper_dir / "tables" / "setup.tex": setup_table.setup_table(params),
         paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
     }
     for path, text in texts.items():
