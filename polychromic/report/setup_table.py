@@ -1,6 +1,7 @@
 r"""The table of params.yaml: a row per method, the domains side by side, a row per key for everything else. It touches no file.
 
-Nothing is left out: what most methods share stands once, in the row under the methods. Three longtables with one caption and one
+Nothing is left out: what most methods share stands once, in the row under the methods; contrasts of one kind stand
+together. Three longtables with one caption and one
 number, which main.tex gives as \tablecaption.
 """
 
@@ -16,7 +17,7 @@ from polychromic.report.numbers import flatten, param_text
 
 # Head, then the keys that share the cell; all further keys of a method go into the last column, where they differ from the others'.
 COLUMNS = (("adapter", "adapter"), ("loss", "loss", "settings"), ("objective", "objective", "subset"), (r"$\lambda$", "lam"),
-           ("baseline", "baseline"), ("budget", "budget"), ("seeds", "seeds"), ("domains", "domains"))  # fmt: skip
+           ("budget", "budget"), ("seeds", "seeds"), ("domains", "domains"))  # fmt: skip
 WITHOUT_LIMIT = ("seeds", "domains")  # unset, a method has all of them
 RAGGED = r">{\raggedright\arraybackslash}"
 
@@ -38,9 +39,8 @@ def _methods(methods: Mapping[str, Mapping[str, Any]]) -> str:
     rest = rf"Further settings, where a row does not say otherwise: {_listed(list(usual.items()))}."
     lines += [r"\midrule", rf"\multicolumn{{{len(COLUMNS) + 2}}}{{@{{}}p{{\linewidth}}@{{}}}}{{\raggedright {rest}}}\\"]
     head = row([_code("methods."), *(title for title, *_ in COLUMNS), "further settings"])
-    widths = (0.11, 0.10)  # of loss and objective, whose settings may go to a second line
-    spec = "ll" + "".join(f"{RAGGED}p{{{width}\\linewidth}}" for width in widths) + f"rlrr{RAGGED}p{{0.06\\linewidth}}{RAGGED}p{{0.18\\linewidth}}"
-    return longtable(spec, head, lines)
+    loss, objective, reach, further = (f"{RAGGED}p{{{width}\\linewidth}}" for width in (0.13, 0.12, 0.08, 0.28))
+    return longtable(f"ll{loss}{objective}rrr{reach}{further}", head, lines)
 
 
 def _cell(method: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -66,8 +66,20 @@ def _domains(params: Mapping[str, Any], domains: Sequence[str]) -> str:
 
 def _others(params: Mapping[str, Any], domains: Sequence[str]) -> str:
     elsewhere = ("methods.", *(f"{name}." for name in domains), *(f"analysis.endpoints.{name}." for name in domains))
-    lines = [row([_code(key), param_text(value)]) for key, value in flatten(params) if not key.startswith(elsewhere)]
-    return continued(rf"l{RAGGED}p{{0.7\linewidth}}", row(["parameter", "value"]), lines)
+    found = {key: value for key, value in flatten(params) if not key.startswith(elsewhere)}
+    lines = [row([_code(key), param_text(value)]) for key, value in found.items() if not key.startswith("analysis.contrasts.")]
+    for kind, pairs in _contrasts(params["analysis"].get("contrasts", [])).items():
+        lines.append(row([_code("analysis.contrasts"), f"{kind}: {'; '.join(pairs)}"]))
+    return continued(rf"l{RAGGED}p{{0.75\linewidth}}", row(["parameter", "value"]), lines)
+
+
+def _contrasts(contrasts: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The pairs a, b of each kind, which the other keys tell apart; in the order of the file."""
+    kinds: dict[str, list[str]] = {}
+    for contrast in contrasts:
+        kind = ", ".join(f"{_name(key)} {param_text(value)}" for key, value in contrast.items() if key not in ("a", "b"))
+        kinds.setdefault(kind, []).append(f"{_name(contrast['a'])} $-$ {_name(contrast['b'])}")
+    return kinds
 
 
 def _setting(value: Any) -> str:

@@ -69,7 +69,7 @@ def peers_table(compare: Compare, cost: StepCost | None) -> str:
             system = compare.chosen(label)
             spent = cost.training(compare.methods[label]) if cost else None
             name = labels.system_name(label) + ("$^{*}$" if label in best else "")
-            cells = [f"{_mean(c, e := system.metrics[c], _mark(compare, system, c))} {_ci(c, e)}" for c in columns]
+            cells = [_mean(c, e := system.metrics[c], _mark(compare, system, c), _ci(c, e)) for c in columns]
             area = f"{compare.frontiers[label].hypervolume:.3f}"
             spent_text = DASH if spent is None else f"{spent:.2f}"
             lines.append(row([name, labels.plain(system.temperature), *cells, area, spent_text, str(len(system.seeds))]))
@@ -109,7 +109,7 @@ def lambda_table(compare: Compare) -> str:
         lam = ("0 (LoRA)" if system.label == "lora" else labels.plain(weight.lam)) + (rf"$^{{{marks}}}$" if marks else "")
         objective = DASH if weight.objective is None else labels.format_value("objective", weight.objective)
         after = [f"{weight.validation_ce:.3f}", f"{weight.kl_to_base:.2f}", f"{weight.reply_tokens:.1f}", objective]
-        lines.append(row([lam, *after, *(f"{_mean(name, e := system.metrics[name])} {_ci(name, e)}" for name in columns)]))
+        lines.append(row([lam, *after, *(_mean(name, e := system.metrics[name], "", _ci(name, e)) for name in columns)]))
     return tabular("l" + "r" * (len(head) - 1), lines)
 
 
@@ -183,11 +183,14 @@ def _mark(compare: Compare, system: System, name: str) -> str:
     return ""
 
 
-def _mean(name: str, estimate: Estimate | None, mark: str = "") -> str:
+def _mean(name: str, estimate: Estimate | None, mark: str = "", beside: str = "") -> str:
+    """A mean with its mark; a dagger hangs into the space between columns, unless something stands beside it in the cell."""
     if estimate is None:
         return DASH
     text = labels.format_value(name, estimate.mean)
-    return {"bold": _bold(text), "dagger": rf"{text}\rlap{{$^{{\dagger}}$}}", "": text}[mark]
+    dagger = rf"{text}$^{{\dagger}}$" if beside else rf"{text}\rlap{{$^{{\dagger}}$}}"
+    marked = {"bold": _bold(text), "dagger": dagger, "": text}[mark]
+    return f"{marked} {beside}".rstrip()
 
 
 def _ci(name: str, estimate: Estimate | None) -> str:
