@@ -59,7 +59,8 @@ def _domains(params: Mapping[str, Any], domains: Sequence[str]) -> str:
         if name in sections:
             sections[name] |= {f"analysis.endpoints.{key}": value for key, value in ends.items()}
     keys = list(dict.fromkeys(key for section in sections.values() for key in section))
-    lines = [row([_code(key), *(param_text(s[key]) if key in s else DASH for s in sections.values())]) for key in keys]
+    # The star keeps its rows on one page.
+    lines = [row([_code(key), *(param_text(s[key]) if key in s else DASH for s in sections.values())]) + "*" for key in keys]
     width = f"{0.74 / max(len(domains), 1):.3f}"
     return continued("l" + f"{RAGGED}p{{{width}\\linewidth}}" * len(domains), row(["by domain", *map(_code, domains)]), lines)
 
