@@ -114,7 +114,7 @@ def lambda_table(compare: Compare) -> str:
 
 
 def contrasts_table(compare: Compare) -> str:
-    r"""All contrasts as a longtable under the pair they compare, the primary family first with its seeds; bold: significant after adjustment.
+    r"""All contrasts as a longtable under their pair, the primary family first with its seeds; bold: significant after adjustment.
 
     \tablecaption comes from main.tex.
     """
