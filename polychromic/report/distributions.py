@@ -159,7 +159,7 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         ax.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {numbers[0]} [{numbers[1]}, {numbers[2]}]")
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set_xlabel(f"prompts, sorted (of {len(values)})")
-        ax.set_ylabel(f"difference in {info.label}" + (" (points)" if info.percent else ""))
+        ax.set_ylabel(f"difference in\n{info.label}" + (" (points)" if info.percent else ""))
         ax.grid(axis="x", visible=False)
         if info.percent:
             ax.yaxis.set_major_formatter(PERCENT)

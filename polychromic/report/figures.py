@@ -44,7 +44,7 @@ LOOKS: dict[str, Look] = {
 PEER_LOOKS = tuple(Look(TOL[color], marker, (0, line)) for color, marker, line in (  # of methods beside these; the data decide which
     (3, "D", (6, 1, 1, 1, 1, 1)), (5, "P", (2, 1)), (2, "X", (4, 1, 2, 1)), (4, "<", (8, 1)), (8, ">", (1, 1, 1, 3)),
     (1, "p", (8, 2, 3, 2)), (0, "*", (3, 3)), (6, "h", (6, 1, 1, 1)), (7, "d", (1, 4))))  # fmt: skip
-GREY = "#A8A8A8"
+GREY = "#C0C0C0"  # lighter than any look, in grey print too
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
@@ -229,7 +229,7 @@ def ablation(panels: Sequence[Panel], headline: float) -> Figure:
 
 def training(panels: Sequence[tuple[str, dict[str, list[tuple[int, float]]]]]) -> Figure:
     """One panel per quantity: (axis title, {method: [(step, mean over seeds)]})."""
-    with rc_context(style()):
+    with rc_context(style() | {"lines.linewidth": 0.8}):  # dense curves
         figure, axes = _figure(len(panels), height=2.2)
         shown = looks(sorted({method for _, curves in panels for method in curves}, key=labels.rank))
         for ax, (title, curves) in zip(axes, panels, strict=True):
