@@ -35,7 +35,7 @@ def _by_metric(compare: Compare, body: bool) -> str:
     for name in _metric_order(compare, systems, body):
         title = _title(name, star=name == compare.primary)
         found = [system.metrics.get(name) for system in systems]
-        lines.append(row([title, *(_mean(name, e, _mark(compare, s, name)) for s, e in zip(systems, found, strict=True))]) + r"[-0.35em]")
+        lines.append(row([title, *(_mean(name, e, _mark(compare, s, name)) for s, e in zip(systems, found, strict=True))]) + r"[-0.2em]")
         lines.append(row(["", *(_ci(name, e) for e in found)]) + r"[0.15em]")
     return tabular("l" + "r" * len(systems), lines)
 
