@@ -114,10 +114,10 @@ def trained(tmp_path_factory) -> dict:
     folder = pages.copy_package(tmp_path_factory.mktemp("method"))
     (loss, formula), (function, objective) = (pages.blocks(section, "python") for section in (TWO, THREE))
     training, params = folder / "polychromic" / "training", folder / "polychromic" / "params.py"
-    pages.insert(training / "losses.py", loss, after="\nLOSSES = {\n")
+    pages.insert(training / "losses.py", loss, before="}\n# what a setting is called")
     pages.insert(training / "losses.py", formula, before='    return F.cross_entropy(logits, target, reduction="none")\n\n\ndef _focal')
     pages.insert(training / "objective.py", function + "\n\n", before="OBJECTIVES: dict[str, SetObjective] = {\n")
-    pages.insert(training / "objective.py", objective, after="OBJECTIVES: dict[str, SetObjective] = {\n")
+    pages.insert(training / "objective.py", objective, after='    "reward": mean_reward,\n')
     pages.insert(params, '"poly1", ', after="    loss: Literal[")
     pages.insert(params, '"best", ', after="    objective: Literal[")
     make_models(folder)
