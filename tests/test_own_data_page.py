@@ -110,7 +110,7 @@ def test_the_page_leads_from_a_table_to_a_comparison(tmp_path, monkeypatch, comm
     names = {system["system"] for system in read_json(run / "my-evaluation" / "evaluation.json")["systems"]}
     assert names == {"zero_shot", "my-lora", "my-polychromic"}
     shown = next(text for line, text in printed.items() if line.startswith("polychromic compare"))
-    assert "rouge_l" in shown and "my-polychromic" in shown
+    assert "ROUGE-L" in shown and "my-polychromic" in shown
 
 
 def test_the_page_is_a_page():
