@@ -272,7 +272,7 @@ def report(
     elif what == "summary":
         build.build_summary(values.domains)
     elif what == "costs":
-        build.build_costs(values.domains[0])
+        build.build_costs(values.domains)
     elif what == "designs":
         build.build_designs()
     elif what == "people":
