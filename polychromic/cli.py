@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from polychromic.cli_provenance import provenance_app
 from polychromic.cli_review import review_app
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.options import refuse
+
+if TYPE_CHECKING:  # half a second, which `--help` has not
+    from polychromic.params import Params
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -131,6 +134,7 @@ def cell(
     folder = out or paths.cell_dir(domain, cell_name(method, weight))
     if out is None:
         _guard_tracked(params, "Add --out FOLDER.")
+    _say_precision(values)
     with single_writer(folder):
         run_cell(values, domain, method, weight, folder)
 
@@ -155,6 +159,7 @@ def train(
     if bench.method.adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
+    _say_precision(values)
     export_adapter(bench.train(seed), out)
     print(out)
 
@@ -267,7 +272,7 @@ def report(
     elif what == "summary":
         build.build_summary(values.domains)
     elif what == "costs":
-        build.build_costs(values.domains[0])
+        build.build_costs(values.domains)
     elif what == "designs":
         build.build_designs()
     elif what == "audit":
@@ -337,6 +342,14 @@ def release() -> None:
     from polychromic.report.release import release as stamp
 
     print(stamp(Path(".")))
+
+
+def _say_precision(values: Params) -> None:
+    """The cost up front, where the processor makes it much higher than the README says."""
+    from polychromic.hardware import slow_precision
+
+    if notice := slow_precision(values):
+        errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 
 def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:

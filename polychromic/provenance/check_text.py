@@ -16,7 +16,7 @@ from polychromic.provenance.lock import File
 from polychromic.provenance.prose import typed_digits
 from polychromic.provenance.records import definitions
 from polychromic.provenance.state import Row, State, count, row
-from polychromic.report import audit, cost_numbers, costs, designs, numbers, records, results, summary, tables
+from polychromic.report import audit, compute, cost_numbers, costs, designs, numbers, records, results, summary, tables
 
 READ = ("compare.json", "select.json", "openers.json")
 MACROS = {"costs": "cost"}  # results/costs/numbers.json goes to paper/numbers/cost.tex
@@ -120,16 +120,18 @@ def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]
     params, benchmarks = here.params, here.folder / "benchmarks" / "results"
     found: dict[str, list[records.Number]] = {}
     compares = {domain: results.load(domain, folder) for domain in params.domains}
+    timings = {domain: benchmarks / f"step_cost-{domain}.json" for domain in params.domains}
+    steps = {domain: costs.load(costs.StepCost, file) for domain, file in timings.items() if file.exists()}
     for domain, compare in compares.items():
-        timings = benchmarks / f"step_cost-{domain}.json"
-        cost = costs.load(costs.StepCost, timings) if timings.exists() else None
+        cost = steps.get(domain)
         spent = cost_numbers.headline_numbers(cost, compare.headline, f"{domain}.cost") if cost else []
         equal = cost_numbers.equal_cost_numbers(cost, compare) if cost else []
         found[domain] = records.unique([*numbers.domain_numbers(compare), *spent, *equal])
     first = params.domains[0]
-    timed = (costs.load(costs.StepCost, benchmarks / f"step_cost-{first}.json"), costs.load(costs.Sampler, benchmarks / "sampler.json"),
-             costs.load(costs.GradientVariance, benchmarks / "gradient_variance.json"))  # fmt: skip
-    found["costs"] = cost_numbers.cost_numbers(*timed, compares[first].headline)
+    sampler = costs.load(costs.Sampler, benchmarks / "sampler.json")
+    variance = costs.load(costs.GradientVariance, benchmarks / "gradient_variance.json")
+    spent = cost_numbers.cost_numbers(steps[first], sampler, variance, compares[first].headline)
+    found["costs"] = records.unique([*spent, *compute.compute_numbers(list(compares.values()), steps)])
     found["designs"] = designs.designs_numbers(results.parse(designs.Designs, benchmarks / "calibration.json"))
     found["setup"] = numbers.setup_numbers(params.model_dump(mode="json", by_alias=True))
     found["summary"] = summary.summary_numbers(list(compares.values()))

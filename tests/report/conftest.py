@@ -48,8 +48,9 @@ def _workspace(root: Path, compares: dict[str, dict]) -> Path:
         write_json(root / "results" / domain / "select.json", compare["selection"])
     for name, document in make_benchmarks().items():
         write_json(root / "benchmarks" / "results" / name, document)
-    replies = make_benchmarks()["step_cost-listqa.json"] | {"domain": "replies"}
-    write_json(root / "benchmarks" / "results" / "step_cost-replies.json", replies)
+    for domain in list(METRICS)[1:]:
+        timed = make_benchmarks()["step_cost-listqa.json"] | {"domain": domain}
+        write_json(root / "benchmarks" / "results" / f"step_cost-{domain}.json", timed)
     write_json(root / "results" / "replies" / "openers.json", make_openers())
     write_json(root / "benchmarks" / "results" / "calibration.json", make_designs())
     write_json(root / "benchmarks" / "results" / "audit.json", {"cells": [], "population": 57})
@@ -64,7 +65,7 @@ def _written(tmp_path_factory, _compares: dict[str, dict]) -> Path:
     workspace = _workspace(tmp_path_factory.mktemp("written") / "workspace", copy.deepcopy(_compares))
     for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-    build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_costs(tuple(METRICS), workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_audit(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results" / "audit.json")
