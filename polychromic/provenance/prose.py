@@ -1,7 +1,7 @@
 r"""Digits that somebody typed into main.tex, where a value must be a record (\num{key}).
 
 What may stand there: lengths and arguments that are not printed, citations, references, names (md5, SmolLM2, pass@1), years in
-parentheses, zero and one in mathematics and small whole numbers as its indices and powers, "temperature 1" (the policy itself), and
+parentheses, zero and one in mathematics and single digits as its indices, powers and coefficients, "temperature 1" (the policy itself), and
 the level of confidence of params.yaml. A value that is written as a word ("ten") is not seen.
 """
 
@@ -16,7 +16,7 @@ _ARGUMENT = r"\{(?:[^{}]|\{[^{}]*\})*\}"
 _HIDDEN = re.compile(
     r"\\num\{[^{}]*\}"
     rf"|\\(?:cite[a-z]*|ref|eqref|pageref|label|input|includegraphics|end|bibliographystyle|bibliography|url)\*?(?:\[[^\]]*\])*{_ARGUMENT}"
-    rf"|\\(?:begin|setlength|setcounter|addtolength|hspace|vspace|fontsize|cmidrule|multicolumn)\*?(?:\[[^\]]*\])?(?:{_ARGUMENT})+"
+    rf"|\\(?:begin|setlength|setcounter|addtolength|hspace|vspace|fontsize|newgeometry|cmidrule|multicolumn)\*?(?:\[[^\]]*\])?(?:{_ARGUMENT})+"
     r"|\\\\(?:\[[^\]]*\])?"
 )
 _MATH = re.compile(r"\$[^$]*\$|\\\[.*?\\\]|\\begin\{(equation|align|gather|multline)(\*?)\}.*?\\end\{\1\2\}", re.DOTALL)
@@ -47,7 +47,8 @@ def typed_digits(manuscript: Manuscript, confidence: float) -> list[tuple[int, s
 
 def _is_allowed(digits: str, before: str, after: str, in_math: bool, level: str) -> bool:
     if in_math:
-        return digits in ("0", "1") or (re.search(r"[_^]\{?$", before) is not None and len(digits) == 1)
+        of_formula = re.search(r"[_^]\{?$", before) or re.match(r"\\[a-z]|[a-zA-Z(]", after.removeprefix("\\,"))
+        return digits in ("0", "1") or (of_formula is not None and len(digits) == 1)
     if re.match(r"\s+intervals?\b", after.removeprefix(r"\,\%")) and f"{digits}{after}".startswith(level):
         return True
     if digits == "1" and re.search(r"\btemperature[\s~]+$", before):
