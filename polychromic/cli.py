@@ -309,7 +309,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
 
 @app.command()
 def smoke() -> None:
-    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about four minutes)."""
+    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about five minutes)."""
     from polychromic.workspace import run_smoke
 
     run_smoke(Path("."), Path(".work/smoke"))
