@@ -348,7 +348,7 @@ def _say_precision(values: Params) -> None:
     """The cost up front, where the processor makes it much higher than the README says."""
     from polychromic.hardware import slow_precision
 
-    if notice := slow_precision(values):
+    if notice := slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision}):
         errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 

@@ -108,13 +108,8 @@ def _check(name: str, ok: bool | None, got: str, expected: str, remedy: str) -> 
 
 def _python() -> Check:
     wanted = ".".join(map(str, PYTHON))
-    return _check(
-        "python",
-        sys.version_info[:2] == PYTHON,
-        platform.python_version(),
-        wanted,
-        f"Install Python {wanted}, delete .venv and run make again.",
-    )
+    remedy = f"Install Python {wanted}, delete .venv and run make again."
+    return _check("python", sys.version_info[:2] == PYTHON, platform.python_version(), wanted, remedy)
 
 
 def _packages(lock: Path) -> Check:
@@ -274,10 +269,10 @@ def _latex(root: Path) -> Check:
 
 
 def _bfloat16() -> Check:
-    fast, name = hardware.bfloat16()
+    fast, name = hardware.fast_bfloat16(), hardware.cpu_model()
     got = {True: "fast", False: f"about {hardware.SLOWER} times slower than float32", None: "unknown"}[fast]
     remedy = "Nothing to restore the paper. To run cells: another processor, or train.precision and sampling.precision float32."
-    return _check("bfloat16", fast or None, f"{got} ({name})" if name else got, "a processor with AVX-512, or Arm with bf16", remedy)
+    return _check("bfloat16", fast or None, f"{got}: {name}", "a processor with AVX-512, or Arm with bf16", remedy)
 
 
 def _gpu() -> Check:

@@ -1,10 +1,9 @@
-"""What this machine's processor does fast. Reads /proc/cpuinfo; no torch."""
+"""Which processor this is, and what it does fast. Reads /proc/cpuinfo; no torch."""
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
-
-from polychromic.params import Params
 
 CPUINFO = Path("/proc/cpuinfo")
 # What oneDNN, torch's library of matrix products, asks of a processor before it takes bfloat16; without, torch multiplies element by element.
@@ -13,25 +12,41 @@ BFLOAT16_SETS = ({"avx512bw", "avx512vl", "avx512dq"}, {"avx_ne_convert"}, {"bf1
 SLOWER = 18
 
 
-def bfloat16(cpuinfo: Path = CPUINFO) -> tuple[bool | None, str]:
-    """Whether matrix products in bfloat16 are fast here (None: unknown), and the processor's name ("" where it has none)."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None, ""
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+def cpu_model(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's name with family and model where it has them: cloud machines call different generations by one name."""
+    fields = _fields(cpuinfo)
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{what} {fields[key]}" for what, key in (("family", "cpu family"), ("model", "model")) if key in fields]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
+
+
+def fast_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
+    """Whether matrix products in bfloat16 are fast here; None where the system does not say."""
+    fields = _fields(cpuinfo)
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    return (any(wanted <= flags for wanted in BFLOAT16_SETS) if flags else None), fields.get("model name", "")
+    return any(wanted <= flags for wanted in BFLOAT16_SETS) if flags else None
 
 
-def slow_precision(params: Params, cpuinfo: Path = CPUINFO) -> str | None:
-    """What to say before a cell runs in a precision that this processor is slow at; None where there is nothing to say."""
-    fast, name = bfloat16(cpuinfo)
-    keys = [key for key in ("train", "sampling") if getattr(params, key).precision == "bfloat16"]
-    if fast is not False or not keys:
+def slow_precision(precisions: dict[str, str], cpuinfo: Path = CPUINFO) -> str | None:
+    """What to say before a cell runs in a precision that this processor is slow at; None where there is nothing to say.
+
+    Args:
+        precisions: key of params.yaml -> "float32" or "bfloat16".
+    """
+    keys = [key for key, precision in precisions.items() if precision == "bfloat16"]
+    if not keys or fast_bfloat16(cpuinfo) is not False:
         return None
-    settings = " and ".join(f"{key}.precision" for key in keys)
     return (
-        f"{settings} of params.yaml is bfloat16, which this processor ({name or 'unnamed'}) multiplies about {SLOWER} times more slowly than "
-        "float32. Hours become days: run it on a processor with AVX-512 (or Arm with bf16), or set float32, whose results differ within intervals."
+        f"{' and '.join(keys)} of params.yaml is bfloat16, which this processor, {cpu_model(cpuinfo)}, multiplies about {SLOWER} times more "
+        "slowly than float32. Hours become days: run it on a processor with AVX-512 (or Arm with bf16), or set float32, whose results "
+        "differ within intervals."
     )
+
+
+def _fields(cpuinfo: Path) -> dict[str, str]:
+    """Of the first processor."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}

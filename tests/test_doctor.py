@@ -31,7 +31,7 @@ MODEL = WheelSource(source="wheel", package="tiny-weights", version="1.0", sha25
 def root(tmp_path, monkeypatch) -> Path:
     """A workspace in which everything required is in order, on a machine without GPU, keys and LaTeX, not as root."""
     root = tmp_path / "workspace"
-    monkeypatch.setattr(hardware, "bfloat16", lambda: (True, "Fast"))
+    monkeypatch.setattr(hardware, "fast_bfloat16", lambda: True)
     for folder in ("data", ".dvc", "paper", f"store/files/md5/{PDF_MD5[:2]}"):
         (root / folder).mkdir(parents=True)
     (root / "requirements.lock").write_text(f"# a comment\npydantic=={metadata.version('pydantic')}\n    # via -r requirements.in\n")
@@ -253,8 +253,9 @@ def test_table_and_json():
     }
 
 
-@pytest.mark.parametrize(("found", "got"), [((False, "Old"), "about 18 times slower than float32 (Old)"), ((None, ""), "unknown")])
+@pytest.mark.parametrize(("found", "got"), [(False, "about 18 times slower than float32: Old"), (None, "unknown: Old")])
 def test_a_processor_without_bfloat16_is_no_failure(root, monkeypatch, found, got):
-    monkeypatch.setattr(hardware, "bfloat16", lambda: found)
+    monkeypatch.setattr(hardware, "fast_bfloat16", lambda: found)
+    monkeypatch.setattr(hardware, "cpu_model", lambda: "Old")
     check = find(root, "bfloat16")
     assert (check.ok, check.got) == (None, got) and "float32" in check.remedy

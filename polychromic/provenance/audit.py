@@ -9,13 +9,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from polychromic.errors import UsageError
+from polychromic.hardware import cpu_model
 from polychromic.io import write_json
 from polychromic.params import Params
 from polychromic.progress import progress
@@ -133,14 +133,6 @@ def audit(here: State, names: Sequence[str], by_intervals: bool = False, out: Pa
             _write(here, done, out)
             tick(len(done))
     return done
-
-
-def cpu_model() -> str:
-    """The processor's name, without what its maker adds."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8", errors="replace") if info.exists() else ""
-    models = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def remedy(here: State, cell: AuditedCell) -> str:
