@@ -261,6 +261,11 @@ class Compare(Frozen):
         temperature = min(sorted(shared), key=lambda value: abs(value - wanted))
         return sorted((by_cell[name, temperature] for name in names), key=lambda s: 0.0 if s.label == "lora" else (s.lam or 0.0))
 
+    def front(self, label: str) -> list[System]:
+        """The systems of `label` that a match at equal quality interpolates, by temperature."""
+        temperatures = self.selection.fronts[label]
+        return sorted((s for s in self.systems if s.label == label and s.temperature in temperatures), key=lambda s: s.temperature)
+
     def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
         """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
         for rule in rules:
