@@ -17,11 +17,13 @@ help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
 	@echo 'targets: paper arxiv test smoke reproduce bench calibration doctor lock store-size'
 
-# The main job: restore what is in the store, run what is stale, compile the PDF, stamp a release copy.
+# The main job: restore what is in the store, run what is stale, compile the PDF, check it all, stamp a release copy.
+# `dvc repro` has just established freshness.
 paper: $(VENV)/installed archive
 	dvc pull --quiet --allow-missing
 	@dvc status --quiet paper || $(MAKE) --no-print-directory latex
 	dvc repro
+	python -m polychromic verify --no-fresh --draft
 	python -m polychromic release
 
 # The sources of the PDF in one file that compiles alone, for arXiv.

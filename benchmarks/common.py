@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from polychromic.errors import PolychromicError
+from polychromic.hardware import cpu_model
 from polychromic.report.release import revision
 
 RESULTS = Path("benchmarks") / "results"
@@ -24,10 +24,7 @@ def device_name() -> str:
     """The accelerator's name where there is one, else the processor's."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    return cpu_model()
 
 
 def commit_name() -> str:

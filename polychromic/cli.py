@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from polychromic.cli_review import review_app
 from polychromic.cli_test import test_app
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.options import refuse
+
+if TYPE_CHECKING:  # half a second, which `--help` has not
+    from polychromic.params import Params
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -132,6 +135,7 @@ def cell(
     folder = out or paths.cell_dir(domain, cell_name(method, weight))
     if out is None:
         _guard_tracked(params, "Add --out FOLDER.")
+    _say_precision(values)
     with single_writer(folder):
         run_cell(values, domain, method, weight, folder)
 
@@ -156,6 +160,7 @@ def train(
     if bench.method.adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
+    _say_precision(values)
     export_adapter(bench.train(seed), out)
     print(out)
 
@@ -250,15 +255,15 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            help="A domain; `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), `setup` (defaults), `summary`, "
-            "`provenance` (where all that comes from), `readme`."
+            help="A domain; `audit` (cells that ran again), `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), "
+            "`setup` (defaults), `summary`, `provenance` (where all that comes from), `readme`."
         ),
     ],
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables, figures and numbers of a domain."""
     from polychromic.params import load_params
-    from polychromic.report import build, readme
+    from polychromic.report import audit, build, readme
 
     values = load_params(params)
     if what == "setup":
@@ -268,9 +273,11 @@ def report(
     elif what == "summary":
         build.build_summary(values.domains)
     elif what == "costs":
-        build.build_costs(values.domains[0])
+        build.build_costs(values.domains)
     elif what == "designs":
         build.build_designs()
+    elif what == "audit":
+        audit.build_audit()
     elif what == "people":
         build.build_people("replies")
     elif what == "provenance":
@@ -278,7 +285,7 @@ def report(
     elif what in values.domains:
         build.build(what)
     else:
-        allowed = ", ".join([*values.domains, "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
+        allowed = ", ".join([*values.domains, "audit", "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
         raise UsageError(f"report {what!r} does not exist. Allowed: {allowed}.")
 
 
@@ -303,7 +310,7 @@ def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
 
 @app.command()
 def smoke() -> None:
-    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about four minutes)."""
+    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about five minutes)."""
     from polychromic.workspace import run_smoke
 
     run_smoke(Path("."), Path(".work/smoke"))
@@ -336,6 +343,14 @@ def release() -> None:
     from polychromic.report.release import release as stamp
 
     print(stamp(Path(".")))
+
+
+def _say_precision(values: Params) -> None:
+    """The cost up front, where the processor makes it much higher than the README says."""
+    from polychromic.hardware import slow_precision
+
+    if notice := slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision}):
+        errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 
 def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:

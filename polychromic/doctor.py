@@ -29,6 +29,7 @@ from rich.text import Text
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from polychromic import hardware
 from polychromic.errors import PolychromicError
 from polychromic.models.weights import Source, cached, check_available
 from polychromic.paths import DATA, PAPER, cache_dir
@@ -60,6 +61,7 @@ def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
         _remote(root),
         _disk(root),
         _latex(root),
+        _bfloat16(),
         _gpu(),
         *(_key(name, purpose) for name, purpose in KEYS.items()),
     ]
@@ -106,13 +108,8 @@ def _check(name: str, ok: bool | None, got: str, expected: str, remedy: str) -> 
 
 def _python() -> Check:
     wanted = ".".join(map(str, PYTHON))
-    return _check(
-        "python",
-        sys.version_info[:2] == PYTHON,
-        platform.python_version(),
-        wanted,
-        f"Install Python {wanted}, delete .venv and run make again.",
-    )
+    remedy = f"Install Python {wanted}, delete .venv and run make again."
+    return _check("python", sys.version_info[:2] == PYTHON, platform.python_version(), wanted, remedy)
 
 
 def _packages(lock: Path) -> Check:
@@ -269,6 +266,13 @@ def _latex(root: Path) -> Check:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         return Check("latex", None, got, expected, f"`make paper` installs it, as you are root: {install}")
     return Check("latex", False, got, expected, f"sudo {install}")
+
+
+def _bfloat16() -> Check:
+    fast, name = hardware.fast_bfloat16(), hardware.cpu_model()
+    got = {True: "fast", False: f"about {hardware.SLOWER} times slower than float32", None: "unknown"}[fast]
+    remedy = "Nothing to restore the paper. To run cells: another processor, or train.precision and sampling.precision float32."
+    return _check("bfloat16", fast or None, f"{got}: {name}", "a processor with AVX-512, or Arm with bf16", remedy)
 
 
 def _gpu() -> Check:

@@ -39,4 +39,5 @@ def scores_file(domain: str, split: str) -> Path:
 def record_files(domains: Iterable[str]) -> list[Path]:
     """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
     names = [f"{domain}/{name}.json" for domain in domains for name in ("numbers", "test-numbers")]
-    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json" for of in ("costs", "designs", "people", "setup", "summary")))]
+    others = ("audit", "costs", "designs", "people", "setup", "summary")
+    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json" for of in others))]

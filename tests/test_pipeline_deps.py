@@ -1,6 +1,6 @@
 """dvc.yaml against the code: each stage declares the modules, package files and params that its command reaches.
 
-What a command reaches: tests/pipeline_walk.py. A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
+What a command reaches: polychromic/provenance/reach.py. A dependency missing from dvc.yaml would make `dvc repro` keep stale results.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from ruamel.yaml import YAML
 from polychromic import prompts
 from polychromic.domains import domain_names
 from polychromic.params import DomainParams, Method, Params, load_params, read_yaml
+from polychromic.provenance import reach as reaching
+from polychromic.provenance.reach import EXCLUDED, PROMPTS, REPORTS, WITHOUT_INFLUENCE
 from polychromic.scoring import SAMPLES
-from tests.pipeline_walk import PACKAGE, Part, Symbol, body_uses, chain, definitions, source_of, walk
+from tests.pipeline_walk import CODE, PACKAGE, Part, Symbol, chain, definitions, source_of
 from tests.workspace import REPOSITORY
 
 # A `foreach` stage keeps its content under `do`.
@@ -29,38 +31,10 @@ STAGES: dict[str, dict[str, Any]] = {
 }
 VALUES = read_yaml(REPOSITORY / "params.yaml")
 PARAMS = load_params(REPOSITORY / "params.yaml")
-DOMAIN_MODULES = tuple(f"domains.{name}" for name in domain_names())
-SANDBOX = tuple(f"sandbox.{name}" for name in ("child", "isolate", "run", "serve", "session"))
-# Modules that change no number, and what is reached through them does not either.
-EXCLUDED = {
-    "__init__": "the version",
-    "cli": "parses and calls; the command line stands in the stage",
-    "cli_oneoff": "the practitioner's commands, which no stage runs",
-    "cli_test": "parses and calls, as cli does",
-    "declared": "types of what the stage declares under params",
-    "errors": "messages",
-    "io": "the files' outer form (JSON, gzip); every number passes through unchanged",
-    "options": "refuses a command line, or lets the stage be",
-    "params": "types of what the stage declares under params",
-    "paths": "names of the files that the stage declares as deps and outs",
-    "process": "locks and signals",
-    "progress": "a bar on stderr",
-    "sealed": "refuses to run, or lets the stage be",
-}
 # Protocols and type names: they stand in annotations, so the walk need not meet them, and they may be deps.
 ANNOTATIONS = {"domains.base": "what a domain must say"}
-# Reached by name but without influence on this stage's files.
-WITHOUT_INFLUENCE = {
-    "split": {
-        module: "looks up whether the domain exists"
-        for module in ("domains", "domains.base", "domains.text", *DOMAIN_MODULES, "data.code.names", *SANDBOX)
-    },
-}
-# One command writes them all; the stage's own function is where the walk starts.
-REPORTS = {"report": "build"} | {name: f"build_{name}" for name in ("costs", "designs", "people", "setup", "summary", "provenance")}
 # A link to dvc.yaml: whoever depends on it follows the structure of the pipeline.
 STRUCTURE = "paper/pipeline.yaml"
-PROMPTS = f"{PACKAGE}/prompts.yaml"
 Item = dict[str, str]
 READ_BY = {  # methods of Params -> keys
     "seeds_of": ("seeds", "methods"),
@@ -75,17 +49,11 @@ READ_BY = {  # methods of Params -> keys
 @cache
 def reach(stage: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[Part, ...]]:
     """What the stage's command can use for a domain."""
-    if stage in REPORTS:
-        return walk([("report.build", REPORTS[stage])], domain, frozenset(EXCLUDED))
-    name = command_of(stage).replace("-", "_")
-    module = "cli" if name in definitions("cli") else "cli_test"
-    (function,) = definitions(module)[name]
-    seen, statements = walk(list(body_uses(module, function)), domain, frozenset(EXCLUDED))
-    return seen, ((module, function), *statements)
+    return reaching.reach(CODE, stage, command_of(stage), domain)
 
 
 def command_of(stage: str) -> str:
-    return re.fullmatch(rf"python -m {PACKAGE} ([\w-]+)( .*)?", STAGES[stage]["cmd"]).group(1)
+    return reaching.command_of(STAGES[stage]["cmd"])
 
 
 CELLS = [stage for stage in STAGES if command_of(stage) == "cell"]
@@ -123,14 +91,7 @@ def reached_modules(stage: str, domain: str | None) -> set[str]:
 
 def reached_files(stage: str, domain: str | None) -> set[str]:
     """Files of the package that are not modules and that the code reached names in a string."""
-    names = {path.name: path for path in (REPOSITORY / PACKAGE).rglob("*") if path.suffix in {".txt", ".toml", ".json", ".sty", ".yaml"}}
-    texts = {
-        node.value
-        for _, statement in reach(stage, domain)[1]
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return {names[text].relative_to(REPOSITORY).as_posix() for text in texts & names.keys()}
+    return reaching.files_named(CODE, reach(stage, domain)[1])
 
 
 def params_used(stage: str) -> set[str]:
@@ -300,7 +261,8 @@ def test_exclusions_are_modules_that_exist():
     assert {stage for stage in STAGES if command_of(stage) == "report"} == set(REPORTS)
     (function,) = definitions("cli")["report"]
     called = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
-    assert set(REPORTS.values()) <= called & definitions("report.build").keys()
+    assert {name for _, name in REPORTS.values()} <= called
+    assert all(name in definitions(module) for module, name in REPORTS.values())
     assert WITHOUT_INFLUENCE.keys() <= STAGES.keys()
 
 

@@ -144,7 +144,7 @@ def _numbers(used: Sequence[Record], records: Mapping[str, Record], marks: Mappi
                 ]
             )
         )
-    columns = ">{\\raggedright}p{0.36\\linewidth}>{\\raggedright}p{0.21\\linewidth}>{\\raggedright}p{0.15\\linewidth}rlll"
+    columns = ">{\\raggedright}p{0.36\\linewidth}>{\\raggedright}p{0.3\\linewidth}>{\\raggedright}p{0.15\\linewidth}rlll"
     return _longtable(columns, ["record", "value", r"95\,\% interval", "$n$", "seeds", "split", "from"], lines)
 
 

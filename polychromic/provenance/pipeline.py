@@ -56,7 +56,7 @@ def working_tree(folder: Path = Path(".")) -> Lock:
                     if isinstance(dep, ParamsDependency):
                         if dep.def_path not in files:
                             files[dep.def_path] = read_yaml(folder / dep.def_path)
-                        params[dep.def_path] = _values(files[dep.def_path], dep.params, dep.def_path)
+                        params[dep.def_path] = values_of(files[dep.def_path], dep.params, dep.def_path)
                     else:
                         deps.append(dep.def_path)
                 stages[stage.name] = Stage(
@@ -75,7 +75,7 @@ def _input(folder: Path, path: str) -> File:
     return File(path, md5_file(folder / path), (folder / path).stat().st_size)
 
 
-def _values(document: Mapping[str, Any], keys: list[str], where: str) -> dict[str, Any]:
+def values_of(document: Mapping[str, Any], keys: list[str], where: str) -> dict[str, Any]:
     """The values of dotted keys, as dvc.lock holds them; no key is the whole file."""
     if not keys:
         return dict(document)

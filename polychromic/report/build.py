@@ -15,6 +15,7 @@ from polychromic.errors import PolychromicError
 from polychromic.io import write_json, write_text
 from polychromic.provenance import appendix
 from polychromic.report import (
+    compute,
     confirmation,
     cost_numbers,
     costs,
@@ -26,6 +27,7 @@ from polychromic.report import (
     people,
     records,
     results,
+    setup_table,
     summary,
     tables,
 )
@@ -83,8 +85,10 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
     return _write(texts, drawings, found, results_dir / domain / "numbers.json")
 
 
-def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
-    """Write what training costs, and what `domain` gains for it.
+def build_costs(
+    domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
+) -> list[Path]:
+    """Write what training costs, what the first domain gains for it, and what the results of all of them took.
 
     Returns:
         The files written, sorted: paper/tables/{cost,sampler,gradient-variance}.tex, paper/figures/cost-gain.pdf,
@@ -94,11 +98,13 @@ def build_costs(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path 
         PolychromicError: a file of benchmarks/results/ is missing (names `make bench`).
         DataError: a field is missing or malformed.
     """
-    cost = costs.load(costs.StepCost, benchmarks / f"step_cost-{domain}.json")
+    steps = {domain: costs.load(costs.StepCost, benchmarks / f"step_cost-{domain}.json") for domain in domains}
     sampler = costs.load(costs.Sampler, benchmarks / "sampler.json")
     variance = costs.load(costs.GradientVariance, benchmarks / "gradient_variance.json")
-    compare = results.load(domain, results_dir)
+    compares = [results.load(domain, results_dir) for domain in domains]
+    compare, cost = compares[0], steps[domains[0]]
     found = cost_numbers.cost_numbers(cost, sampler, variance, compare.headline)
+    found = records.unique([*found, *compute.compute_numbers(compares, steps)])
     texts = {
         paper_dir / "tables" / "cost.tex": costs.cost_table(cost, compare),
         paper_dir / "tables" / "sampler.tex": costs.sampler_table(sampler),
@@ -207,7 +213,7 @@ def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, pa
     found = numbers.setup_numbers(params)
     texts = {
         paper_dir / "numbers" / "setup.tex": records.to_latex(found),
-        paper_dir / "tables" / "setup.tex": tables.setup_table(params),
+        paper_dir / "tables" / "setup.tex": setup_table.setup_table(params),
         paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
     }
     for path, text in texts.items():

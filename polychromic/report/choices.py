@@ -68,7 +68,25 @@ def comparison(compare: Results, contrast: Contrast) -> str:
     adjusted = "" if contrast.p_adjusted is None else f", adjusted $p$ {p_text(contrast.p_adjusted)}"
     subject = f"The {labels.metric(contrast.metric).label} of {labels.system_name(contrast.a)}"
     against = f"that of {labels.system_name(contrast.b)} {rule_text(contrast, compare)}"
-    return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast)}{adjusted})."
+    side = beyond(compare, contrast)
+    caveat = f" Its {labels.metric(compare.quality).label} lies {side.format(peer='the peer')}." if side else ""
+    return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast)}{adjusted}).{caveat}"
+
+
+def beyond(compare: Results, contrast: Contrast) -> str:
+    """Where a match has nothing to match with: a's quality is outside of all that b's frontier has, whose nearest end stands in.
+
+    Returns: words that tell the side, with a place for the peer's name; "" where the frontier reaches a, or nothing is matched.
+    """
+    if contrast.rule != "matched":
+        return ""
+    ours = next(s for s in compare.systems if (s.label, s.temperature) == (contrast.a, contrast.a_temperature)).metrics[compare.quality].mean
+    theirs = [system.metrics[compare.quality].mean for system in compare.front(contrast.b)]
+    if min(theirs) <= ours <= max(theirs):
+        return ""
+    if ours < min(theirs):
+        return "below {peer}'s whole frontier: it is set beside the low end, which has more of it"
+    return "above {peer}'s whole frontier: it is set beside the high end, which has less of it"
 
 
 def _difference(contrast: Contrast) -> str:

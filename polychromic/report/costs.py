@@ -177,7 +177,9 @@ def variance_table(variance: GradientVariance) -> str:
         found = {r.n: r for r in variance.rows if r.baseline == name}
         title = labels.escape(BASELINES.get(name, name.replace("_", " ")))
         title += r"$^{\dagger}$" if any(r.biased for r in found.values()) else ""
-        cells = [f"{r.relative_to_marginal:.2f} [{r.low:.2f}, {r.high:.2f}]" if (r := found.get(n)) else DASH for n in sizes]
+        cells = [
+            f"{r.relative_to_marginal:.2f} {{\\scriptsize [{r.low:.2f}, {r.high:.2f}]}}" if (r := found.get(n)) else DASH for n in sizes
+        ]
         lines.append(row([title, *cells]))
     return tabular("l" + "r" * len(sizes), lines)
 

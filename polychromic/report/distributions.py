@@ -75,7 +75,7 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
     """
     _some("cover", curves)
     with rc_context(style()):
-        figure, ax = _figure(2.8)
+        figure, ax = _figure(2.3)
         for (label, rates), look in zip(curves.items(), looks(curves).values(), strict=True):
             rates = np.asarray(rates, dtype=np.float64).ravel()
             thresholds = np.unique(np.append(rates[rates > 0], 1.0))  # where the share steps down
@@ -104,7 +104,7 @@ def forest(rows: Sequence[Effect]) -> Figure:
         families = list(dict.fromkeys(row.family for row in rows))
         ordered = [row for family in families for row in rows if row.family == family]
         heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
-        figure, ax = _figure(0.21 * (heights[-1] + 1) + 0.85)
+        figure, ax = _figure(0.185 * (heights[-1] + 1) + 0.85)
         shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
         for number, family in enumerate(families):
             look, members = shown[number % len(shown)], [(y, row) for y, row in zip(heights, ordered, strict=True) if row.family == family]
@@ -195,7 +195,7 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
     info, scale = labels.metric(metric), 100 if labels.metric(metric).percent else 1
     names = [labels.system_name(name, math=False) for name in (a, b)]
     with rc_context(style()):
-        figure, ax = _figure(2.6)
+        figure, ax = _figure(2.2)
         places = np.arange(1, len(values) + 1)
         sides = ((values > 0, LOOKS["polychromic"], f"{names[0]} higher"), (values < 0, LOOKS["lora"], f"{names[1]} higher"))
         for chosen, look, name in sides:
@@ -213,7 +213,7 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         ax.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {numbers[0]} [{numbers[1]}, {numbers[2]}]")
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set_xlabel(f"prompts, sorted (of {len(values)})")
-        ax.set_ylabel(f"difference in {info.label}" + (" (points)" if info.percent else ""))
+        ax.set_ylabel(f"difference in\n{info.label}" + (" (points)" if info.percent else ""))
         ax.grid(axis="x", visible=False)
         if info.percent:
             ax.yaxis.set_major_formatter(PERCENT)
@@ -238,7 +238,7 @@ def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves, fl
     if systems.keys() != floors.keys():
         raise PolychromicError(f"figure person: got systems {sorted(systems)}, floors {sorted(floors)}. Allowed: the same labels.")
     with rc_context(style()):
-        figure, ax = _figure(3.0)
+        figure, ax = _figure(2.6)
         for name, points in ((CEILING, ceiling), (FLOOR, floor)):
             _band(ax, HUMANS[name], points)
             _line(ax, name, HUMANS[name], [p.x for p in points], [p.y for p in points])

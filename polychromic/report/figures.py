@@ -38,13 +38,13 @@ class Look:
 
 TOL = ["#" + str(color) for color in palettes.paultol_muted]
 LOOKS: dict[str, Look] = {
-    "zero_shot": Look(TOL[7], "v", (0, (1, 1.5))), "few_shot": Look(TOL[4], "^", (0, (3, 1, 1, 1))),
+    "zero_shot": Look(TOL[7], "v", (0, (1, 1.5))), "few_shot": Look(TOL[6], "^", (0, (3, 1, 1, 1))),
     "lora": Look(TOL[1], "s", (0, (5, 1.5))), "polychromic": Look(TOL[0], "o", "-"),
 }  # fmt: skip
 PEER_LOOKS = tuple(Look(TOL[color], marker, (0, line)) for color, marker, line in (  # of methods beside these; the data decide which
-    (3, "D", (6, 1, 1, 1, 1, 1)), (5, "P", (2, 1)), (2, "X", (4, 1, 2, 1)), (6, "<", (8, 1)), (8, ">", (1, 1, 1, 3)),
-    (1, "p", (8, 2, 3, 2)), (0, "*", (3, 3)), (4, "h", (6, 1, 1, 1)), (7, "d", (1, 4))))  # fmt: skip
-GREY = "#A8A8A8"
+    (3, "D", (6, 1, 1, 1, 1, 1)), (5, "P", (2, 1)), (2, "X", (4, 1, 2, 1)), (4, "<", (8, 1)), (8, ">", (1, 1, 1, 3)),
+    (1, "p", (8, 2, 3, 2)), (0, "*", (3, 3)), (6, "h", (6, 1, 1, 1)), (7, "d", (1, 4))))  # fmt: skip
+GREY = "#C0C0C0"  # lighter than any look, in grey print too
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
@@ -114,7 +114,7 @@ def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figu
         others: methods drawn thin and grey, without a name.
     """
     with rc_context(style()):
-        figure, (ax,) = _figure(1, height=3.5)
+        figure, (ax,) = _figure(1, height=3.1)
         for number, points in enumerate(others.values()):
             x, y = [p.x for p in points], [p.y for p in points]
             ax.plot(x, y, color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label="" if number else "other methods")
@@ -157,7 +157,7 @@ def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
         points: label -> (point, whether it is Polychromic LoRA); ours are joined by a line in the order of cost.
     """
     with rc_context(style()):
-        figure, (ax,) = _figure(1, height=3.6)
+        figure, (ax,) = _figure(1, height=3.2)
         ours = sorted((p for p, mine in points.values() if mine), key=lambda p: p.x)
         ax.plot([p.x for p in ours], [p.y for p in ours], color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
         # Costs crowd close to 1, where names would cover each other: a number beside the mark, its name above the figure.
@@ -178,7 +178,7 @@ def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
 def passk(curves: Curves) -> Figure:
     """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
     with rc_context(style()):
-        figure, (ax,) = _figure(1, height=2.8)
+        figure, (ax,) = _figure(1, height=2.3)
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             ks = [p.x for p in points]
             ax.fill_between(ks, [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=0.15, linewidth=0)
@@ -199,7 +199,7 @@ def ablation(panels: Sequence[Panel], headline: float) -> Figure:
     """
     with rc_context(style()):
         rows = -(-len(panels) // 3)
-        figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.3), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.6 * rows + 0.3), layout="constrained")
         axes = list(figure.subplots(rows, 3, squeeze=False).flat)
         for ax in axes[len(panels) :]:
             ax.set_visible(False)
@@ -229,8 +229,8 @@ def ablation(panels: Sequence[Panel], headline: float) -> Figure:
 
 def training(panels: Sequence[tuple[str, dict[str, list[tuple[int, float]]]]]) -> Figure:
     """One panel per quantity: (axis title, {method: [(step, mean over seeds)]})."""
-    with rc_context(style()):
-        figure, axes = _figure(len(panels), height=2.5)
+    with rc_context(style() | {"lines.linewidth": 0.8}):  # dense curves
+        figure, axes = _figure(len(panels), height=2.2)
         shown = looks(sorted({method for _, curves in panels for method in curves}, key=labels.rank))
         for ax, (title, curves) in zip(axes, panels, strict=True):
             for method, points in curves.items():

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ PACKAGES = ("latexmk", "texlive-latex-recommended", "texlive-pictures", "texlive
 INSTALL = f"apt-get install --no-install-recommends {' '.join(PACKAGES)}"
 OPTIONS = ("-interaction=nonstopmode", "-halt-on-error", "-file-line-error")
 UNRESOLVED = re.compile(r"(?:Reference|Citation) `[^']*' .*undefined|name\{[^}]*\} has been referenced but does not exist")
+OVERFULL = re.compile(r"Overfull \\hbox \((\d+\.?\d*)pt too wide\) (.*)")
+TOO_WIDE = "Package polychromic Warning: "  # of \\fitted in main.tex
+SLACK = 1.0  # points that nobody sees
 
 
 def records_hash(records: Sequence[Path]) -> str:
@@ -38,7 +42,7 @@ def records_hash(records: Sequence[Path]) -> str:
 
 
 def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = None) -> Path:
-    """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file.
+    """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
 
     Args:
         records: the files results/<domain>/numbers.json and test-numbers.json whose hash the PDF carries; default: all beside paper_dir.
@@ -49,6 +53,10 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
     """
     with compiled(paper_dir, records, out) as build, atomic_open(out) as file:
         file.write((build / "main.pdf").read_bytes())
+        wide = badly_set((build / "main.log").read_text(encoding="utf-8", errors="replace"))
+    if wide:
+        lines = "\n  ".join(wide)
+        print(f"{paper_dir / 'main.tex'}: does not fit the page:\n  {lines}\nShorten heads, or split the table.", file=sys.stderr)
     return out
 
 
@@ -111,6 +119,18 @@ def run_latex(command: Sequence[str], folder: Path) -> subprocess.CompletedProce
 def leads_nowhere(log: str) -> list[str]:
     """References, citations and links of a log whose target does not exist, sorted."""
     return sorted(set(UNRESOLVED.findall(log)))
+
+
+def badly_set(log: str, slack: float = SLACK) -> list[str]:
+    """What a log says does not fit: lines more than `slack` points too wide, and tables that \\fitted shrank below legible size."""
+    found, file = [], "main.tex"
+    for line in log.splitlines():
+        file = (re.findall(r"\(\./(tables/[^\s()]+)", line) or [file])[-1]
+        if (over := OVERFULL.match(line)) and float(over[1]) > slack:
+            found.append(f"{over[1]} pt too wide near {file}, {over[2]}")
+        elif line.startswith(TOO_WIDE):
+            found.append(f"{line.removeprefix(TOO_WIDE)} near {file}")
+    return list(dict.fromkeys(found))
 
 
 def error_lines(log: str, count: int = 3) -> list[str]:

@@ -187,6 +187,10 @@ class Confirmation(Results):
     methods: dict[str, Side]
     declared: list[Declared]
 
+    def front(self, label: str) -> list[System]:
+        """The systems of `label` that a match at equal quality interpolates, by temperature: all that were declared."""
+        return sorted((s for s in self.systems if s.label == label), key=lambda s: s.temperature)
+
 
 class Compare(Results):
     """compare.json."""
@@ -224,6 +228,11 @@ class Compare(Results):
         wanted = self.chosen(self.headline).temperature
         temperature = min(sorted(shared), key=lambda value: abs(value - wanted))
         return sorted((by_cell[name, temperature] for name in names), key=lambda s: 0.0 if s.label == "lora" else (s.lam or 0.0))
+
+    def front(self, label: str) -> list[System]:
+        """The systems of `label` that a match at equal quality interpolates, by temperature."""
+        temperatures = self.selection.fronts[label]
+        return sorted((s for s in self.systems if s.label == label and s.temperature in temperatures), key=lambda s: s.temperature)
 
 
 def load(domain: str, results: Path) -> Compare:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from polychromic.report import labels
-from polychromic.report.choices import comparison
+from polychromic.report.choices import beyond, comparison
 from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.records import Number, unique, verdict
 from polychromic.report.results import Contrast, Results
@@ -57,14 +57,18 @@ def _numbers(compares: Sequence[Results]) -> Iterator[Number]:
     source = "; ".join(f"results/{compare.domain}/{compare.file}" for compare in compares)
     yield Number("summary.domains.count", len(compares), str(len(compares)), source="params.yaml#domains")
     claims: dict[str, list[str]] = {}
+    caveats: dict[str, list[str]] = {}
     for compare in compares:
         contrast = gain(compare)
         name = labels.DOMAINS.get(compare.domain, compare.domain)
         claims.setdefault(verdict(contrast), []).append(name)
+        if side := beyond(compare, contrast):
+            caveats.setdefault(f"its {labels.metric(compare.quality).label} lies {side.format(peer='LoRA')}", []).append(name)
         where = f"results/{compare.domain}/{compare.file}#contrasts/{contrast.id}"
         yield Number(f"summary.{compare.domain}.sentence", None, comparison(compare, contrast), split=compare.split, source=where)
     parts = [f"{claim} LoRA's on {_listed(names)}" for claim, names in claims.items()]
     text = f"At matched quality, the primary metric of Polychromic is {', and '.join(parts)}."
+    text += "".join(f" On {_listed(names)}, {caveat}." for caveat, names in caveats.items())
     yield Number("summary.sentence", None, text, source=source)
     shares = {labels.DOMAINS.get(c.domain, c.domain): c.chosen("lora").metrics["pass@10"].mean for c in compares}
     low, high = (labels.format_value("pass@10", value, unit=True) for value in (min(shares.values()), max(shares.values())))

@@ -10,8 +10,7 @@ from typing import Any
 
 from polychromic.report import labels
 from polychromic.report.costs import StepCost
-from polychromic.report.latex_rows import DASH, longtable, row, tabular
-from polychromic.report.numbers import flatten, param_text
+from polychromic.report.latex_rows import DASH, longtable, row, stacked, tabular
 from polychromic.report.results import Compare, Contrast, Estimate, System
 
 
@@ -30,13 +29,13 @@ def metrics_table(compare: Compare) -> str:
 
 def _by_metric(compare: Compare, body: bool) -> str:
     systems = [compare.chosen(label) for label in compare.main_labels()]
-    head = [""] + [labels.system_name(system.label) for system in systems]
+    head = [""] + [stacked(labels.system_name(system.label)) for system in systems]
     temperatures = ["temperature"] + [labels.plain(system.temperature) for system in systems]
     lines = [row(head), row(temperatures), r"\midrule"]
     for name in _metric_order(compare, systems, body):
         title = _title(name, star=name == compare.primary)
         found = [system.metrics.get(name) for system in systems]
-        lines.append(row([title, *(_mean(name, e, _mark(compare, s, name)) for s, e in zip(systems, found, strict=True))]) + r"[-0.35em]")
+        lines.append(row([title, *(_mean(name, e, _mark(compare, s, name)) for s, e in zip(systems, found, strict=True))]) + r"[-0.2em]")
         lines.append(row(["", *(_ci(name, e) for e in found)]) + r"[0.15em]")
     return tabular("l" + "r" * len(systems), lines)
 
@@ -70,7 +69,7 @@ def peers_table(compare: Compare, cost: StepCost | None) -> str:
             system = compare.chosen(label)
             spent = cost.training(compare.methods[label]) if cost else None
             name = labels.system_name(label) + ("$^{*}$" if label in best else "")
-            cells = [f"{_mean(c, e := system.metrics[c], _mark(compare, system, c))} {_ci(c, e)}" for c in columns]
+            cells = [_mean(c, e := system.metrics[c], _mark(compare, system, c), _ci(c, e)) for c in columns]
             area = f"{compare.frontiers[label].hypervolume:.3f}"
             spent_text = DASH if spent is None else f"{spent:.2f}"
             lines.append(row([name, labels.plain(system.temperature), *cells, area, spent_text, str(len(system.seeds))]))
@@ -110,35 +109,34 @@ def lambda_table(compare: Compare) -> str:
         lam = ("0 (LoRA)" if system.label == "lora" else labels.plain(weight.lam)) + (rf"$^{{{marks}}}$" if marks else "")
         objective = DASH if weight.objective is None else labels.format_value("objective", weight.objective)
         after = [f"{weight.validation_ce:.3f}", f"{weight.kl_to_base:.2f}", f"{weight.reply_tokens:.1f}", objective]
-        lines.append(row([lam, *after, *(f"{_mean(name, e := system.metrics[name])} {_ci(name, e)}" for name in columns)]))
+        lines.append(row([lam, *after, *(_mean(name, e := system.metrics[name], "", _ci(name, e)) for name in columns)]))
     return tabular("l" + "r" * (len(head) - 1), lines)
 
 
 def contrasts_table(compare: Compare) -> str:
-    r"""All contrasts as a longtable, the primary family first with its seeds; bold: significant after adjustment.
+    r"""All contrasts as a longtable under their pair, the primary family first with its seeds; bold: significant after adjustment.
 
     \tablecaption comes from main.tex.
     """
     effects = [r"$\Delta$ [CI]", r"$p$", r"$p_{\mathrm{adj}}$", r"$p_{W}$", r"$p_{U}$", "$d_z$", r"$\delta$", "MDE"]
+    titles = ["$a-b$, metric", "$T_a$", "$T_b$", *effects]
+    head, columns = row(titles), len(titles)
     groups = [[c for c in compare.contrasts if c.family == family] for family in ("primary", "secondary")]
     lines: list[str] = []
     for title, group in zip(("Primary family", "Secondary"), groups, strict=True):
         if not group:
             continue
-        lines.append(rf"\multicolumn{{10}}{{@{{}}l}}{{\emph{{{title}}}}}\\*")
+        lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\emph{{{title}}}}}\\*")
+        pairs: dict[str, list[Contrast]] = {}
         for contrast in group:
-            lines.extend(_contrast_rows(contrast, by_seed=title == "Primary family"))
+            pairs.setdefault(f"{labels.system_name(contrast.a)} $-$ {labels.system_name(contrast.b)}", []).append(contrast)
+        for pair, members in pairs.items():
+            rows = [text for contrast in members for text in _contrast_rows(contrast, columns if group is groups[0] else 0)]
+            heading = rf"\multicolumn{{{columns}}}{{@{{}}l}}{{{pair}}}\\"
+            lines += [f"{text}*" for text in (heading, *rows[:-1])] + rows[-1:]  # a pair stays on one page
         if group is groups[0] and groups[1]:
             lines.append(r"\midrule")
-    return longtable("llrrrrrrrr", row(["$a-b$ (temperatures)", "metric", *effects]), lines)
-
-
-def setup_table(params: Mapping[str, Any]) -> str:
-    """Every parameter and its default, one row each, as a longtable."""
-    lines = [
-        row([rf"\texttt{{{labels.escape(key)}}}", rf"\raggedright\arraybackslash {param_text(value)}"]) for key, value in flatten(params)
-    ]
-    return longtable(r"lp{0.5\linewidth}", row(["parameter", "value"]), lines)
+    return longtable("l" + "r" * (columns - 1), head, lines)
 
 
 def definitions_table(params: Mapping[str, Any]) -> str:
@@ -185,35 +183,37 @@ def _mark(compare: Compare, system: System, name: str) -> str:
     return ""
 
 
-def _mean(name: str, estimate: Estimate | None, mark: str = "") -> str:
+def _mean(name: str, estimate: Estimate | None, mark: str = "", beside: str = "") -> str:
+    """A mean with its mark; a dagger hangs into the space between columns, unless something stands beside it in the cell."""
     if estimate is None:
         return DASH
     text = labels.format_value(name, estimate.mean)
-    return {"bold": _bold(text), "dagger": rf"{text}\rlap{{$^{{\dagger}}$}}", "": text}[mark]
+    dagger = rf"{text}$^{{\dagger}}$" if beside else rf"{text}\rlap{{$^{{\dagger}}$}}"
+    marked = {"bold": _bold(text), "dagger": dagger, "": text}[mark]
+    return f"{marked} {beside}".rstrip()
 
 
 def _ci(name: str, estimate: Estimate | None) -> str:
     return "" if estimate is None else rf"{{\scriptsize {labels.format_interval(name, estimate.low, estimate.high)}}}"
 
 
-def _contrast_rows(contrast: Contrast, by_seed: bool) -> list[str]:
+def _contrast_rows(contrast: Contrast, seeds_over: int) -> list[str]:
+    """The row of a contrast, and one of its seeds over so many columns (none for 0). A side at matched quality has no temperature."""
     name = contrast.metric
     delta = labels.format_value(name, contrast.delta, sign=True)
-    matched = contrast.rule == "matched"
-    other = labels.system_name(contrast.b) if matched else _at(contrast.b, contrast.b_temperature)
-    pair = f"{_at(contrast.a, contrast.a_temperature)} $-$ {other}"
     cells = [
-        pair,
-        _title(name),
+        rf"\quad {_title(name)}",
+        labels.plain(contrast.a_temperature),
+        DASH if contrast.rule == "matched" else labels.plain(contrast.b_temperature),
         f"{_bold(delta) if contrast.significant else delta} {labels.format_interval(name, contrast.low, contrast.high, sign=True)}",
         *(_p(p) for p in (contrast.p_value, contrast.p_adjusted, contrast.p_wilcoxon, contrast.p_mannwhitney)),
         *(DASH if effect is None else labels.format_effect(effect) for effect in (contrast.d_z, contrast.cliffs_delta)),
         labels.format_value(name, contrast.mde),
     ]
-    if not by_seed:
+    if not seeds_over:
         return [row(cells)]
     each = ", ".join(f"{labels.format_value(name, value, sign=True)}" for value in contrast.delta_by_seed)
-    return [row(cells) + "*", rf"\multicolumn{{10}}{{@{{}}l}}{{\scriptsize\quad by seed: {each}}}\\"]
+    return [row(cells), rf"\multicolumn{{{seeds_over}}}{{@{{}}l}}{{\quad by seed: {each}}}\\"]
 
 
 def _title(name: str, star: bool = False) -> str:
@@ -225,10 +225,6 @@ def _title(name: str, star: bool = False) -> str:
 
 def _bold(text: str) -> str:
     return rf"\textbf{{{text}}}"
-
-
-def _at(label: str, temperature: float) -> str:
-    return rf"{labels.system_name(label)}$_{{{labels.plain(temperature)}}}$"
 
 
 def _p(p: float | None) -> str:

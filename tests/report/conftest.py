@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.io import write_json
+from polychromic.report.audit import build_audit
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary, build_test
 from polychromic.report.examples import examples_table
 from tests.report.synthetic import (
@@ -55,10 +56,12 @@ def _workspace(root: Path, compares: dict[str, dict]) -> Path:
         write_json(root / "results" / domain / "test.json", make_test(domain))
     for name, document in make_benchmarks().items():
         write_json(root / "benchmarks" / "results" / name, document)
-    replies = make_benchmarks()["step_cost-listqa.json"] | {"domain": "replies"}
-    write_json(root / "benchmarks" / "results" / "step_cost-replies.json", replies)
+    for domain in list(METRICS)[1:]:
+        timed = make_benchmarks()["step_cost-listqa.json"] | {"domain": domain}
+        write_json(root / "benchmarks" / "results" / f"step_cost-{domain}.json", timed)
     write_json(root / "results" / "replies" / "openers.json", make_openers())
     write_json(root / "benchmarks" / "results" / "calibration.json", make_designs())
+    write_json(root / "benchmarks" / "results" / "audit.json", {"cells": [], "population": 57})
     (root / "paper").mkdir(parents=True)
     for name in ("main.tex", "refs.bib"):
         shutil.copyfile(REPOSITORY / "paper" / name, root / "paper" / name)
@@ -71,9 +74,10 @@ def _written(tmp_path_factory, _compares: dict[str, dict]) -> Path:
     for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
         build_test(domain, workspace / "results", workspace / "paper")
-    build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_costs(tuple(METRICS), workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+    build_audit(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results" / "audit.json")
     build_setup(PARAMS, workspace / "results", workspace / "paper")
     build_summary(list(METRICS), workspace / "results", workspace / "paper")
     for domain in METRICS:

@@ -158,6 +158,8 @@ def make_compare(domain: str) -> dict:
         "rft": [{"step": s, "objective_mean": None, "ce_mean": 1.55 + 2 / (1 + s / 10)} for s in steps],
     }
     names = [label for label in by_cell if "@" not in label]
+    trained = [name for name in names if name not in PROMPTED]
+    histories = {name: histories.get(name, histories["rft"]) for name in trained}
     calibration = {
         "threshold": 0.3141,
         "within": 0.125,

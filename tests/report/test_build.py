@@ -9,7 +9,7 @@ import pytest
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, sha256_file, write_json
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
-from tests.report.synthetic import PARAMS
+from tests.report.synthetic import METRICS, PARAMS
 
 
 def run(workspace: Path, domain: str) -> list[str]:
@@ -17,7 +17,7 @@ def run(workspace: Path, domain: str) -> list[str]:
 
 
 def costs(workspace: Path) -> list[str]:
-    return relative(workspace, build_costs("listqa", workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+    return relative(workspace, build_costs(tuple(METRICS), workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
 
 
 def people(workspace: Path) -> list[str]:

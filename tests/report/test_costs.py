@@ -64,7 +64,7 @@ def test_sampler_table():
 def test_variance_table_has_a_column_per_size_and_marks_bias():
     text = costs.variance_table(VARIANCE)
     assert r"baseline & $N=4$ & $N=8$ \\" in text
-    assert r"set-shared & 3.10 [3.05, 3.15] & 3.10 [3.05, 3.15] \\" in text
+    assert r"set-shared & 3.10 {\scriptsize [3.05, 3.15]} & 3.10 {\scriptsize [3.05, 3.15]} \\" in text
     assert text.index("marginal contribution") < text.index("set-shared") < text.index(r"wrong$^{\dagger}$")
 
 

@@ -137,12 +137,12 @@ def test_differences_are_sorted_and_counted():
     assert list(mean.get_ydata()) == pytest.approx([0.12, 0.12])
     (band,) = [patch for patch in axes.patches if patch.get_height() == pytest.approx(0.35)]
     assert band.get_y() == pytest.approx(-0.05)
-    assert axes.get_ylabel() == "difference in pass@1 (points)"
+    assert axes.get_ylabel() == "difference in\npass@1 (points)"
 
 
 def test_differences_of_counts_have_no_per_cent():
     figure = distributions.differences([1.0, 0.4], (0.4, 1.0), "valid_distinct@10", "polychromic", "lora")
-    assert figure.axes[0].get_ylabel() == "difference in valid distinct@10" and "mean +0.70 [+0.40, +1.00]" in legend(figure)
+    assert figure.axes[0].get_ylabel() == "difference in\nvalid distinct@10" and "mean +0.70 [+0.40, +1.00]" in legend(figure)
 
 
 # person

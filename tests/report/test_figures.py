@@ -118,7 +118,7 @@ def test_cost_gain_marks_every_method_that_was_measured(compare: Compare):
 def test_training_leaves_out_what_a_method_does_not_have(compare: Compare):
     objective, cross_entropy = curves.training_panels(compare)
     assert set(objective[1]) == {"polychromic"}
-    assert set(cross_entropy[1]) == {"lora", "rft", "polychromic"}, "of the methods that the main figures show"
+    assert set(cross_entropy[1]) == {"gem", "lora", "rft", "polychromic"}, "of the methods that the main figures show"
     assert objective[1]["polychromic"][:2] == [(1, pytest.approx(0.102)), (4, pytest.approx(0.108))]
 
 

@@ -12,8 +12,8 @@ from polychromic.errors import PolychromicError
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.report import latex
 from polychromic.report.build import build
+from tests.report.synthetic import REPOSITORY, write_provenance
 from tests.report.synthetic import record_files as records
-from tests.report.synthetic import write_provenance
 
 needs_latex = pytest.mark.skipif(shutil.which("latexmk") is None, reason="LaTeX is not installed")
 
@@ -42,6 +42,37 @@ def test_paper_compiles_to_the_same_bytes_in_folders_of_different_name(paper: Pa
     assert fonts and all(
         "Type 3" not in font and re.search(r"yes yes yes\s+\d+\s+\d+$", font) for font in fonts
     )  # embedded, subset, unicode
+
+
+@needs_latex
+@pytest.mark.parametrize("real", [False, True], ids=["synthetic", "committed"])
+def test_everything_fits_the_page_and_every_reference_leads_somewhere(paper: Path, real: bool):
+    folder = REPOSITORY / "paper" if real else paper
+    with latex.compiled(folder, records(paper)) as build:
+        log = (build / "main.log").read_text(encoding="utf-8", errors="replace")
+    assert latex.badly_set(log) == []
+    assert latex.leads_nowhere(log) == [] and "undefined references" not in log
+
+
+@needs_latex
+def test_a_table_that_would_become_too_small_is_named(paper: Path, capsys: pytest.CaptureFixture[str]):
+    table = paper / "tables" / "people.tex"
+    table.write_text(table.read_text().replace(" & ", " & " + "M" * 40, 1))
+    latex.compile_paper(paper, paper / "main.pdf", records(paper))
+    assert re.search(r"does not fit the page:\n  Table \d+ is \S+pt wide and has \S+pt .*near tables/people\.tex", capsys.readouterr().err)
+
+
+def test_what_is_too_wide_is_named_with_its_file():
+    log = r"""(./tables/a-b.tex
+Overfull \hbox (12.5pt too wide) in alignment at lines 2--6
+Overfull \hbox (0.9pt too wide) in paragraph at lines 7--7
+Overfull \hbox (12.5pt too wide) in alignment at lines 2--6
+) (./tables/c.tex)
+Package polychromic Warning: Table 3 is 600pt wide and has 470pt on input line 9."""
+    assert latex.badly_set(log) == [
+        "12.5 pt too wide near tables/a-b.tex, in alignment at lines 2--6",
+        "Table 3 is 600pt wide and has 470pt on input line 9. near tables/c.tex",
+    ]
 
 
 @needs_latex
@@ -143,5 +174,5 @@ def test_the_text_has_no_typed_decimal():
     """Decimals in the manuscript come from records; what is left are lengths of the layout."""
     source = (Path(__file__).resolve().parents[2] / "paper" / "main.tex").read_text()
     body = source[source.index(r"\begin{document}") :]
-    body = re.sub(r"\\num\{[^}]*\}|\\(?:setlength|includegraphics|renewcommand)\S*|\\\\\[1ex\]|(?<!\\)%.*", "", body)
+    body = re.sub(r"\\num\{[^}]*\}|\\(?:setlength|includegraphics|renewcommand|newgeometry|fontsize)\S*|\\\\\[1ex\]|(?<!\\)%.*", "", body)
     assert re.findall(r"\d+\.\d+|\d+\s*\\%", body) == []

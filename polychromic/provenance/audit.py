@@ -1,0 +1,196 @@
+"""Run some stages again and compare: the one check that an edited lock, store and record cannot pass together.
+
+Which cells are run is a hash's choice, so that nobody picks the ones that hold. What came out is written to audit.json after each
+stage; entries about outs that dvc.lock no longer has are dropped, so the paper never counts a cell of other results.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polychromic.errors import UsageError
+from polychromic.hardware import cpu_model
+from polychromic.io import write_json
+from polychromic.params import Params
+from polychromic.progress import progress
+from polychromic.provenance import intervals as interval_check
+from polychromic.provenance.commit import current
+from polychromic.provenance.declared import Declared
+from polychromic.provenance.reach import command_of
+from polychromic.provenance.rerun import laboratory, run_stage
+from polychromic.provenance.state import State
+from polychromic.report.audit import SOURCE, Audit, AuditedCell, load
+from polychromic.report.costs import Sampler, StepCost
+from polychromic.report.results import parse
+
+OF_CELLS = ("cell", "openers")  # commands that train or sample
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A stage to run again. minutes: what it is expected to take, None where nobody measured; basis: where that is from."""
+
+    stage: str
+    cmd: str
+    kind: str
+    minutes: float | None
+    basis: str
+
+
+def population(here: State) -> list[str]:
+    """The stages that train or sample and have run, sorted."""
+    return sorted(name for name, stage in here.declared.items() if command_of(stage.cmd) in OF_CELLS and name in here.lock.stages)
+
+
+def drawn(names: Sequence[str], seed: str, count: int) -> list[str]:
+    """`count` of the names, the first in the order of a hash of seed and name."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())[:count]
+
+
+def choose(here: State, cells: int, named: Sequence[str], seed_from: str | None) -> list[str]:
+    """The stages to run: those that are named, else `cells` that the hash of the commit (or of `seed_from`) draws.
+
+    Raises:
+        UsageError: a stage that does not exist or never ran, or nothing to draw from.
+    """
+    if named:
+        for name in named:
+            if name not in here.declared or name not in here.lock.stages:
+                alike = [one for one in here.declared if one.startswith(name.partition("@")[0])] or sorted(here.declared)
+                raise UsageError(f"--cell {name!r} is no stage that has run. Allowed: {', '.join(alike[:12])} … (`dvc stage list`).")
+        return list(dict.fromkeys(named))
+    if cells == 0:
+        return []
+    seed = seed_from or current(here.folder).hash
+    if seed is None:
+        raise UsageError("no commit is known here, whose hash would draw the cells. Name a text for it: --seed-from TEXT.")
+    return drawn(population(here), seed, cells)
+
+
+def plan(here: State, names: Sequence[str]) -> list[Planned]:
+    """What would run, and how long that is expected to take."""
+    known = {cell.stage: cell for cell in earlier(here, here.folder / SOURCE).cells}
+    found = []
+    for name in names:
+        stage = here.declared[name]
+        minutes, basis = _expected(here, stage, here.params)
+        if name in known:
+            minutes, basis = known[name].minutes, f"an audit on {known[name].cpu}"
+        found.append(Planned(name, stage.cmd, kind_of(stage), minutes, basis))
+    return found
+
+
+def kind_of(stage: Declared) -> str:
+    return "cell" if command_of(stage.cmd) in OF_CELLS else "stage"
+
+
+def audit(here: State, names: Sequence[str], by_intervals: bool = False, out: Path = Path(SOURCE)) -> list[AuditedCell]:
+    """Run the stages again, one after the other, and write what came out to `out` after each.
+
+    Args:
+        by_intervals: compare metric means with the intervals of compare.json instead of bytes.
+
+    Raises:
+        UsageError: by_intervals of a stage that gives no samples.
+        PolychromicError: an input of a stage is not to be had, or its code has changed since it ran.
+    """
+    if by_intervals:
+        for name in names:
+            interval_check.check_comparable(here.declared[name])
+    commit, done = current(here.folder), []
+    _write(here, done, out)
+    with progress("audit", len(names)) as tick:
+        tick(0)
+        for name in names:
+            started = time.monotonic()
+            with laboratory(here) as target:
+                outs = run_stage(here, here.declared[name], here.lock.stages[name], target)
+                equal, within, means = all(one.got == one.expected for one in outs), None, None
+                if by_intervals and all(one.got for one in outs):
+                    found = interval_check.means(here, here.declared[name], target)
+                    within, means = sum(one.within for one in found), len(found)
+                    equal = within == means
+            done.append(
+                AuditedCell(
+                    stage=name,
+                    kind=kind_of(here.declared[name]),
+                    commit=f"{(commit.hash or 'unknown')[:7]}{'-dirty' if commit.dirty else ''}",
+                    cpu=cpu_model(),
+                    compared="intervals" if by_intervals else "bytes",
+                    equal=equal,
+                    minutes=round((time.monotonic() - started) / 60, 2),
+                    outs=outs,
+                    within=within,
+                    means=means,
+                )
+            )
+            _write(here, done, out)
+            tick(len(done))
+    return done
+
+
+def remedy(here: State, cell: AuditedCell) -> str:
+    """What to do about a stage that came out otherwise, "" for one that did not."""
+    if cell.equal:
+        return ""
+    if any(one.got is None for one in cell.outs):
+        return "The stage failed: see its message above. Mend it, and audit again."
+    timed = _timings(here, here.declared[cell.stage].domain)
+    if cell.kind == "cell" and cell.compared == "bytes" and timed and timed.device != cell.cpu:
+        return f"Bytes are a CPU model's own, and this is {cell.cpu}; timings here are of {timed.device}. Compare with --intervals."
+    return f"What is recorded is not what the code gives. Run `dvc repro --force --single-item {cell.stage}`, or take the edit back."
+
+
+def earlier(here: State, path: Path) -> Audit:
+    """The entries of an audit.json that still speak of dvc.lock's outs; none where there is no such file."""
+    if not path.is_file():
+        return Audit(population=0)
+    found = load(path)
+    holds = lambda cell: all(one.path in here.made and here.made[one.path].md5 == one.expected for one in cell.outs)
+    return Audit(population=found.population, cells=[cell for cell in found.cells if holds(cell)])
+
+
+def _write(here: State, done: Sequence[AuditedCell], out: Path) -> None:
+    cells = {cell.stage: cell for cell in [*earlier(here, here.folder / out).cells, *done]}
+    document = Audit(population=len(population(here)), cells=[cells[name] for name in sorted(cells)])
+    write_json(here.folder / out, document.model_dump(mode="json"))
+
+
+def _expected(here: State, stage: Declared, params: Params) -> tuple[float | None, str]:
+    """Minutes of a cell from the timings of `make bench`: steps of training, and tokens that its samples have."""
+    timed, sampler = _timings(here, stage.domain), here.folder / "benchmarks" / "results" / "sampler.json"
+    if kind_of(stage) != "cell":
+        return None, "not measured"
+    if timed is None or not sampler.is_file():
+        return None, "no timings in benchmarks/results/"
+    name, lam = stage.cmd.split()[5], float(stage.axes["lam"]) if "lam" in stage.axes else None
+    method, trains_like = params.methods[name], params.trains_like(name)
+    seconds = sum(_tokens(here, stage)) / max(row.tokens_per_second for row in parse(Sampler, sampler).rows)
+    if method.adapter == "lora":
+        variant = timed.variants.get(trains_like) or timed.variants.get("polychromic" if method.objective != "none" else "lora")
+        if variant is None:
+            return None, "its step was not measured"
+        steps = round(params.domain(str(stage.domain)).steps * method.budget)
+        seconds += len(params.seeds_of(name, lam)) * steps * variant.mean_seconds
+    return round(seconds / 60, 1), f"timings on {timed.device}"
+
+
+def _timings(here: State, domain: str | None) -> StepCost | None:
+    path = here.folder / "benchmarks" / "results" / f"step_cost-{domain}.json"
+    return parse(StepCost, path) if path.is_file() else None
+
+
+def _tokens(here: State, stage: Declared) -> Iterator[float]:
+    """Tokens of each row of the samples that lie here or in the store."""
+    for path in stage.outs:
+        place = here.place(here.made[path]) if path.endswith(".jsonl.gz") and path in here.made else None
+        if place is not None:
+            with gzip.open(place, "rt", encoding="utf-8") as file:
+                for line in file:
+                    yield sum(json.loads(line)["tokens"])

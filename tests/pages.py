@@ -1,0 +1,69 @@
+"""What the tests of docs/ share: the blocks of a page, a copy of the package to edit as a page says, and its commands in bash."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LINES = 60  # of a page, printed
+
+
+def read(name: str) -> str:
+    return (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(page: str) -> list[str]:
+    """The lines of its bash blocks without comments and here-documents."""
+    found, until = [], None
+    for line in "".join(blocks(page, "bash")).splitlines():
+        if until is not None:
+            until = None if line == until else until
+            continue
+        if here := re.search(r"<<'(\w+)'", line):
+            until = here.group(1)
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        found += [line] if line else []
+    return found
+
+
+def check(page: str) -> None:
+    """It is one page, and its links lead to files."""
+    assert len(page.splitlines()) <= LINES
+    for target in re.findall(r"\]\(([^)#]+)\)", page):
+        assert (REPOSITORY / "docs" / target).exists(), target
+
+
+def copy_package(folder: Path) -> Path:
+    """The package and params.yaml in `folder`, to be edited."""
+    shutil.copytree(REPOSITORY / "polychromic", folder / "polychromic", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "params.yaml", folder)
+    return folder
+
+
+def insert(path: Path, text: str, *, before: str = "", after: str = "") -> None:
+    """Put `text` before or after a piece that the file holds once."""
+    content, place = path.read_text(encoding="utf-8"), before or after
+    assert content.count(place) == 1, f"{path.name} holds {place!r} {content.count(place)} times"
+    path.write_text(content.replace(place, text + place if before else place + text), encoding="utf-8")
+
+
+def environment(folder: Path, package: Path = REPOSITORY) -> dict[str, str]:
+    """Of a command in `folder` that uses the package at `package`."""
+    settings = {"PYTHONPATH": str(package), "POLYCHROMIC_CACHE": str(folder / "cache"), "TOKENIZERS_PARALLELISM": "false"}
+    return os.environ | settings | {"OMP_NUM_THREADS": "1"}
+
+
+def bash(folder: Path, script: str, package: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    shim = f'polychromic() {{ "{sys.executable}" -m polychromic "$@"; }}\ndvc() {{ "{sys.executable}" -m dvc "$@"; }}\nset -e\n'
+    return subprocess.run(
+        ["bash", "-c", shim + script], cwd=folder, env=environment(folder, package), capture_output=True, text=True, check=False
+    )

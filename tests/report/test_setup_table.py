@@ -1,0 +1,66 @@
+"""The table of parameters leaves no value out, and says once what most methods share."""
+
+from typing import Any
+
+import pytest
+
+from polychromic.params import load_params
+from polychromic.report import labels
+from polychromic.report.numbers import flatten, param_text
+from polychromic.report.setup_table import setup_table
+from tests.report.synthetic import PARAMS, REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def params() -> dict[str, Any]:
+    return load_params(REPOSITORY / "params.yaml").model_dump(by_alias=True)
+
+
+def row_of(text: str, key: str) -> list[str]:
+    """The cells of the row of a key."""
+    (line,) = [line for line in text.splitlines() if line.startswith(rf"\texttt{{{labels.escape(key)}}} & ")]
+    return [cell.strip() for cell in line.rstrip("*").removesuffix(r" \\").split(" & ")]
+
+
+def test_a_method_is_one_row_with_what_is_its_own():
+    text = setup_table(PARAMS)
+    assert row_of(text, "lora")[1:] == ["lora", "--", "--", "--", "--", "all", "all", ""]
+    assert row_of(text, "polychromic_plain")[1:] == ["lora", "--", "plain", "0.5", "--", "all", "all", r"\texttt{similarity} semantic"]
+    assert r"otherwise: \texttt{prompt} zero\_shot; \texttt{similarity} domain." in text
+
+
+def test_domains_stand_side_by_side_and_others_in_a_row_each():
+    text = setup_table(PARAMS)
+    assert row_of(text, "sizes.train")[1:] == ["180", "1000", "1000", "260"]
+    assert row_of(text, "temperatures")[1] == "0.3, 0.5, 0.7, 0.85, 1"
+    assert row_of(text, "train.batch_size")[1:] == ["16"]
+
+
+def test_every_value_of_params_yaml_is_printed(params):
+    """In the row of its method, in its domain's column, or in a row of its own."""
+    text = setup_table(params)
+    usual = next(line for line in text.splitlines() if "Further settings" in line)
+    domains = params["domains"]
+    for key, value in flatten(params):
+        section, _, name = key.partition(".")
+        if section == "methods":
+            method, _, name = name.partition(".")
+            printed = param_text(value) if value is not None else ""
+            assert printed == "none" or printed in " & ".join(row_of(text, method)) or printed in usual, key
+        elif section in domains:
+            assert row_of(text, name)[1 + domains.index(section)] == param_text(value), key
+        elif key.startswith("analysis.endpoints."):
+            _, _, domain, end = key.split(".")
+            assert row_of(text, f"analysis.endpoints.{end}")[1 + domains.index(domain)] == param_text(value), key
+        elif not key.startswith("analysis.contrasts."):
+            assert row_of(text, key) == [rf"\texttt{{{labels.escape(key)}}}", param_text(value)], key
+    for contrast in params["analysis"]["contrasts"]:
+        pair = f"{labels.escape(contrast['a'])} $-$ {labels.escape(contrast['b'])}"
+        kind = f"family {contrast['family']}, rule {contrast['rule']}: "
+        assert any(kind in line and pair in line for line in text.splitlines()), pair
+
+
+def test_it_counts_as_one_table(params):
+    """The starred environments of the caption package step no counter, so later tables keep the numbers that trace gives them."""
+    text = setup_table(params)
+    assert text.count(r"\begin{longtable}") == text.count(r"\caption") == 1 and text.count(r"\begin{longtable*}") == 2
