@@ -38,7 +38,7 @@ OF_TEST = (
     | {"summary"}
 )
 # What no choice of lambda concerns.
-BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs"} | OF_TEST
+BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs", "audit"} | OF_TEST
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
