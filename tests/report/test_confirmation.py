@@ -46,7 +46,7 @@ def test_what_was_opened_is_counted(confirmed):
     texts = {key: number.text for key, number in by_key(confirmed["listqa"]).items()}
     assert (texts["listqa.test.systems.count"], texts["listqa.test.n_prompts"], texts["listqa.test.n_samples"]) == ("13", "240", "20")
     assert (texts["listqa.test.seeds"], texts["listqa.test.seeds.count"]) == ("0, 1, 2, 3, 4", "5")
-    assert by_key(confirmed["creative"])["creative.test.n_prompts"].text == "150"
+    assert by_key(confirmed["creative"])["creative.test.n_prompts"].text == "120"
     assert texts["listqa.test.family.count"] == "6"
 
 
