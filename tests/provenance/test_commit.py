@@ -18,7 +18,7 @@ def archive(repository, target):
     target.mkdir()
     subprocess.run(["git", "archive", "--format=tar", f"--output={target}.tar", "HEAD"], cwd=repository, check=True)
     with tarfile.open(f"{target}.tar") as tar:
-        tar.extractall(target, filter="data")
+        tar.extractall(target, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # Debian 12's Python has none
     return target
 
 

@@ -144,13 +144,20 @@ def test_a_window_ends_with_the_epoch(tmp_path, monkeypatch):
     assert windows == [(0, [2, 2]), (2, [1]), (3, [2, 2]), (5, [1]), (6, [2, 2])], "five batches an epoch: 2 + 2 + 1"
 
 
-def test_batches_are_those_of_a_run_without_bulk(tmp_path):
-    """Taking batches ahead of their step changes neither their order nor the learning rate that they meet."""
+def test_batches_are_those_of_a_run_without_bulk(tmp_path, monkeypatch):
+    """Taking batches ahead of their step changes neither their order nor the learning rate that they meet.
+
+    In float64, since rollouts share the prompt with the reference and without them nothing does: two ways to the same loss, whose
+    roundings differ on some processors. Batches in another order would differ in the first digits.
+    """
+    use_float64(monkeypatch)
     settings = dict(train_dataset=ROWS, max_steps=8, lr_scheduler_type="linear", warmup_steps=2)
     never = lambda row, replies: np.zeros(len(replies))
-    each, one = trained(tmp_path / "a", config(quality=never), **settings)
-    bulk, two = trained(tmp_path / "b", config(quality=never, reuse=3), **settings)
-    assert bulk == each
+    _, one = trained(tmp_path / "a", config(quality=never), **settings)
+    _, two = trained(tmp_path / "b", config(quality=never, reuse=3), **settings)
+    entropy = lambda trainer: [row["ce"] for row in trainer.history]
+    assert entropy(two) == pytest.approx(entropy(one), rel=1e-9)
+    assert len({round(value, 3) for value in entropy(one)}) == len(entropy(one)), "so that an exchange of two batches shows"
     assert [row["learning_rate"] for row in two.history] == [row["learning_rate"] for row in one.history]
 
 
