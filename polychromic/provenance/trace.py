@@ -20,6 +20,7 @@ from polychromic.errors import PolychromicError
 from polychromic.provenance.commit import introduced, last_change
 from polychromic.provenance.evidence import Evidence, evidence
 from polychromic.provenance.imprint import DIGITS, commit_of
+from polychromic.provenance.kept import load_lock
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
@@ -37,7 +38,7 @@ class Workspace:
 
     @cached_property
     def lock(self) -> Lock:
-        return Lock.load(self.folder)
+        return load_lock(self.folder)
 
     @cached_property
     def records(self) -> dict[str, Record]:
