@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from polychromic import paths
@@ -61,7 +62,7 @@ def parameters(here: State) -> Row:
         recorded = here.lock.stages[name].params if name in here.lock.stages else {}
         for file, keys in stage.params.items() if name in here.lock.stages else ():
             if file not in documents:
-                documents[file] = read_yaml(here.folder / file)
+                documents[file] = read_yaml(_unlinked(here.folder / file))
             now, then = values_of(documents[file], list(dict.fromkeys(keys)), file), recorded.get(file, {})
             seen += len(now)
             for key in sorted({*now, *then}):
@@ -71,6 +72,13 @@ def parameters(here: State) -> Row:
     found = [f"{text} (of {stages[0]}{f' and {len(stages) - 1} more' if len(stages) > 1 else ''})" for text, stages in wrong.items()]
     remedy = "Take the change back with `git checkout params.yaml`, or run what depends on it: `dvc repro`."
     return row("parameters recorded", "values that dvc.lock records", count(seen, "value"), found, remedy)
+
+
+def _unlinked(path: Path) -> Path:
+    """The file, or where it leads if it was a link: some programs that unpack an archive write a link's target into a file."""
+    text = path.read_text(encoding="utf-8") if path.is_file() and path.stat().st_size < 100 else ""
+    target = path.parent / text if text and "\n" not in text else path
+    return target if target.is_file() else path
 
 
 def _place(key: str, now: Any, then: Any) -> str:
