@@ -32,8 +32,6 @@ def test_dvc_makes_the_same_of_the_pipeline_in_miniature(repository):
 
 
 def test_dvc_makes_the_same_of_this_repositorys():
-    if not (REPO / "data").is_dir():
-        pytest.skip("data/ is not here")
     assert_same(REPO)
 
 
