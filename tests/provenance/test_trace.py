@@ -153,7 +153,7 @@ def test_the_repository_is_traced_within_a_second():
     """CPU time, which other work on the machine does not lengthen: the command as it is called, interpreter and all."""
     command = [sys.executable, "-m", "polychromic", "trace", KEY, "--json"]
     spent = []
-    for _ in range(2):
+    for _ in range(6):  # the least of several: a busy machine lengthens CPU time, too, and nothing shortens it
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
