@@ -57,6 +57,17 @@ METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
 
 
+TINY |= {
+    f"analysis.test.{domain}": {
+        "seeds": [0],
+        "prompts": 6,
+        "systems": {name: system | {"seeds": 1, "temperatures": [1.0]} for name, system in plan["systems"].items()},
+        "contrasts": plan["contrasts"],
+    }
+    for domain, plan in VALUES["analysis"]["test"].items()
+}
+
+
 def make_models(folder: Path) -> None:
     """The tiny models that TINY names, for workspaces made in `folder`."""
     make_tiny_model(folder / "model")

@@ -1,7 +1,7 @@
-"""The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
+"""The report stages: from results/{domain}/{select,compare,test}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`, `build_setup` and `build_provenance`
-are the stages of these names. All read single named files.
+`build` is stage report@{domain}, `build_test` report_test@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`,
+`build_setup` and `build_provenance` are the stages of these names. All read single named files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from polychromic.io import write_json, write_text
 from polychromic.provenance import appendix
 from polychromic.report import (
     compute,
+    confirmation,
     cost_numbers,
     costs,
     curves,
@@ -114,6 +115,31 @@ def build_costs(
     return _write(texts, drawings, found, results_dir / "costs" / "numbers.json")
 
 
+def build_test(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write what test says of a domain: paper/tables/{domain}-test{,-contrasts}.tex and -test.md (for the README),
+    paper/figures/{domain}-test-{frontier,gains}.pdf and -frontier.svg, paper/numbers/{domain}-test.tex, results/{domain}/test-numbers.json.
+
+    Raises:
+        PolychromicError: test.json is missing or lacks a contrast that the text states.
+        DataError: a field is missing or malformed.
+    """
+    test = results.parse(results.Confirmation, results_dir / domain / "test.json")
+    found = confirmation.test_numbers(test)
+    texts = {
+        paper_dir / "tables" / f"{domain}-test.tex": confirmation.test_table(test),
+        paper_dir / "tables" / f"{domain}-test.md": confirmation.test_markdown(test),
+        paper_dir / "tables" / f"{domain}-test-contrasts.tex": tables.contrasts_table(test),
+        paper_dir / "numbers" / f"{domain}-test.tex": records.to_latex(found),
+    }
+    frontier = figures.frontier(*confirmation.test_curves(test), test.quality, test.primary)
+    drawings = {
+        paper_dir / "figures" / f"{domain}-test-frontier.pdf": frontier,
+        paper_dir / "figures" / f"{domain}-test-frontier.svg": frontier,
+        paper_dir / "figures" / f"{domain}-test-gains.pdf": distributions.gains(confirmation.gains(test), test.primary),
+    }
+    return _write(texts, drawings, found, results_dir / domain / "test-numbers.json")
+
+
 def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
     """Write drafts beside people: paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.
 
@@ -154,13 +180,13 @@ def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAP
 
 
 def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write all domains together: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.
+    """Write all domains together, on test: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.
 
     Raises:
-        PolychromicError: a domain's compare.json is missing, or lacks the headline's contrast with LoRA.
+        PolychromicError: a domain's test.json is missing, or lacks the headline's contrast with LoRA.
         DataError: a field is missing or malformed.
     """
-    compares = [results.load(domain, results_dir) for domain in domains]
+    compares = [results.parse(results.Confirmation, results_dir / domain / "test.json") for domain in domains]
     found = summary.summary_numbers(compares)
     texts = {
         paper_dir / "tables" / "summary.tex": summary.summary_table(compares),

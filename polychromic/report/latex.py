@@ -28,7 +28,7 @@ SLACK = 1.0  # points that nobody sees
 
 
 def records_hash(records: Sequence[Path]) -> str:
-    """First 12 hex digits of one sha256 over the records files (results/*/numbers.json), independent of where they lie.
+    """First 12 hex digits of one sha256 over the records files (results/*/numbers.json, test-numbers.json), independent of where they lie.
 
     Raises:
         PolychromicError: no file is given, or one does not exist.
@@ -45,7 +45,7 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
     """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
 
     Args:
-        records: the results/<domain>/numbers.json files whose hash the PDF carries; default: all beside paper_dir.
+        records: the files results/<domain>/numbers.json and test-numbers.json whose hash the PDF carries; default: all beside paper_dir.
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
@@ -72,7 +72,8 @@ def compiled(paper_dir: Path, records: Sequence[Path] | None = None, wanted: Pat
     """
     if not (paper_dir / "main.tex").exists():
         raise PolychromicError(f"{paper_dir / 'main.tex'}: file not found. Run in the folder that holds params.yaml and paper/.")
-    digest = records_hash(sorted(paper_dir.resolve().parent.glob("results/*/numbers.json")) if records is None else records)
+    beside = paper_dir.resolve().parent / "results"
+    digest = records_hash(sorted([*beside.glob("*/numbers.json"), *beside.glob("*/test-numbers.json")]) if records is None else records)
     missing = [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]
     if missing:
         raise PolychromicError(

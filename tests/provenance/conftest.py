@@ -180,3 +180,57 @@ def repository(_made: Path, tmp_path: Path) -> Path:
     target = tmp_path / "repository"
     shutil.copytree(_made, target, symlinks=True)
     return target
+
+
+TEST_STAGES = """\
+  sample_test:
+    matrix: {domain: [listqa], system: [lora, polychromic, zero_shot]}
+    cmd: mkdir -p results/${item.domain}/test && cp polychromic/cells.py results/${item.domain}/test/${item.system}.jsonl.gz
+    deps: [data/listqa.jsonl, polychromic/cells.py]
+    params: [train]
+    outs: ["results/${item.domain}/test/${item.system}.jsonl.gz"]
+  compare_test:
+    matrix: {domain: [listqa]}
+    cmd: cp made/test.json results/${item.domain}/test.json
+    deps: [results/listqa/test/lora.jsonl.gz, results/listqa/test/polychromic.jsonl.gz, results/listqa/test/zero_shot.jsonl.gz]
+    outs: ["results/${item.domain}/test.json"]
+  report_test:
+    matrix: {domain: [listqa]}
+    cmd: cp made/test-numbers.json results/${item.domain}/ && cp made/test.tex paper/numbers/${item.domain}-test.tex
+      && cp made/figure.pdf paper/figures/${item.domain}-test-gains.pdf
+    deps: ["results/${item.domain}/test.json", polychromic/report/build.py]
+    outs:
+      - results/${item.domain}/test-numbers.json
+      - paper/numbers/${item.domain}-test.tex: {cache: false}
+      - paper/figures/${item.domain}-test-gains.pdf: {cache: false}
+"""
+TEST_KEY = "listqa.test.primary.delta"
+TEST_ROW = "polychromic-vs-lora-valid_distinct@10-matched"
+
+
+@pytest.fixture
+def opened(repository: Path) -> Path:
+    """The same once test was opened, in a second commit: two systems compared, and what is printed of it."""
+    ends = {"low": 0.05, "high": 0.31, "n": 300, "seeds": [0, 1, 2], "split": "test"}
+    records = [
+        record(TEST_KEY, "+0.17", 0.17, f"results/listqa/test.json#contrasts/{TEST_ROW}", **ends),
+        record("listqa.test.lora.pass@1", "25", 25.0, "results/listqa/test.json#systems/lora@T=0.5", **ends),
+    ]
+    test = {
+        "contrasts": [{"id": TEST_ROW, "delta": 0.17}],
+        "systems": [{"label": "lora", "temperature": 0.5, "mean": 0.25}],
+    }
+    figure = "\\begin{figure}\\includegraphics{figures/listqa-test-gains}\\caption{G.}\\label{fig:listqa-test-gains}\\end{figure}"
+    put(
+        repository,
+        {
+            "dvc.yaml": PIPELINE + TEST_STAGES,
+            "made/test.json": json.dumps(test),
+            "made/test-numbers.json": json.dumps(records),
+            "made/test.tex": macros(records),
+            "paper/main.tex": MAIN.replace("\\end{document}", f"On test it is \\num{{{TEST_KEY}}}.\n{figure}\n\\end{{document}}"),
+        },
+    )
+    dvc(repository, "repro", "--quiet")
+    commit(repository, "Test opened")
+    return repository

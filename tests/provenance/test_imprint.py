@@ -22,6 +22,16 @@ def test_it_is_the_hash_that_the_pdf_carries(repository):
     assert imprint(files) == records_hash(list(files.values()))
 
 
+def test_records_of_test_are_a_part_of_it(opened):
+    """And of the hash that compile_paper gives where nobody names the records; the commit is the one that opened test."""
+    first = records_hash([opened / name for name in NAMES])
+    files = [opened / name for name in (*NAMES, "results/listqa/test-numbers.json")]
+    shutil.copytree(opened / ".dvc/cache/files", opened / "store/files")
+    assert first != records_hash(files) == imprint({path.relative_to(opened).as_posix(): path for path in files})
+    assert trace(records_hash(files), opened)["commit"]["commit"] == git(opened, "rev-parse", "HEAD")
+    assert trace(first, opened)["commit"]["commit"] == git(opened, "rev-parse", "HEAD~1")
+
+
 def test_the_commit_of_a_pdf(repository, tmp_path):
     first = git(repository, "rev-parse", "HEAD")
     old = records_hash([repository / name for name in NAMES])

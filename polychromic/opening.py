@@ -1,0 +1,75 @@
+"""The opening of test: what `analysis.test` declares is sampled and scored there, once it is committed. Nothing is chosen here.
+
+Choices were made on dev and stand in params.yaml as seeds, temperatures and contrasts, so that no stage about test reads what dev says
+now: another headline weight, or another best peer, changes what is said of dev, and test stays the test of what was declared.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from polychromic import paths
+from polychromic.cells import Workbench, sample_seed
+from polychromic.data.records import Record
+from polychromic.errors import PolychromicError, UsageError
+from polychromic.io import write_jsonl
+from polychromic.params import Params
+from polychromic.scoring import given, read_cell, score_cells
+from polychromic.sealed import check_sealed
+from polychromic.seeds import derive_seed
+
+
+def opened_prompts(params: Params, domain: str, records: list[Record]) -> list[Record]:
+    """The test prompts that the plan opens, in the order of the split: all, or as many as it says, drawn with analysis.seed."""
+    count = params.test_plan(domain).prompts
+    if count is None or count >= len(records):
+        return records
+    drawn = random.Random(derive_seed(params.analysis.seed, "test", domain)).sample(range(len(records)), count)
+    return [records[place] for place in sorted(drawn)]
+
+
+def samples_file(params: Params, domain: str, name: str) -> Path:
+    """Where a declared system's samples of test are. Raises UsageError for one that is not declared."""
+    plan = params.test_plan(domain)
+    if name not in plan.systems:
+        raise UsageError(f"params.yaml: analysis.test.{domain}.systems has no {name!r}. Declared: {', '.join(plan.systems)}.")
+    return paths.RESULTS / domain / "test" / f"{name}.jsonl.gz"
+
+
+def sample_test(params: Params, domain: str, name: str) -> None:
+    """Sample test with every declared seed and temperature of a system; its adapters are trained or come from the cache.
+
+    Raises:
+        UsageError: the system is not declared.
+        PolychromicError: `analysis:` is not committed as it stands, or was changed after test was opened (polychromic.sealed).
+    """
+    out = samples_file(params, domain, name)
+    check_sealed(Path())
+    plan = params.test_plan(domain)
+    system = plan.systems[name]
+    bench = Workbench(params, domain, name, system.lam)
+    records = opened_prompts(params, domain, bench.splits["test"])
+    rows: list[dict] = []
+    for seed in plan.seeds[: system.seeds]:
+        rows += sample_seed(bench, seed, "test", records, system.temperatures)[0]
+    write_jsonl(out, rows)
+
+
+def score_test(params: Params, domain: str) -> None:
+    """Write results/{domain}/test-scores.jsonl.gz: the metrics of scores.jsonl.gz for every declared system.
+
+    Raises:
+        PolychromicError: a declared system was not sampled on these prompts, or `analysis:` is not what was committed before test
+            was opened (polychromic.sealed).
+    """
+    check_sealed(Path())
+    checked, calibration, splits = given(params, domain)
+    records = {record.id: record for record in opened_prompts(params, domain, splits["test"])}
+    cells = []
+    for name, system in params.test_plan(domain).systems.items():
+        path = samples_file(params, domain, name)
+        if not path.exists():
+            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
+        cells.append((name, system.lam, read_cell(path, records)))
+    write_jsonl(paths.scores_file(domain, "test"), score_cells(params, checked, records, calibration, cells))
