@@ -18,10 +18,10 @@ from polychromic.domains import get_domain
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl, sha256_json, write_jsonl
 from polychromic.models import weights
-from polychromic.models.load import embed, load_causal_lm, load_encoder
+from polychromic.models.load import best_device, compute_reproducibly, embed, load_causal_lm, load_encoder
 from polychromic.params import Method, Params
 from polychromic.sampling import sample_prompts
-from polychromic.training.run import Trained, code_fingerprint, library_versions, train_adapter
+from polychromic.training.run import Trained, code_fingerprint, environment, train_adapter
 
 SAMPLING_CODE = (
     "seeds.py", "prompts.py", "sampling.py", "training/batches.py", "training/branches.py", "training/rollout.py", "models/load.py",
@@ -71,8 +71,8 @@ class Workbench:
     """What the seeds of a cell share: weights, encoder, prompts. Loads a thing when it is first asked for."""
 
     def __init__(self, params: Params, domain_name: str, method_name: str, lam: float | None):
-        torch.set_num_threads(params.threads)
-        torch.use_deterministic_algorithms(True, warn_only=False)
+        compute_reproducibly(params.threads)
+        self.device = best_device()
         self.params = params
         self.domain = get_domain(domain_name)
         self.settings = params.domain(domain_name)
@@ -90,7 +90,7 @@ class Workbench:
 
     def embed(self, texts: Sequence[str]):  # noqa: ANN201 - numpy stays out of this signature
         if self._encoder is None:
-            self._encoder = load_encoder(weights.obtain(self.params.encoder))
+            self._encoder = load_encoder(weights.obtain(self.params.encoder), self.device)
         return embed(self._encoder, texts)
 
     def train(self, seed: int) -> Trained:
@@ -111,7 +111,7 @@ class Workbench:
                     if isinstance(module, LoraLayer):
                         module.set_scale(module.active_adapters[0], self.method.scale)
             model = model.merge_and_unload()
-        model = model.to(getattr(torch, self.params.sampling.precision)).eval()
+        model = model.to(self.device, getattr(torch, self.params.sampling.precision)).eval()
         return model, tokenizer, trained, trained.fingerprint if trained else weights.fingerprint(self.params.model)
 
     def encoded_prompts(self, tokenizer, records: Sequence[Record]) -> list[list[int]]:  # noqa: ANN001
@@ -160,7 +160,7 @@ def sample_seed(
                 "sampling": params.sampling.model_dump(),
                 "threads": params.threads,
                 "code": code_fingerprint(SAMPLING_CODE),
-                "libraries": library_versions(),
+                "libraries": environment(),
             }
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from polychromic import paths
 from polychromic.analysis import HEADLINE, describe, frontiers
 from polychromic.contrasts import contrasts
-from polychromic.io import write_json
+from polychromic.io import read_json, write_json
 from polychromic.params import Method, Params
 from polychromic.sealed import check_sealed
 from polychromic.systems import read_systems
@@ -36,6 +36,7 @@ def compare_test(params: Params, domain: str) -> None:
         "split": "test",
         **{key: selection[key] for key in ("primary", "quality", "headline", "chosen")},
         "declared": [declared.model_dump() for declared in plan.contrasts],
+        "machines": read_json(paths.RESULTS / domain / "test-machines.json"),
         "methods": {name: _side(params.methods[name]) for name in plan.systems},
         "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": frontiers(systems, endpoint.quality, endpoint.primary),

@@ -13,11 +13,13 @@ from polychromic import paths
 from polychromic.cells import Workbench, sample_seed
 from polychromic.data.records import Record
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import write_jsonl
+from polychromic.hardware import cpu_model
+from polychromic.io import write_json, write_jsonl
 from polychromic.params import Params
-from polychromic.scoring import given, read_cell, score_cells
+from polychromic.scoring import Cell, given, read_cell, score_cells
 from polychromic.sealed import check_sealed
 from polychromic.seeds import derive_seed
+from polychromic.training.run import environment
 
 
 def opened_prompts(params: Params, domain: str, records: list[Record]) -> list[Record]:
@@ -37,6 +39,10 @@ def samples_file(params: Params, domain: str, name: str) -> Path:
     return paths.RESULTS / domain / "test" / f"{name}.jsonl.gz"
 
 
+def machines_file(domain: str) -> Path:
+    return paths.RESULTS / domain / "test-machines.json"
+
+
 def sample_test(params: Params, domain: str, name: str) -> None:
     """Sample test with every declared seed and temperature of a system; its adapters are trained or come from the cache.
 
@@ -53,11 +59,19 @@ def sample_test(params: Params, domain: str, name: str) -> None:
     rows: list[dict] = []
     for seed in plan.seeds[: system.seeds]:
         rows += sample_seed(bench, seed, "test", records, system.temperatures)[0]
-    write_jsonl(out, rows)
+    machine = machine_now()
+    write_jsonl(out, [{**row, "machine": machine} for row in rows])
+
+
+def machine_now() -> str:
+    """What computes here, as a reader would look for it: the GPU or the processor, and the version of torch."""
+    found = environment()
+    return f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
 
 
 def score_test(params: Params, domain: str) -> None:
-    """Write results/{domain}/test-scores.jsonl.gz: the metrics of scores.jsonl.gz for every declared system.
+    """Write results/{domain}/test-scores.jsonl.gz: the metrics of scores.jsonl.gz for every declared system; and test-machines.json:
+    machine -> the systems that were sampled on it.
 
     Raises:
         PolychromicError: a declared system was not sampled on these prompts, or `analysis:` is not what was committed before test
@@ -66,10 +80,15 @@ def score_test(params: Params, domain: str) -> None:
     check_sealed(Path())
     checked, calibration, splits = given(params, domain)
     records = {record.id: record for record in opened_prompts(params, domain, splits["test"])}
-    cells = []
+    cells: list[Cell] = []
+    machines: dict[str, list[str]] = {}
     for name, system in params.test_plan(domain).systems.items():
         path = samples_file(params, domain, name)
         if not path.exists():
             raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
-        cells.append((name, system.lam, read_cell(path, records)))
+        rows = read_cell(path, records)
+        cells.append((name, system.lam, rows))
+        for machine in sorted({row["machine"] for row in rows}):
+            machines.setdefault(machine, []).append(name)
     write_jsonl(paths.scores_file(domain, "test"), score_cells(params, checked, records, calibration, cells))
+    write_json(machines_file(domain), machines)

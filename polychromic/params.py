@@ -211,10 +211,10 @@ class Params(Section):
             for name in sorted({contrast.a, contrast.b} - set(self.methods) - set(BEST)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         for domain, plan in self.analysis.test.items():
-            where, allowed = f"analysis.test.{domain}.systems", [name for name in self.methods if self.runs(name, domain)]
+            where = f"analysis.test.{domain}.systems"
             for name, system in plan.systems.items():
-                if name not in allowed:
-                    raise ValueError(f"{where} names {name!r}, which this domain does not have. Its methods: {', '.join(allowed)}")
+                if name not in self.methods:
+                    raise ValueError(f"{where} names {name!r}, which is not among the methods: {', '.join(self.methods)}")
                 if (self.methods[name].lam == "lambda") != (system.lam is not None):
                     raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
         return self

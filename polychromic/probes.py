@@ -44,18 +44,16 @@ class Embedder:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """n texts -> (n, d) float32, unit length."""
         unique = sorted(set(texts))
-        vectors = _cached("vectors", [self.identity, unique], lambda: self._encode(unique))
+        vectors = _cached("vectors", [self.identity, unique, *_gpu()], lambda: self._encode(unique))
         place = {text: i for i, text in enumerate(unique)}
         return vectors[[place[text] for text in texts]]
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        from polychromic.models.load import embed, load_encoder
+        from polychromic.models.load import best_device, compute_reproducibly, embed, load_encoder
 
         if self._encoder is None:
-            import torch
-
-            torch.set_num_threads(self.threads)
-            self._encoder = load_encoder(weights.obtain(self.source))
+            compute_reproducibly(self.threads)
+            self._encoder = load_encoder(weights.obtain(self.source), best_device())
         return embed(self._encoder, texts)
 
 
@@ -76,13 +74,15 @@ class Pieces:
 
 def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
     """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (replies, references)."""
+    from polychromic.models.load import compute_reproducibly
+
     identity = _identity(params, params.encoder)
     found: dict[tuple[str, str], float] = {}
     with progress("BERTScore", len(pairs)) as tick:
         for done, (name, (replies, references)) in enumerate(sorted(pairs.items()), start=1):
 
             def make(new: Sequence[str], references: Sequence[str] = references) -> np.ndarray:
-                _set_threads(params)
+                compute_reproducibly(params.threads)
                 return neural.bertscore_f1(new, [references] * len(new), weights.obtain(params.encoder))
 
             known = _remembered("bertscore", [*identity, bertscore_signature(), list(references)], replies, make)
@@ -100,10 +100,10 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
     @cache
     def load() -> tuple:
-        from polychromic.models.load import load_causal_lm
+        from polychromic.models.load import best_device, compute_reproducibly, load_causal_lm
 
-        _set_threads(params)
-        return load_causal_lm(weights.obtain(params.model), params.sampling.precision, "cpu")
+        compute_reproducibly(params.threads)
+        return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
 
     identity = _identity(params, params.model)
     found: dict[tuple[str, str], tuple[float, float]] = {}
@@ -123,15 +123,18 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
 def _identity(params: Params, source: weights.Source) -> list:
     """What the last bits of a model's answer depend on, beside what it is asked."""
-    from polychromic.training.run import library_versions
+    from polychromic.training.run import environment
 
-    return [weights.fingerprint(source), params.threads, library_versions()]
+    return [weights.fingerprint(source), params.threads, environment()]
 
 
-def _set_threads(params: Params) -> None:
+def _gpu() -> list[str]:
+    """The GPU's name where one computes."""
     import torch
 
-    torch.set_num_threads(params.threads)
+    from polychromic.models.load import best_device
+
+    return [torch.cuda.get_device_name()] if best_device() == "cuda" else []
 
 
 def _remembered(kind: str, key: object, texts: Iterable[str], make: Callable[[Sequence[str]], np.ndarray]) -> dict[str, Any]:

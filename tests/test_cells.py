@@ -126,7 +126,7 @@ def test_samples_of_dev_are_kept_under_a_key_of_what_they_are_drawn_from(workspa
         "sampling": {"n": 10, "rows": 20, "precision": "float32"},
         "threads": 1,
         "code": training_run.code_fingerprint(cells.SAMPLING_CODE),
-        "libraries": training_run.library_versions(),
+        "libraries": training_run.environment(),
     }
     keys = {sha256_json(shared | {"temperature": temperature}) for temperature in (0.5, 1.0)}
     assert {path.name for path in (workspace / "cache" / "samples").iterdir()} == {f"{key}.jsonl.gz" for key in keys}

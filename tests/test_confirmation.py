@@ -11,7 +11,7 @@ import pytest
 from polychromic import confirmation
 from polychromic.confirmation import compare_test
 from polychromic.errors import PolychromicError
-from polychromic.io import read_json, read_jsonl, write_jsonl
+from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.params import Params, load_params
 from polychromic.report.results import Confirmation, parse
 from polychromic.systems import label_of
@@ -83,6 +83,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """Scores on test and nothing else: no select.json, no history, no score on dev."""
     monkeypatch.chdir(tmp_path)
     write_jsonl(tmp_path / "results" / "listqa" / "test-scores.jsonl.gz", rows())
+    write_json(tmp_path / "results" / "listqa" / "test-machines.json", {"a GPU": list(SYSTEMS)})
     return tmp_path / "results" / "listqa"
 
 

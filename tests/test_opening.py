@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from polychromic import cells, opening
 from polychromic.cells import run_cell
 from polychromic.data import split as splitting
 from polychromic.errors import PolychromicError, UsageError
+from polychromic.hardware import cpu_model
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.opening import opened_prompts, sample_test, samples_file, score_test
 from polychromic.params import Params
@@ -63,6 +65,7 @@ def test_a_system_is_sampled_with_its_seeds_and_temperatures_on_test_alone(works
     assert [(row["seed"], row["temperature"], row["id"]) for row in rows] == [(seed, 0.7, one) for seed in (0, 1, 2) for one in test]
     assert {row["split"] for row in rows} == {"test"} and not set(test) & set(split_ids("dev"))
     assert all(len(row["samples"]) == 10 for row in rows)
+    assert {row["machine"] for row in rows} == {f"{cpu_model()}, torch {version('torch')}"}
 
 
 def test_every_seed_is_asked_at_every_temperature_in_the_order_declared(workspace):
@@ -147,7 +150,7 @@ def test_no_stage_reads_more_prompts_than_are_opened(workspace):
 def sampled(workspace) -> Path:
     """Replies in place of samples, each right in one of ten drafts more than the last system's."""
     for number, (name, system) in enumerate(small_plan()["systems"].items(), start=2):
-        fixed = {"split": "test", "tokens": [3] * 10, "finished": [True] * 10}
+        fixed = {"split": "test", "tokens": [3] * 10, "finished": [True] * 10, "machine": f"machine {number > 2}"}
         rows = [
             {**fixed, "seed": seed, "temperature": temperature, "id": one,
              "samples": [f"red {one.removeprefix('listqa-')}"] * number + ["no"] * (10 - number)}
@@ -168,6 +171,9 @@ def test_every_declared_system_is_scored_and_no_file_beside_them(sampled):
     for number, name in enumerate(small_plan()["systems"], start=2):
         assert {row["metrics"]["pass@1"] for row in rows if row["method"] == name} == {number / 10}
     assert set(rows[0]["metrics"]) == {*planned().listqa.metrics, "objective"}
+    assert read_json("results/listqa/test-machines.json") == {
+        "machine False": ["zero_shot"], "machine True": ["few_shot", "lora", "polychromic"]
+    }  # fmt: skip
     assert not (sampled / "results" / "listqa" / "scores.jsonl.gz").exists(), "that is dev's"
 
 

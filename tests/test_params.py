@@ -149,7 +149,7 @@ def test_values_are_frozen(original):
         ("analysis.test.listqa.systems.lora.lam", 3.0, ["analysis.test.listqa.systems.lora: lam is 3.0; ", "none elsewhere"]),
         ("analysis.test.listqa.systems.polychromic.lam", None, ["analysis.test.listqa.systems.polychromic: lam is None; a number where "]),
         ("analysis.test.listqa.systems.dora", {"seeds": 1, "temperatures": [1.0]}, ["analysis.test.listqa.systems names 'dora'", "lora"]),
-        ("analysis.test.code.systems.rft_min_p", {"seeds": 1, "temperatures": [1.0]}, ["'rft_min_p', which this domain does not have"]),
+        ("analysis.test.code.systems.best_of", {"seeds": 1, "temperatures": [1.0]}, ["'best_of', which is not among the methods"]),
         ("analysis.test.listqa.contrasts.0.b", "gem", ["analysis.test.listqa: contrasts name gem, not among its systems: zero_shot, "]),
         ("analysis.test.listqa.contrasts.0.b", "best_with_checker", ["contrasts name best_with_checker, not among its systems"]),
         ("analysis.test.listqa.contrasts.1.b", "lora", ["analysis.test.listqa: contrasts names polychromic - lora twice"]),

@@ -17,6 +17,8 @@ from polychromic.errors import PolychromicError
 from polychromic.io import read_json
 from polychromic.metrics.quality import BERTSCORE_LAYER
 
+ROWS, GPU_ROWS = 8, 64
+
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]], encoder: Path) -> np.ndarray:
     """BERTScore F1 (Zhang et al. 2020, 1904.09675), best over references: (n,) float64, not rescaled.
@@ -57,7 +59,7 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     return scorer
 
 
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = 8) -> np.ndarray:  # noqa: ANN001
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int | None = None) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
     The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
@@ -67,15 +69,16 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
         model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
         rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
+            ROWS where it is not said, GPU_ROWS on a GPU.
     """
     import torch
 
     from polychromic.training.rollout import prefill
 
     tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
-    found = np.zeros((len(tokens), 2))
+    found, rows = np.zeros((len(tokens), 2)), rows or (ROWS if model.device.type == "cpu" else GPU_ROWS)
     with torch.inference_mode():
-        ids = torch.tensor([list(prompt)])
+        ids = torch.tensor([list(prompt)], device=model.device)
         start = prefill(model, ids, torch.ones_like(ids))
         for length in sorted({len(row) for row in tokens}):
             members = [i for i, row in enumerate(tokens) if len(row) == length]
@@ -94,7 +97,7 @@ def _log_likelihoods(model, start, tokens: Sequence[Sequence[int]]) -> np.ndarra
     from polychromic.training.layouts import shared_states
     from polychromic.training.rollout import chosen_log_probs, head
 
-    batch = torch.tensor(tokens)
-    states = shared_states(model, start, torch.zeros(len(batch), dtype=torch.long), batch, torch.ones_like(batch))
+    batch = torch.tensor(tokens, device=model.device)
+    states = shared_states(model, start, torch.zeros(len(batch), dtype=torch.long, device=model.device), batch, torch.ones_like(batch))
     each = chosen_log_probs(head(model, states.flatten(0, 1)), batch.flatten())
-    return each.unflatten(0, batch.shape).sum(-1).double().numpy()
+    return each.unflatten(0, batch.shape).sum(-1).double().cpu().numpy()

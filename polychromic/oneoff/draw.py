@@ -148,12 +148,10 @@ def find_base(name: str, params: Callable[[], Params]) -> Base:
 
 def load(folder: Path, adapter: Path | None):  # noqa: ANN201 - (model, tokenizer)
     """The base model, with the adapter merged where there is one (it fits, see adapters.py), in bfloat16 on the best device."""
-    import torch
-
-    from polychromic.models.load import load_causal_lm
+    from polychromic.models.load import best_device, load_causal_lm
     from polychromic.training.rollout import check_head
 
-    model, tokenizer = load_causal_lm(folder, "bfloat16", "cuda" if torch.cuda.is_available() else "cpu")
+    model, tokenizer = load_causal_lm(folder, "bfloat16", best_device())
     try:
         check_head(model)
     except ValueError as error:

@@ -53,6 +53,7 @@ def _about(test: Confirmation) -> Iterator[Number]:
     yield Number("n_samples", most.n_samples, str(most.n_samples), source="systems")
     yield Number("seeds", None, ", ".join(map(str, seeds)), seeds=tuple(seeds), source="systems")
     yield Number("seeds.count", len(most.seeds), str(len(most.seeds)), seeds=tuple(most.seeds), source="systems")
+    yield Number("machines", None, labels.escape(" and ".join(test.machines)), source="machines")
     yield Number("systems.count", len(test.method_labels()), str(len(test.method_labels())), source="systems")
 
 

@@ -186,6 +186,7 @@ class Confirmation(Results):
     split: Literal["test"]
     methods: dict[str, Side]
     declared: list[Declared]
+    machines: dict[str, list[str]]  # what computed the samples -> the systems
 
     def front(self, label: str) -> list[System]:
         """The systems of `label` that a match at equal quality interpolates, by temperature: all that were declared."""

@@ -31,7 +31,8 @@ def kl_to_base(
     for first in range(0, len(encoded), prompts_at_once):
         part = encoded[first : first + prompts_at_once]
         ids, mask = pad_sequences(part, tokenizer.pad_token_id, left=True)
-        index = torch.arange(len(part)).repeat_interleave(n)
+        ids, mask = ids.to(model.device), mask.to(model.device)
+        index = torch.arange(len(part), device=model.device).repeat_interleave(n)
         numbers = uniforms(len(index), horizon, seed, "drift", first)
         policy = prefill(model, ids, mask)
         replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)

@@ -24,7 +24,7 @@ from polychromic.data.records import Record
 from polychromic.domains.base import Domain, Embed
 from polychromic.io import read_json, sha256_json, write_json
 from polychromic.models import weights
-from polychromic.models.load import attach_lora, load_causal_lm
+from polychromic.models.load import attach_lora, best_device, load_causal_lm
 from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.process import single_writer
 from polychromic.progress import Ticker, progress
@@ -56,8 +56,10 @@ def code_fingerprint(names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def library_versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+def environment() -> dict[str, str]:
+    """What last bits depend on beside inputs and code: versions of libraries, and the GPU's name where one computes."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return versions | ({"gpu": torch.cuda.get_device_name()} if best_device() == "cuda" else {})
 
 
 def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Method, embed: Embed | None) -> list[dict]:  # noqa: ANN001
@@ -184,7 +186,7 @@ def training_arguments(settings: Train, steps: int, seed: int, folder: Path) -> 
         save_total_limit=1,
         seed=seed,
         data_seed=seed,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=best_device() == "cpu",
         report_to=[],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
@@ -227,7 +229,7 @@ def train_adapter(
         "seed": seed,
         "threads": params.threads,
         "code": code_fingerprint(numeric_code(domain.name)),
-        "libraries": library_versions(),
+        "libraries": environment(),
     }
     scored = {
         "similarity": similarity,

@@ -213,6 +213,7 @@ def make_test(domain: str) -> dict:
             contrasts.append(_contrast(a, b, metric, by_cell, how, family) | {"a_role": None, "b_role": None})
     return {
         "domain": domain, "split": "test", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
+        "machines": {"GPU_0, torch 2": ["lora"], "a processor": ["few_shot"]},
         "chosen": {name: row["temperature"] for name, row in by_cell.items()},
         "declared": [{"rule": "matched"} | declared for declared in plan["contrasts"]],
         "methods": {
