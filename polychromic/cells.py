@@ -18,7 +18,7 @@ from polychromic.domains import get_domain
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl, sha256_json, write_jsonl
 from polychromic.models import weights
-from polychromic.models.load import best_device, compute_reproducibly, embed, load_causal_lm, load_encoder
+from polychromic.models.load import best_device, compute_reproducibly, embed, load_causal_lm, load_encoder, rows_at_once
 from polychromic.params import Method, Params
 from polychromic.sampling import sample_prompts
 from polychromic.training.run import Trained, code_fingerprint, environment, train_adapter
@@ -173,7 +173,7 @@ def sample_seed(
                 temperature=temperature,
                 min_p=bench.method.min_p,
                 max_new_tokens=horizon,
-                rows=params.sampling.rows,
+                rows=rows_at_once(params.sampling.rows),
                 seed=seed,
                 what=f"sample, seed {seed}, temperature {temperature}",
             )

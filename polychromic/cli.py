@@ -348,8 +348,9 @@ def release() -> None:
 def _say_precision(values: Params) -> None:
     """The cost up front, where the processor makes it much higher than the README says."""
     from polychromic.hardware import slow_precision
+    from polychromic.models.load import best_device
 
-    if notice := slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision}):
+    if best_device() == "cpu" and (notice := slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision})):
         errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 

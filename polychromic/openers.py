@@ -19,6 +19,7 @@ from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl, sha256_json, write_json, write_jsonl
 from polychromic.metrics.diversity import semantic_diversity
 from polychromic.metrics.person import TARGETS, held_out, human_ratio, mean_over_messages, rates_by_message
+from polychromic.models.load import rows_at_once
 from polychromic.params import Params
 from polychromic.probes import Embedder
 from polychromic.sampling import sample_prompts
@@ -53,7 +54,7 @@ def _drafts(bench: Workbench, records: Sequence[Record], seed: int) -> list[dict
     params = bench.params
     model, tokenizer, _, identity = bench.system(seed)
     encoded = bench.encoded_prompts(tokenizer, records)
-    settings = {"n": params.sampling.n, "rows": params.sampling.rows, "max_new_tokens": bench.settings.max_new_tokens}
+    settings = {"n": params.sampling.n, "rows": rows_at_once(params.sampling.rows), "max_new_tokens": bench.settings.max_new_tokens}
     settings |= {"temperature": POLICY, "min_p": bench.method.min_p, "seed": seed}
     key = sha256_json([identity, encoded, settings, bench.method.scale, params.sampling.precision, params.threads, code_fingerprint(CODE)])
     path = paths.cache_dir() / "samples" / f"{key}.jsonl.gz"

@@ -10,10 +10,12 @@ from polychromic.training.batches import pad_sequences
 from polychromic.training.layouts import shared_states
 from polychromic.training.rollout import head, prefill, sample, uniforms
 
+STREAM = 16  # prompts whose replies share a stream of uniforms
+
 
 @torch.no_grad()
 def kl_to_base(
-    model, tokenizer, encoded: Sequence[list[int]], n: int, horizon: int, seed: int, prompts_at_once: int = 16
+    model, tokenizer, encoded: Sequence[list[int]], n: int, horizon: int, seed: int, prompts_at_once: int = STREAM
 ) -> dict[str, float]:  # noqa: ANN001
     """Mean over prompts and sampled replies of the sum over tokens of the exact KL between the two next-token distributions.
 
@@ -22,6 +24,7 @@ def kl_to_base(
     Args:
         model: PEFT model; its adapter is switched off for the base.
         encoded: token ids of the prompts. n: replies per prompt, at temperature 1. horizon: where replies are cut.
+        prompts_at_once: a multiple of STREAM draws the same replies, up to rounding, whatever it is.
 
     Returns: {"kl_to_base": nats per reply, "reply_tokens": mean length, end token included}.
     """
@@ -33,7 +36,8 @@ def kl_to_base(
         ids, mask = pad_sequences(part, tokenizer.pad_token_id, left=True)
         ids, mask = ids.to(model.device), mask.to(model.device)
         index = torch.arange(len(part), device=model.device).repeat_interleave(n)
-        numbers = uniforms(len(index), horizon, seed, "drift", first)
+        streams = [part[begin : begin + STREAM] for begin in range(0, len(part), STREAM)]
+        numbers = torch.cat([uniforms(len(s) * n, horizon, seed, "drift", first + i * STREAM) for i, s in enumerate(streams)])
         policy = prefill(model, ids, mask)
         replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
         real = replies.mask.bool()

@@ -13,7 +13,9 @@ from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFas
 
 from polychromic.errors import PolychromicError
 from polychromic.io import sha256_file
-from polychromic.models.load import attach_lora, convert_gguf, embed, load_causal_lm, load_encoder, set_pad_token
+from polychromic.models.load import (
+    GPU_BATCH, attach_lora, best_device, convert_gguf, embed, load_causal_lm, load_encoder, rows_at_once, set_pad_token,
+)  # fmt: skip
 from tests.tiny import make_tiny_encoder, make_tiny_gguf, make_tiny_model, tiny_tokenizer
 
 PROJECTIONS = ["q_proj", "v_proj"]
@@ -42,6 +44,13 @@ def test_model_is_ready_for_generation(tmp_path, kind):
     assert tokenizer.eos_token == "<|im_end|>" != tokenizer.pad_token
     batch = tokenizer(["a", "a longer text"], padding=True, return_tensors="pt")
     assert batch["attention_mask"][0, 0] == 0 and batch["attention_mask"][0, -1] == 1
+
+
+def test_a_gpu_is_taken_where_torch_sees_one_and_given_more_rows(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert best_device() == "cuda" and rows_at_once(40) == 40 * GPU_BATCH > 40
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert best_device() == "cpu" and rows_at_once(40) == 40
 
 
 def test_left_padding_does_not_change_the_next_token(tiny):

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from polychromic.training.drift import kl_to_base
+from polychromic.training.drift import STREAM, kl_to_base
 from tests.symbols import Symbols, make_adapted_model, plain_log_probs
 
 V, END, HORIZON = 5, 4, 2
@@ -65,3 +65,11 @@ def test_it_repeats_and_leaves_mode_and_adapter_as_they_were():
     assert kl_to_base(model, Symbols(V), PROMPTS, n=5, horizon=4, seed=1) == first
     assert kl_to_base(model, Symbols(V), PROMPTS, n=5, horizon=4, seed=2) != first
     assert not kl_to_base(model.eval(), Symbols(V), PROMPTS, n=5, horizon=4, seed=1) != first and not model.training
+
+
+def test_more_prompts_at_once_draw_the_same_replies():
+    model, prompts = make_adapted_model("llama", V, perturb=0.3), PROMPTS * (STREAM // len(PROMPTS) + 2)
+    assert len(prompts) > STREAM
+    few = kl_to_base(model, Symbols(V), prompts, n=3, horizon=4, seed=0)
+    many = kl_to_base(model, Symbols(V), prompts, n=3, horizon=4, seed=0, prompts_at_once=4 * STREAM)
+    assert many["reply_tokens"] == few["reply_tokens"] and many["kl_to_base"] == pytest.approx(few["kl_to_base"], rel=1e-5)

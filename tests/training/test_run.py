@@ -160,6 +160,21 @@ def test_each_objective_trains(method):
     assert len(history) == 6 and any("objective" in row for row in history)
 
 
+def test_the_way_of_a_gpu_gives_the_same_run_up_to_rounding(monkeypatch):
+    """Nothing here has a GPU: what is run is the layout and the batches that one gets."""
+    ours = train("polychromic", lam=3.0)
+    monkeypatch.setattr(run, "environment", lambda: {"gpu": "none"})
+    monkeypatch.setattr(run, "best_device", lambda: "cuda")
+    monkeypatch.setattr(run, "rows_at_once", lambda rows: 8 * rows)
+    layouts, original = [], run.PolychromicTrainer.__init__
+    monkeypatch.setattr(run.PolychromicTrainer, "__init__", lambda *a, **k: (layouts.append(k["layout"]), original(*a, **k))[1])
+    theirs = train("polychromic", lam=3.0)
+    assert layouts == ["packed"] and theirs.fingerprint != ours.fingerprint
+    assert [row.keys() for row in theirs.history] == [row.keys() for row in ours.history]
+    for one, other in zip(ours.history, theirs.history, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-5)
+
+
 def test_export_copies_what_peft_and_the_paper_need(workspace):
     trained = train("lora", None)
     export_adapter(trained, workspace / "mine")
