@@ -49,26 +49,6 @@ def compute_reproducibly(threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel per new tensor, for code that reads what nothing wrote
 
 
-def best_device() -> str:
-    """ "cuda" where there is a GPU that torch can use, else "cpu". CUDA_VISIBLE_DEVICES= (empty) hides the GPU."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def compute_reproducibly(threads: int) -> None:
-    """The same bytes each time on one machine: so many threads of the tensor library, and operations whose order of sums is fixed.
-
-    To be called before the first model is loaded: cuBLAS reads how much room it may take when it starts.
-    """
-    import torch
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, torch's deterministic mode refuses matrix products on a GPU
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=False)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel per new tensor, for code that reads what nothing wrote
-
-
 def set_pad_token(tokenizer) -> None:
     """Give the tokenizer a pad token other than its end of reply, where it has one: masking pads must not mask the end."""
     if tokenizer.pad_token is not None and tokenizer.pad_token != tokenizer.eos_token:
