@@ -35,6 +35,20 @@ def score_test(domain: Domain) -> None:
     run(load_params(), domain)
 
 
+@test_app.command("open-test")
+def open_test(
+    domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of params.yaml where none is named.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share the machine; on a GPU about six.")] = 2,
+) -> None:
+    """Sample and score test for all declared systems at once, as the stages of dvc.yaml do one by one; `dvc repro` then records it."""
+    from polychromic.params import load_params
+
+    values = load_params()
+    from polychromic.parallel import open_test as run
+
+    run(values, domains or values.domains, jobs)
+
+
 @test_app.command("compare-test")
 def compare_test(domain: Domain) -> None:
     """Test the contrasts that were declared for test."""

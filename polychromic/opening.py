@@ -16,7 +16,7 @@ from polychromic.errors import PolychromicError, UsageError
 from polychromic.hardware import cpu_model
 from polychromic.io import write_json, write_jsonl
 from polychromic.params import Params
-from polychromic.scoring import Cell, given, read_cell, score_cells
+from polychromic.scoring import Cell, ask_models, given, read_cell, score_cells
 from polychromic.sealed import check_sealed
 from polychromic.seeds import derive_seed
 from polychromic.training.run import environment
@@ -80,15 +80,30 @@ def score_test(params: Params, domain: str) -> None:
     check_sealed(Path())
     checked, calibration, splits = given(params, domain)
     records = {record.id: record for record in opened_prompts(params, domain, splits["test"])}
-    cells: list[Cell] = []
+    cells = _sampled(params, domain, records)
     machines: dict[str, list[str]] = {}
-    for name, system in params.test_plan(domain).systems.items():
-        path = samples_file(params, domain, name)
-        if not path.exists():
-            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
-        rows = read_cell(path, records)
-        cells.append((name, system.lam, rows))
+    for name, _, rows in cells:
         for machine in sorted({row["machine"] for row in rows}):
             machines.setdefault(machine, []).append(name)
     write_jsonl(paths.scores_file(domain, "test"), score_cells(params, checked, records, calibration, cells))
     write_json(machines_file(domain), machines)
+
+
+def ask_about_test(params: Params, domain: str, part: int, parts: int) -> None:
+    """Ask what scoring asks of models about one part of the prompts, for the cache. Raises as score_test."""
+    check_sealed(Path())
+    checked, _, splits = given(params, domain)
+    records = {record.id: record for record in opened_prompts(params, domain, splits["test"])}
+    mine = dict(list(records.items())[part::parts])
+    ask_models(params, checked, mine, [row for _, _, rows in _sampled(params, domain, records) for row in rows if row["id"] in mine])
+
+
+def _sampled(params: Params, domain: str, records: dict[str, Record]) -> list[Cell]:
+    """The samples of every declared system. Raises PolychromicError where one was not sampled, or on other prompts."""
+    cells: list[Cell] = []
+    for name, system in params.test_plan(domain).systems.items():
+        path = samples_file(params, domain, name)
+        if not path.exists():
+            raise PolychromicError(f"{path}: test was not sampled for {name}. Run `dvc repro`, which does.")
+        cells.append((name, system.lam, read_cell(path, records)))
+    return cells
