@@ -35,6 +35,7 @@ class Section(BaseModel):
 
 
 BEST = ("best_without_checker", "best_with_checker")
+ALWAYS = ("zero_shot", "few_shot", "lora", "polychromic")  # the four baselines, among the methods and on test
 
 
 class ContrastParams(Section):
@@ -78,7 +79,7 @@ class TestPlan(Section):
 
     @model_validator(mode="after")
     def _declared(self) -> TestPlan:
-        if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - set(self.systems)):
+        if missing := sorted(set(ALWAYS) - set(self.systems)):
             raise ValueError(f"systems lacks {', '.join(missing)}; the four baselines are always there")
         for name, system in self.systems.items():
             if system.seeds > len(self.seeds):

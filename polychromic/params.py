@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from polychromic import declared, paths
-from polychromic.declared import BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
+from polychromic.declared import ALWAYS, BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
 from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from polychromic.metrics.catalogue import metric
@@ -186,7 +186,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _four_baselines(self) -> Params:
-        missing = {"zero_shot", "few_shot", "lora", "polychromic"} - set(self.methods)
+        missing = set(ALWAYS) - set(self.methods)
         if missing:
             raise ValueError(f"methods lacks {', '.join(sorted(missing))}; the four baselines are always there")
         if self.sampling.n < (least := max(10, self.objective.n)):

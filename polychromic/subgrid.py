@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from polychromic import paths
+from polychromic.declared import ALWAYS
 from polychromic.errors import UsageError
 
 PIPELINE = Path("dvc.yaml")
@@ -35,11 +36,11 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
 
     Args:
         folder: holds dvc.yaml and params.yaml, which are rewritten.
-        methods: names to keep; None keeps all. The four baselines must be among them (load_params refuses the file else).
+        methods: names to keep; None keeps all. The four baselines must be among them.
         lambdas: weights of the grid to keep, beside the headline lambda, which always stays; None keeps all.
 
     Raises:
-        UsageError: a method that params.yaml does not have, or a weight that the grid does not have.
+        UsageError: a method that params.yaml does not have, a weight that the grid does not have, or a baseline that would go.
     """
     yaml = round_trip_yaml()
     params, pipeline = yaml.load(folder / paths.PARAMS), yaml.load(folder / PIPELINE)
@@ -49,6 +50,8 @@ def keep_cells(folder: Path, methods: Collection[str] | None, lambdas: Collectio
     for what, wanted, known in (("methods", methods, list(params["methods"])), ("lambdas", lambdas, sorted(grid))):
         if unknown := sorted(wanted - set(known)):
             raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
+    if missing := sorted(set(ALWAYS) - methods):
+        raise UsageError(f"methods to keep: {', '.join(missing)} not among them; the four baselines are always there.")
     dropped = set(params["methods"]) - methods
     folders = dropped | {f"polychromic-{value}" for value in grid - lambdas}
     # Found before anything is deleted: an item that several stages share by an anchor is one object.

@@ -275,7 +275,7 @@ def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
     [
         (["lora", "dora"], None, "methods to keep: dora not in the grid. Allowed: zero_shot, few_shot"),
         (None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3, 1.0, 3.0, 10.0"),
-        (["zero_shot", "few_shot", "polychromic"], None, "methods lacks lora; the four baselines are always there"),
+        (["zero_shot", "few_shot", "polychromic"], None, "methods to keep: lora not among them; the four baselines are always there"),
     ],
 )
 def test_cells_that_do_not_exist_or_may_not_go_are_refused(methods, lambdas, message, tmp_path: Path):
