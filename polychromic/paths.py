@@ -38,6 +38,6 @@ def scores_file(domain: str, split: str) -> Path:
 
 def record_files(domains: Iterable[str]) -> list[Path]:
     """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
-    names = [f"{domain}/{name}.json" for domain in domains for name in ("numbers", "test-numbers")]
+    names = [f"{domain}/{name}" for domain in domains for name in ("numbers.json.gz", "test-numbers.json.gz")]
     others = ("audit", "costs", "designs", "people", "setup", "summary")
-    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json" for of in others))]
+    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json.gz" for of in others))]

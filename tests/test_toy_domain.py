@@ -150,7 +150,7 @@ def test_its_test_prompts_are_sampled_scored_and_printed(toy):
     rows = [line for _, line in read_jsonl(toy.workspace / "results" / "toy" / "test" / "lora.jsonl.gz")]
     assert {row["id"] for row in rows} == set(test) and {row["split"] for row in rows} == {"test"}
     assert {system["label"] for system in found["systems"]} == set(BASELINES) and found["primary"] == "valid_distinct@10"
-    keys = {record["key"] for record in toy.read("test-numbers.json")}
+    keys = {record["key"] for record in toy.read("test-numbers.json.gz")}
     assert {"toy.test.primary.delta", "toy.test.family.sentence", "toy.test.lora.pass@1.ci"} <= keys
     assert "LoRA" in toy.text("tables/toy-test.tex") and (toy.workspace / "paper" / "figures" / "toy-test-gains.pdf").exists()
 
@@ -171,7 +171,7 @@ def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     assert "letters about" in toy.text("tables/toy-samples.tex")
     for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
-    keys = {record["key"]: record["text"] for record in toy.read("numbers.json")}
+    keys = {record["key"]: record["text"] for record in toy.read("numbers.json.gz")}
     assert keys["toy.name"] == "counted letters" and keys["toy.primary.name"] == "valid distinct@10"
     assert {"toy.primary.delta", "toy.polychromic.pass@1.ci", "toy.lora.valid_distinct@10"} <= keys.keys()
     assert r"\definenumber{toy.name}{counted letters}" in toy.text("numbers/toy.tex")

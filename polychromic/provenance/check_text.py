@@ -30,7 +30,7 @@ from polychromic.report import (
 )
 
 READ = ("compare.json", "select.json", "openers.json", "test.json")
-MACROS = {"costs": "cost"}  # results/costs/numbers.json goes to paper/numbers/cost.tex
+MACROS = {"costs": "cost"}  # results/costs/numbers.json.gz goes to paper/numbers/cost.tex
 OF_RESULTS = ("systems", "metrics", "contrasts", "lambda", "tries")  # tables that are a function of a domain's compare.json
 HEADLINE = re.compile(r"([^.]+)\.primary\.(?:delta|ci)")
 REMEDY = "Nobody edits these by hand: `git checkout` and `dvc checkout` take them back, `dvc repro` makes them again."
@@ -57,7 +57,7 @@ def recorded(here: State) -> Row:
 
 def _record_file(name: str) -> str:
     """Of the macros in paper/numbers/{name}.tex; "listqa-test" has those about test."""
-    return f"results/{name.removesuffix('-test')}/test-numbers.json" if name.endswith("-test") else f"results/{name}/numbers.json"
+    return f"results/{name.removesuffix('-test')}/test-numbers.json.gz" if name.endswith("-test") else f"results/{name}/numbers.json.gz"
 
 
 def tabulated(here: State) -> Row:
@@ -132,7 +132,7 @@ def _results(here: State) -> Iterator[Path]:
 
 
 def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]]:
-    """The records of each results/NAME/numbers.json as polychromic.report makes them from the results in `folder`."""
+    """The records of each results/NAME/numbers.json.gz as polychromic.report makes them from the results in `folder`."""
     params, benchmarks = here.params, here.folder / "benchmarks" / "results"
     found: dict[str, list[records.Number]] = {}
     compares = {domain: results.load(domain, folder) for domain in params.domains}

@@ -14,14 +14,14 @@ from polychromic.io import read_json
 from polychromic.provenance.lock import Lock, stored
 from polychromic.report.records import Number
 
-NAMES = ("numbers.json", "test-numbers.json")
+NAMES = ("numbers.json.gz", "test-numbers.json.gz")
 REMEDY = "Make it again with `dvc repro`, or fetch it with `dvc pull`."
 FIELDS = {field.name for field in fields(Number)}
 
 
 @dataclass(frozen=True)
 class Record(Number):
-    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json")."""
+    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json.gz")."""
 
     file: str = ""
 
@@ -31,7 +31,7 @@ class Record(Number):
 
 
 def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, lock: Lock | None = None) -> list[Record]:
-    """The records of results/*/numbers.json and results/*/test-numbers.json, sorted by key.
+    """The records of results/*/numbers.json.gz and results/*/test-numbers.json.gz, sorted by key.
 
     Args:
         lock: where given, a file that it names and that is not here (a clone before `dvc pull`) is read from the store.

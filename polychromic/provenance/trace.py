@@ -24,7 +24,7 @@ from polychromic.provenance.kept import load_lock
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
-from polychromic.provenance.records import Record, load_records, plain, printed_as
+from polychromic.provenance.records import NAMES, Record, load_records, plain, printed_as
 
 # What a cell writes: results/DOMAIN/CELL/samples.jsonl.gz, and results/DOMAIN/test/SYSTEM.jsonl.gz on test.
 CELL_FILE = re.compile(r"results/[^/]+/(?:test/(?P<system>[^/]+)\.jsonl\.gz|(?P<cell>[^/]+)/(?:samples|openers)\.jsonl\.gz)")
@@ -190,7 +190,7 @@ def _records_in(here: Workspace, path: str, stage: Stage | None) -> list[str]:
     if path.startswith("paper/numbers/") and stage:
         made = {file.path for file in stage.outs}
         return [key for key, record in here.records.items() if record.file in made]
-    if path.endswith(".json"):
+    if path.rpartition("/")[2] in NAMES:
         return [key for key, record in here.records.items() if record.file == path]
     return sorted({use.key for use in here.manuscript.uses if use.file == path})
 

@@ -73,7 +73,7 @@ def test_files_of_results_data_and_text(repository):
     found = trace("results/listqa/lora/samples.jsonl.gz", repository)
     assert (found["stage"]["name"], found["read_by"], found["state"]) == ("cell@listqa-lora", ["compare@listqa"], "as in dvc.lock")
     assert found["commit"]["commit"] == git(repository, "rev-parse", "HEAD")
-    assert trace("results/listqa/numbers.json", repository)["records"] == trace("paper/numbers/listqa.tex", repository)["records"]
+    assert trace("results/listqa/numbers.json.gz", repository)["records"] == trace("paper/numbers/listqa.tex", repository)["records"]
     assert KEY in trace("paper/main.tex", repository)["records"]
     found = trace("data/listqa.jsonl", repository)
     assert found["stage"] is None and found["md5"] and len(found["read_by"]) == 4
@@ -103,7 +103,7 @@ def test_an_unknown_name_suggests_similar_ones(repository):
 def test_a_record_of_test_leads_to_its_systems_on_test_and_not_to_cells_of_dev(opened):
     found = trace(TEST_KEY, opened)
     assert (found["recorded_by"]["name"], found["macro"]) == ("report_test@listqa", "paper/numbers/listqa-test.tex")
-    assert (found["record"]["split"], found["record"]["file"]) == ("test", "results/listqa/test-numbers.json")
+    assert (found["record"]["split"], found["record"]["file"]) == ("test", "results/listqa/test-numbers.json.gz")
     (source,) = found["sources"]
     assert (source["path"], source["row"]) == ("results/listqa/test.json", f"contrasts/{TEST_ROW}")
     assert source["stage"]["name"] == "compare_test@listqa"

@@ -373,7 +373,7 @@ def make_openers() -> dict:
 
 
 def record_files(paper: Path) -> list[Path]:
-    """The numbers.json beside `paper`, a folder that the fixture of this name made."""
+    """The numbers.json.gz beside `paper`, a folder that the fixture of this name made."""
     return [paper.parent / path for path in paths.record_files(METRICS)]
 
 
@@ -381,7 +381,7 @@ def repository_lock() -> Lock:
     """The repository's own dvc.lock, with the stages that print what test says, be it open there or not."""
     stages = dict(Lock.load(REPOSITORY).stages)
     for domain in METRICS:
-        test, numbers = f"results/{domain}/test.json", f"results/{domain}/test-numbers.json"
+        test, numbers = f"results/{domain}/test.json", f"results/{domain}/test-numbers.json.gz"
         shown = [f"paper/tables/{domain}-test.tex", f"paper/tables/{domain}-test-contrasts.tex"]
         shown += [f"paper/figures/{domain}-test-{name}.pdf" for name in ("frontier", "gains")]
         made = {"compare": ([f"data/{domain}.jsonl"], [test]), "report": ([test, "polychromic/report/build.py"], [numbers, *shown])}

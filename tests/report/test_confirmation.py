@@ -203,10 +203,10 @@ def test_the_stage_writes_the_declared_files_and_the_same_bytes_twice(workspace:
         "paper/tables/listqa-test-contrasts.tex",
         "paper/tables/listqa-test.md",
         "paper/tables/listqa-test.tex",
-        "results/listqa/test-numbers.json",
+        "results/listqa/test-numbers.json.gz",
     ]
     first = {name: sha256_file(workspace / name) for name in written}
     assert run() == written and {name: sha256_file(workspace / name) for name in written} == first
-    records = read_json(workspace / "results/listqa/test-numbers.json")
+    records = read_json(workspace / "results/listqa/test-numbers.json.gz")
     macros = (workspace / "paper/numbers/listqa-test.tex").read_text().splitlines()[1:]
     assert macros == [f"\\definenumber{{{record['key']}}}{{{record['text']}}}%" for record in records]
