@@ -19,7 +19,7 @@ from tests.report.synthetic import make_benchmarks, make_designs
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PATIENCE = 1200  # seconds for one command; only a failure, or a machine that does other things, takes as long
+PATIENCE = 3600  # seconds for one command; only a failure, or a machine that does other things, takes as long
 VALUES = read_yaml(REPOSITORY / "params.yaml")
 DOMAINS = tuple(VALUES["domains"])
 # The models lie beside the workspace: the same path from workspaces of any name.
