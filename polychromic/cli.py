@@ -349,7 +349,8 @@ def _say_precision(values: Params) -> None:
     from polychromic.hardware import slow_precision
     from polychromic.models.load import best_device
 
-    if best_device() == "cpu" and (notice := slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision})):
+    notice = slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision})
+    if notice and best_device() == "cpu":
         errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
 
 

@@ -37,14 +37,13 @@ class Embedder:
     """Sentence vectors of texts."""
 
     def __init__(self, params: Params):
-        self.source, self.threads = params.encoder, params.threads
-        self.identity = weights.fingerprint(params.encoder)
+        self.params = params
         self._encoder = None
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """n texts -> (n, d) float32, unit length."""
         unique = sorted(set(texts))
-        vectors = _cached("vectors", [self.identity, unique, *_gpu()], lambda: self._encode(unique))
+        vectors = _cached("vectors", [*_identity(self.params, self.params.encoder), unique], lambda: self._encode(unique))
         place = {text: i for i, text in enumerate(unique)}
         return vectors[[place[text] for text in texts]]
 
@@ -52,8 +51,8 @@ class Embedder:
         from polychromic.models.load import best_device, compute_reproducibly, embed, load_encoder
 
         if self._encoder is None:
-            compute_reproducibly(self.threads)
-            self._encoder = load_encoder(weights.obtain(self.source), best_device())
+            compute_reproducibly(self.params.threads)
+            self._encoder = load_encoder(weights.obtain(self.params.encoder), best_device())
         return embed(self._encoder, texts)
 
 
@@ -98,10 +97,10 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
         asked: prompt id -> (prompt, replies).
     """
 
+    from polychromic.models.load import best_device, compute_reproducibly, load_causal_lm, rows_at_once
+
     @cache
     def load() -> tuple:
-        from polychromic.models.load import best_device, compute_reproducibly, load_causal_lm
-
         compute_reproducibly(params.threads)
         return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
 
@@ -113,7 +112,7 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
             def make(new: Sequence[str], chat: list[dict] = chat) -> np.ndarray:
                 model, tokenizer = load()
-                return neural.log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new)
+                return neural.log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new, rows_at_once(neural.ROWS))
 
             known = _remembered("likelihood", [*identity, params.sampling.precision, chat], replies, make)
             found |= {(name, reply): (total, tokens) for reply, (total, tokens) in known.items()}
@@ -126,15 +125,6 @@ def _identity(params: Params, source: weights.Source) -> list:
     from polychromic.training.run import environment
 
     return [weights.fingerprint(source), params.threads, environment()]
-
-
-def _gpu() -> list[str]:
-    """The GPU's name where one computes."""
-    import torch
-
-    from polychromic.models.load import best_device
-
-    return [torch.cuda.get_device_name()] if best_device() == "cuda" else []
 
 
 def _remembered(kind: str, key: object, texts: Iterable[str], make: Callable[[Sequence[str]], np.ndarray]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from polychromic.errors import PolychromicError
 from polychromic.io import read_json
 from polychromic.metrics.quality import BERTSCORE_LAYER
 
-ROWS, GPU_ROWS = 8, 64
+ROWS = 8  # replies whose likelihood is taken at once
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[Sequence[str]], encoder: Path) -> np.ndarray:
@@ -59,7 +59,7 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     return scorer
 
 
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int | None = None) -> np.ndarray:  # noqa: ANN001
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = ROWS) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
     The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
@@ -69,14 +69,13 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
         model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
         rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
-            ROWS where it is not said, GPU_ROWS on a GPU.
     """
     import torch
 
     from polychromic.training.rollout import prefill
 
     tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
-    found, rows = np.zeros((len(tokens), 2)), rows or (ROWS if model.device.type == "cpu" else GPU_ROWS)
+    found = np.zeros((len(tokens), 2))
     with torch.inference_mode():
         ids = torch.tensor([list(prompt)], device=model.device)
         start = prefill(model, ids, torch.ones_like(ids))

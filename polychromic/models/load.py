@@ -32,7 +32,7 @@ def best_device() -> str:
 
 
 def rows_at_once(rows: int) -> int:
-    """How many rows go through a model at once where params or code say `rows`: GPU_BATCH times as many on a GPU, which waits for small ones."""
+    """`rows` that params or code send through a model at once; on a GPU GPU_BATCH times as many, since few rows leave it idle."""
     return rows * (GPU_BATCH if best_device() == "cuda" else 1)
 
 

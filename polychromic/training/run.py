@@ -29,7 +29,7 @@ from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.process import single_writer
 from polychromic.progress import Ticker, progress
 from polychromic.training.batches import encode_completion
-from polychromic.training.drift import kl_to_base
+from polychromic.training.drift import STREAM, kl_to_base
 from polychromic.training.losses import deviation_weights
 from polychromic.training.self_training import SelfTraining
 from polychromic.training.sets import Example, Quality, SetObjectiveConfig, Similarity
@@ -285,7 +285,8 @@ def _train(  # noqa: ANN202
     # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
     model.peft_config["default"].base_model_name_or_path = str(params.model)
     model.save_pretrained(folder)
-    drift = kl_to_base(model, tokenizer, [row["prompt"] for row in dev_rows], settings.kl_samples, domain.max_new_tokens, seed, rows_at_once(16))
+    prompts_of_dev = [row["prompt"] for row in dev_rows]
+    drift = kl_to_base(model, tokenizer, prompts_of_dev, settings.kl_samples, domain.max_new_tokens, seed, rows_at_once(STREAM))
     write_json(folder / "history.json", [*trainer.history, {"step": steps, **drift}])
     shutil.rmtree(checkpoints, ignore_errors=True)
 

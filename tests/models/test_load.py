@@ -14,7 +14,15 @@ from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFas
 from polychromic.errors import PolychromicError
 from polychromic.io import sha256_file
 from polychromic.models.load import (
-    GPU_BATCH, attach_lora, best_device, convert_gguf, embed, load_causal_lm, load_encoder, rows_at_once, set_pad_token,
+    GPU_BATCH,
+    attach_lora,
+    best_device,
+    convert_gguf,
+    embed,
+    load_causal_lm,
+    load_encoder,
+    rows_at_once,
+    set_pad_token,
 )  # fmt: skip
 from tests.tiny import make_tiny_encoder, make_tiny_gguf, make_tiny_model, tiny_tokenizer
 
