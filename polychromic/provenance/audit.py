@@ -29,7 +29,7 @@ from polychromic.report.audit import SOURCE, Audit, AuditedCell, load
 from polychromic.report.costs import Sampler, StepCost
 from polychromic.report.results import parse
 
-OF_CELLS = ("cell", "openers")  # commands that train or sample
+OF_CELLS = ("cell", "openers", "sample-test")  # commands that train or sample
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,17 @@ def _expected(here: State, stage: Declared, params: Params) -> tuple[float | Non
         return None, "no timings in benchmarks/results/"
     name, lam = stage.cmd.split()[5], float(stage.axes["lam"]) if "lam" in stage.axes else None
     method, trains_like = params.methods[name], params.trains_like(name)
+    seeds = params.seeds_of(name, lam)
+    if command_of(stage.cmd) == "sample-test":
+        plan = params.test_plan(str(stage.domain))
+        seeds = plan.seeds[: plan.systems[name].seeds]
     seconds = sum(_tokens(here, stage)) / max(row.tokens_per_second for row in parse(Sampler, sampler).rows)
     if method.adapter == "lora":
         variant = timed.variants.get(trains_like) or timed.variants.get("polychromic" if method.objective != "none" else "lora")
         if variant is None:
             return None, "its step was not measured"
         steps = round(params.domain(str(stage.domain)).steps * method.budget)
-        seconds += len(params.seeds_of(name, lam)) * steps * variant.mean_seconds
+        seconds += len(seeds) * steps * variant.mean_seconds
     return round(seconds / 60, 1), f"timings on {timed.device}"
 
 

@@ -90,14 +90,14 @@ def _processors(cells: Sequence[AuditedCell]) -> str:
 
 
 def build_audit(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, source: Path = Path(SOURCE)) -> list[Path]:
-    """Stage `audit`: write paper/numbers/audit.tex and results/audit/numbers.json.
+    """Stage `audit`: write paper/numbers/audit.tex and results/audit/numbers.json.gz.
 
     Raises:
         PolychromicError: audit.json is missing.
         DataError: a field is missing or malformed.
     """
     found = audit_numbers(load(source))
-    written = [paper_dir / "numbers" / "audit.tex", results_dir / "audit" / "numbers.json"]
+    written = [paper_dir / "numbers" / "audit.tex", results_dir / "audit" / "numbers.json.gz"]
     write_text(written[0], to_latex(found))
     write_json(written[1], to_json(found))
     return written
