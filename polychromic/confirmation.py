@@ -37,12 +37,19 @@ def compare_test(params: Params, domain: str) -> None:
         **{key: selection[key] for key in ("primary", "quality", "headline", "chosen")},
         "declared": [declared.model_dump() for declared in plan.contrasts],
         "machines": read_json(paths.RESULTS / domain / "test-machines.json"),
+        "training": _training(params, domain),
         "methods": {name: _side(params.methods[name]) for name in plan.systems},
         "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": frontiers(systems, endpoint.quality, endpoint.primary),
         "contrasts": contrasts(params, pairs, systems, selection),
     }
     write_json(paths.RESULTS / domain / "test.json", document)
+
+
+def _training(params: Params, domain: str) -> dict[str, int]:
+    """Adapters that were trained for test, and their optimiser steps in all."""
+    found = {adapter for name in params.test_plan(domain).systems for adapter in params.adapters(domain, name)}
+    return {"runs": len(found), "steps": sum(round(params.domain(domain).steps * adapter.budget) for adapter in found)}
 
 
 def _side(method: Method) -> dict[str, bool]:

@@ -10,11 +10,12 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from polychromic.errors import UsageError
-from polychromic.params import Params
+from polychromic.params import Adapter, Params
 from polychromic.progress import progress
 from polychromic.sealed import check_sealed
 
@@ -35,15 +36,14 @@ KINDS = ("train", "draw", "write", "ask", "score")
 
 def tasks(params: Params, domains: Sequence[str]) -> dict[str, list[Task]]:
     """By kind, in the order in which they run: each adapter once, the longest first; drafts as their adapters will be there."""
-    work: dict[tuple, float] = {}
-    train: dict[tuple, Task] = {}
-    draw: list[tuple[tuple | None, Task]] = []
+    work: dict[Adapter, float] = {}
+    train: dict[Adapter, Task] = {}
+    draw: list[tuple[Adapter | None, Task]] = []
     for domain in domains:
         plan = params.test_plan(domain)
         for name, system in plan.systems.items():
-            method = params.methods[name]
-            for seed in plan.seeds[: system.seeds]:
-                run = (domain, params.trains_like(name), method.budget, method.learning_rate, seed) if method.adapter == "lora" else None
+            method, seeds = params.methods[name], plan.seeds[: system.seeds]
+            for seed, run in zip_longest(seeds, params.adapters(domain, name)):
                 if run is not None:
                     work[run] = params.domain(domain).steps * method.budget * (1 if method.objective == "none" else 2)
                     train.setdefault(run, Task("train", domain, name, seed))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -166,6 +167,22 @@ class FewShot(Section):
 APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
 
 
+def _training(method: Method, lam: float | None) -> dict[str, Any]:
+    """What a method's training step depends on, at the weight `lam` where params.yaml says lambda."""
+    fields = method.model_dump(exclude=APART)
+    return fields | {"lam": lam if fields["lam"] == "lambda" else fields["lam"]}
+
+
+class Adapter(NamedTuple):
+    """What tells one adapter that is trained for test from another. step: what the training step depends on, as JSON."""
+
+    domain: str
+    step: str
+    budget: float
+    learning_rate: float | None
+    seed: int
+
+
 class Params(Section):
     lam: Annotated[float, Field(ge=0, alias="lambda")]
     domains: List(DomainName)
@@ -237,11 +254,7 @@ class Params(Section):
     def trains_like(self, method: str) -> str:
         """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""
 
-        def training(name: str) -> dict:
-            fields = self.methods[name].model_dump(exclude=APART)
-            return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
-
-        return next(name for name in self.methods if training(name) == training(method))
+        return next(name for name in self.methods if _training(self.methods[name], self.lam) == _training(self.methods[method], self.lam))
 
     def test_plan(self, domain: str) -> declared.TestPlan:
         """What test is opened for. Raises UsageError where nothing was declared."""
@@ -249,6 +262,14 @@ class Params(Section):
             allowed = ", ".join(self.analysis.test) or "none"
             raise UsageError(f"params.yaml: analysis.test has no {domain!r}. Declared: {allowed}. Declare its systems and contrasts first.")
         return self.analysis.test[domain]
+
+    def adapters(self, domain: str, name: str) -> list[Adapter]:
+        """What a system on test is trained as, once per seed; none for a prompted one. Systems that differ in decoding share theirs."""
+        plan, method = self.test_plan(domain), self.methods[name]
+        if method.adapter == "none":
+            return []
+        step = json.dumps(_training(method, plan.systems[name].lam), sort_keys=True)
+        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in plan.seeds[: plan.systems[name].seeds]]
 
     def for_test(self, domain: str) -> Params:
         """As test of the domain is sampled and scored: in the precision that its plan declares. Raises as test_plan."""

@@ -74,16 +74,27 @@ def test_every_seed_is_asked_at_every_temperature_in_the_order_declared(workspac
     assert list(dict.fromkeys((row["seed"], row["temperature"]) for row in rows)) == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.5)]
 
 
-def test_adapters_of_dev_are_taken_and_only_new_seeds_are_trained(workspace, monkeypatch):
+def test_test_trains_its_own_adapters_without_a_look_at_dev_and_dev_is_as_it_was(workspace, monkeypatch):
     run_cell(planned(), "listqa", "polychromic", 3.0, workspace / "dev")
     trained, original = [], training_run._train
     monkeypatch.setattr(training_run, "_train", lambda *a: (trained.append(a), original(*a))[1])
     sample_test(planned(), "listqa", "polychromic")
-    assert len(trained) == 1, "seed 2"
+    assert [(seed, dev_rows) for *_, seed, _, dev_rows, _ in trained] == [(0, []), (1, []), (2, [])]
     run_cell(planned(), "listqa", "polychromic", 3.0, workspace / "again")
-    assert len(trained) == 1 and (workspace / "dev" / "samples.jsonl.gz").read_bytes() == (
+    assert len(trained) == 3 and (workspace / "dev" / "samples.jsonl.gz").read_bytes() == (
         workspace / "again" / "samples.jsonl.gz"
-    ).read_bytes(), "dev is as it was"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("declared", [None, "float32", "bfloat16"])
+def test_the_declared_precision_is_that_of_training_and_sampling(workspace, monkeypatch, declared):
+    loaded, original = [], cells.load_causal_lm
+    for module in (cells, training_run):
+        monkeypatch.setattr(module, "load_causal_lm", lambda path, precision, *a: (loaded.append(precision), original(path, precision, *a))[1])
+    params = planned(precision=declared)
+    sample_test(params, "listqa", "lora")
+    assert set(loaded) == {declared or params.train.precision} and len(loaded) > 1
+    assert {params.for_test("listqa").sampling.precision} == set(loaded)
 
 
 def test_the_top_level_weight_and_seeds_say_nothing_about_test(workspace):
@@ -97,7 +108,7 @@ def test_the_top_level_weight_and_seeds_say_nothing_about_test(workspace):
 
 def test_the_declared_weight_is_the_one_that_trains(workspace, monkeypatch):
     weights = []
-    monkeypatch.setattr(opening, "Workbench", lambda params, domain, name, lam: weights.append(lam) or pytest.fail("sampled"))
+    monkeypatch.setattr(opening, "Workbench", lambda params, domain, name, lam, validate: weights.append(lam) or pytest.fail("sampled"))
     with pytest.raises(pytest.fail.Exception):
         sample_test(planned(systems=small_plan()["systems"] | {"polychromic": {"lam": 0.3, "seeds": 1, "temperatures": [1.0]}}), "listqa",
                     "polychromic")  # fmt: skip

@@ -42,6 +42,8 @@ READ_BY = {  # methods of Params -> keys
     "trains_like": ("methods", "lambda"),
     "endpoint": ("analysis.endpoints",),
     "test_plan": ("analysis.test",),
+    "adapters": ("analysis.test", "methods", "<domain>.steps"),
+    "for_test": ("analysis.test", "sampling.precision"),
     "temperatures": ("methods", "<domain>.temperatures"),
 }
 
@@ -58,7 +60,7 @@ def command_of(stage: str) -> str:
 
 CELLS = [stage for stage in STAGES if command_of(stage) == "cell"]
 OPENING = [stage for stage in STAGES if command_of(stage) == "sample-test"]
-OF_TEST = [stage for stage in STAGES if command_of(stage).endswith("-test")] + ["summary"]
+OF_TEST = [stage for stage in STAGES if command_of(stage).endswith("-test")]
 
 
 def methods_of(stage: str) -> list[Method]:
@@ -333,13 +335,15 @@ def test_the_grid_of_dvc_yaml_is_that_of_params_yaml():
 
 
 def test_what_dvc_yaml_opens_test_for_is_what_params_yaml_declares():
-    """Every declared system on its domain, in one stage; and its samples are scored."""
+    """Every declared system of a domain that is open, in one stage; and its samples are scored, compared and printed."""
     opened = [(item["item.system"], domain_of(item)) for stage in OPENING for item in items(stage)]
     assert len(set(opened)) == len(opened)
-    assert set(opened) == {(name, domain) for domain in PARAMS.domains for name in PARAMS.test_plan(domain).systems}
+    domains = {domain_of(item) for item in items("compare_test")}
+    assert domains <= set(PARAMS.domains) and domains == {domain_of(item) for item in items("report_test")}
+    assert set(opened) == {(name, domain) for domain in domains for name in PARAMS.test_plan(domain).systems}
     made = {path for stage in OPENING for out in STAGES[stage]["outs"] for path in resolved(stage, out)}
     assert made == {f"results/{domain}/test/{name}.jsonl.gz" for name, domain in opened}
-    read = {path for domain in PARAMS.domains for path in deps("score_test", domain)}
+    read = {path for domain in domains for path in deps("score_test", domain)}
     assert {path for path in read if "/test/" in path} == made
 
 

@@ -54,6 +54,9 @@ def _about(test: Confirmation) -> Iterator[Number]:
     yield Number("seeds", None, ", ".join(map(str, seeds)), seeds=tuple(seeds), source="systems")
     yield Number("seeds.count", len(most.seeds), str(len(most.seeds)), seeds=tuple(most.seeds), source="systems")
     yield Number("machines", None, labels.escape(" and ".join(test.machines)), source="machines")
+    drafts = sum(len(system.seeds) * system.n_prompts * system.n_samples for system in test.systems)
+    for key, count, where in (("runs", test.training.runs, "training"), ("steps", test.training.steps, "training"), ("drafts", drafts, "systems")):
+        yield Number(key, count, f"{count:,}".replace(",", r"\,"), source=where)
     yield Number("systems.count", len(test.method_labels()), str(len(test.method_labels())), source="systems")
 
 

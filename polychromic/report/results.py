@@ -179,6 +179,13 @@ class Declared(Frozen):
     rule: Literal["matched", "chosen"]
 
 
+class Training(Frozen):
+    """What was trained for test: adapters, and their optimiser steps in all."""
+
+    runs: int
+    steps: int
+
+
 class Confirmation(Results):
     """test.json."""
 
@@ -187,6 +194,7 @@ class Confirmation(Results):
     methods: dict[str, Side]
     declared: list[Declared]
     machines: dict[str, list[str]]  # what computed the samples -> the systems
+    training: Training
 
     def front(self, label: str) -> list[System]:
         """The systems of `label` that a match at equal quality interpolates, by temperature: all that were declared."""

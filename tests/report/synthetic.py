@@ -214,6 +214,7 @@ def make_test(domain: str) -> dict:
     return {
         "domain": domain, "split": "test", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
         "machines": {"GPU_0, torch 2": ["lora"], "a processor": ["few_shot"]},
+        "training": {"runs": 24, "steps": 3360},
         "chosen": {name: row["temperature"] for name, row in by_cell.items()},
         "declared": [{"rule": "matched"} | declared for declared in plan["contrasts"]],
         "methods": {
