@@ -22,7 +22,7 @@ from polychromic.errors import PolychromicError
 
 LOCK = Path("dvc.lock")
 SECTION = "analysis"
-OPENED = ("sample_test_code", "score_test", "compare_test")  # stages of dvc.yaml
+OPENED = ("sample_test", "sample_test_others", "sample_test_code", "score_test", "compare_test")  # stages of dvc.yaml
 
 
 def check_sealed(root: Path) -> None:

@@ -29,11 +29,13 @@ CELLS = (
     | {f"openers_poly@replies-{lam}" for lam in (0.3, HEADLINE)}
     | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
 )
-OPENED = {"code": "sample_test_code"}  # domains whose test is open, and the stage that samples it
+OPENED = {"listqa": "sample_test", "code": "sample_test_code"}  # sample_test_others in the other domains
 SYSTEMS = ("zero_shot", "few_shot", "lora", "polychromic", "rft")
 OF_TEST = (
-    {f"{stage}@{domain}-{system}" for domain, stage in OPENED.items() for system in SYSTEMS}
-    | {f"{stage}@{domain}" for stage in ("score_test", "compare_test", "report_test") for domain in OPENED}
+    {f"{OPENED.get(domain, 'sample_test_others')}@{domain}-{system}" for domain in DOMAINS for system in SYSTEMS}
+    | {"sample_test@listqa-lora_min_p"}
+    | {f"{stage}@{domain}" for stage in ("score_test", "compare_test", "report_test") for domain in DOMAINS}
+    | {"summary"}
 )
 # What no choice of lambda concerns.
 BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs", "audit"} | OF_TEST
@@ -168,7 +170,7 @@ def test_no_lambda_touches_test(runs, ablations):
     for run, ablation in zip(runs, ablations, strict=True):
         assert not OF_TEST & set(ablation.stages)
         assert {stage: ablation.recorded[stage] for stage in OF_TEST} == {stage: run.recorded[stage] for stage in OF_TEST}
-    for domain in OPENED:
+    for domain in DOMAINS:
         systems = json.loads((runs[0].workspace / "results" / domain / "test.json").read_text())["systems"]
         assert {system["lambda"] for system in systems if system["label"] == "polychromic"} == {HEADLINE}
         assert {system["n_prompts"] for system in systems} == {6}

@@ -37,7 +37,7 @@ class Repository:
         text = f"seeds: [0, 1]\n\n# About the test.\nanalysis:\n  margin: {margin}\n{more}{plan}"
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
 
-    def run(self, stage: str = "sample_test_code@code-lora") -> None:
+    def run(self, stage: str = "sample_test@listqa-lora") -> None:
         """dvc.lock as after `dvc repro`: a cell of dev, and the stage."""
         stages = "".join(f"  {name}:\n    cmd: x\n" for name in ("lora@listqa-lora", stage))
         (self.root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n{stages}", encoding="utf-8")
@@ -202,7 +202,7 @@ def test_the_stages_that_open_test_are_those_of_dvc_yaml():
 
 
 def test_a_lock_that_is_no_yaml_declares_nothing(repository, capsys):
-    (repository.root / "dvc.lock").write_text("<<<<<<< ours\n  sample_test_code@x: 1\n=======\n", encoding="utf-8")
+    (repository.root / "dvc.lock").write_text("<<<<<<< ours\n  sample_test@x: 1\n=======\n", encoding="utf-8")
     repository.commit()
     check_quietly(repository, capsys)
 

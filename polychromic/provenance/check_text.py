@@ -150,10 +150,9 @@ def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]
     found["costs"] = records.unique([*spent, *compute.compute_numbers(list(compares.values()), steps)])
     found["designs"] = designs.designs_numbers(results.parse(designs.Designs, benchmarks / "calibration.json"))
     found["setup"] = numbers.setup_numbers(params.model_dump(mode="json", by_alias=True))
-    found["summary"] = summary.summary_numbers(list(compares.values()))
-    for domain in params.domains:
-        if (test := folder / domain / "test.json").is_file():  # as far as test is open
-            found[f"{domain}-test"] = confirmation.test_numbers(results.parse(results.Confirmation, test))
+    tests = {domain: results.parse(results.Confirmation, folder / domain / "test.json") for domain in params.domains}
+    found |= {f"{domain}-test": confirmation.test_numbers(test) for domain, test in tests.items()}
+    found["summary"] = summary.summary_numbers(list(tests.values()))
     found["audit"] = audit.audit_numbers(audit.load(here.folder / audit.SOURCE))
     if (folder / "replies" / "openers.json").is_file() and "replies" in compares:
         from polychromic.report import people

@@ -183,13 +183,13 @@ def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAP
 
 
 def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write all domains together, on dev: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.gz.
+    """Write all domains together, on test: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.gz.
 
     Raises:
-        PolychromicError: a domain's compare.json is missing, or lacks the headline's contrast with LoRA.
+        PolychromicError: a domain's test.json is missing, or lacks the headline's contrast with LoRA.
         DataError: a field is missing or malformed.
     """
-    compares = [results.load(domain, results_dir) for domain in domains]
+    compares = [results.parse(results.Confirmation, results_dir / domain / "test.json") for domain in domains]
     found = summary.summary_numbers(compares)
     texts = {
         paper_dir / "tables" / "summary.tex": summary.summary_table(compares),

@@ -85,7 +85,7 @@ PARAMS = {
     "scoring": {"likelihood_samples": 4},
     "few_shot": {"exemplars": 4, "seed": 0},
     "analysis": {"seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
-                 "ce_margin": 0.1},
+                 "ce_margin": 0.1, "test": read_yaml(REPOSITORY / "params.yaml")["analysis"]["test"]},
 }  # fmt: skip
 
 
