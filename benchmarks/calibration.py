@@ -21,9 +21,10 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, command, commit_name
 from polychromic import paths
+from polychromic.declared import Endpoint
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, read_jsonl, write_json
-from polychromic.params import Endpoint, Params, load_params
+from polychromic.params import Params, load_params
 from polychromic.power import Components, difference_sd, minimum_detectable_effect, variance_components
 from polychromic.progress import progress
 from polychromic.resampling import recovered

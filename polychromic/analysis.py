@@ -1,7 +1,7 @@
 """Stages `select` and `compare`: from per-prompt scores to choices, intervals and tested contrasts.
 
-Choices (temperatures, best peers, the weight of D) read dev alone; `compare` speaks about the split that params.yaml
-names. No torch, no text.
+All of it is about dev: choices (temperatures, best peers, the weight of D), and what the systems are worth there. What is claimed is
+tested on test (polychromic.confirmation). No torch, no text.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from polychromic import paths, stats
 from polychromic.ablation import lambda_grid
-from polychromic.contrasts import contrasts, generator
+from polychromic.contrasts import contrast_pairs, contrasts, generator
+from polychromic.declared import BEST
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json
 from polychromic.metrics.frontier import hypervolume, pareto_front
-from polychromic.params import BEST, Method, Params
-from polychromic.sealed import check_sealed
+from polychromic.params import Method, Params
 from polychromic.systems import System, cell_name, read_systems
 
 WITHOUT_CHECKER, WITH_CHECKER = BEST
@@ -36,7 +36,7 @@ def select(params: Params, domain: str) -> None:
     lambda: see polychromic.ablation.lambda_grid.
     tries: every system that was scored, with its means.
     """
-    systems = read_systems(params, domain, "dev")
+    systems = read_systems(params, domain, "dev", params.lam)
     primary, quality = params.endpoint(domain).primary, params.endpoint(domain).quality
     value = {key: float(system.scores[primary].mean()) for key, system in systems.items()}
     chosen: dict[str, float] = {}
@@ -58,7 +58,7 @@ def select(params: Params, domain: str) -> None:
         "quality": quality,
         "headline": HEADLINE,
         "chosen": chosen,
-        "fronts": {label: found["pareto_temperatures"] for label, found in _frontiers(systems, quality, primary).items()},
+        "fronts": {label: found["pareto_temperatures"] for label, found in frontiers(systems, quality, primary).items()},
         "best": best,
         "lambda": lambda_grid(params, domain, systems, chosen),
         "tries": [_try(system, primary, quality) for _, system in sorted(systems.items())],
@@ -81,25 +81,19 @@ def _try(system: System, primary: str, quality: str) -> dict:
 
 
 def compare(params: Params, domain: str) -> None:
-    """Write results/{domain}/compare.json: systems with intervals, contrasts with tests, training histories, and the choices of dev.
-
-    Raises:
-        PolychromicError: the split is test, and the analysis was not committed before test was scored (polychromic.sealed).
-    """
-    if params.analysis.split == "test":
-        check_sealed(Path())
+    """Write results/{domain}/compare.json: systems on dev with intervals, contrasts with tests, training histories, and the choices."""
     folder = paths.RESULTS / domain
     selection = read_json(folder / "select.json")
-    systems = read_systems(params, domain, params.analysis.split)
+    systems = read_systems(params, domain, "dev", params.lam)
     document = {
         **{key: selection[key] for key in ("domain", "primary", "quality", "headline")},
-        "split": params.analysis.split,
+        "split": "dev",
         "selection": selection,
-        "methods": {name: _about(params, name) for name in params.methods if params.runs(name, domain)},
-        "systems": [_describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
-        "frontiers": _frontiers(systems, selection["quality"], selection["primary"]),
-        "profiles": _profiles(systems, selection),
-        "contrasts": contrasts(params, domain, systems, selection),
+        "methods": {name: about(params, name) for name in params.methods if params.runs(name, domain)},
+        "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
+        "frontiers": frontiers(systems, selection["quality"], selection["primary"]),
+        "profiles": profiles(systems, selection),
+        "contrasts": contrasts(params, contrast_pairs(params, domain, selection["best"]), systems, selection),
         "calibration": read_json(folder / "calibration.json"),
         "signatures": read_json(folder / "signatures.json"),
         "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
@@ -107,7 +101,7 @@ def compare(params: Params, domain: str) -> None:
     write_json(folder / "compare.json", document)
 
 
-def _about(params: Params, name: str) -> dict:
+def about(params: Params, name: str) -> dict:
     """What a table says about a method: its group, and whose training step it has, how many of them."""
     method = params.methods[name]
     return {
@@ -119,7 +113,7 @@ def _about(params: Params, name: str) -> dict:
     }
 
 
-def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
+def describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
     intervals = stats.mean_cis(system.scores, generator(params, "mean"), params.analysis.bootstrap, params.analysis.confidence)
     return {
         "label": system.label,
@@ -137,7 +131,7 @@ def _describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
     }
 
 
-def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[list[float]]]]:
+def profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[list[float]]]]:
     """Label -> metric -> (S, P) scores of each seed and prompt at the chosen temperature: of the labels that figures show.
 
     The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
@@ -151,7 +145,7 @@ def _profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict
     return found
 
 
-def _frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
+def frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
     """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
 
     Descriptive: both are maxima of noisy values, biased upwards.

@@ -1,4 +1,4 @@
-"""A cell of the grid: train (or load) the adapter of each seed, sample the prompts of the analysis split, write the samples.
+"""A cell of the grid: train (or load) the adapter of each seed, sample the prompts of dev, write the samples.
 
 The out is the samples and the history. Adapters stay in the content-addressed cache (polychromic.training.run):
 on a fresh clone `dvc pull` then restores a cell without training it. Each seed's samples are kept there too, so a
@@ -67,15 +67,11 @@ def load_split(domain: str) -> dict[str, list[Record]]:
     return {name: [records[i] for i in ids] for name, ids in splits.items()}
 
 
-def sampled_splits(params: Params) -> tuple[str, ...]:
-    """dev, on which every choice is made; test beside it only once params.yaml opens it."""
-    return ("dev",) if params.analysis.split == "dev" else ("dev", "test")
-
-
 class Workbench:
     """What the seeds of a cell share: weights, encoder, prompts. Loads a thing when it is first asked for."""
 
-    def __init__(self, params: Params, domain_name: str, method_name: str, lam: float | None):
+    def __init__(self, params: Params, domain_name: str, method_name: str, lam: float | None, validate: bool = True):
+        """validate: whether training measures itself on dev; the adapter is the same either way."""
         compute_reproducibly(params.threads)
         self.device = best_device()
         self.params = params
@@ -91,6 +87,7 @@ class Workbench:
                 f"A list is scored on its own, and pass@10 and sets of objective.n replies need {least}. Raise list."
             )
         self.splits = load_split(domain_name)
+        self.validation = self.splits["dev"] if validate else []
         self._encoder = None
 
     def embed(self, texts: Sequence[str]):  # noqa: ANN201 - numpy stays out of this signature
@@ -99,7 +96,7 @@ class Workbench:
         return embed(self._encoder, texts)
 
     def train(self, seed: int) -> Trained:
-        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.splits["dev"], self.embed)
+        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, self.embed)
 
     def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
         """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""
@@ -131,24 +128,27 @@ class Workbench:
 def run_cell(params: Params, domain: str, method: str, lam: float | None, out: Path) -> None:
     """Train and sample every seed, then write `out`/samples.jsonl.gz and, for a trained method, `out`/history.jsonl."""
     bench = Workbench(params, domain, method, lam)
+    temperatures = params.temperatures(bench.name, bench.domain.name)
     samples, history = [], []
     for seed in params.seeds_of(method, lam):
-        rows, log = _run_seed(bench, seed)
+        rows, log = sample_seed(bench, seed, "dev", bench.splits["dev"], temperatures)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
     write_jsonl(out / "samples.jsonl.gz", samples)
     write_jsonl(out / "history.jsonl", history)
 
 
-def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
+def sample_seed(
+    bench: Workbench, seed: int, split: str, records: Sequence[Record], temperatures: Sequence[float]
+) -> tuple[list[dict], list[dict]]:
+    """One seed of a cell, trained if it is not in the cache: the rows of its samples, by temperature, and the training history."""
     params, settings = bench.params, bench.settings
-    records = [(split, record) for split in sampled_splits(params) for record in bench.splits[split]]
     model, tokenizer, trained, identity = bench.system(seed)
-    encoded = bench.encoded_prompts(tokenizer, [record for _, record in records])
+    encoded = bench.encoded_prompts(tokenizer, records)
     listed = bench.variant.list
     horizon = settings.max_new_tokens * (listed or 1)
     rows: list[dict] = []
-    for temperature in params.temperatures(bench.name, bench.domain.name):
+    for temperature in temperatures:
         key = sha256_json(
             {
                 "system": identity,
@@ -181,7 +181,7 @@ def _run_seed(bench: Workbench, seed: int) -> tuple[list[dict], list[dict]]:
             )
 
         # What is cached is what the model said, so the reading of a list may change without sampling anew.
-        for (split, record), drawn in zip(records, _cached(key, draw), strict=True):
+        for record, drawn in zip(records, _cached(key, draw), strict=True):
             replies = unlist(drawn, listed) if listed else drawn
             rows.append({"seed": seed, "temperature": temperature, "split": split, "id": record.id, **replies})
     return rows, trained.history if trained else []

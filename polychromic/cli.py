@@ -15,6 +15,7 @@ from polychromic.cli_data import data_app
 from polychromic.cli_oneoff import Boot, Json, Ks, Metrics, NoEncoder, Seed, are_replies, compare_files, oneoff_app
 from polychromic.cli_provenance import provenance_app
 from polychromic.cli_review import review_app
+from polychromic.cli_test import test_app
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.options import refuse
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
 app.registered_commands += oneoff_app.registered_commands + data_app.registered_commands
-app.registered_commands += review_app.registered_commands + provenance_app.registered_commands
+app.registered_commands += review_app.registered_commands + provenance_app.registered_commands + test_app.registered_commands
 errors = Console(stderr=True)
 
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
@@ -120,7 +121,7 @@ def cell(
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
-    """Train a method with every seed (if it trains) and sample the analysis split."""
+    """Train a method with every seed (if it trains) and sample dev."""
     from polychromic.params import load_params
     from polychromic.process import die_with_parent, single_writer
 

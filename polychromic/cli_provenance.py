@@ -96,7 +96,7 @@ def audit(
         return
     if planned:
         Console(stderr=True).print(show_audit.plan(planned), highlight=False)
-    done = audits.audit(here, [one.stage for one in planned], intervals, out)
+    done = audits.audit(here, [one.stage for one in planned], intervals, out, None if cell else len(audits.within_reach(here)))
     remedies = {one.stage: audits.remedy(here, one) for one in done}
     if json:
         _print_json({"cells": [one.model_dump(mode="json") | {"remedy": remedies[one.stage]} for one in done]})

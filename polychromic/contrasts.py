@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from polychromic import stats
+from polychromic.declared import BEST, ContrastParams
 from polychromic.errors import PolychromicError
 from polychromic.families import benjamini_hochberg, holm
 from polychromic.matched import matched_contrast
-from polychromic.params import BEST, ContrastParams, Params
+from polychromic.params import Params
 from polychromic.seeds import derive_seed
 from polychromic.systems import POLICY, System
 
@@ -39,8 +40,10 @@ def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> 
     return pairs
 
 
-def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], System], selection: dict) -> list[dict]:
-    """All rows of compare.json's "contrasts".
+def contrasts(
+    params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: dict[tuple[str, float], System], selection: dict
+) -> list[dict]:
+    """All rows of "contrasts" of compare.json and test.json.
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
     temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
@@ -49,15 +52,16 @@ def contrasts(params: Params, domain: str, systems: dict[tuple[str, float], Syst
     Hochberg's in the secondary one. Where a side is the best peer of dev, `a_role` or `b_role` says which.
 
     Args:
+        pairs: (a, b) -> what was declared of them, see `contrast_pairs`.
         systems: (label, temperature) -> System on the split that the contrasts are about.
-        selection: select.json.
+        selection: select.json; of it "primary", "quality", "chosen", "fronts" and "best".
 
     Raises:
         PolychromicError: a contrast names a method that has no scores.
     """
     primary, quality, chosen = selection["primary"], selection["quality"], selection["chosen"]
     rows = []
-    for (a_name, b_name), declared in contrast_pairs(params, domain, selection["best"]).items():
+    for (a_name, b_name), declared in pairs.items():
         for name in (a_name, b_name):
             if name not in chosen:
                 scored = ", ".join(sorted(chosen))

@@ -19,6 +19,8 @@ from typing import IO, Any
 
 from polychromic.errors import DataError, PolychromicError
 
+GZIP = b"\x1f\x8b"  # how every gzip file begins
+
 
 @contextmanager
 def atomic_open(path: str | os.PathLike) -> Iterator[IO[bytes]]:
@@ -49,12 +51,22 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    write_text(path, dumps(value, indent=2) + "\n")
+    """One JSON document, indented; gzip with an empty clock when the name ends in .gz."""
+    text = dumps(value, indent=2) + "\n"
+    with _packing(path) as file:
+        file.write(text.encode())
 
 
 def read_json(path: str | os.PathLike) -> Any:
+    """The document of a file, unpacked where it is gzip, whatever it is called.
+
+    Raises:
+        PolychromicError: the file does not exist.
+        DataError: it is not JSON in UTF-8, or a broken gzip file.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with _unpacked(Path(path), "one JSON document") as file:
+            return json.loads(file.read().decode("utf-8"))
     except FileNotFoundError:
         raise PolychromicError(f"{path}: file not found. Run `dvc pull` or `dvc repro` to make it.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -63,35 +75,22 @@ def read_json(path: str | os.PathLike) -> Any:
 
 def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
     """One JSON object a line; gzip with an empty clock when the name ends in .gz."""
-    with atomic_open(path) as file:
-        if str(path).endswith(".gz"):
-            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=9) as packed:
-                for row in rows:
-                    packed.write((dumps(row) + "\n").encode())
-        else:
-            for row in rows:
-                file.write((dumps(row) + "\n").encode())
+    with _packing(path) as file:
+        for row in rows:
+            file.write((dumps(row) + "\n").encode())
 
 
 def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
-    """Yield ("path:line", object) for each line that is not blank.
+    """Yield ("path:line", object) for each line that is not blank, unpacked where the file is gzip, whatever it is called.
 
     Raises:
         PolychromicError: the file does not exist.
-        DataError: a line is not UTF-8 or not a JSON object.
+        DataError: a line is not UTF-8 or not a JSON object, or the file is a broken gzip file.
     """
     path = Path(path)
     if not path.exists():
         raise PolychromicError(f"{path}: file not found. Check the path, or run `dvc pull` to fetch tracked files.")
-    if path.suffix == ".gz":
-        try:
-            with gzip.open(path, "rb") as packed:
-                file = io.BytesIO(packed.read())
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(str(path), f"not a whole gzip file ({error})", "gzip of JSON lines", "Run `dvc repro`.") from None
-    else:
-        file = path.open("rb")
-    with file:
+    with _unpacked(path, "JSON lines") as file:
         for number, raw in enumerate(file, start=1):
             where = f"{path}:{number}"
             if not raw.strip():
@@ -105,6 +104,33 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
             if not isinstance(row, dict):
                 raise DataError(where, f"a JSON {type(row).__name__}", "one JSON object per line")
             yield where, row
+
+
+@contextmanager
+def _packing(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """As atomic_open; what is written is packed when the name ends in .gz, without clock and name in the header."""
+    with atomic_open(path) as file:
+        if not str(path).endswith(".gz"):
+            yield file
+            return
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=9) as packed:
+            yield packed
+
+
+def _unpacked(path: Path, content: str) -> IO[bytes]:
+    """The file, open to be read. Its first bytes tell gzip, not its name: DVC keeps files under their hash, without a suffix.
+
+    Args:
+        content: what a message says that gzip should hold.
+    """
+    file = path.open("rb")
+    if file.peek(len(GZIP))[: len(GZIP)] != GZIP:
+        return file
+    try:
+        with file:
+            return io.BytesIO(gzip.decompress(file.read()))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(str(path), f"not a whole gzip file ({error})", f"gzip of {content}", "Run `dvc repro`.") from None
 
 
 def sha256_file(path: str | os.PathLike) -> str:

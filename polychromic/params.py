@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from polychromic import paths
+from polychromic import declared, paths
+from polychromic.declared import ALWAYS, BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
 from polychromic.domains import domain_names
 from polychromic.errors import UsageError
 from polychromic.metrics.catalogue import metric
@@ -17,28 +19,6 @@ from polychromic.models.weights import Source
 from polychromic.training.advantages import check_baseline
 from polychromic.training.losses import check_loss
 from polychromic.training.objective import make_objective
-
-Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Precision = Literal["float32", "bfloat16"]
-BaselineName = Literal["marginal", "others", "running", "mix", "leave_one_out", "set"]
-DomainName = Literal[tuple(domain_names())]
-
-
-def _distinct(values: list) -> list:
-    if len(set(values)) != len(values):
-        raise ValueError("the list names a value twice")
-    return values
-
-
-def List(item: Any) -> Any:  # noqa: N802 - reads as a type
-    return Annotated[list[item], Field(min_length=1), AfterValidator(_distinct)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Sizes(Section):
@@ -109,7 +89,7 @@ class Method(Section):
     temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
-    domains: Annotated[list[DomainName], AfterValidator(_distinct)] | None = None  # None: all; []: declared, and in no grid
+    domains: Annotated[list[DomainName], AfterValidator(declared.distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property
     def ours(self) -> bool:
@@ -185,40 +165,22 @@ class FewShot(Section):
 
 # What two methods with the same training step may differ in.
 APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
-BEST = ("best_without_checker", "best_with_checker")
 
 
-class ContrastParams(Section):
-    """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family.
-
-    rule: what the family is about, the primary metric at matched quality or with each side at its chosen temperature; the other
-    is computed too, and secondary.
-    """
-
-    a: str
-    b: str
-    family: Literal["primary", "secondary"]
-    rule: Literal["matched", "chosen"] = "matched"
+def _training(method: Method, lam: float | None) -> dict[str, Any]:
+    """What a method's training step depends on, at the weight `lam` where params.yaml says lambda."""
+    fields = method.model_dump(exclude=APART)
+    return fields | {"lam": lam if fields["lam"] == "lambda" else fields["lam"]}
 
 
-class Endpoint(Section):
-    """Metrics of a domain: the one that the method claims to raise, and the one that must not suffer."""
+class Adapter(NamedTuple):
+    """What tells one adapter that is trained for test from another. step: what the training step depends on, as JSON."""
 
-    primary: str
-    quality: str
-
-
-class Analysis(Section):
-    split: Literal["dev", "test"]
-    seed: Seed
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    bootstrap: Annotated[int, Field(ge=200)]
-    permutations: Annotated[int, Field(ge=200)]
-    estimand: Literal["declared_seeds"]
-    endpoints: dict[DomainName, Endpoint]
-    margin: Share
-    ce_margin: Positive
-    contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
+    domain: str
+    step: str
+    budget: float
+    learning_rate: float | None
+    seed: int
 
 
 class Params(Section):
@@ -241,7 +203,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _four_baselines(self) -> Params:
-        missing = {"zero_shot", "few_shot", "lora", "polychromic"} - set(self.methods)
+        missing = set(ALWAYS) - set(self.methods)
         if missing:
             raise ValueError(f"methods lacks {', '.join(sorted(missing))}; the four baselines are always there")
         if self.sampling.n < (least := max(10, self.objective.n)):
@@ -254,8 +216,9 @@ class Params(Section):
                 except ValueError as error:
                     raise ValueError(f"methods.{name}: {error}") from None
         for domain in self.domains:
-            if domain not in self.analysis.endpoints:
-                raise ValueError(f"analysis.endpoints lacks {domain}; each domain needs a primary and a quality metric")
+            for key, what in (("endpoints", "a primary and a quality metric"), ("test", "a declaration of what test is opened for")):
+                if domain not in getattr(self.analysis, key):
+                    raise ValueError(f"analysis.{key} lacks {domain}; each domain needs {what}")
         for domain, endpoint in self.analysis.endpoints.items():
             metrics = self.domain(domain).metrics
             for key in ("primary", "quality"):
@@ -264,6 +227,13 @@ class Params(Section):
         for contrast in self.analysis.contrasts:
             for name in sorted({contrast.a, contrast.b} - set(self.methods) - set(BEST)):
                 raise ValueError(f"analysis.contrasts names {name!r}, which is not among the methods: {', '.join(self.methods)}")
+        for domain, plan in self.analysis.test.items():
+            where = f"analysis.test.{domain}.systems"
+            for name, system in plan.systems.items():
+                if name not in self.methods:
+                    raise ValueError(f"{where} names {name!r}, which is not among the methods: {', '.join(self.methods)}")
+                if (self.methods[name].lam == "lambda") != (system.lam is not None):
+                    raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
         return self
 
     def runs(self, method: str, domain: str) -> bool:
@@ -284,13 +254,31 @@ class Params(Section):
     def trains_like(self, method: str) -> str:
         """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""
 
-        def training(name: str) -> dict:
-            fields = self.methods[name].model_dump(exclude=APART)
-            return fields | {"lam": self.lam if fields["lam"] == "lambda" else fields["lam"]}
+        return next(name for name in self.methods if _training(self.methods[name], self.lam) == _training(self.methods[method], self.lam))
 
-        return next(name for name in self.methods if training(name) == training(method))
+    def test_plan(self, domain: str) -> declared.TestPlan:
+        """What test is opened for. Raises UsageError where nothing was declared."""
+        if domain not in self.analysis.test:
+            allowed = ", ".join(self.analysis.test) or "none"
+            raise UsageError(f"params.yaml: analysis.test has no {domain!r}. Declared: {allowed}. Declare its systems and contrasts first.")
+        return self.analysis.test[domain]
 
-    def endpoint(self, domain: str) -> Endpoint:
+    def adapters(self, domain: str, name: str) -> list[Adapter]:
+        """What a system on test is trained as, once per seed; none for a prompted one. Systems that differ in decoding share theirs."""
+        plan, method = self.test_plan(domain), self.methods[name]
+        if method.adapter == "none":
+            return []
+        step = json.dumps(_training(method, plan.systems[name].lam), sort_keys=True)
+        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in plan.seeds[: plan.systems[name].seeds]]
+
+    def for_test(self, domain: str) -> Params:
+        """As test of the domain is sampled and scored: in the precision that its plan declares. Raises as test_plan."""
+        precision = self.test_plan(domain).precision
+        changed = {} if precision is None else {"precision": precision}
+        sections = {"train": self.train.model_copy(update=changed), "sampling": self.sampling.model_copy(update=changed)}
+        return self.model_copy(update=sections)
+
+    def endpoint(self, domain: str) -> declared.Endpoint:
         return self.analysis.endpoints[domain]
 
     def domain(self, name: str) -> DomainParams:

@@ -31,6 +31,13 @@ def cell_dir(domain: str, cell: str) -> Path:
     return RESULTS / domain / cell
 
 
+def scores_file(domain: str, split: str) -> Path:
+    """Scores on dev, on which everything is chosen, and on test lie apart, so that no choice reads test."""
+    return RESULTS / domain / ("scores.jsonl.gz" if split == "dev" else f"{split}-scores.jsonl.gz")
+
+
 def record_files(domains: Iterable[str]) -> list[Path]:
     """The records of all that the paper prints: a file per domain, and those of the stages that are of no domain."""
-    return [RESULTS / name / "numbers.json" for name in (*domains, "audit", "costs", "designs", "people", "setup", "summary")]
+    names = [f"{domain}/{name}" for domain in domains for name in ("numbers.json.gz", "test-numbers.json.gz")]
+    others = ("audit", "costs", "designs", "people", "setup", "summary")
+    return [RESULTS / name for name in (*names, *(f"{of}/numbers.json.gz" for of in others))]

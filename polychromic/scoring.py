@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from polychromic import __version__, paths
-from polychromic.cells import load_split, sampled_splits
+from polychromic.cells import load_split
 from polychromic.data.records import Record
 from polychromic.domains import get_domain
 from polychromic.domains.base import Domain, Embed
@@ -31,6 +31,7 @@ from polychromic.training.objective import evaluate, make_objective
 from polychromic.training.run import set_functions
 
 SAMPLES = "samples.jsonl.gz"
+Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
 
 def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
@@ -39,21 +40,33 @@ def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
     Args:
         files: samples of the cells to score; another cell that lies in the folder is left alone.
     """
-    domain = get_domain(domain_name)
-    splits = load_split(domain_name)
-    records = {record.id: record for split in sampled_splits(params) for record in splits[split]}
-    calibration = calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None
-    cells = [(method, lam, _read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
+    domain, calibration, splits = given(params, domain_name)
+    records = {record.id: record for record in splits["dev"]}
+    cells = [(method, lam, read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
+    rows = score_cells(params, domain, records, calibration, cells)
+    out = paths.RESULTS / domain_name
+    write_jsonl(paths.scores_file(domain_name, "dev"), rows)
+    write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
+    write_json(out / "signatures.json", signatures(params, domain, calibration))
+
+
+def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
+    """The domain, its calibration where people decide what is valid, and its records by split."""
+    domain, splits = get_domain(domain_name), load_split(domain_name)
+    return domain, calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None, splits
+
+
+def score_cells(
+    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Cell]
+) -> list[dict]:
+    """The rows of a file of scores. What models say about the replies is asked once for all cells."""
     probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
     embed, rows = Embedder(params), []
-    with progress(f"score {domain_name}", len(cells)) as tick:
+    with progress(f"score {domain.name}", len(cells)) as tick:
         for done, cell in enumerate(cells, start=1):
             rows += score_cell(params, domain, records, calibration, cell, embed, probes)
             tick(done)
-    out = paths.RESULTS / domain_name
-    write_jsonl(out / "scores.jsonl.gz", rows)
-    write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
-    write_json(out / "signatures.json", signatures(params, domain, calibration))
+    return rows
 
 
 def signatures(params: Params, domain: Domain, calibration: Calibration | None) -> dict[str, str]:
@@ -136,7 +149,7 @@ def score_cell(
     domain: Domain,
     records: dict[str, Record],
     calibration: Calibration | None,
-    cell: tuple[str, float | None, Sequence[dict]],
+    cell: Cell,
     embed: Embed,
     probes: Probes,
 ) -> list[dict]:
@@ -257,7 +270,8 @@ def _order(name: str) -> int:
     return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
 
 
-def _read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+def read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+    """A cell's samples. Raises PolychromicError where their prompts are not those of `records`."""
     rows = [row for _, row in read_jsonl(path)]
     if strange := {row["id"] for row in rows} ^ set(records):
         raise PolychromicError(

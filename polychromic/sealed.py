@@ -1,6 +1,6 @@
 """The declared analysis is sealed before test is looked at: Git's history decides, by the order of its commits.
 
-`analysis:` of params.yaml names contrasts, family, margins and levels. Scores on test stand in dvc.lock. What was never
+`analysis:` of params.yaml names systems, contrasts, family, margins and levels. What ran on test stands in dvc.lock. What was never
 committed leaves no trace, so this finds a changed mind, not a hidden one. It computes nothing and changes no file.
 """
 
@@ -22,15 +22,15 @@ from polychromic.errors import PolychromicError
 
 LOCK = Path("dvc.lock")
 SECTION = "analysis"
-TEST = "test"
+OPENED = ("sample_test", "sample_test_others", "sample_test_code", "score_test", "compare_test")  # stages of dvc.yaml
 
 
 def check_sealed(root: Path) -> None:
-    """Refuse an analysis that was declared after test was scored. Call it when analysis.split is "test".
+    """Refuse an analysis that was declared after test was opened. Whatever samples, scores or compares test calls it.
 
-    The section must be committed as it stands. Its content but `split` must be what it was before the first commit whose
-    dvc.lock records a score stage with analysis.split: test; a change that was taken back does no harm. Without Git, or where
-    the history begins with scores on test, a notice on stderr says that nothing could be checked.
+    The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a stage about test
+    (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a stage, a notice on
+    stderr says that nothing could be checked.
 
     Args:
         root: the top of the repository, which holds params.yaml and dvc.lock.
@@ -46,23 +46,23 @@ def check_sealed(root: Path) -> None:
     committed = _section(_text(root, "HEAD", paths.PARAMS))
     if now != committed:
         raise PolychromicError(
-            f"{paths.PARAMS}: {SECTION}.split is {TEST}, and {SECTION} differs from the last commit ({_differing(now, committed)}). "
+            f"{paths.PARAMS}: {SECTION} differs from the last commit ({_differing(now, committed)}). "
             f"Allowed: test is analysed as committed beforehand. Commit the section or take the change back: `git diff {paths.PARAMS}`."
         )
-    first = next((commit for commit in _commits(root, "HEAD", LOCK) if _scored_on_test(_text(root, commit, LOCK))), None)
+    first = next((commit for commit in _commits(root, "HEAD", LOCK) if _opened(_text(root, commit, LOCK))), None)
     if first is None:
         return
     before = _git(root, "rev-parse", "--verify", "--quiet", f"{first}^", allowed=(0, 1))
     if not before:
-        _notice(f"the history begins with scores on test, in commit {_name(root, first)}")
+        _notice(f"the history begins with test opened, in commit {_name(root, first)}")
         return
-    declared = _content(_section(_text(root, before, paths.PARAMS)))
-    if _content(now) != declared:
+    declared = _section(_text(root, before, paths.PARAMS))
+    if now != declared:
         changed = _last_departure(root, before, declared)
         raise PolychromicError(
-            f"{paths.PARAMS}: {SECTION} was changed ({_differing(_content(now), declared)}) in commit {_name(root, changed)}, but {LOCK} "
-            f"holds scores on test since commit {_name(root, first)}. Allowed after that: a change of {SECTION}.split alone. "
-            f"Restore the section (`git show {before[:7]}:{paths.PARAMS}`), or set split: dev for an analysis that was not declared."
+            f"{paths.PARAMS}: {SECTION} was changed ({_differing(now, declared)}) in commit {_name(root, changed)}, but test "
+            f"is open since commit {_name(root, first)}. Allowed after that: no change of it. "
+            f"Restore the section (`git show {before[:7]}:{paths.PARAMS}`); what was not declared can be said of dev."
         )
 
 
@@ -70,7 +70,7 @@ def _last_departure(root: Path, before: str, declared: dict[str, Any] | None) ->
     """The commit after `before` since which the section is not the declared one."""
     departure = None
     for commit in _commits(root, f"{before}..HEAD", paths.PARAMS):
-        same = _content(_section(_text(root, commit, paths.PARAMS))) == declared
+        same = _section(_text(root, commit, paths.PARAMS)) == declared
         departure = None if same else departure or commit
     return departure or "HEAD"
 
@@ -82,10 +82,6 @@ def _section(text: str | None) -> dict[str, Any] | None:
     return section if isinstance(section, dict) else None
 
 
-def _content(section: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if section is None else {key: value for key, value in section.items() if key != "split"}
-
-
 def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     """The keys in which two sections differ."""
     if one is None or other is None:
@@ -93,18 +89,13 @@ def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     return ", ".join(key for key in sorted({*one, *other}) if key not in one or key not in other or one[key] != other[key])
 
 
-def _scored_on_test(lock: str | None) -> bool:
-    """Whether a score stage of dvc.lock ran with analysis.split: test."""
-    if lock is None or not re.search(rf"split: *['\"]?{TEST}\b", lock):
+def _opened(lock: str | None) -> bool:
+    """Whether dvc.lock holds a stage about test."""
+    if lock is None or not re.search(rf"^ +['\"]?({'|'.join(OPENED)})@", lock, re.MULTILINE):
         return False  # dvc.lock has thousands of lines, and most revisions end here
     values = _parsed(lock)
     stages = values.get("stages", {}) if isinstance(values, dict) else {}
-    for name, stage in stages.items():
-        if name.partition("@")[0] == "score":
-            recorded = stage.get("params", {}).get(str(paths.PARAMS), {})
-            if recorded.get(f"{SECTION}.split", recorded.get(SECTION, {}).get("split")) == TEST:
-                return True
-    return False
+    return any(name.partition("@")[0] in OPENED for name in stages)
 
 
 def _parsed(text: str | None) -> Any:
@@ -139,10 +130,10 @@ def _git(root: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
     if done.returncode not in allowed:
         raise PolychromicError(
             f"git {' '.join(arguments)} failed in {root}: {done.stderr.strip()}. Test is analysed only where its history can be read; "
-            "mend the repository, or set analysis.split: dev."
+            "mend the repository."
         )
     return done.stdout.strip()
 
 
 def _notice(reason: str) -> None:
-    print(f"{paths.PARAMS}: {reason}; whether {SECTION} was committed before test was scored could not be checked.", file=sys.stderr)
+    print(f"{paths.PARAMS}: {reason}; whether {SECTION} was committed before test was opened could not be checked.", file=sys.stderr)

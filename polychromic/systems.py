@@ -39,19 +39,23 @@ def label_of(method: str, lam: float | None, headline: float) -> str:
     return method if lam is None or lam == headline else f"{method}@{lam}"
 
 
-def read_systems(params: Params, domain: str, split: str) -> dict[tuple[str, float], System]:
-    """(label, temperature) -> System, from results/{domain}/scores.jsonl.gz.
+def read_systems(params: Params, domain: str, split: str, headline: float) -> dict[tuple[str, float], System]:
+    """(label, temperature) -> System, from the file of scores that is about the split.
+
+    Args:
+        split: "dev" or "test".
+        headline: the weight at which the method of the grid goes by its bare name.
 
     Raises:
         PolychromicError: no row of the split, or a system lacks a prompt that another has.
     """
-    path = paths.RESULTS / domain / "scores.jsonl.gz"
+    path = paths.scores_file(domain, split)
     cells: dict[tuple, dict[tuple[int, str], dict[str, float]]] = defaultdict(dict)
     for _, row in read_jsonl(path):
         if row["split"] == split:
             cells[row["method"], row["lambda"], row["temperature"]][row["seed"], row["id"]] = row["metrics"]
     if not cells:
-        raise PolychromicError(f"{path}: no scores of split {split!r}. Run `dvc repro score@{domain}`.")
+        raise PolychromicError(f"{path}: no scores of split {split!r}. Run `dvc repro`.")
     prompts = sorted({prompt for scores in cells.values() for _, prompt in scores})
     systems = {}
     for (method, lam, temperature), scores in cells.items():
@@ -64,7 +68,7 @@ def read_systems(params: Params, domain: str, split: str) -> dict[tuple[str, flo
             )
         names = (*params.domain(domain).metrics, "objective")
         arrays = {metric: np.array([[scores[seed, prompt][metric] for prompt in prompts] for seed in seeds]) for metric in names}
-        label = label_of(method, lam, params.lam)
+        label = label_of(method, lam, headline)
         systems[label, temperature] = System(label, method, lam, temperature, seeds, arrays)
     return systems
 

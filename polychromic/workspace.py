@@ -129,7 +129,7 @@ def _print_smoke(target: Path, seconds: float) -> None:
         table.add_row(escape(system["label"]), f"{system['temperature']:g}", *means)
     console = Console()
     console.print(table)
-    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("numbers", "results/*/numbers.json")):
+    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("numbers", "results/*/numbers.json.gz")):
         for path in sorted(target.glob(pattern)):
             console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{seconds:.0f} s", highlight=False)

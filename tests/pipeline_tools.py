@@ -19,7 +19,7 @@ from tests.report.synthetic import make_benchmarks, make_designs
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PATIENCE = 1200  # seconds for one command; only a failure, or a machine that does other things, takes as long
+PATIENCE = 3600  # seconds for one command; only a failure, or a machine that does other things, takes as long
 VALUES = read_yaml(REPOSITORY / "params.yaml")
 DOMAINS = tuple(VALUES["domains"])
 # The models lie beside the workspace: the same path from workspaces of any name.
@@ -55,6 +55,17 @@ TINY |= {
 PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
+
+
+TINY |= {
+    f"analysis.test.{domain}": {
+        "seeds": [0],
+        "prompts": 6,
+        "systems": {name: system | {"seeds": 1, "temperatures": [1.0]} for name, system in plan["systems"].items()},
+        "contrasts": plan["contrasts"],
+    }
+    for domain, plan in VALUES["analysis"]["test"].items()
+}
 
 
 def make_models(folder: Path) -> None:

@@ -69,7 +69,7 @@ def params(**changes: Any) -> Params:
     """The declared methods and contrasts above; `changes` as in small_params."""
     values = small_values() | {"methods": METHODS}
     contrasts = [{"a": a, "b": b, "family": family} | ({"rule": "chosen"} if b == "zero_shot" else {}) for a, b, family in CONTRASTS]
-    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1, "split": "dev"}
+    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1}
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
     return Params.model_validate(values)
@@ -182,9 +182,9 @@ def test_select_reads_dev_alone(results):
     for row in opposite:
         row["metrics"][MAIN] = 100.0 if row["temperature"] != best_temperature(row["method"]) else 0.0
     write_jsonl(results / "scores.jsonl.gz", opposite + make_rows())
-    for split in ("dev", "test"):
-        analysis.select(params(analysis={"split": split}), "listqa")
-        assert (results / "select.json").read_bytes() == before
+    write_jsonl(results / "test-scores.jsonl.gz", opposite)
+    analysis.select(params(), "listqa")
+    assert (results / "select.json").read_bytes() == before
 
 
 def test_the_headline_must_be_among_the_cells(results):
@@ -307,9 +307,17 @@ def test_missing_rows_are_named(results):
 
 
 def test_a_split_without_scores_is_an_error(results):
-    analysis.select(params(), "listqa")
-    with pytest.raises(PolychromicError, match="no scores of split 'test'"):
-        analysis.compare(params(analysis={"split": "test"}), "listqa")
+    write_jsonl(results / "scores.jsonl.gz", make_rows("test"))
+    with pytest.raises(PolychromicError, match=r"listqa/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
+        analysis.select(params(), "listqa")
+
+
+def test_scores_on_test_are_a_file_of_their_own(results):
+    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test", PROMPTS[:3]))
+    found = systems.read_systems(params(), "listqa", "test", 0.3)
+    assert {system.scores[MAIN].shape[1] for system in found.values()} == {3}
+    assert ("polychromic", 0.5) in found and found["polychromic", 0.5].lam == 0.3, "the headline is the caller's"
+    assert {system.scores[MAIN].shape[1] for system in systems.read_systems(params(), "listqa", "dev", 3.0).values()} == {8}
 
 
 # compare
@@ -412,7 +420,7 @@ def test_more_steps_and_other_decoding_train_alike():
     values = params(
         methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other}
     )
-    about = {name: analysis._about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
+    about = {name: analysis.about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
     assert {name: row["trains_like"] for name, row in about.items()} == {
         "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
     }  # fmt: skip
@@ -546,44 +554,14 @@ def test_compare_repeats_to_the_byte(results):
     assert (results / "compare.json").read_bytes() == first, "the order of the rows says nothing"
 
 
-def test_compare_on_test_keeps_the_choices_of_dev(results):
-    rows = make_rows() + make_rows("test")
-    for row in rows:
-        if row["split"] == "test":
-            row["metrics"][MAIN] = 20 - row["metrics"][MAIN]  # the worst temperature of dev is the best of test
-    write_jsonl(results / "scores.jsonl.gz", rows)
-    values = params(analysis={"split": "test"})
-    analysis.select(values, "listqa")
-    analysis.compare(values, "listqa")
+def test_compare_speaks_of_dev_whatever_stands_beside_it(results):
+    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
+    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test"))
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
     found = Compare.model_validate(read_json(results / "compare.json"))
-    assert found.split == "test" and found.chosen("lora").temperature == best_temperature("lora")
-    assert found.chosen("lora").metrics[MAIN].mean == min(s.metrics[MAIN].mean for s in found.systems if s.label == "lora") > 10
-
-
-@pytest.mark.parametrize(("split", "asked"), [("dev", 0), ("test", 1)])
-def test_only_compare_on_test_asks_whether_the_analysis_was_sealed(results, monkeypatch, split, asked):
-    calls = []
-    monkeypatch.setattr(analysis, "check_sealed", calls.append)
-    monkeypatch.setattr(analysis, "contrasts", lambda *_: [])  # the slow part
-    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
-    values = params(analysis={"split": split})
-    analysis.select(values, "listqa")
-    assert calls == []
-    analysis.compare(values, "listqa")
-    assert calls == [Path()] * asked
-
-
-def test_an_analysis_that_was_not_sealed_writes_nothing(results, monkeypatch):
-    def refuse(root: Path) -> None:
-        raise PolychromicError("not sealed")
-
-    monkeypatch.setattr(analysis, "check_sealed", refuse)
-    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
-    values = params(analysis={"split": "test"})
-    analysis.select(values, "listqa")
-    with pytest.raises(PolychromicError, match="not sealed"):
-        analysis.compare(values, "listqa")
-    assert not (results / "compare.json").exists()
+    assert found.split == "dev"
+    assert found.chosen("lora").metrics[MAIN].mean == pytest.approx(matrix("lora", best_temperature("lora"), MAIN).mean())
 
 
 def test_a_contrast_of_a_method_without_scores_is_named(results):

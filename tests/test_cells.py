@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from polychromic import cells, prompts
-from polychromic.cells import Workbench, cell_name, load_split, resolve, run_cell, sampled_splits, unlist
+from polychromic.cells import Workbench, cell_name, load_split, resolve, run_cell, unlist
 from polychromic.data import split as splitting
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import read_json, read_jsonl, write_json
+from polychromic.io import read_json, read_jsonl, sha256_json, write_json
 from polychromic.params import Params
 from polychromic.training import run as training_run
 from tests.workspace import make_models, small_params, small_values, write_listqa
@@ -55,11 +55,6 @@ def test_resolve_gives_the_weight_that_the_method_trains_with():
             resolve(params, name, lam)
 
 
-def test_test_prompts_stay_sealed_until_params_open_them():
-    assert sampled_splits(small_params()) == ("dev",)
-    assert sampled_splits(small_params(analysis={"split": "test"})) == ("dev", "test")
-
-
 def test_a_split_of_other_data_is_refused(made):
     before = read_json("results/listqa/split.json")
     changed = {**before, "splits": {**before["splits"], "dev": [*before["splits"]["dev"], "listqa-gone"]}}
@@ -100,7 +95,7 @@ def test_a_trained_cell_holds_every_seed_temperature_and_dev_prompt(workspace):
 
 def test_a_method_may_have_fewer_seeds(workspace, monkeypatch):
     ran = []
-    monkeypatch.setattr(cells, "_run_seed", lambda bench, seed: (ran.append(seed), ([], []))[1])
+    monkeypatch.setattr(cells, "sample_seed", lambda bench, seed, *_: (ran.append(seed), ([], []))[1])
     values = small_values() | {"seeds": [4, 2, 9]}
     values["methods"]["gem"]["seeds"] = 2
     run_cell(Params.model_validate(values), "listqa", "gem", None, workspace / "out")
@@ -114,12 +109,27 @@ def test_a_prompted_cell_has_one_seed_and_no_history(workspace):
     assert (workspace / "out" / "history.jsonl").read_bytes() == b""
 
 
-def test_test_prompts_are_sampled_once_opened(workspace):
-    run_cell(small_params(analysis={"split": "test"}), "listqa", "zero_shot", None, workspace / "out")
-    rows, splits = rows_of(workspace / "out" / "samples.jsonl.gz"), load_split("listqa")
-    for name in ("dev", "test"):
-        assert {row["id"] for row in rows if row["split"] == name} == {record.id for record in splits[name]}
-    assert {row["split"] for row in rows} == {"dev", "test"}
+def test_samples_of_dev_are_kept_under_a_key_of_what_they_are_drawn_from(workspace):
+    """A key that changes, such as by the prompts of test, would draw every cell anew: on another machine, other samples."""
+    params = small_params()
+    run_cell(params, "listqa", "few_shot", None, workspace / "out")
+    bench = Workbench(params, "listqa", "few_shot", None)
+    _, tokenizer, _, identity = bench.system(0)
+    shared = {
+        "system": identity,
+        "prompts": bench.encoded_prompts(tokenizer, bench.splits["dev"]),
+        "seed": 0,
+        "scale": 1.0,
+        "min_p": 0.0,
+        "list": None,
+        "horizon": 4,
+        "sampling": {"n": 10, "rows": 20, "precision": "float32"},
+        "threads": 1,
+        "code": training_run.code_fingerprint(cells.SAMPLING_CODE),
+        "libraries": training_run.environment(),
+    }
+    keys = {sha256_json(shared | {"temperature": temperature}) for temperature in (0.5, 1.0)}
+    assert {path.name for path in (workspace / "cache" / "samples").iterdir()} == {f"{key}.jsonl.gz" for key in keys}
 
 
 def test_a_killed_cell_goes_on_and_ends_with_the_same_bytes(workspace, monkeypatch):

@@ -57,12 +57,15 @@ def test_a_row_that_fails_keeps_the_old_file(tmp_path):
 def test_gzip_bytes_do_not_depend_on_time_or_name(tmp_path, monkeypatch):
     rows = [{"b": 1, "a": "é"}, {"c": [1.5, None]}]
     write_jsonl(tmp_path / "one.jsonl.gz", rows)
+    write_json(tmp_path / "one.json.gz", rows)
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     write_jsonl(tmp_path / "sub" / "other name.jsonl.gz", rows)
-    one = (tmp_path / "one.jsonl.gz").read_bytes()
-    assert one == (tmp_path / "sub" / "other name.jsonl.gz").read_bytes()
-    assert one[4:8] == bytes(4) and one[3] == 0, "no clock and no name in the header"
-    assert gzip.decompress(one).decode() == '{"a": "é", "b": 1}\n{"c": [1.5, null]}\n'
+    write_json(tmp_path / "sub" / "other name.json.gz", rows)
+    for suffix in ("jsonl.gz", "json.gz"):
+        one = (tmp_path / f"one.{suffix}").read_bytes()
+        assert one == (tmp_path / "sub" / f"other name.{suffix}").read_bytes()
+        assert one[4:8] == bytes(4) and one[3] == 0, "no clock and no name in the header"
+    assert gzip.decompress((tmp_path / "one.jsonl.gz").read_bytes()).decode() == '{"a": "é", "b": 1}\n{"c": [1.5, null]}\n'
 
 
 def test_keys_are_sorted_so_that_insertion_order_does_not_show():
@@ -134,6 +137,51 @@ def test_a_truncated_gzip_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(PolychromicError, match=r"rows\.jsonl\.gz"):
         list(read_jsonl(path))
+
+
+def test_a_packed_document_comes_back_whatever_its_name(tmp_path):
+    document = [{"b": [1, 2.5], "a": "ß"}] * 50
+    write_json(tmp_path / "a.json", document)
+    write_json(tmp_path / "a.json.gz", document)
+    packed = (tmp_path / "a.json.gz").read_bytes()
+    assert gzip.decompress(packed) == (tmp_path / "a.json").read_bytes() and len(packed) < (tmp_path / "a.json").stat().st_size / 5
+    (tmp_path / "5d41402abc4b2a76").write_bytes(packed)  # as DVC keeps it
+    (tmp_path / "plain.json.gz").write_bytes((tmp_path / "a.json").read_bytes())
+    assert all(read_json(tmp_path / name) == document for name in ("a.json", "a.json.gz", "5d41402abc4b2a76", "plain.json.gz"))
+
+
+def test_packed_rows_come_back_without_a_suffix(tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl.gz", [{"n": 1}])
+    path = (tmp_path / "rows.jsonl.gz").rename(tmp_path / "5d41402abc4b2a76")
+    assert list(read_jsonl(path)) == [(f"{path}:1", {"n": 1})]
+
+
+def test_a_packed_document_that_fails_keeps_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json.gz", {"x": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json.gz", {"x": float("nan")})
+    assert read_json(tmp_path / "a.json.gz") == {"x": 1} and names(tmp_path) == ["a.json.gz"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda packed: packed[:-9],  # cut in the data
+        lambda packed: packed[:5],  # in the header
+        lambda packed: packed[:-8] + b"\0" * 8,  # of other content
+        lambda packed: packed[:20] + b"\xff" * 20 + packed[40:],
+        lambda packed: packed + b"more",
+    ],
+)
+def test_a_broken_gzip_file_is_named_with_what_it_should_hold(broken, tmp_path):
+    write_json(tmp_path / "packed.gz", [{"n": n} for n in range(50)])
+    content = broken((tmp_path / "packed.gz").read_bytes())
+    for name in ("a.json.gz", "5d41402abc4b2a76"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of one JSON document.*dvc repro"):
+            read_json(tmp_path / name)
+        with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of JSON lines.*dvc repro"):
+            list(read_jsonl(tmp_path / name))
 
 
 def test_json_round_trip_and_hash_of_a_file(tmp_path):

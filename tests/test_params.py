@@ -85,7 +85,7 @@ def test_values_are_frozen(original):
         ("train.batch_size", 1, ["train.batch_size: ", "greater than or equal to 2"]),
         ("lora.target_modules", ["q_proj", "q_proj"], ["lora.target_modules: ", "a value twice"]),
         ("analysis.confidence", 1.0, ["analysis.confidence: ", "less than 1"]),
-        ("analysis.split", "train", ["analysis.split: ", "'dev' or 'test'", "'train'"]),
+        ("analysis.split", "test", ["analysis.split: no such key (misspelt?)"]),
         ("analysis.contrasts.0.a", "dora", ["analysis.contrasts names 'dora'", "zero_shot"]),
         # what belongs together
         (
@@ -140,6 +140,20 @@ def test_values_are_frozen(original):
         ("methods.gem.domains", ["poems"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'poems'"]),
         ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'train'"]),
         ("methods.gem.domains", ["listqa", "listqa"], ["methods.gem.domains: ", "a value twice"]),
+        # what test is opened for
+        ("analysis.test.listqa.seeds", [0, 0], ["analysis.test.listqa.seeds: ", "a value twice"]),
+        ("analysis.test.listqa.prompts", 0, ["analysis.test.listqa.prompts: ", "greater than or equal to 1"]),
+        ("analysis.test.listqa.systems.lora.seeds", 6, ["analysis.test.listqa: systems.lora.seeds is 6; the section declares 5 seeds"]),
+        ("analysis.test.listqa.systems.lora.temperatures", [], ["analysis.test.listqa.systems.lora.temperatures: ", "at least 1 item"]),
+        ("analysis.test.listqa.systems.lora.temperatures", [0.5, 0.5], ["systems.lora.temperatures: ", "a value twice"]),
+        ("analysis.test.listqa.systems.lora.lam", 3.0, ["analysis.test.listqa.systems.lora: lam is 3.0; ", "none elsewhere"]),
+        ("analysis.test.listqa.systems.polychromic.lam", None, ["analysis.test.listqa.systems.polychromic: lam is None; a number where "]),
+        ("analysis.test.listqa.systems.dora", {"seeds": 1, "temperatures": [1.0]}, ["analysis.test.listqa.systems names 'dora'", "lora"]),
+        ("analysis.test.code.systems.best_of", {"seeds": 1, "temperatures": [1.0]}, ["'best_of', which is not among the methods"]),
+        ("analysis.test.listqa.contrasts.0.b", "gem", ["analysis.test.listqa: contrasts name gem, not among its systems: zero_shot, "]),
+        ("analysis.test.listqa.contrasts.0.b", "best_with_checker", ["contrasts name best_with_checker, not among its systems"]),
+        ("analysis.test.listqa.contrasts.1.b", "lora", ["analysis.test.listqa: contrasts names polychromic - lora twice"]),
+        ("analysis.test.listqa.contrasts", [], ["analysis.test.listqa.contrasts: ", "at least 1 item"]),
         ("objective.baseline", "rloo", ["objective.baseline: ", "'marginal'", "'rloo'"]),
         ("sampling.n", 9, ["sampling.n is 9; pass@10 and sets of objective.n replies need 10"]),
         ("model.sha256", "123", ["model.wheel.sha256", "'123'"]),
@@ -230,6 +244,24 @@ def test_a_domain_with_a_section_needs_an_endpoint_before_it_is_in_the_grid(orig
     del values["analysis"]["endpoints"]["creative"]
     text = message(tmp_path, values)
     assert "analysis.endpoints lacks creative" in text and "1 error(s)" in text
+
+
+@pytest.mark.parametrize("name", ["zero_shot", "few_shot", "lora", "polychromic"])
+def test_the_four_baselines_are_declared_for_test(name, original, tmp_path):
+    values = copy.deepcopy(original)
+    plan = values["analysis"]["test"]["code"]
+    del plan["systems"][name]
+    plan["contrasts"] = [contrast for contrast in plan["contrasts"] if name not in (contrast["a"], contrast["b"])]
+    assert f"systems lacks {name}; the four baselines are always there" in message(tmp_path, values)
+
+
+def test_a_domain_of_the_grid_needs_a_declaration_for_test(original, tmp_path):
+    values = copy.deepcopy(original)
+    del values["analysis"]["test"]["code"]
+    text = message(tmp_path, values)
+    assert "analysis.test lacks code; each domain needs a declaration of what test is opened for" in text and "1 error(s)" in text
+    values["domains"].remove("code")
+    assert set(load_params(write_params(tmp_path, values)).analysis.test) == set(values["domains"])
 
 
 def test_several_mistakes_are_reported_at_once(original, tmp_path):

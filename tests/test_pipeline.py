@@ -23,15 +23,22 @@ OF_ALL = "prompted@{}-zero_shot", "prompted@{}-few_shot", "lora@{}-lora"
 OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "gem"), ("objectives", "polychromic_plain", "polychromic_bulk")
 CELLS = (
     {PREFIX.get(domain, "") + cell.format(domain) for cell in OF_ALL for domain in DOMAINS}
-    | {f"rft@{domain}-rft" for domain in ("listqa", "replies")}
+    | {f"{PREFIX.get(domain, '')}rft@{domain}-rft" for domain in DOMAINS}
     | {f"{POLY[domain]}@{domain}-{lam}" for domain in DOMAINS for lam in GRID[domain]}
     | {f"openers@replies-{method}" for method in ("zero_shot", "few_shot", "lora", "rft")}
     | {f"openers_poly@replies-{lam}" for lam in (0.3, HEADLINE)}
     | {f"{stage}@listqa-{method}" for stage, *methods in OF_LISTQA for method in methods}
 )
-BEFORE = (
-    CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"audit", "designs"}
-)  # what no choice of lambda concerns
+OPENED = {"listqa": "sample_test", "code": "sample_test_code"}  # sample_test_others in the other domains
+SYSTEMS = ("zero_shot", "few_shot", "lora", "polychromic", "rft")
+OF_TEST = (
+    {f"{OPENED.get(domain, 'sample_test_others')}@{domain}-{system}" for domain in DOMAINS for system in SYSTEMS}
+    | {"sample_test@listqa-lora_min_p"}
+    | {f"{stage}@{domain}" for stage in ("score_test", "compare_test", "report_test") for domain in DOMAINS}
+    | {"summary"}
+)
+# What no choice of lambda concerns.
+BEFORE = CELLS | {f"{stage}@{domain}" for stage in ("split", "score") for domain in DOMAINS} | {"designs", "audit"} | OF_TEST
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
@@ -147,13 +154,26 @@ def test_a_lambda_of_the_grid_runs_no_cell(runs, ablations, later):
     ablation = ablations[0]
     lacking = [domain for domain in DOMAINS if 0.3 not in GRID[domain]]
     new = {f"{POLY[domain]}@{domain}-0.3" for domain in lacking} | {f"score@{domain}" for domain in lacking}
-    assert set(ablation.stages) - new <= later and new <= set(ablation.stages) and {f"{stage}@{domain}" for stage in ABLATED for domain in DOMAINS} <= set(ablation.stages)
+    ran = set(ablation.stages)
+    assert ran - new <= later and new <= ran and {f"{stage}@{domain}" for stage in ABLATED for domain in DOMAINS} <= ran
     assert {"setup", "paper"} <= set(ablation.stages)
     assert ablation.headline == 0.3 and ablation.lambdas == {0.3, HEADLINE}
     before = runs[0].recorded
     for stage in BEFORE - new:
         assert ablation.recorded[stage] == before[stage]
     assert ablation.recorded["paper"] != before["paper"]
+
+
+def test_no_lambda_touches_test(runs, ablations):
+    """What was declared for it is sampled with the weight that was declared, whatever the headline is now."""
+    assert OF_TEST <= set(runs[0].recorded)
+    for run, ablation in zip(runs, ablations, strict=True):
+        assert not OF_TEST & set(ablation.stages)
+        assert {stage: ablation.recorded[stage] for stage in OF_TEST} == {stage: run.recorded[stage] for stage in OF_TEST}
+    for domain in DOMAINS:
+        systems = json.loads((runs[0].workspace / "results" / domain / "test.json").read_text())["systems"]
+        assert {system["lambda"] for system in systems if system["label"] == "polychromic"} == {HEADLINE}
+        assert {system["n_prompts"] for system in systems} == {6}
 
 
 def test_a_new_lambda_runs_its_cells_alone(runs, ablations, later):
@@ -193,3 +213,22 @@ def test_a_cell_that_the_stage_does_not_name_is_not_scored(runs, ablations):
         assert tools.recorded(run.workspace)["score@listqa"] == run.recorded["score@listqa"]
     finally:
         shutil.rmtree(stray)
+
+
+def test_test_is_refused_once_its_declaration_was_changed(runs, ablations):
+    """The results were committed: from then on another number of prompts on test is another analysis."""
+    run = runs[1]
+    params = run.workspace / "params.yaml"
+    before, head = params.read_text(), tools.git(run.workspace, "rev-parse", "HEAD").strip()
+    params.write_text(before.replace("prompts: 6", "prompts: 5"))
+    assert params.read_text() != before
+    try:
+        for commit in (False, True):
+            if commit:
+                tools.git(run.workspace, "commit", "--quiet", "--message", "Another look", "--", "params.yaml")
+            command = [sys.executable, "-m", "polychromic", "score-test", "listqa"]
+            done = subprocess.run(command, cwd=run.workspace, env=run.environment, capture_output=True, text=True)
+            said = "but test is open since commit" if commit else "analysis differs from the last commit"
+            assert done.returncode == 1 and said in done.stderr, done.stderr
+    finally:
+        tools.git(run.workspace, "reset", "--quiet", "--hard", head)

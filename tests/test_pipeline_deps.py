@@ -41,6 +41,9 @@ READ_BY = {  # methods of Params -> keys
     "runs": ("methods",),
     "trains_like": ("methods", "lambda"),
     "endpoint": ("analysis.endpoints",),
+    "test_plan": ("analysis.test",),
+    "adapters": ("analysis.test", "methods", "<domain>.steps"),
+    "for_test": ("analysis.test", "sampling.precision"),
     "temperatures": ("methods", "<domain>.temperatures"),
 }
 
@@ -56,6 +59,8 @@ def command_of(stage: str) -> str:
 
 
 CELLS = [stage for stage in STAGES if command_of(stage) == "cell"]
+OPENING = [stage for stage in STAGES if command_of(stage) == "sample-test"]
+OF_TEST = [stage for stage in STAGES if command_of(stage).endswith("-test")] + ["summary"]
 
 
 def methods_of(stage: str) -> list[Method]:
@@ -65,6 +70,8 @@ def methods_of(stage: str) -> list[Method]:
 
 def without_influence(stage: str) -> set[str]:
     """Keys that a stage of cells does not depend on, although all cells share one command and its code: its methods make no use of them."""
+    if stage in OPENING:
+        return {"lambda"}  # as below; a system on test has the weight that is declared for it
     methods = methods_of(stage)
     variants = [prompts.variant(domain, method.prompt) for domain in domains_of(stage) for method in methods]
     used = {
@@ -244,7 +251,7 @@ def test_a_stage_depends_on_no_other_domain(stage: str, domain: str):
     """An edit to one domain must leave the results of the others as they are."""
     others = {f"{PACKAGE}/domains/{name}.py" for name in domain_names() if name != domain}
     assert not others & deps(stage, domain)
-    if stage in (*CELLS, "score"):
+    if stage in (*CELLS, *OPENING, "score", "score_test"):
         assert f"{PACKAGE}/domains/{domain}.py" in deps(stage, domain)
 
 
@@ -286,7 +293,7 @@ def test_params_exist_and_cover_what_the_code_reads(stage: str):
     declared = params_declared(stage)
     if "*" in declared:
         return
-    free = without_influence(stage) if command_of(stage) in ("cell", "openers") else set()
+    free = without_influence(stage) if command_of(stage) in ("cell", "openers", "sample-test") else set()
     used = {key for key in params_used(stage) if not free & set(key.split("."))}
     covers = lambda entry, key: f"{key}.".startswith(f"{entry}.") or f"{entry}.".startswith(f"{key}.")
     # A value that stands in the command line or in the matrix is in the stage's identity already.
@@ -325,3 +332,38 @@ def test_the_grid_of_dvc_yaml_is_that_of_params_yaml():
     made = {path for stage in CELLS for out in STAGES[stage]["outs"] for path in resolved(stage, out)}
     read = {path for domain in PARAMS.domains for path in deps("score", domain)}
     assert {path for path in read if path.endswith(SAMPLES)} == {path for path in made if path.endswith(SAMPLES)}
+
+
+def test_what_dvc_yaml_opens_test_for_is_what_params_yaml_declares():
+    """Every declared system on its domain, in one stage; and its samples are scored, compared and printed."""
+    opened = [(item["item.system"], domain_of(item)) for stage in OPENING for item in items(stage)]
+    assert len(set(opened)) == len(opened)
+    domains = {domain_of(item) for item in items("compare_test")}
+    assert domains == set(PARAMS.domains) == {domain_of(item) for item in items("report_test")}
+    assert set(opened) == {(name, domain) for domain in domains for name in PARAMS.test_plan(domain).systems}
+    made = {path for stage in OPENING for out in STAGES[stage]["outs"] for path in resolved(stage, out)}
+    assert made == {f"results/{domain}/test/{name}.jsonl.gz" for name, domain in opened}
+    read = {path for domain in domains for path in deps("score_test", domain)}
+    assert {path for path in read if "/test/" in path} == made
+
+
+def test_no_stage_about_test_reads_a_choice():
+    """Another headline weight, and what dev says then, must leave test alone: neither is in a dep or a parameter, however far back."""
+    makers = {path: stage for stage in STAGES for out in STAGES[stage]["outs"]
+              for path in resolved(stage, out if isinstance(out, str) else next(iter(out)))}  # fmt: skip
+    seen, pending = set(), list(OF_TEST)
+    while pending:
+        stage = pending.pop()
+        if stage not in seen:
+            seen.add(stage)
+            pending += {makers[dep] for domain in domains_of(stage) for dep in deps(stage, domain) if dep in makers}
+    assert seen == {"split", *OF_TEST}
+    for stage in seen:
+        assert not {"lambda", "seeds", "*"} & set(params_declared(stage)) and "${lambda}" not in str(STAGES[stage]), stage
+
+
+def test_only_dev_is_read_by_the_other_stages():
+    """A sample or score on test is an input of the stages about test alone."""
+    for stage in set(STAGES) - {*OF_TEST, "provenance", "paper"}:
+        read = {path for domain in domains_of(stage) for path in deps(stage, domain)}
+        assert not [path for path in read if re.search(r"/test[/.-]", path)], stage

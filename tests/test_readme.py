@@ -49,8 +49,11 @@ def test_links_lead_to_files():
 
 
 def test_the_table_is_the_pipelines():
-    table = (tools.REPOSITORY / "paper" / "tables" / "listqa-systems.md").read_text(encoding="utf-8")
-    assert with_results(README, table) == README
+    path = tools.REPOSITORY / "paper" / "tables" / "listqa-test.md"
+    if not path.exists():
+        assert "Test is not open yet" in README, "no table without the pipeline's"
+        pytest.skip("test is not open yet")
+    assert with_results(README, path.read_text(encoding="utf-8")) == README
 
 
 @pytest.fixture(scope="module")

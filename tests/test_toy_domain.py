@@ -53,16 +53,16 @@ def grid(values: dict) -> None:
     """Step 3.1; the other domains are left out, to run this one alone."""
     values["domains"] = ["toy"]
     values["analysis"]["endpoints"]["toy"] = {"primary": "valid_distinct@10", "quality": "pass@1"}
+    values["analysis"]["test"]["toy"] = copy.deepcopy(values["analysis"]["test"]["replies"])
 
 
 def pipeline(values: dict) -> None:
     """Step 3.2."""
     stages = values["stages"]
-    for name in ("prompted", "lora", "poly_core"):
+    for name in ("prompted", "lora", "rft", "poly_core", "sample_test_others"):
         stages[name]["matrix"]["domain"].append("toy")
     cells = stages["score"]["foreach"]  # one mapping for all stages that share it
     cells["toy"] = copy.deepcopy(cells["replies"])
-    cells["toy"]["rft"] = "lora"
     stages["report"]["foreach"]["toy"] = {"costs": "results/toy/compare.json"}
 
 
@@ -107,7 +107,7 @@ def toy(tmp_path_factory) -> Run:
     environment = tools.environment(workspace, base / "cache")
     tools.dvc(workspace, environment, "add", "--quiet", "data")
     tools.commit(workspace, "A new domain")
-    output = tools.dvc(workspace, environment, "repro", "report@toy", "examples@toy")
+    output = tools.dvc(workspace, environment, "repro", "report@toy", "examples@toy", "report_test@toy")
     return Run(workspace, tools.stages_run(output))
 
 
@@ -118,7 +118,9 @@ def is_valid(record: dict, reply: str) -> bool:
 
 def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
     cells = {"prompted@toy-zero_shot", "prompted@toy-few_shot", "lora@toy-lora", "poly_core@toy-3.0"}
-    assert set(toy.ran) == cells | {f"{stage}@toy" for stage in ("split", "score", "select", "compare", "report", "examples")}
+    opened = {f"sample_test_others@toy-{system}" for system in BASELINES}
+    stages = ("split", "score", "select", "compare", "report", "examples", "score_test", "compare_test", "report_test")
+    assert set(toy.ran) == cells | opened | {f"{stage}@toy" for stage in stages}
 
 
 def test_its_prompts_are_split_by_group_and_stratum(toy):
@@ -143,6 +145,16 @@ def test_its_checker_decides_what_the_metrics_are(toy):
     assert 0 < max(found) < 1, "a rule that none or all keep tests nothing"
 
 
+def test_its_test_prompts_are_sampled_scored_and_printed(toy):
+    test, found = toy.read("split.json")["splits"]["test"], toy.read("test.json")
+    rows = [line for _, line in read_jsonl(toy.workspace / "results" / "toy" / "test" / "lora.jsonl.gz")]
+    assert {row["id"] for row in rows} == set(test) and {row["split"] for row in rows} == {"test"}
+    assert {system["label"] for system in found["systems"]} == set(BASELINES) and found["primary"] == "valid_distinct@10"
+    keys = {record["key"] for record in toy.read("test-numbers.json.gz")}
+    assert {"toy.test.primary.delta", "toy.test.family.sentence", "toy.test.lora.pass@1.ci"} <= keys
+    assert "LoRA" in toy.text("tables/toy-test.tex") and (toy.workspace / "paper" / "figures" / "toy-test-gains.pdf").exists()
+
+
 def test_its_section_says_which_metrics_there_are(toy):
     declared = re.search(r"metrics: \[(.*?)\]", block("yaml", 0)).group(1).split(", ")
     for system in toy.read("compare.json")["systems"]:
@@ -159,7 +171,7 @@ def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     assert "letters about" in toy.text("tables/toy-samples.tex")
     for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
-    keys = {record["key"]: record["text"] for record in toy.read("numbers.json")}
+    keys = {record["key"]: record["text"] for record in toy.read("numbers.json.gz")}
     assert keys["toy.name"] == "counted letters" and keys["toy.primary.name"] == "valid distinct@10"
     assert {"toy.primary.delta", "toy.polychromic.pass@1.ci", "toy.lora.valid_distinct@10"} <= keys.keys()
     assert r"\definenumber{toy.name}{counted letters}" in toy.text("numbers/toy.tex")

@@ -12,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from polychromic import workspace
+from polychromic.declared import BEST
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.params import BEST, load_params, read_yaml
+from polychromic.params import load_params, read_yaml
 from polychromic.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -195,7 +196,8 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path, monkeypatc
     target = make_workspace(REPOSITORY, tmp_path / "smoke", SMOKE, SMOKE_METHODS, lambdas=())
     params = load_params(target / "params.yaml")
     cells = {stage for stage in pipeline(target) if stage.startswith(CELL_STAGES)}
-    assert cells == {"prompted@listqa-zero_shot", "prompted@listqa-few_shot", "lora@listqa-lora", "poly@listqa-3.0"}
+    opened = {f"sample_test@listqa-{name}" for name in SMOKE_METHODS}  # declared, and not run: the smoke run ends with dev's report
+    assert cells == {"prompted@listqa-zero_shot", "prompted@listqa-few_shot", "lora@listqa-lora", "poly@listqa-3.0"} | opened
     assert (params.domains, params.seeds, params.listqa.steps, params.listqa.temperatures) == (["listqa"], [0], 4, [1.0])
     assert params.sampling.n >= 10  # pass@10 needs ten
     assert params.model == load_params(REPOSITORY / "params.yaml").model
@@ -206,11 +208,12 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path, monkeypatc
 
 # a smaller grid
 
-CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly", "code_")
+CELL_STAGES = ("prompted", "listed", "lora", "decoded", "losses", "rft", "objectives", "poly", "code_", "sample_test")
 
 
 KEPT = [("prompted", "zero_shot"), ("prompted", "few_shot"), ("lora", "lora"), ("rft", "rft")]
 POLY = {"listqa": "poly", "replies": "poly_core"}
+OPENED = {"listqa": "sample_test", "replies": "sample_test_others", "creative": "sample_test_others", "code": "sample_test_code"}
 PIPELINE = """
 import json
 from dvc.repo import Repo
@@ -235,6 +238,7 @@ def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
         *(f"{stage}@{domain}-{lam}" for domain, stage in POLY.items() for lam in (0.3, 3.0)),
         *(f"{stage}@creative-{cell}" for stage, cell in KEPT[:3]),
         *(f"code_{stage}@code-{cell}" for stage, cell in KEPT[:3]),
+        *(f"{stage}@{domain}-{system}" for domain, stage in OPENED.items() for system in methods if system != "gem"),
         *("poly_headline@creative-3.0", "code_poly@code-3.0"),
         "losses@listqa-gem",
     }
@@ -245,7 +249,13 @@ def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
         assert set(deps) == {dep for dep in whole[stage][0] if not dep.startswith("results/") or dep in made}
     scored = {Path(dep).parent.name for dep in found["score@listqa"][0] if dep.endswith("samples.jsonl.gz")}
     assert scored == {"zero_shot", "few_shot", "lora", "rft", "gem", "polychromic-0.3", "polychromic-3.0"}
+    on_test = {Path(dep).name.removesuffix(".jsonl.gz") for dep in found["score_test@listqa"][0] if "/test/" in dep}
+    assert on_test == {"zero_shot", "few_shot", "lora", "rft", "polychromic"}
     params = load_params(target / "params.yaml")
+    for domain in params.domains:
+        plan = params.test_plan(domain)
+        assert set(plan.systems) == on_test and {name for pair in plan.contrasts for name in (pair.a, pair.b)} <= on_test
+        assert ("rft", "lora") in {(pair.a, pair.b) for pair in plan.contrasts} or domain == "replies"
     assert list(params.methods) == [name for name in load_params(REPOSITORY / "params.yaml").methods if name in methods]
     assert {name for contrast in params.analysis.contrasts for name in (contrast.a, contrast.b)} <= {*methods, *BEST}
 
@@ -265,7 +275,7 @@ def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
     [
         (["lora", "dora"], None, "methods to keep: dora not in the grid. Allowed: zero_shot, few_shot"),
         (None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3, 1.0, 3.0, 10.0"),
-        (["zero_shot", "few_shot", "polychromic"], None, "methods lacks lora; the four baselines are always there"),
+        (["zero_shot", "few_shot", "polychromic"], None, "methods to keep: lora not among them; the four baselines are always there"),
     ],
 )
 def test_cells_that_do_not_exist_or_may_not_go_are_refused(methods, lambdas, message, tmp_path: Path):

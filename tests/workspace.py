@@ -47,8 +47,26 @@ def small_values() -> dict[str, Any]:
     values["methods"]["passk"]["subset"] = 2
     values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
-    values["analysis"] |= {"bootstrap": 200, "permutations": 200}
+    values["analysis"] |= {"bootstrap": 200, "permutations": 200, "test": {domain: small_plan() for domain in values["domains"]}}
     return values
+
+
+def small_plan() -> dict[str, Any]:
+    """What test is opened for: the four baselines, of which polychromic has a seed that dev has not."""
+    return {
+        "seeds": [0, 1, 2],
+        "systems": {
+            "zero_shot": {"seeds": 1, "temperatures": [1.0]},
+            "few_shot": {"seeds": 1, "temperatures": [0.5]},
+            "lora": {"seeds": 2, "temperatures": [1.0, 0.5]},
+            "polychromic": {"lam": 3.0, "seeds": 3, "temperatures": [0.7]},
+        },
+        "contrasts": [
+            {"a": "polychromic", "b": "lora", "family": "primary"},
+            {"a": "polychromic", "b": "zero_shot", "family": "primary"},
+            {"a": "lora", "b": "zero_shot", "family": "secondary", "rule": "chosen"},
+        ],
+    }
 
 
 def small_params(**changes: Any) -> Params:

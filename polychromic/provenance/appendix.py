@@ -31,7 +31,7 @@ def write(root: Path, files: Sequence[Path]) -> list[Path]:
     """Write paper/tables/provenance-{outputs,sources,numbers}.tex.
 
     Args:
-        files: the numbers.json that count, relative to `root`.
+        files: the numbers.json.gz that count, relative to `root`.
 
     Raises:
         PolychromicError: the text prints a record that does not exist, a file is missing, or DVC cannot read dvc.yaml.

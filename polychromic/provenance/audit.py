@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polychromic.errors import UsageError
-from polychromic.hardware import cpu_model
+from polychromic.hardware import cpu_model, fast_bfloat16
 from polychromic.io import write_json
 from polychromic.params import Params
 from polychromic.progress import progress
@@ -29,7 +29,7 @@ from polychromic.report.audit import SOURCE, Audit, AuditedCell, load
 from polychromic.report.costs import Sampler, StepCost
 from polychromic.report.results import parse
 
-OF_CELLS = ("cell", "openers")  # commands that train or sample
+OF_CELLS = ("cell", "openers", "sample-test")  # commands that train or sample
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,27 @@ def population(here: State) -> list[str]:
     return sorted(name for name, stage in here.declared.items() if command_of(stage.cmd) in OF_CELLS and name in here.lock.stages)
 
 
+def within_reach(here: State) -> list[str]:
+    """Of these, what this processor computes at a fair speed: bfloat16 takes it days where it has no instructions for that. All of them
+    where that leaves none."""
+    names = population(here)
+    if fast_bfloat16() is not False:
+        return names
+    return [name for name in names if "bfloat16" not in _precisions(here, here.declared[name])] or names
+
+
+def _precisions(here: State, stage: Declared) -> set[str]:
+    params = here.params.for_test(str(stage.domain)) if command_of(stage.cmd) == "sample-test" else here.params
+    return {params.train.precision, params.sampling.precision}
+
+
 def drawn(names: Sequence[str], seed: str, count: int) -> list[str]:
     """`count` of the names, the first in the order of a hash of seed and name."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())[:count]
 
 
 def choose(here: State, cells: int, named: Sequence[str], seed_from: str | None) -> list[str]:
-    """The stages to run: those that are named, else `cells` that the hash of the commit (or of `seed_from`) draws.
+    """The stages to run: those that are named, else `cells` of those within reach that the hash of the commit (or `seed_from`) draws.
 
     Raises:
         UsageError: a stage that does not exist or never ran, or nothing to draw from.
@@ -70,7 +84,7 @@ def choose(here: State, cells: int, named: Sequence[str], seed_from: str | None)
     seed = seed_from or current(here.folder).hash
     if seed is None:
         raise UsageError("no commit is known here, whose hash would draw the cells. Name a text for it: --seed-from TEXT.")
-    return drawn(population(here), seed, cells)
+    return drawn(within_reach(here), seed, cells)
 
 
 def plan(here: State, names: Sequence[str]) -> list[Planned]:
@@ -90,11 +104,14 @@ def kind_of(stage: Declared) -> str:
     return "cell" if command_of(stage.cmd) in OF_CELLS else "stage"
 
 
-def audit(here: State, names: Sequence[str], by_intervals: bool = False, out: Path = Path(SOURCE)) -> list[AuditedCell]:
+def audit(
+    here: State, names: Sequence[str], by_intervals: bool = False, out: Path = Path(SOURCE), among: int | None = None
+) -> list[AuditedCell]:
     """Run the stages again, one after the other, and write what came out to `out` after each.
 
     Args:
         by_intervals: compare metric means with the intervals of compare.json instead of bytes.
+        among: of how many cells these were drawn; None where somebody named them.
 
     Raises:
         UsageError: by_intervals of a stage that gives no samples.
@@ -128,6 +145,7 @@ def audit(here: State, names: Sequence[str], by_intervals: bool = False, out: Pa
                     outs=outs,
                     within=within,
                     means=means,
+                    among=among,
                 )
             )
             _write(here, done, out)
@@ -171,13 +189,17 @@ def _expected(here: State, stage: Declared, params: Params) -> tuple[float | Non
         return None, "no timings in benchmarks/results/"
     name, lam = stage.cmd.split()[5], float(stage.axes["lam"]) if "lam" in stage.axes else None
     method, trains_like = params.methods[name], params.trains_like(name)
+    seeds = params.seeds_of(name, lam)
+    if command_of(stage.cmd) == "sample-test":
+        plan = params.test_plan(str(stage.domain))
+        seeds = plan.seeds[: plan.systems[name].seeds]
     seconds = sum(_tokens(here, stage)) / max(row.tokens_per_second for row in parse(Sampler, sampler).rows)
     if method.adapter == "lora":
         variant = timed.variants.get(trains_like) or timed.variants.get("polychromic" if method.objective != "none" else "lora")
         if variant is None:
             return None, "its step was not measured"
         steps = round(params.domain(str(stage.domain)).steps * method.budget)
-        seconds += len(params.seeds_of(name, lam)) * steps * variant.mean_seconds
+        seconds += len(seeds) * steps * variant.mean_seconds
     return round(seconds / 60, 1), f"timings on {timed.device}"
 
 

@@ -9,17 +9,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from polychromic import paths
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json
 from polychromic.provenance.lock import File
 from polychromic.provenance.prose import typed_digits
 from polychromic.provenance.records import definitions
 from polychromic.provenance.state import Row, State, count, row
-from polychromic.report import audit, compute, cost_numbers, costs, designs, numbers, records, results, summary, tables
+from polychromic.report import (
+    audit,
+    compute,
+    confirmation,
+    cost_numbers,
+    costs,
+    designs,
+    numbers,
+    records,
+    results,
+    summary,
+    tables,
+)
 
-READ = ("compare.json", "select.json", "openers.json")
-MACROS = {"costs": "cost"}  # results/costs/numbers.json goes to paper/numbers/cost.tex
+READ = ("compare.json", "select.json", "openers.json", "test.json")
+MACROS = {"costs": "cost"}  # results/costs/numbers.json.gz goes to paper/numbers/cost.tex
 OF_RESULTS = ("systems", "metrics", "contrasts", "lambda", "tries")  # tables that are a function of a domain's compare.json
 HEADLINE = re.compile(r"([^.]+)\.primary\.(?:delta|ci)")
 REMEDY = "Nobody edits these by hand: `git checkout` and `dvc checkout` take them back, `dvc repro` makes them again."
@@ -30,7 +41,7 @@ def recorded(here: State) -> Row:
     wrong, seen = [], 0
     with _results(here) as folder:
         for name, again in _regenerated(here, folder).items():
-            file = f"results/{name}/{paths.record_files([name])[0].name}"
+            file = _record_file(name)
             lies = {one["key"]: one for one in read_json(_place(here, file))}
             made = {one["key"]: one for one in records.to_json(again)}
             seen += len(made)
@@ -42,6 +53,11 @@ def recorded(here: State) -> Row:
             wrong += [f"{macros}: {key} prints {printed.get(key)!r}, its record {texts.get(key)!r}" for key in sorted({*printed, *texts}) if
                       printed.get(key) != texts.get(key)]  # fmt: skip
     return row("records", "what results/ give, and what macros print", count(seen, "record"), wrong, REMEDY)
+
+
+def _record_file(name: str) -> str:
+    """Of the macros in paper/numbers/{name}.tex; "listqa-test" has those about test."""
+    return f"results/{name.removesuffix('-test')}/test-numbers.json.gz" if name.endswith("-test") else f"results/{name}/numbers.json.gz"
 
 
 def tabulated(here: State) -> Row:
@@ -116,7 +132,7 @@ def _results(here: State) -> Iterator[Path]:
 
 
 def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]]:
-    """The records of each results/NAME/numbers.json as polychromic.report makes them from the results in `folder`."""
+    """The records of each results/NAME/numbers.json.gz as polychromic.report makes them from the results in `folder`."""
     params, benchmarks = here.params, here.folder / "benchmarks" / "results"
     found: dict[str, list[records.Number]] = {}
     compares = {domain: results.load(domain, folder) for domain in params.domains}
@@ -134,7 +150,9 @@ def _regenerated(here: State, folder: Path) -> Mapping[str, list[records.Number]
     found["costs"] = records.unique([*spent, *compute.compute_numbers(list(compares.values()), steps)])
     found["designs"] = designs.designs_numbers(results.parse(designs.Designs, benchmarks / "calibration.json"))
     found["setup"] = numbers.setup_numbers(params.model_dump(mode="json", by_alias=True))
-    found["summary"] = summary.summary_numbers(list(compares.values()))
+    tests = {domain: results.parse(results.Confirmation, folder / domain / "test.json") for domain in params.domains}
+    found |= {f"{domain}-test": confirmation.test_numbers(test) for domain, test in tests.items()}
+    found["summary"] = summary.summary_numbers(list(tests.values()))
     found["audit"] = audit.audit_numbers(audit.load(here.folder / audit.SOURCE))
     if (folder / "replies" / "openers.json").is_file() and "replies" in compares:
         from polychromic.report import people

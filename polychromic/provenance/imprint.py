@@ -9,10 +9,10 @@ from pathlib import Path
 from polychromic.io import sha256_file, sha256_json
 from polychromic.provenance.commit import Introduced, git, introduced, is_repository
 from polychromic.provenance.lock import LOCK, Lock, stored
-from polychromic.provenance.records import NAME
+from polychromic.provenance.records import NAMES
 
 DIGITS = 12
-OUT = re.compile(rf"path: (results/[^/\s]+/{re.escape(NAME)})\n +hash: md5\n +md5: ([0-9a-f]{{32}})")
+OUT = re.compile(rf"path: (results/[^/\s]+/(?:{'|'.join(map(re.escape, NAMES))}))\n +hash: md5\n +md5: ([0-9a-f]{{32}})")
 
 
 def imprint(files: Mapping[str, Path]) -> str:
@@ -31,7 +31,7 @@ def commit_of(folder: Path, wanted: str, lock: Lock) -> Introduced | None:
 
     The records of the present dvc.lock count without Git, too: then the commit is that of the archive.
     """
-    present = {out.path: str(out.md5) for stage in lock.stages.values() for out in stage.outs if out.path.endswith(f"/{NAME}")}
+    present = {out.path: str(out.md5) for stage in lock.stages.values() for out in stage.outs if out.path.rpartition("/")[2] in NAMES}
     files = files_of(folder, present)
     if not is_repository(folder):
         return introduced(folder, "", LOCK) if files and imprint(files) == wanted else None

@@ -38,7 +38,7 @@ class Stage:
 
     Attributes:
         name: its address, such as "poly@listqa-3.0".
-        params: parameter file -> key as dvc.yaml writes it ("analysis.split") -> value; a file that is tracked whole has its
+        params: parameter file -> key as dvc.yaml writes it ("analysis.seed") -> value; a file that is tracked whole has its
             top-level keys.
     """
 

@@ -19,6 +19,8 @@ EXCLUDED = {
     "__init__": "the version",
     "cli": "parses and calls; the command line stands in the stage",
     "cli_oneoff": "the practitioner's commands, which no stage runs",
+    "cli_test": "parses and calls, as cli does",
+    "declared": "types of what the stage declares under params",
     "errors": "messages",
     "io": "the files' outer form (JSON, gzip); every number passes through unchanged",
     "options": "refuses a command line, or lets the stage be",
@@ -46,7 +48,7 @@ DATA_FILES = (".txt", ".toml", ".json", ".sty", ".yaml")
 
 def command_of(cmd: str) -> str | None:
     """The command of `python -m polychromic COMMAND ...`, None for another program."""
-    found = re.fullmatch(rf"python -m {PACKAGE} (\w+)( .*)?", cmd)
+    found = re.fullmatch(rf"python -m {PACKAGE} ([\w-]+)( .*)?", cmd)
     return found[1] if found else None
 
 
@@ -54,9 +56,11 @@ def reach(code: Package, group: str, command: str, domain: str | None) -> tuple[
     """What the command of the stage `group` of dvc.yaml can use for a domain: symbols, and the statements that define them."""
     if group in REPORTS:
         return code.walk([REPORTS[group]], domain, frozenset(EXCLUDED))
-    (function,) = code.definitions("cli")[command]
-    seen, statements = code.walk(list(code.body_uses("cli", function)), domain, frozenset(EXCLUDED))
-    return seen, (("cli", function), *statements)
+    name = command.replace("-", "_")
+    module = "cli" if name in code.definitions("cli") else "cli_test"
+    (function,) = code.definitions(module)[name]
+    seen, statements = code.walk(list(code.body_uses(module, function)), domain, frozenset(EXCLUDED))
+    return seen, ((module, function), *statements)
 
 
 def files_named(code: Package, parts: tuple[Part, ...]) -> set[str]:

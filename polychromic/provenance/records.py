@@ -14,14 +14,14 @@ from polychromic.io import read_json
 from polychromic.provenance.lock import Lock, stored
 from polychromic.report.records import Number
 
-NAME = "numbers.json"
+NAMES = ("numbers.json.gz", "test-numbers.json.gz")
 REMEDY = "Make it again with `dvc repro`, or fetch it with `dvc pull`."
 FIELDS = {field.name for field in fields(Number)}
 
 
 @dataclass(frozen=True)
 class Record(Number):
-    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json")."""
+    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json.gz")."""
 
     file: str = ""
 
@@ -31,24 +31,24 @@ class Record(Number):
 
 
 def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, lock: Lock | None = None) -> list[Record]:
-    """The records of results/*/numbers.json, sorted by key.
+    """The records of results/*/numbers.json.gz and results/*/test-numbers.json.gz, sorted by key.
 
     Args:
         lock: where given, a file that it names and that is not here (a clone before `dvc pull`) is read from the store.
-        files: numbers.json to read, relative to `folder`; None reads all that are there.
+        files: files of records to read, relative to `folder`; None reads all that are there.
 
     Raises:
         PolychromicError: no file is there, a named one is missing, or two files define one key.
         DataError: a file is not a list of records.
     """
     results = folder / paths.RESULTS
-    names = [path.relative_to(folder) for path in results.glob(f"*/{NAME}")] if files is None else files
+    names = [path.relative_to(folder) for name in NAMES for path in results.glob(f"*/{name}")] if files is None else files
     places = {path.as_posix(): folder / path for path in names}
-    for out in [out for stage in lock.stages.values() for out in stage.outs if out.path.endswith(f"/{NAME}")] if lock else []:
+    for out in [out for stage in lock.stages.values() for out in stage.outs if out.path.rpartition("/")[2] in NAMES] if lock else []:
         if not (folder / out.path).exists() and out.md5 and (place := stored(folder, out.md5)):
             places[out.path] = place
     if not places:
-        raise PolychromicError(f"{results}/*/{NAME}: no file found. The records of the printed numbers lie there. {REMEDY}")
+        raise PolychromicError(f"{results}/*/{NAMES[0]}: no file found. The records of the printed numbers lie there. {REMEDY}")
     found: dict[str, Record] = {}
     for file, path in sorted(places.items()):
         rows = read_json(path)

@@ -24,9 +24,10 @@ from polychromic.provenance.kept import load_lock
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
-from polychromic.provenance.records import Record, load_records, plain, printed_as
+from polychromic.provenance.records import NAMES, Record, load_records, plain, printed_as
 
-CELL_FILES = ("samples.jsonl.gz", "openers.jsonl.gz")
+# What a cell writes: results/DOMAIN/CELL/samples.jsonl.gz, and results/DOMAIN/test/SYSTEM.jsonl.gz on test.
+CELL_FILE = re.compile(r"results/[^/]+/(?:test/(?P<system>[^/]+)\.jsonl\.gz|(?P<cell>[^/]+)/(?:samples|openers)\.jsonl\.gz)")
 Document = dict[str, Any]
 
 
@@ -178,7 +179,7 @@ def _file(here: Workspace, query: str, path: str) -> Document:
         "read_by": [other.name for other in here.lock.stages.values() if other.dep(path)],
         "floats": [{"label": one.label, "name": one.name, "line": one.line} for one in here.manuscript.floats if path in one.files],
         "records": _records_in(here, path, stage),
-        "cells": [_stage(one) for one in found.stages if _is_cell(one) and one is not stage],
+        "cells": [_stage(one) for one in found.stages if _cell_of(one) and one is not stage],
         **_evidence(here, found),
         "commit": asdict(since),
     }
@@ -189,7 +190,7 @@ def _records_in(here: Workspace, path: str, stage: Stage | None) -> list[str]:
     if path.startswith("paper/numbers/") and stage:
         made = {file.path for file in stage.outs}
         return [key for key, record in here.records.items() if record.file in made]
-    if path.endswith(".json"):
+    if path.rpartition("/")[2] in NAMES:
         return [key for key, record in here.records.items() if record.file == path]
     return sorted({use.key for use in here.manuscript.uses if use.file == path})
 
@@ -275,13 +276,15 @@ def _is_called(row: Mapping[str, Any], part: str, label: str, temperature: str) 
     return bool(temperature) and row.get("label") == label and f"{row.get('temperature', 0):g}" == temperature
 
 
-def _is_cell(stage: Stage) -> bool:
-    return any(file.path.endswith(CELL_FILES) for file in stage.outs)
+def _cell_of(stage: Stage) -> str | None:
+    """The cell, or the system on test, that the stage samples; None where it samples nothing."""
+    found = next(filter(None, (CELL_FILE.fullmatch(file.path) for file in stage.outs)), None)
+    return found["system"] or found["cell"] if found else None
 
 
 def _cells(record: Record, chain: Sequence[Stage]) -> list[Stage]:
     """The cells that the record's row is about; all behind it where the row names none."""
-    cells = {Path(stage.outs[0].path).parent.name: stage for stage in chain if _is_cell(stage)}
+    cells = {name: stage for stage in chain if (name := _cell_of(stage))}
     headline = next((values["lambda"] for stage in reversed(chain) for values in stage.params.values() if "lambda" in values), None)
     named = []
     for _, row in record.sources():

@@ -29,7 +29,7 @@ def bundle(root: Path, records: Sequence[Path] | None = None) -> Path:
     """Write root/release/arxiv.tar.gz: main.tex, main.bbl, the records' hash, and the numbers, tables and figures that they read.
 
     Args:
-        records: the numbers.json whose hash the PDF carries; default: all of results/.
+        records: the files of records whose hash the PDF carries; default: all of results/.
 
     Raises:
         PolychromicError: LaTeX is missing, the paper does not compile, or the bundle does not compile alone.

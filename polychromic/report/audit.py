@@ -33,7 +33,8 @@ class AuditedOut(Frozen):
 class AuditedCell(Frozen):
     """A stage that ran again. kind: "cell" where it trains or samples. equal: by `compared`.
 
-    within, means: how many metric means lie in their interval, of how many; only where intervals were compared.
+    within, means: how many metric means lie in their interval, of how many; only where intervals were compared. among: of how many
+    cells it was drawn, None where somebody named it.
     """
 
     stage: str
@@ -46,6 +47,7 @@ class AuditedCell(Frozen):
     outs: list[AuditedOut]
     within: int | None = None
     means: int | None = None
+    among: int | None = None
 
 
 class Audit(Frozen):
@@ -81,7 +83,9 @@ def sentence(cells: Sequence[AuditedCell], population: int) -> str:
             denied = said.replace("gave", "did not give").replace("had", "did not have")
             parts.append(f"{who} {said if equal or len(cells) > 1 else denied}")
     were = "one was" if len(cells) == 1 else f"{len(cells)} were"
-    again = f"{were} run again with an empty cache on {_processors(cells)}"
+    fewer = {cell.among for cell in cells if cell.among is not None and cell.among < population}
+    drawn = f" (drawn from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
+    again = f"{were} run again with an empty cache on {_processors(cells)}{drawn}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."
 
 
@@ -90,14 +94,14 @@ def _processors(cells: Sequence[AuditedCell]) -> str:
 
 
 def build_audit(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, source: Path = Path(SOURCE)) -> list[Path]:
-    """Stage `audit`: write paper/numbers/audit.tex and results/audit/numbers.json.
+    """Stage `audit`: write paper/numbers/audit.tex and results/audit/numbers.json.gz.
 
     Raises:
         PolychromicError: audit.json is missing.
         DataError: a field is missing or malformed.
     """
     found = audit_numbers(load(source))
-    written = [paper_dir / "numbers" / "audit.tex", results_dir / "audit" / "numbers.json"]
+    written = [paper_dir / "numbers" / "audit.tex", results_dir / "audit" / "numbers.json.gz"]
     write_text(written[0], to_latex(found))
     write_json(written[1], to_json(found))
     return written

@@ -1,7 +1,7 @@
-"""The report stages: from results/{domain}/{select,compare}.json to tables, figures and numbers. No torch, no statistics.
+"""The report stages: from results/{domain}/{select,compare,test}.json to tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`, `build_setup` and `build_provenance`
-are the stages of these names. All read single named files.
+`build` is stage report@{domain}, `build_test` report_test@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`,
+`build_setup` and `build_provenance` are the stages of these names. All read single named files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from polychromic.io import write_json, write_text
 from polychromic.provenance import appendix
 from polychromic.report import (
     compute,
+    confirmation,
     cost_numbers,
     costs,
     curves,
@@ -46,7 +47,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
         README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg,
         paper/numbers/{domain}.tex,
-        results/{domain}/numbers.json.
+        results/{domain}/numbers.json.gz.
 
     Raises:
         PolychromicError: compare.json lacks what the paper states, or was made from another select.json.
@@ -81,7 +82,7 @@ def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = path
         paper_dir / "figures" / f"{domain}-forest.pdf": distributions.forest(curves.effects(compare)),
         paper_dir / "figures" / f"{domain}-differences.pdf": curves.headline_differences(compare),
     }
-    return _write(texts, drawings, found, results_dir / domain / "numbers.json")
+    return _write(texts, drawings, found, results_dir / domain / "numbers.json.gz")
 
 
 def build_costs(
@@ -91,7 +92,7 @@ def build_costs(
 
     Returns:
         The files written, sorted: paper/tables/{cost,sampler,gradient-variance}.tex, paper/figures/cost-gain.pdf,
-        paper/numbers/cost.tex, results/costs/numbers.json.
+        paper/numbers/cost.tex, results/costs/numbers.json.gz.
 
     Raises:
         PolychromicError: a file of benchmarks/results/ is missing (names `make bench`).
@@ -111,11 +112,39 @@ def build_costs(
         paper_dir / "numbers" / "cost.tex": records.to_latex(found),
     }
     drawings = {paper_dir / "figures" / "cost-gain.pdf": figures.cost_gain(curves.gain_points(cost, compare), compare.primary)}
-    return _write(texts, drawings, found, results_dir / "costs" / "numbers.json")
+    return _write(texts, drawings, found, results_dir / "costs" / "numbers.json.gz")
+
+
+def build_test(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Write what test says of a domain: paper/tables/{domain}-test{,-contrasts}.tex and -test.md (for the README),
+    paper/figures/{domain}-test-{frontier,gains}.pdf and -frontier.svg, paper/numbers/{domain}-test.tex,
+    results/{domain}/test-numbers.json.gz.
+
+    Raises:
+        PolychromicError: test.json is missing or lacks a contrast that the text states.
+        DataError: a field is missing or malformed.
+    """
+    test = results.parse(results.Confirmation, results_dir / domain / "test.json")
+    found = confirmation.test_numbers(test)
+    texts = {
+        paper_dir / "tables" / f"{domain}-test.tex": confirmation.test_table(test),
+        paper_dir / "tables" / f"{domain}-test.md": confirmation.test_markdown(test),
+        paper_dir / "tables" / f"{domain}-test-contrasts.tex": tables.contrasts_table(test),
+        paper_dir / "numbers" / f"{domain}-test.tex": records.to_latex(found),
+    }
+    frontier = figures.frontier(*confirmation.test_curves(test), test.quality, test.primary)
+    drawings = {
+        paper_dir / "figures" / f"{domain}-test-frontier.pdf": frontier,
+        paper_dir / "figures" / f"{domain}-test-frontier.svg": frontier,
+        paper_dir / "figures" / f"{domain}-test-gains.pdf": distributions.gains(confirmation.gains(test), test.primary),
+    }
+    return _write(texts, drawings, found, results_dir / domain / "test-numbers.json.gz")
 
 
 def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write drafts beside people: paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.
+    """Write drafts beside people.
+
+    paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.gz.
 
     Raises:
         PolychromicError: the domain has no person-match, or a file is missing.
@@ -131,11 +160,11 @@ def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path
         paper_dir / "numbers" / "people.tex": records.to_latex(found),
     }
     drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(openers)}
-    return _write(texts, drawings, found, results_dir / "people" / "numbers.json")
+    return _write(texts, drawings, found, results_dir / "people" / "numbers.json.gz")
 
 
 def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
-    """Write whether the intervals are right: paper/tables/designs.tex, paper/numbers/designs.tex, results/designs/numbers.json.
+    """Write whether the intervals are right: paper/tables/designs.tex, paper/numbers/designs.tex, results/designs/numbers.json.gz.
 
     Raises:
         PolychromicError: calibration.json is missing (names `make calibration`).
@@ -150,23 +179,23 @@ def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAP
         paper_dir / "tables" / "designs.tex": designs.designs_table(document),
         paper_dir / "numbers" / "designs.tex": records.to_latex(found),
     }
-    return _write(texts, {}, found, results_dir / "designs" / "numbers.json")
+    return _write(texts, {}, found, results_dir / "designs" / "numbers.json.gz")
 
 
 def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write all domains together: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.
+    """Write all domains together, on test: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.gz.
 
     Raises:
-        PolychromicError: a domain's compare.json is missing, or lacks the headline's contrast with LoRA.
+        PolychromicError: a domain's test.json is missing, or lacks the headline's contrast with LoRA.
         DataError: a field is missing or malformed.
     """
-    compares = [results.load(domain, results_dir) for domain in domains]
+    compares = [results.parse(results.Confirmation, results_dir / domain / "test.json") for domain in domains]
     found = summary.summary_numbers(compares)
     texts = {
         paper_dir / "tables" / "summary.tex": summary.summary_table(compares),
         paper_dir / "numbers" / "summary.tex": records.to_latex(found),
     }
-    return _write(texts, {}, found, results_dir / "summary" / "numbers.json")
+    return _write(texts, {}, found, results_dir / "summary" / "numbers.json.gz")
 
 
 def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:
@@ -182,7 +211,7 @@ def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, pa
     """Write every value of params.yaml as "setup.<dotted key>", and what the metrics in use are.
 
     Returns:
-        The files written, sorted: paper/tables/{setup,definitions}.tex, paper/numbers/setup.tex, results/setup/numbers.json.
+        The files written, sorted: paper/tables/{setup,definitions}.tex, paper/numbers/setup.tex, results/setup/numbers.json.gz.
     """
     found = numbers.setup_numbers(params)
     texts = {
@@ -192,7 +221,7 @@ def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, pa
     }
     for path, text in texts.items():
         write_text(path, text)
-    record_file = results_dir / "setup" / "numbers.json"
+    record_file = results_dir / "setup" / "numbers.json.gz"
     write_json(record_file, records.to_json(found))
     return sorted([*texts, record_file])
 

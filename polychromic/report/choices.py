@@ -11,7 +11,8 @@ from dataclasses import replace
 from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.records import Number, contrast_numbers, p_text, rule_text, verdict
-from polychromic.report.results import Beside, Compare, Contrast, Difference
+from polychromic.report.results import Compare, Contrast, Results
+from polychromic.report.selected import Beside, Difference
 
 TRAINED = "quality"  # the metric that is training's q
 ROLES = {"best_without_checker": "does not see the checker", "best_with_checker": "sees the checker"}
@@ -61,7 +62,7 @@ def _variants(compare: Compare, peer: str | None) -> str:
     return " ".join(comparison(compare, c) for c in others) or "No other variant of ours was compared with it."
 
 
-def comparison(compare: Compare, contrast: Contrast) -> str:
+def comparison(compare: Results, contrast: Contrast) -> str:
     """A contrast as a sentence: what, against what, how matched, with the claim that its test allows."""
     claim = "was compared with" if contrast.p_adjusted is None else f"is {verdict(contrast)}"
     adjusted = "" if contrast.p_adjusted is None else f", adjusted $p$ {p_text(contrast.p_adjusted)}"
@@ -72,7 +73,7 @@ def comparison(compare: Compare, contrast: Contrast) -> str:
     return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast)}{adjusted}).{caveat}"
 
 
-def beyond(compare: Compare, contrast: Contrast) -> str:
+def beyond(compare: Results, contrast: Contrast) -> str:
     """Where a match has nothing to match with: a's quality is outside of all that b's frontier has, whose nearest end stands in.
 
     Returns: words that tell the side, with a place for the peer's name; "" where the frontier reaches a, or nothing is matched.

@@ -15,7 +15,8 @@ from pydantic import Field, FiniteFloat
 from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.latex_rows import DASH, row, tabular
-from polychromic.report.results import About, Compare, Frozen, Model, parse
+from polychromic.report.results import About, Compare, Model, parse
+from polychromic.report.selected import Frozen
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 # Columns of the table: parts of a step's time. Encoding replies is a part of scoring them.

@@ -12,7 +12,7 @@ from pydantic import Field, FiniteFloat
 from polychromic.report import labels
 from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.records import Number
-from polychromic.report.results import Frozen, Probability
+from polychromic.report.selected import Frozen, Probability
 
 SOURCE = "benchmarks/results/calibration.json"
 NAMES = {

@@ -49,6 +49,18 @@ class Effect:
         return cls(label, d_z, low * d_z / delta, high * d_z / delta, family) if d_z and delta else None
 
 
+@dataclass(frozen=True)
+class Gain:
+    """A contrast in the metric's own unit, with its interval over prompts and the difference of each seed."""
+
+    label: str
+    delta: float
+    low: float
+    high: float
+    primary: bool
+    by_seed: Sequence[float] = ()
+
+
 def cover(curves: Mapping[str, ArrayLike]) -> Figure:
     """Cover@tau (y): the share of prompts that a system solves with probability tau (x) or more, tau in (0, 1].
 
@@ -121,6 +133,48 @@ def forest(rows: Sequence[Effect]) -> Figure:
         ax.set_xlabel("$d_z$ with 95 % interval")
         if len(families) > 1:
             figure.legend(loc="outside upper center", ncols=len(families))
+        return figure
+
+
+def gains(rows: Sequence[Gain], metric: str) -> Figure:
+    """Differences of a metric with their intervals, a row each, top down; the primary family filled, the others hollow; a tick per seed.
+
+    Rows are further apart where one's label has two lines.
+
+    Raises:
+        PolychromicError: no row, or a metric that labels.py does not know.
+    """
+    _some("gains", rows)
+    factor = 100 if labels.metric(metric).percent else 1
+    lines = max(row.label.count("\n") for row in rows) + 1
+    with rc_context(style()):
+        figure, ax = _figure((0.11 + 0.1 * lines) * len(rows) + 0.85)
+        for primary, look, name in ((True, LOOKS["polychromic"], "primary family"), (False, LOOKS["lora"], "secondary")):
+            members = [(place, row) for place, row in enumerate(rows) if row.primary == primary]
+            if not members:
+                continue
+            values = factor * np.array([[row.delta, row.low, row.high] for _, row in members])
+            error = [values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]
+            heights, face = [place for place, _ in members], look.color if primary else "white"
+            ax.errorbar(
+                values[:, 0], heights, xerr=error, fmt=look.marker, color=look.color, markerfacecolor=face, elinewidth=1.0, markersize=4.5,
+                label=name, zorder=3,
+            )  # fmt: skip
+            for place, row in members:
+                seeds = [factor * value for value in row.by_seed]
+                ax.plot(seeds, [place + 0.28] * len(seeds), "|", color=look.color, markersize=3, alpha=0.7, zorder=2)
+                delta, low, high = (f"{factor * value:+.{labels.metric(metric).decimals}f}" for value in (row.delta, row.low, row.high))
+                text = f"{delta} [{low}, {high}]".replace("-", "\u2212")
+                ax.text(1.02, place, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+        ax.axvline(0, color="black", linewidth=0.7, zorder=1)
+        ax.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8 if lines == 1 else 6.5)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="y", visible=False)
+        ax.spines["left"].set_visible(False)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        unit = " (points)" if labels.metric(metric).percent else ""
+        ax.set_xlabel(f"difference in {labels.metric(metric).label}{unit}, with 95 % interval over prompts; ticks: seeds")
+        figure.legend(loc="outside upper center", ncols=2)
         return figure
 
 

@@ -30,7 +30,7 @@ SEPARATOR = r" \textcolor{black!50}{/} "
 
 
 def build_examples(params: Params, domain: str, results: Path = paths.RESULTS, paper: Path = paths.PAPER) -> Path:
-    """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of the analysed split, the first drafts of the first seed.
+    """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of dev, the first drafts of the first seed.
 
     Beside it {domain}-lambda-samples.tex: the first of these prompts at every weight of D, at the temperature that D is about, or
     at the chosen one where that was not sampled.
@@ -38,7 +38,7 @@ def build_examples(params: Params, domain: str, results: Path = paths.RESULTS, p
     Raises:
         PolychromicError: a cell has no samples at such a temperature, or samples of a prompt are missing.
     """
-    split = params.analysis.split
+    split = "dev"
     selection = read_json(results / domain / "select.json")
     chosen = selection["chosen"]
     records = {record.id: record for record in read_records(paths.data_file(domain))}

@@ -136,7 +136,7 @@ def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figu
                 )
             _line(ax, method, look, [p.x for p in points], [p.y for p in points])
             left, right = min(points, key=lambda p: p.x), max(points, key=lambda p: p.x)
-            for p, shift, side in ((left, -4, "right"), (right, 4, "left")):
+            for p, shift, side in ((left, -4, "right"), (right, 4, "left"))[left is right :]:
                 if p.note:  # an own sample file need not name a temperature
                     _note(ax, p, f"$T$={p.note}", look.color, shift, side)
         _axis(ax.xaxis, quality)

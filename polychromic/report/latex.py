@@ -28,7 +28,7 @@ SLACK = 1.0  # points that nobody sees
 
 
 def records_hash(records: Sequence[Path]) -> str:
-    """First 12 hex digits of one sha256 over the records files (results/*/numbers.json), independent of where they lie.
+    """First 12 hex digits of one sha256 over the records files (results/*/numbers.json.gz, test-numbers.json.gz), wherever they lie.
 
     Raises:
         PolychromicError: no file is given, or one does not exist.
@@ -36,7 +36,7 @@ def records_hash(records: Sequence[Path]) -> str:
     missing = [path for path in records if not path.exists()]
     if missing or not records:
         raise PolychromicError(
-            f"records missing: {', '.join(map(str, missing)) or 'none given'}. Run `dvc repro` to make results/<domain>/numbers.json."
+            f"records missing: {', '.join(map(str, missing)) or 'none given'}. Run `dvc repro` to make results/<domain>/numbers.json.gz."
         )
     return sha256_json(sorted([path.parent.name, path.name, sha256_file(path)] for path in records))[:12]
 
@@ -45,7 +45,8 @@ def compile_paper(paper_dir: Path, out: Path, records: Sequence[Path] | None = N
     """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
 
     Args:
-        records: the results/<domain>/numbers.json files whose hash the PDF carries; default: all beside paper_dir.
+        records: the files results/<domain>/numbers.json.gz and test-numbers.json.gz whose hash the PDF carries; default: all beside
+            paper_dir.
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
@@ -72,7 +73,10 @@ def compiled(paper_dir: Path, records: Sequence[Path] | None = None, wanted: Pat
     """
     if not (paper_dir / "main.tex").exists():
         raise PolychromicError(f"{paper_dir / 'main.tex'}: file not found. Run in the folder that holds params.yaml and paper/.")
-    digest = records_hash(sorted(paper_dir.resolve().parent.glob("results/*/numbers.json")) if records is None else records)
+    if records is None:
+        beside = paper_dir.resolve().parent / "results"
+        records = sorted([*beside.glob("*/numbers.json.gz"), *beside.glob("*/test-numbers.json.gz")])
+    digest = records_hash(records)
     missing = [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]
     if missing:
         raise PolychromicError(

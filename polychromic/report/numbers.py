@@ -11,7 +11,7 @@ from polychromic.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.choices import choice_numbers
 from polychromic.report.records import Number, contrast_numbers, estimate_numbers, rule_text, unique
-from polychromic.report.results import Compare
+from polychromic.report.results import Compare, Results
 
 
 def domain_numbers(compare: Compare) -> list[Number]:
@@ -26,7 +26,7 @@ def domain_numbers(compare: Compare) -> list[Number]:
         )
         for group in (
             _about(compare),
-            _systems(compare),
+            system_numbers(compare),
             _contrasts(compare),
             _lambda(compare),
             _calibration(compare),
@@ -98,8 +98,8 @@ def _about(compare: Compare) -> Iterator[Number]:
     main = [compare.chosen(label) for label in compare.main_labels()]
     seeds = sorted({seed for system in main for seed in system.seeds})
     yield Number("name", None, labels.DOMAINS.get(compare.domain, compare.domain))
-    yield Number("split", None, "development" if compare.split == "dev" else "test")
-    yield Number("split.notice", None, DEV_NOTICE if compare.split == "dev" else TEST_NOTICE)
+    yield Number("split", None, "development")
+    yield Number("split.notice", None, NOTICE)
     yield Number("primary.name", None, labels.metric(compare.primary).label)
     yield Number("quality.name", None, labels.metric(compare.quality).label)
     yield Number("seeds", None, ", ".join(map(str, seeds)), seeds=tuple(seeds))
@@ -116,11 +116,10 @@ def _about(compare: Compare) -> Iterator[Number]:
     yield Number("headline.lambda", headline.lam, labels.plain(headline.lam))
 
 
-DEV_NOTICE = (
+NOTICE = (
     "These are development-set results: temperatures were chosen on the same prompts, so the intervals do not account for that choice "
     "and no confirmatory claim follows from them."
 )
-TEST_NOTICE = "These are test-set results: every choice was made on the development set before the test prompts were sampled."
 
 
 def _span(key: str, counts: list[int]) -> Number:
@@ -129,7 +128,7 @@ def _span(key: str, counts: list[int]) -> Number:
     return Number(key, low if low == high else None, str(low) if low == high else f"{low}--{high}")
 
 
-def _systems(compare: Compare) -> Iterator[Number]:
+def system_numbers(compare: Results) -> Iterator[Number]:
     """ "<label>.<metric>" at the chosen temperature; "<label>.T<temperature>.<metric>" at each one for the metrics that decide."""
     decide = (compare.primary, compare.quality, "objective")
     for system in compare.systems:

@@ -16,7 +16,8 @@ from polychromic.report import distributions, labels
 from polychromic.report.figures import Point
 from polychromic.report.latex_rows import row, tabular
 from polychromic.report.records import Number
-from polychromic.report.results import Compare, Frozen
+from polychromic.report.results import Compare
+from polychromic.report.selected import Frozen
 
 SOURCE = "results/replies/openers.json"
 PEER = "lora"  # the system beside which the headline's drafts are called more or less alike

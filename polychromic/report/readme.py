@@ -21,9 +21,9 @@ def with_results(readme: str, table: str) -> str:
 
 
 def write_readme(root: Path = Path(".")) -> Path:
-    """Put paper/tables/listqa-systems.md into README.md."""
-    path, table = root / "README.md", root / "paper" / "tables" / "listqa-systems.md"
+    """Put paper/tables/listqa-test.md into README.md."""
+    path, table = root / "README.md", root / "paper" / "tables" / "listqa-test.md"
     if not table.exists():
-        raise PolychromicError(f"{table}: file not found. Run `dvc repro report@listqa` to make it.")
+        raise PolychromicError(f"{table}: file not found. Run `dvc repro report_test@listqa` to make it.")
     write_text(path, with_results(path.read_text(encoding="utf-8"), table.read_text(encoding="utf-8")))
     return path

@@ -14,7 +14,7 @@ from polychromic.errors import PolychromicError
 from polychromic.report import labels
 
 if TYPE_CHECKING:  # pydantic takes half a second, which `polychromic trace` has not
-    from polychromic.report.results import Compare, Contrast, Estimate, System
+    from polychromic.report.results import Contrast, Estimate, Results, System
 
 UNIT_OF_DIFFERENCE = {True: "points", False: ""}
 NON_INFERIOR = {True: "non-inferior to", False: "not shown to be non-inferior to"}
@@ -121,7 +121,7 @@ def contrast_numbers(prefix: str, contrast: Contrast) -> Iterator[Number]:
         yield Number(f"{prefix}.{side}_temperature", temperature, labels.plain(temperature), source=source)
 
 
-def rule_text(contrast: Contrast, compare: Compare) -> str:
+def rule_text(contrast: Contrast, compare: Results) -> str:
     """How the two sides were brought together, as words."""
     return f"at matched {labels.metric(compare.quality).label}" if contrast.rule == "matched" else "with each at its chosen temperature"
 

@@ -1,4 +1,4 @@
-"""compare.json and select.json as typed objects: what the report stage reads, checked before anything is written.
+"""compare.json and test.json as typed objects: what the report stages read, checked before anything is written.
 
 It computes no statistic; polychromic compare did. Fields that the report does not print are ignored.
 """
@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from polychromic.errors import DataError, PolychromicError
 from polychromic.io import read_json
 from polychromic.report import labels
+from polychromic.report.selected import Frozen, Probability, Select
 
 Model = TypeVar("Model", bound=BaseModel)
 BASELINES = ("zero_shot", "few_shot", "lora")  # params.yaml always has them
-Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class Estimate(Frozen):
@@ -53,7 +49,7 @@ class Contrast(Frozen):
     `p_value` is the test's own: sign flips for rule "chosen", bootstrap for rule "matched", where b is read from its frontier
     over temperature and `clamped_share` of the resamples fell outside of it. `p_adjusted`: Holm's in the primary family, Benjamini
     and Hochberg's in the secondary one. `mde`: the difference that this test finds four times out of five. Effects and p-values that
-    do not exist are null. `a_role`, `b_role`: the role (of BEST in polychromic.params) of a side that is the best peer of dev.
+    do not exist are null. `a_role`, `b_role`: the role (of BEST in polychromic.declared) of a side that is the best peer of dev.
     """
 
     id: str
@@ -98,85 +94,6 @@ class Step(Frozen):
     ess_mean: FiniteFloat | None = None
 
 
-class Weight(Frozen):
-    """A row of the grid of λ on dev: `validation_ce` in nats per token, `kl_to_base` in nats per reply, D at temperature 1."""
-
-    lam: FiniteFloat = Field(alias="lambda")
-    label: str
-    validation_ce: FiniteFloat
-    kl_to_base: FiniteFloat
-    reply_tokens: FiniteFloat
-    objective: FiniteFloat | None
-    by_seed: dict[str, list[FiniteFloat]]
-
-
-class Trend(Frozen):
-    """Page's test that D rises with λ: prompts as blocks, one-sided."""
-
-    levels: list[FiniteFloat]
-    means: list[FiniteFloat]
-    page_l: FiniteFloat
-    p: Probability
-    n_prompts: int
-
-
-class Difference(Frozen):
-    """Paired, with its interval over prompts."""
-
-    delta: FiniteFloat
-    low: FiniteFloat
-    high: FiniteFloat
-
-
-class Beside(Frozen):
-    """A weight of D beside LoRA at one temperature on dev: "quality", which training sees, and metrics that it does not see."""
-
-    label: str
-    lam: FiniteFloat = Field(alias="lambda")
-    temperature: FiniteFloat
-    n_prompts: int
-    metrics: dict[str, Difference]
-
-
-class Grid(Frozen):
-    """What dev says about λ; `recommended` is the largest within `ce_margin` of LoRA's validation cross-entropy. gaming: None where
-    training sees the evaluation's own quality."""
-
-    rows: list[Weight]
-    headline: FiniteFloat
-    ce_margin: FiniteFloat
-    recommended: FiniteFloat
-    trend: Trend | None
-    gaming: list[Beside] | None = None
-
-
-class Try(Frozen):
-    """A system that was scored on dev: means over seeds and prompts."""
-
-    label: str
-    method: str
-    lam: FiniteFloat | None = Field(alias="lambda")
-    temperature: FiniteFloat
-    seeds: list[int]
-    quality: FiniteFloat
-    primary: FiniteFloat
-    objective: FiniteFloat
-
-
-class Select(Frozen):
-    """select.json, which compare.json repeats as `selection`. best: role → peer, null where no peer has the role."""
-
-    domain: str
-    primary: str
-    quality: str
-    headline: str
-    chosen: dict[str, FiniteFloat]
-    fronts: dict[str, list[FiniteFloat]]
-    best: dict[str, str | None]
-    grid: Grid = Field(alias="lambda")
-    tries: list[Try]
-
-
 class Front(Frozen):
     """A label's frontier over temperature: those that no other beats, and the area of quality times primary metric they dominate."""
 
@@ -194,28 +111,33 @@ class About(Frozen):
     trains_like: str
 
 
-class Compare(Frozen):
+class Side(Frozen):
+    """What a method learns from. ours: it is Polychromic LoRA, at whatever cost."""
+
+    ours: bool
+    sees_checker: bool
+
+
+class Results(Frozen):
+    """What compare.json and test.json share: systems with intervals, contrasts with tests."""
+
+    file: ClassVar[str]
     domain: str
     split: Literal["dev", "test"]
     primary: str
     quality: str
     headline: str
-    selection: Select
-    methods: dict[str, About]
+    methods: dict[str, Any]
     systems: list[System]
     frontiers: dict[str, Front]
-    profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
     contrasts: list[Contrast]
-    calibration: dict[str, FiniteFloat] | None
-    signatures: dict[str, str]
-    histories: dict[str, list[Step]]
 
     def chosen(self, label: str) -> System:
         """The system of `label` at its chosen temperature."""
         found = [s for s in self.systems if s.label == label and s.chosen]
         if len(found) != 1:
             raise PolychromicError(
-                f"compare.json of {self.domain}: {len(found)} chosen rows of {label!r}. Allowed: one. Make it again with `dvc repro`."
+                f"{self.file} of {self.domain}: {len(found)} chosen rows of {label!r}. Allowed: one. Make it again with `dvc repro`."
             )
         return found[0]
 
@@ -228,11 +150,6 @@ class Compare(Frozen):
         """One label per method: the ablation's other λ are left out."""
         return [label for label in self.all_labels() if "@" not in label]
 
-    def main_labels(self) -> list[str]:
-        """The baselines, the best peer of each kind on dev, and the headline: what the main table and figures show."""
-        shown = {*BASELINES, self.headline, *self.selection.best.values()}
-        return [label for label in self.method_labels() if label in shown]
-
     def grouped_labels(self) -> list[tuple[str, list[str]]]:
         """(group, labels) of all methods: peers without the checker, peers with it, ours; groups without a method left out."""
         groups: dict[str, list[str]] = {"Without the checker": [], "With the checker": [], "Polychromic LoRA": []}
@@ -240,6 +157,66 @@ class Compare(Frozen):
             about = self.methods[label]
             groups["Polychromic LoRA" if about.ours else "With the checker" if about.sees_checker else "Without the checker"].append(label)
         return [(name, members) for name, members in groups.items() if members]
+
+    def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
+        """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
+        for rule in rules:
+            for contrast in self.contrasts:
+                if (contrast.a, contrast.b, contrast.metric, contrast.rule) == (a, b, metric, rule):
+                    return contrast
+        raise PolychromicError(
+            f"{self.file} of {self.domain}: no contrast of {a!r} against {b!r} on {metric!r}. The paper needs it: declare it in "
+            "params.yaml under analysis."
+        )
+
+
+class Declared(Frozen):
+    """A pair as it was declared, with the rule that its family is about."""
+
+    a: str
+    b: str
+    family: Literal["primary", "secondary"]
+    rule: Literal["matched", "chosen"]
+
+
+class Training(Frozen):
+    """What was trained for test: adapters, and their optimiser steps in all."""
+
+    runs: int
+    steps: int
+
+
+class Confirmation(Results):
+    """test.json."""
+
+    file: ClassVar[str] = "test.json"
+    split: Literal["test"]
+    methods: dict[str, Side]
+    declared: list[Declared]
+    machines: dict[str, list[str]]  # what computed the samples -> the systems
+    training: Training
+
+    def front(self, label: str) -> list[System]:
+        """The systems of `label` that a match at equal quality interpolates, by temperature: all that were declared."""
+        return sorted((s for s in self.systems if s.label == label), key=lambda s: s.temperature)
+
+
+class Compare(Results):
+    """compare.json."""
+
+    file: ClassVar[str] = "compare.json"
+    split: Literal["dev"]
+    methods: dict[str, About]
+    selection: Select
+    profiles: dict[str, dict[str, list[list[FiniteFloat]]]]
+    calibration: dict[str, FiniteFloat] | None
+    signatures: dict[str, str]
+    histories: dict[str, list[Step]]
+
+    def main_labels(self) -> list[str]:
+        """The baselines, the best peer of each kind on dev, and the headline: what the main table and figures show."""
+        shown = {*BASELINES, self.headline, *self.selection.best.values()}
+        return [label for label in self.method_labels() if label in shown]
 
     def lambda_rows(self) -> list[System]:
         """The λ ablation at one temperature: `lora` as λ = 0, then the headline method's grid, λ ascending.
@@ -265,17 +242,6 @@ class Compare(Frozen):
         """The systems of `label` that a match at equal quality interpolates, by temperature."""
         temperatures = self.selection.fronts[label]
         return sorted((s for s in self.systems if s.label == label and s.temperature in temperatures), key=lambda s: s.temperature)
-
-    def contrast(self, a: str, b: str, metric: str, rules: Iterable[str]) -> Contrast:
-        """The first contrast a - b on `metric` in the order of `rules`; PolychromicError when there is none."""
-        for rule in rules:
-            for contrast in self.contrasts:
-                if (contrast.a, contrast.b, contrast.metric, contrast.rule) == (a, b, metric, rule):
-                    return contrast
-        raise PolychromicError(
-            f"compare.json of {self.domain}: no contrast of {a!r} against {b!r} on {metric!r}. The paper needs it: declare it in "
-            "params.yaml under analysis.contrasts."
-        )
 
 
 def load(domain: str, results: Path) -> Compare:

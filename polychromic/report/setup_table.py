@@ -66,12 +66,22 @@ def _domains(params: Mapping[str, Any], domains: Sequence[str]) -> str:
 
 
 def _others(params: Mapping[str, Any], domains: Sequence[str]) -> str:
-    elsewhere = ("methods.", *(f"{name}." for name in domains), *(f"analysis.endpoints.{name}." for name in domains))
-    found = {key: value for key, value in flatten(params) if not key.startswith(elsewhere)}
-    lines = [row([_code(key), param_text(value)]) for key, value in found.items() if not key.startswith("analysis.contrasts.")]
-    for kind, pairs in _contrasts(params["analysis"].get("contrasts", [])).items():
-        lines.append(row([_code("analysis.contrasts"), f"{kind}: {'; '.join(pairs)}"]))
+    tests = params["analysis"].get("test", {})
+    elsewhere = ("methods.", *(f"{name}." for name in domains), *(f"analysis.endpoints.{name}." for name in domains), "analysis.contrasts.")
+    elsewhere += tuple(f"analysis.test.{name}.{part}." for name in tests for part in ("systems", "contrasts"))
+    lines = [row([_code(key), param_text(value)]) for key, value in flatten(params) if not key.startswith(elsewhere)]
+    for name, plan in tests.items():
+        lines.append(row([_code(f"analysis.test.{name}.systems"), "; ".join(map(_system, plan["systems"], plan["systems"].values()))]))
+    declared = {"analysis.contrasts": params["analysis"].get("contrasts", [])}
+    declared |= {f"analysis.test.{name}.contrasts": plan["contrasts"] for name, plan in tests.items()}
+    for key, contrasts in declared.items():
+        lines += [row([_code(key), f"{kind}: {'; '.join(pairs)}"]) for kind, pairs in _contrasts(contrasts).items()]
     return continued(rf"l{RAGGED}p{{0.75\linewidth}}", row(["parameter", "value"]), lines)
+
+
+def _system(name: str, settings: Mapping[str, Any]) -> str:
+    """A system that test is opened for, as "name (key value, ...)"."""
+    return f"{_name(name)} ({', '.join(f'{_name(key)} {_setting(value)}' for key, value in settings.items() if value is not None)})"
 
 
 def _contrasts(contrasts: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -8,18 +8,18 @@ from polychromic.report import labels
 from polychromic.report.choices import beyond, comparison
 from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.records import Number, unique, verdict
-from polychromic.report.results import Compare, Contrast
+from polychromic.report.results import Contrast, Results
 
 FLOOR, CEILING = 0.05, 0.95  # of LoRA's pass@10: outside, the tasks and not the methods decide
 BASELINES = ("zero_shot", "few_shot", "lora")
 
 
-def gain(compare: Compare) -> Contrast:
+def gain(compare: Results) -> Contrast:
     """The headline against LoRA: the primary metric at matched quality."""
     return compare.contrast(compare.headline, "lora", compare.primary, ("matched",))
 
 
-def summary_table(compares: Sequence[Compare]) -> str:
+def summary_table(compares: Sequence[Results]) -> str:
     """Per domain its four baselines at their chosen temperature, and the headline's gain over LoRA at matched quality."""
     lines = [row(["", "$T$", r"pass@1 (\%)", r"pass@10 (\%)", "primary metric", r"$\Delta$ to LoRA, matched", r"$p_{\mathrm{adj}}$"])]
     for compare in compares:
@@ -47,14 +47,14 @@ def summary_table(compares: Sequence[Compare]) -> str:
     return tabular("lrrrrrr", lines)
 
 
-def summary_numbers(compares: Sequence[Compare]) -> list[Number]:
+def summary_numbers(compares: Sequence[Results]) -> list[Number]:
     """ "summary.domains.count", "summary.sentence" (where the headline gains over LoRA), "summary.range.sentence" (is LoRA's pass@10
     away from floor and ceiling), "summary.<domain>.sentence"."""
     return unique(_numbers(compares))
 
 
-def _numbers(compares: Sequence[Compare]) -> Iterator[Number]:
-    source = "; ".join(f"results/{compare.domain}/compare.json" for compare in compares)
+def _numbers(compares: Sequence[Results]) -> Iterator[Number]:
+    source = "; ".join(f"results/{compare.domain}/{compare.file}" for compare in compares)
     yield Number("summary.domains.count", len(compares), str(len(compares)), source="params.yaml#domains")
     claims: dict[str, list[str]] = {}
     caveats: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def _numbers(compares: Sequence[Compare]) -> Iterator[Number]:
         claims.setdefault(verdict(contrast), []).append(name)
         if side := beyond(compare, contrast):
             caveats.setdefault(f"its {labels.metric(compare.quality).label} lies {side.format(peer='LoRA')}", []).append(name)
-        where = f"results/{compare.domain}/compare.json#contrasts/{contrast.id}"
+        where = f"results/{compare.domain}/{compare.file}#contrasts/{contrast.id}"
         yield Number(f"summary.{compare.domain}.sentence", None, comparison(compare, contrast), split=compare.split, source=where)
     parts = [f"{claim} LoRA's on {_listed(names)}" for claim, names in claims.items()]
     text = f"At matched quality, the primary metric of Polychromic is {', and '.join(parts)}."

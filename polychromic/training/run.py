@@ -166,8 +166,8 @@ def trainer_extras(
     return extras
 
 
-def training_arguments(settings: Train, steps: int, seed: int, folder: Path) -> TrainingArguments:
-    """`train:` of params.yaml as transformers has it, with checkpoints in `folder`."""
+def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
+    """`train:` of params.yaml as transformers has it, with checkpoints in `folder`; evaluated on the way if `validate`."""
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -179,7 +179,7 @@ def training_arguments(settings: Train, steps: int, seed: int, folder: Path) -> 
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         logging_steps=1,
-        eval_strategy="steps",
+        eval_strategy="steps" if validate else "no",
         eval_steps=settings.eval_every,
         save_strategy="steps",
         save_steps=settings.checkpoint_every,
@@ -209,6 +209,7 @@ def train_adapter(
     Args:
         lam: weight of D, None for a method without an objective.
         train, dev: records; dev serves validation cross-entropy and the distance from the base model, nothing that is trained on.
+            Without any, neither is measured.
 
     Raises:
         PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
@@ -267,7 +268,7 @@ def _train(  # noqa: ANN202
 ) -> None:
     settings, steps = train_settings(params, method), total_steps(domain, method)
     checkpoints = folder / "checkpoints"
-    arguments = training_arguments(settings, steps, seed, checkpoints)
+    arguments = training_arguments(settings, steps, seed, checkpoints, validate=bool(dev_rows))
     trainer = PolychromicTrainer(
         model=model,
         args=arguments,
@@ -285,9 +286,11 @@ def _train(  # noqa: ANN202
     # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
     model.peft_config["default"].base_model_name_or_path = str(params.model)
     model.save_pretrained(folder)
-    prompts_of_dev = [row["prompt"] for row in dev_rows]
-    drift = kl_to_base(model, tokenizer, prompts_of_dev, settings.kl_samples, domain.max_new_tokens, seed, rows_at_once(STREAM))
-    write_json(folder / "history.json", [*trainer.history, {"step": steps, **drift}])
+    history = trainer.history
+    if prompts_of_dev := [row["prompt"] for row in dev_rows]:
+        drift = kl_to_base(model, tokenizer, prompts_of_dev, settings.kl_samples, domain.max_new_tokens, seed, rows_at_once(STREAM))
+        history = [*history, {"step": steps, **drift}]
+    write_json(folder / "history.json", history)
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -49,20 +50,20 @@ stages:
   report:
     foreach: [listqa]
     do:
-      cmd: mkdir -p paper/tables paper/figures paper/numbers && cp made/numbers.json results/${item}/numbers.json
+      cmd: mkdir -p paper/tables paper/figures paper/numbers && cp made/numbers.json.gz results/${item}/numbers.json.gz
         && cp made/${item}.tex paper/numbers/ && cp made/table.tex paper/tables/${item}-systems.tex
         && cp made/figure.pdf paper/figures/${item}-frontier.pdf
       deps: ["results/${item}/compare.json", benchmarks/results/cost.json, polychromic/report/build.py]
       outs:
-        - results/${item}/numbers.json
+        - results/${item}/numbers.json.gz
         - paper/numbers/${item}.tex: {cache: false}
         - paper/tables/${item}-systems.tex: {cache: false}
         - paper/figures/${item}-frontier.pdf: {cache: false}
   setup:
-    cmd: mkdir -p results/setup && cp made/setup.json results/setup/numbers.json && cp made/setup.tex paper/numbers/
+    cmd: mkdir -p results/setup && cp made/setup.json.gz results/setup/numbers.json.gz && cp made/setup.tex paper/numbers/
     deps: [polychromic/report/build.py, paper/tables/listqa-systems.tex]
     params: [params.yaml: ]
-    outs: [results/setup/numbers.json, paper/numbers/setup.tex: {cache: false}]
+    outs: [results/setup/numbers.json.gz, paper/numbers/setup.tex: {cache: false}]
 """
 MAIN = r"""\newcommand{\num}[1]{#1} % \num{not.this}
 \input{numbers/listqa}
@@ -115,10 +116,15 @@ def macros(records: list[dict]) -> str:
     return "% generated\n" + "".join(f"\\definenumber{{{one['key']}}}{{{one['text']}}}%\n" for one in records)
 
 
-def put(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
+def packed(records: list[dict]) -> bytes:
+    """What a file of records holds."""
+    return gzip.compress(json.dumps(records).encode(), mtime=0)
+
+
+def put(folder: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -155,9 +161,9 @@ def _made(tmp_path_factory) -> Path:
             "polychromic/analysis.py": "analysis = 1\n",
             "polychromic/report/build.py": "build = 1\n",
             "made/compare.json": json.dumps(COMPARISON),
-            "made/numbers.json": json.dumps(RECORDS),
+            "made/numbers.json.gz": packed(RECORDS),
             "made/listqa.tex": macros(RECORDS),
-            "made/setup.json": json.dumps(setup),
+            "made/setup.json.gz": packed(setup),
             "made/setup.tex": macros(setup),
             "made/table.tex": "a & b\n",
             "made/figure.pdf": "%PDF",
@@ -180,3 +186,57 @@ def repository(_made: Path, tmp_path: Path) -> Path:
     target = tmp_path / "repository"
     shutil.copytree(_made, target, symlinks=True)
     return target
+
+
+TEST_STAGES = """\
+  sample_test:
+    matrix: {domain: [listqa], system: [lora, polychromic, zero_shot]}
+    cmd: mkdir -p results/${item.domain}/test && cp polychromic/cells.py results/${item.domain}/test/${item.system}.jsonl.gz
+    deps: [data/listqa.jsonl, polychromic/cells.py]
+    params: [train]
+    outs: ["results/${item.domain}/test/${item.system}.jsonl.gz"]
+  compare_test:
+    matrix: {domain: [listqa]}
+    cmd: cp made/test.json results/${item.domain}/test.json
+    deps: [results/listqa/test/lora.jsonl.gz, results/listqa/test/polychromic.jsonl.gz, results/listqa/test/zero_shot.jsonl.gz]
+    outs: ["results/${item.domain}/test.json"]
+  report_test:
+    matrix: {domain: [listqa]}
+    cmd: cp made/test-numbers.json.gz results/${item.domain}/ && cp made/test.tex paper/numbers/${item.domain}-test.tex
+      && cp made/figure.pdf paper/figures/${item.domain}-test-gains.pdf
+    deps: ["results/${item.domain}/test.json", polychromic/report/build.py]
+    outs:
+      - results/${item.domain}/test-numbers.json.gz
+      - paper/numbers/${item.domain}-test.tex: {cache: false}
+      - paper/figures/${item.domain}-test-gains.pdf: {cache: false}
+"""
+TEST_KEY = "listqa.test.primary.delta"
+TEST_ROW = "polychromic-vs-lora-valid_distinct@10-matched"
+
+
+@pytest.fixture
+def opened(repository: Path) -> Path:
+    """The same once test was opened, in a second commit: two systems compared, and what is printed of it."""
+    ends = {"low": 0.05, "high": 0.31, "n": 300, "seeds": [0, 1, 2], "split": "test"}
+    records = [
+        record(TEST_KEY, "+0.17", 0.17, f"results/listqa/test.json#contrasts/{TEST_ROW}", **ends),
+        record("listqa.test.lora.pass@1", "25", 25.0, "results/listqa/test.json#systems/lora@T=0.5", **ends),
+    ]
+    test = {
+        "contrasts": [{"id": TEST_ROW, "delta": 0.17}],
+        "systems": [{"label": "lora", "temperature": 0.5, "mean": 0.25}],
+    }
+    figure = "\\begin{figure}\\includegraphics{figures/listqa-test-gains}\\caption{G.}\\label{fig:listqa-test-gains}\\end{figure}"
+    put(
+        repository,
+        {
+            "dvc.yaml": PIPELINE + TEST_STAGES,
+            "made/test.json": json.dumps(test),
+            "made/test-numbers.json.gz": packed(records),
+            "made/test.tex": macros(records),
+            "paper/main.tex": MAIN.replace("\\end{document}", f"On test it is \\num{{{TEST_KEY}}}.\n{figure}\n\\end{{document}}"),
+        },
+    )
+    dvc(repository, "repro", "--quiet")
+    commit(repository, "Test opened")
+    return repository

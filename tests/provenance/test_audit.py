@@ -12,7 +12,7 @@ import pytest
 from polychromic.errors import PolychromicError, UsageError
 from polychromic.io import read_json, write_json
 from polychromic.provenance import audit as audits
-from polychromic.provenance.audit import choose, drawn, plan, population
+from polychromic.provenance.audit import choose, drawn, plan, population, within_reach
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.intervals import check_comparable, within
 from polychromic.provenance.rerun import lines, run
@@ -41,6 +41,16 @@ def test_only_what_trains_or_samples_is_drawn(here):
     assert not [name for name in cells if name.startswith(("split", "score", "report", "paper"))]
     (one,) = choose(here, 1, [], "text")
     assert one in cells and choose(here, 1, [], "text") == [one]
+
+
+def test_cells_that_take_this_processor_days_are_drawn_only_where_there_are_no_others(here, monkeypatch):
+    monkeypatch.setattr("polychromic.provenance.audit.fast_bfloat16", lambda: True)
+    assert within_reach(here) == population(here)
+    monkeypatch.setattr("polychromic.provenance.audit.fast_bfloat16", lambda: False)
+    slow = {name for name in population(here) if here.declared[name].cmd.split()[3] != "sample-test"}
+    assert here.params.sampling.precision == "bfloat16" and here.params.for_test("code").sampling.precision == "float32"
+    assert set(within_reach(here)) == (set(population(here)) - slow or slow)
+    assert set(choose(here, 2, [], "text")) <= set(within_reach(here))
 
 
 def test_a_stage_may_be_named(here):

@@ -6,18 +6,18 @@ import shutil
 import pytest
 
 from polychromic.errors import PolychromicError
+from polychromic.io import read_json, write_json
 from polychromic.provenance.diff import diff
 from tests.provenance.conftest import commit, git
 
 
 def edit(repository, old: str, new: str) -> None:
     """In the macros and in the records, as a stage would."""
-    for name in ("paper/numbers/listqa.tex", "results/listqa/numbers.json"):
-        path = repository / name
-        escape = (lambda text: json.dumps(text)[1:-1]) if name.endswith("json") else (lambda text: text)
-        text = path.read_text()
-        assert escape(old) in text, name
-        path.write_text(text.replace(escape(old), escape(new)))
+    macros, file = repository / "paper/numbers/listqa.tex", repository / "results/listqa/numbers.json.gz"
+    text, records = macros.read_text(), read_json(file)
+    assert old in text and any(old in record["text"] for record in records)
+    macros.write_text(text.replace(old, new))
+    write_json(file, [record | {"text": record["text"].replace(old, new)} for record in records])
 
 
 def test_nothing_changed(repository, command, monkeypatch):

@@ -15,7 +15,7 @@ def made(**changes) -> Lock:
         "compare": Stage("compare", "compare", (file("results/s.gz"), file("polychromic/stats.py", "c2")), (file("results/compare.json"),)),
         "report": Stage("report", "report",
                         (file("results/compare.json"), file("benchmarks/results/cost.json", "b1"), file("polychromic/labels.py", "c3")),
-                        (file("results/numbers.json"),)),
+                        (file("results/numbers.json.gz"),)),
     }  # fmt: skip
     return Lock(stages | changes)
 

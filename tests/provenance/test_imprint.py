@@ -1,6 +1,5 @@
 """The hash on the first page of a PDF leads to the commit whose records it was made from."""
 
-import json
 import shutil
 
 import pytest
@@ -11,15 +10,25 @@ from polychromic.provenance.lock import Lock
 from polychromic.provenance.pipeline import md5_file
 from polychromic.provenance.trace import trace
 from polychromic.report.latex import records_hash
-from tests.provenance.conftest import RECORDS, commit, git, put
+from tests.provenance.conftest import RECORDS, commit, git, packed, put
 from tests.provenance.test_commit import archive
 
-NAMES = ("results/listqa/numbers.json", "results/setup/numbers.json")
+NAMES = ("results/listqa/numbers.json.gz", "results/setup/numbers.json.gz")
 
 
 def test_it_is_the_hash_that_the_pdf_carries(repository):
     files = {name: repository / name for name in NAMES}
     assert imprint(files) == records_hash(list(files.values()))
+
+
+def test_records_of_test_are_a_part_of_it(opened):
+    """And of the hash that compile_paper gives where nobody names the records; the commit is the one that opened test."""
+    first = records_hash([opened / name for name in NAMES])
+    files = [opened / name for name in (*NAMES, "results/listqa/test-numbers.json.gz")]
+    shutil.copytree(opened / ".dvc/cache/files", opened / "store/files")
+    assert first != records_hash(files) == imprint({path.relative_to(opened).as_posix(): path for path in files})
+    assert trace(records_hash(files), opened)["commit"]["commit"] == git(opened, "rev-parse", "HEAD")
+    assert trace(first, opened)["commit"]["commit"] == git(opened, "rev-parse", "HEAD~1")
 
 
 def test_the_commit_of_a_pdf(repository, tmp_path):
@@ -28,10 +37,10 @@ def test_the_commit_of_a_pdf(repository, tmp_path):
     put(repository, {"other.txt": "x"})
     commit(repository, "Something else")
     # as a stage would: other records, their object in the cache, their hash in dvc.lock
-    text = json.dumps(RECORDS[:-1])
-    put(repository, {NAMES[0]: text})
+    content = packed(RECORDS[:-1])
+    put(repository, {NAMES[0]: content})
     md5, before = md5_file(repository / NAMES[0]), Lock.load(repository).stages["report@listqa"].out(NAMES[0]).md5
-    put(repository, {f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}": text})
+    put(repository, {f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}": content})
     lock = repository / "dvc.lock"
     lock.write_text(lock.read_text().replace(before, md5))
     shutil.copytree(repository / ".dvc/cache/files", repository / "store/files")

@@ -1,6 +1,6 @@
 """All records in one list, wherever their files are; and the record behind what somebody copied from the page."""
 
-import json
+import gzip
 import shutil
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from polychromic.errors import DataError, PolychromicError
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.records import Record, definitions, load_records, plain, printed_as
-from tests.provenance.conftest import RECORDS, macros, put, record
+from tests.provenance.conftest import RECORDS, macros, packed, put, record
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -18,9 +18,9 @@ def test_records_of_all_stages_by_key(repository):
     found = load_records(repository)
     assert [one.key for one in found] == sorted([*(one["key"] for one in RECORDS), "setup.lambda"])
     delta = next(one for one in found if one.key == "listqa.primary.delta")
-    assert (delta.low, delta.n, delta.seeds, delta.file) == (-0.2, 141, (0, 1), "results/listqa/numbers.json")
+    assert (delta.low, delta.n, delta.seeds, delta.file) == (-0.2, 141, (0, 1), "results/listqa/numbers.json.gz")
     assert delta.sources() == [("results/listqa/compare.json", "contrasts/polychromic-vs-lora-pass@1-chosen")]
-    assert [one.key for one in load_records(repository, [Path("results/setup/numbers.json")])] == ["setup.lambda"]
+    assert [one.key for one in load_records(repository, [Path("results/setup/numbers.json.gz")])] == ["setup.lambda"]
 
 
 def test_a_clone_reads_them_from_the_store(repository):
@@ -36,15 +36,15 @@ def test_several_sources():
 
 
 def test_a_key_that_two_files_define(tmp_path):
-    put(tmp_path, {f"results/{name}/numbers.json": json.dumps([record("a.b", "1")]) for name in ("one", "two")})
-    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice \(results/one/numbers.json, results/two/numbers.json\)"):
+    put(tmp_path, {f"results/{name}/numbers.json.gz": packed([record("a.b", "1")]) for name in ("one", "two")})
+    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice \(results/one/numbers\.json\.gz, results/two/numbers\.json\.gz\)"):
         load_records(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", '[{"key": "a"}]', '[{"key": 1, "text": "x"}]', "nonsense"])
 def test_a_malformed_file_is_named(tmp_path, text):
-    put(tmp_path, {"results/one/numbers.json": text})
-    with pytest.raises(DataError, match=r"results/one/numbers\.json"):
+    put(tmp_path, {"results/one/numbers.json.gz": gzip.compress(text.encode())})
+    with pytest.raises(DataError, match=r"results/one/numbers\.json\.gz"):
         load_records(tmp_path)
 
 

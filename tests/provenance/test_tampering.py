@@ -200,7 +200,7 @@ def test_a_forged_result_is_not_what_the_records_say(clone):
     forge(clone, "results/listqa/compare.json", raise_a_difference)
     rows = failing(clone)
     assert rows.keys() == {"records", "tables"}
-    assert "results/listqa/numbers.json" in rows["records"].got and "dvc repro" in rows["records"].remedy
+    assert "results/listqa/numbers.json.gz" in rows["records"].got and "dvc repro" in rows["records"].remedy
     assert "paper/tables/listqa-contrasts.tex" in rows["tables"].got
 
 

@@ -13,7 +13,7 @@ import pytest
 from polychromic.errors import PolychromicError
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.trace import trace
-from tests.provenance.conftest import COMPARE, git
+from tests.provenance.conftest import COMPARE, TEST_KEY, TEST_ROW, git
 from tests.provenance.test_commit import archive
 
 REPO = Path(__file__).resolve().parents[2]
@@ -73,7 +73,7 @@ def test_files_of_results_data_and_text(repository):
     found = trace("results/listqa/lora/samples.jsonl.gz", repository)
     assert (found["stage"]["name"], found["read_by"], found["state"]) == ("cell@listqa-lora", ["compare@listqa"], "as in dvc.lock")
     assert found["commit"]["commit"] == git(repository, "rev-parse", "HEAD")
-    assert trace("results/listqa/numbers.json", repository)["records"] == trace("paper/numbers/listqa.tex", repository)["records"]
+    assert trace("results/listqa/numbers.json.gz", repository)["records"] == trace("paper/numbers/listqa.tex", repository)["records"]
     assert KEY in trace("paper/main.tex", repository)["records"]
     found = trace("data/listqa.jsonl", repository)
     assert found["stage"] is None and found["md5"] and len(found["read_by"]) == 4
@@ -98,6 +98,37 @@ def test_an_unknown_name_suggests_similar_ones(repository):
         trace("fig:listqa-fronteir", repository)
     with pytest.raises(PolychromicError, match=r"paper/main\.tex. lists the records"):
         trace("zzzzzzzzzzzz", repository)
+
+
+def test_a_record_of_test_leads_to_its_systems_on_test_and_not_to_cells_of_dev(opened):
+    found = trace(TEST_KEY, opened)
+    assert (found["recorded_by"]["name"], found["macro"]) == ("report_test@listqa", "paper/numbers/listqa-test.tex")
+    assert (found["record"]["split"], found["record"]["file"]) == ("test", "results/listqa/test-numbers.json.gz")
+    (source,) = found["sources"]
+    assert (source["path"], source["row"]) == ("results/listqa/test.json", f"contrasts/{TEST_ROW}")
+    assert source["stage"]["name"] == "compare_test@listqa"
+    assert source["values"] == {"id": TEST_ROW, "delta": 0.17}
+    assert {cell["name"] for cell in found["cells"]} == {"sample_test@listqa-lora", "sample_test@listqa-polychromic"}
+    assert {name.partition("@")[0] for name in found["stages"]} == {"sample_test", "compare_test", "report_test"}
+    assert [file["path"] for file in found["data"]] == ["data/listqa.jsonl"]
+    assert found["commit"]["commit"] == git(opened, "rev-parse", "HEAD") and found["printed"][0]["file"] == "paper/main.tex"
+    one = trace("listqa.test.lora.pass@1", opened)
+    assert [cell["name"] for cell in one["cells"]] == ["sample_test@listqa-lora"] and one["sources"][0]["values"]["mean"] == 0.25
+    assert "sample_test@listqa-lora" not in {cell["name"] for cell in trace(KEY, opened)["cells"]}, "dev is as it was"
+
+
+def test_a_figure_and_samples_of_test(opened):
+    found = trace("fig:listqa-test-gains", opened)
+    assert (found["path"], found["stage"]["name"]) == ("paper/figures/listqa-test-gains.pdf", "report_test@listqa")
+    assert len(found["cells"]) == 3
+    found = trace("results/listqa/test/lora.jsonl.gz", opened)
+    assert (found["stage"]["name"], found["read_by"]) == ("sample_test@listqa-lora", ["compare_test@listqa"])
+
+
+def test_records_of_test_are_read_from_the_store(opened):
+    shutil.rmtree(opened / "results")
+    found = trace(TEST_KEY, opened)
+    assert found["state"] == "not here; in the store" and found["sources"][0]["values"]["delta"] == 0.17
 
 
 def test_a_clone_without_results_answers_from_the_store(repository, tmp_path):

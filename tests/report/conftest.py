@@ -10,7 +10,7 @@ import pytest
 
 from polychromic.io import write_json
 from polychromic.report.audit import build_audit
-from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary
+from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary, build_test
 from polychromic.report.examples import examples_table
 from tests.report.synthetic import (
     METRICS,
@@ -20,6 +20,7 @@ from tests.report.synthetic import (
     make_compare,
     make_designs,
     make_openers,
+    make_test,
     write_provenance,
 )
 from tests.workspace import listqa_record
@@ -37,6 +38,12 @@ def compares(_compares: dict[str, dict]) -> dict[str, dict]:
 
 
 @pytest.fixture
+def confirmed() -> dict[str, dict]:
+    """domain -> test.json as a dict."""
+    return {domain: make_test(domain) for domain in METRICS}
+
+
+@pytest.fixture
 def workspace(tmp_path: Path, compares: dict[str, dict]) -> Path:
     """A folder with results/ of all domains, benchmarks/results/ and the paper's own sources."""
     return _workspace(tmp_path / "workspace", compares)
@@ -46,6 +53,7 @@ def _workspace(root: Path, compares: dict[str, dict]) -> Path:
     for domain, compare in compares.items():
         write_json(root / "results" / domain / "compare.json", compare)
         write_json(root / "results" / domain / "select.json", compare["selection"])
+        write_json(root / "results" / domain / "test.json", make_test(domain))
     for name, document in make_benchmarks().items():
         write_json(root / "benchmarks" / "results" / name, document)
     for domain in list(METRICS)[1:]:
@@ -65,6 +73,7 @@ def _written(tmp_path_factory, _compares: dict[str, dict]) -> Path:
     workspace = _workspace(tmp_path_factory.mktemp("written") / "workspace", copy.deepcopy(_compares))
     for domain in METRICS:
         build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
+        build_test(domain, workspace / "results", workspace / "paper")
     build_costs(tuple(METRICS), workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
     build_people("replies", workspace / "results", workspace / "paper")
     build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")

@@ -1,4 +1,5 @@
-"""Synthetic compare.json, select.json and benchmark files, in the shapes that the pipeline and `make bench` write, and params to match."""
+"""Synthetic compare.json, select.json, test.json and benchmark files, in the shapes that the pipeline and `make bench` write, and params
+to match."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from polychromic import paths
+from polychromic.params import read_yaml
 from polychromic.provenance import appendix
-from polychromic.provenance.lock import Lock
+from polychromic.provenance.lock import File, Lock, Stage
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.provenance.pipeline import md5_file
 from polychromic.provenance.records import load_records
@@ -82,8 +84,8 @@ PARAMS = {
     "sampling": {"n": 20, "rows": 320, "precision": "bfloat16"},
     "scoring": {"likelihood_samples": 4},
     "few_shot": {"exemplars": 4, "seed": 0},
-    "analysis": {"split": "dev", "seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
-                 "ce_margin": 0.1},
+    "analysis": {"seed": 0, "confidence": 0.95, "bootstrap": 10000, "permutations": 10000, "margin": 0.03,
+                 "ce_margin": 0.1, "test": read_yaml(REPOSITORY / "params.yaml")["analysis"]["test"]},
 }  # fmt: skip
 
 
@@ -180,6 +182,47 @@ def make_compare(domain: str) -> dict:
         },
         "contrasts": contrasts, "calibration": calibration if domain == "replies" else None,
         "signatures": {name: f"{name}|made up" for name in METRICS[domain]}, "histories": histories,
+    }  # fmt: skip
+
+
+def make_test(domain: str) -> dict:
+    """test.json of what params.yaml declares, with numbers without meaning; stronger with every system, the plainest ones aside."""
+    plan = read_yaml(REPOSITORY / "params.yaml")["analysis"]["test"][domain]
+    rng, systems, by_cell = np.random.default_rng(11), [], {}
+    for place, (name, declared) in enumerate(plan["systems"].items()):
+        strength = SYSTEMS[name][1] if name in SYSTEMS else 0.9 + place / 40
+        for temperature in declared["temperatures"]:
+            metrics = {}
+            for metric in METRICS[domain]:
+                mean = _mean(metric, strength, temperature)
+                by_seed = [mean + 0.02 * mean * z for z in rng.standard_normal(declared["seeds"])]
+                metrics[metric] = {"mean": mean, "low": 0.93 * mean, "high": 1.07 * mean, "by_seed": by_seed}
+            row = {
+                "label": name, "method": name, "lambda": declared.get("lam"), "temperature": temperature,
+                "chosen": temperature == declared["temperatures"][0], "seeds": plan["seeds"][: declared["seeds"]],
+                "n_prompts": plan.get("prompts", 240), "n_samples": 20, "metrics": metrics,
+            }  # fmt: skip
+            systems.append(row)
+            by_cell.setdefault(name, row)
+    contrasts = []
+    for declared in plan["contrasts"]:
+        a, b, rule = declared["a"], declared["b"], declared.get("rule", "matched")
+        rows = [(metric, "chosen") for metric in (PRIMARY[domain], "pass@1", "semantic_diversity")] + [(PRIMARY[domain], "matched")]
+        for metric, how in rows:
+            family = declared["family"] if metric == PRIMARY[domain] and how == rule else "secondary"
+            contrasts.append(_contrast(a, b, metric, by_cell, how, family) | {"a_role": None, "b_role": None})
+    return {
+        "domain": domain, "split": "test", "primary": PRIMARY[domain], "quality": "pass@1", "headline": "polychromic",
+        "machines": {"GPU_0, torch 2": ["lora"], "a processor": ["few_shot"]},
+        "training": {"runs": 24, "steps": 3360},
+        "chosen": {name: row["temperature"] for name, row in by_cell.items()},
+        "declared": [{"rule": "matched"} | declared for declared in plan["contrasts"]],
+        "methods": {
+            name: {"ours": name.startswith("polychromic"), "sees_checker": name.startswith(("polychromic", "rft"))} for name in by_cell
+        },
+        "systems": systems,
+        "frontiers": {name: {"pareto_temperatures": [row["temperature"]], "hypervolume": 0.2} for name, row in by_cell.items()},
+        "contrasts": contrasts,
     }  # fmt: skip
 
 
@@ -331,13 +374,28 @@ def make_openers() -> dict:
 
 
 def record_files(paper: Path) -> list[Path]:
-    """The numbers.json beside `paper`, a folder that the fixture of this name made."""
+    """The numbers.json.gz beside `paper`, a folder that the fixture of this name made."""
     return [paper.parent / path for path in paths.record_files(METRICS)]
+
+
+def repository_lock() -> Lock:
+    """The repository's own dvc.lock, with the stages that print what test says, be it open there or not."""
+    stages = dict(Lock.load(REPOSITORY).stages)
+    for domain in METRICS:
+        test, numbers = f"results/{domain}/test.json", f"results/{domain}/test-numbers.json.gz"
+        shown = [f"paper/tables/{domain}-test.tex", f"paper/tables/{domain}-test-contrasts.tex"]
+        shown += [f"paper/figures/{domain}-test-{name}.pdf" for name in ("frontier", "gains")]
+        made = {"compare": ([f"data/{domain}.jsonl"], [test]), "report": ([test, "polychromic/report/build.py"], [numbers, *shown])}
+        for stage, (deps, outs) in made.items():
+            name = f"{stage}_test@{domain}"
+            deps, outs = (tuple(File(path, "0" * 32, 1) for path in files) for files in (deps, outs))
+            stages.setdefault(name, Stage(name, f"python -m polychromic {stage}-test {domain}", deps, outs))
+    return Lock(stages)
 
 
 def write_provenance(paper: Path) -> None:
     """The provenance tables of what `paper` prints, with the stages of the repository's own dvc.lock."""
-    root, lock = paper.parent, Lock.load(REPOSITORY)
+    root, lock = paper.parent, repository_lock()
     found = {record.key: record for record in load_records(root)}
     for name, text in appendix.tables(Manuscript.load(root), lock, found, lambda path: md5_file(root / path)).items():
         (paper / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from polychromic.errors import PolychromicError
+from polychromic.io import write_json
 from polychromic.report import arxiv
 from polychromic.report.latex import compile_paper
 from tests.report.synthetic import record_files
@@ -56,7 +57,7 @@ def test_the_same_files_give_the_same_bytes():
 
 
 def test_without_latex_the_packages_are_named(workspace: Path, monkeypatch: pytest.MonkeyPatch):
-    (workspace / "results/listqa/numbers.json").write_text("[]")
+    write_json(workspace / "results/listqa/numbers.json.gz", [])
     monkeypatch.setenv("PATH", str(workspace))
     with pytest.raises(PolychromicError, match=r"LaTeX is not installed.*arxiv\.tar\.gz needs the Debian packages latexmk"):
-        arxiv.bundle(workspace, [workspace / "results/listqa/numbers.json"])
+        arxiv.bundle(workspace, [workspace / "results/listqa/numbers.json.gz"])

@@ -17,6 +17,12 @@ def cell(**changes) -> dict:
         ([], "none has been run again for these records."),
         ([cell(kind="stage")], "none has been run again for these records."),
         ([cell()], r"one was run again with an empty cache on A\_B; it gave the same bytes."),
+        ([cell(among=57)], r"one was run again with an empty cache on A\_B; it gave the same bytes."),
+        (
+            [cell(among=5)],
+            r"one was run again with an empty cache on A\_B (drawn from the 5 in a precision that it computes at a fair speed); it gave the "
+            "same bytes.",
+        ),
         ([cell(equal=False)], r"one was run again with an empty cache on A\_B; it did not give the same bytes."),
         ([cell(), cell(stage="b", cpu="C")], r"2 were run again with an empty cache on A\_B and C; all gave the same bytes."),
         ([cell(), cell(stage="b", equal=False)], r"2 were run again with an empty cache on A\_B; 1 of 2 gave the same bytes."),

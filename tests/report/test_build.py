@@ -47,7 +47,7 @@ def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Pat
         "paper/tables/listqa-systems.md",
         "paper/tables/listqa-systems.tex",
         "paper/tables/listqa-tries.tex",
-        "results/listqa/numbers.json",
+        "results/listqa/numbers.json.gz",
     ]
     first = {name: sha256_file(workspace / name) for name in written}
     run(workspace, "listqa")
@@ -62,7 +62,7 @@ def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path
         "paper/tables/cost.tex",
         "paper/tables/gradient-variance.tex",
         "paper/tables/sampler.tex",
-        "results/costs/numbers.json",
+        "results/costs/numbers.json.gz",
     ]
     first = {name: sha256_file(workspace / name) for name in written}
     costs(workspace)
@@ -71,7 +71,7 @@ def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path
 
 def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
     written = people(workspace)
-    assert written == ["paper/figures/people.pdf", "paper/numbers/people.tex", "paper/tables/people.tex", "results/people/numbers.json"]
+    assert written == ["paper/figures/people.pdf", "paper/numbers/people.tex", "paper/tables/people.tex", "results/people/numbers.json.gz"]
     first = {name: sha256_file(workspace / name) for name in written}
     people(workspace)
     assert {name: sha256_file(workspace / name) for name in written} == first
@@ -81,11 +81,11 @@ def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Pat
 
 def test_designs_write_the_declared_files(workspace: Path):
     written = relative(workspace, build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
-    assert written == ["paper/numbers/designs.tex", "paper/tables/designs.tex", "results/designs/numbers.json"]
+    assert written == ["paper/numbers/designs.tex", "paper/tables/designs.tex", "results/designs/numbers.json.gz"]
     rows = (workspace / "paper/tables/designs.tex").read_text().splitlines()
     assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
     assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
-    texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json")}
+    texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json.gz")}
     assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"96.2\,\%")
     assert r"141 & valid distinct@10 of listqa, matched quality & 96.2 {\scriptsize $\pm$ 0.5} & -- & -- \\" in rows
     assert (texts["designs.false_positives"], texts["designs.pooled.false_positives"]) == (r"5.0\,\%", r"41.0\,\%")
@@ -123,7 +123,7 @@ def test_a_domain_without_measured_steps_has_no_costs(workspace: Path):
 
 def test_macros_and_records_say_the_same(workspace: Path):
     run(workspace, "replies")
-    records = read_json(workspace / "results/replies/numbers.json")
+    records = read_json(workspace / "results/replies/numbers.json.gz")
     macros = (workspace / "paper/numbers/replies.tex").read_text().splitlines()[1:]
     assert macros == [f"\\definenumber{{{record['key']}}}{{{record['text']}}}%" for record in records]
     assert set(records[0]) == {"key", "value", "text", "unit", "low", "high", "n", "seeds", "split", "source"}
@@ -144,7 +144,7 @@ def test_an_error_leaves_the_old_files(workspace: Path):
 def test_build_setup(workspace: Path):
     written = build_setup(PARAMS, workspace / "results", workspace / "paper")
     assert [path.relative_to(workspace).as_posix() for path in written] == [
-        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex", "results/setup/numbers.json",
+        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex", "results/setup/numbers.json.gz",
     ]  # fmt: skip
     assert "\\definenumber{setup.objective.n}{4}%" in written[0].read_text()
 

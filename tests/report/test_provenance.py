@@ -10,7 +10,7 @@ from polychromic.provenance import appendix
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.provenance.records import Record, load_records
-from tests.report.synthetic import REPOSITORY
+from tests.report.synthetic import repository_lock
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_every_printed_record_has_its_row(paper, tables):
     assert all(re.fullmatch(r"\\texttt\{[0-9a-f]{8}\}", cell) for cell in source[4:])
 
 
+def test_a_number_of_test_names_its_own_stage_and_file(tables):
+    row = row_of(tables["numbers"], "num:listqa.test.primary.delta")
+    assert row[3:6] == ["80", "0, 1, 2", "test"]
+    source = row_of(tables["sources"], f"source:{re.search(r'{(S[0-9]+)}$', row[6])[1]}")
+    assert source[1:3] == [r"\texttt{report\_test@listqa}", r"\texttt{results/listqa/test.json (compare\_test@listqa)}"]
+
+
 def test_a_sentence_names_the_row_it_is_made_from(tables):
     row = row_of(tables["numbers"], "num:listqa.best_with_checker.sentence")
     assert r"\dots" in row[1] and r"(\texttt{contrasts/polychromic-" in row[1] and len(row[1]) < 200
@@ -56,7 +63,7 @@ def test_every_figure_and_table_has_its_stage(paper, tables):
 
 
 def test_every_source_is_a_file_of_the_pipeline(paper):
-    lock = Lock.load(REPOSITORY)
+    lock = repository_lock()
     inputs = {dep.path for stage in lock.stages.values() for dep in stage.deps} | {"params.yaml"}
     for record in load_records(paper.parent):
         assert record.sources(), record.key

@@ -52,12 +52,19 @@ def test_every_value_of_params_yaml_is_printed(params):
         elif key.startswith("analysis.endpoints."):
             _, _, domain, end = key.split(".")
             assert row_of(text, f"analysis.endpoints.{end}")[1 + domains.index(domain)] == param_text(value), key
-        elif not key.startswith("analysis.contrasts."):
+        elif key.startswith("analysis.test.") and ".systems." in key:
+            _, _, domain, _, system, setting = key.split(".")
+            systems = row_of(text, f"analysis.test.{domain}.systems")[1].split("; ")
+            (listed,) = (entry for entry in systems if entry.startswith(f"{labels.escape(system)} ("))
+            assert value is None or f"{setting} {param_text(value)}" in listed, key
+        elif ".contrasts." not in key:
             assert row_of(text, key) == [rf"\texttt{{{labels.escape(key)}}}", param_text(value)], key
-    for contrast in params["analysis"]["contrasts"]:
-        pair = f"{labels.escape(contrast['a'])} $-$ {labels.escape(contrast['b'])}"
-        kind = f"family {contrast['family']}, rule {contrast['rule']}: "
-        assert any(kind in line and pair in line for line in text.splitlines()), pair
+    tests = {f"analysis.test.{domain}.contrasts": plan["contrasts"] for domain, plan in params["analysis"]["test"].items()}
+    for key, contrasts in ({"analysis.contrasts": params["analysis"]["contrasts"]} | tests).items():
+        for contrast in contrasts:
+            start = rf"\texttt{{{labels.escape(key)}}} & family {contrast['family']}, rule {contrast['rule']}: "
+            pair = f"{labels.escape(contrast['a'])} $-$ {labels.escape(contrast['b'])}"
+            assert any(line.startswith(start) and pair in line for line in text.splitlines()), (key, pair)
 
 
 def test_it_counts_as_one_table(params):

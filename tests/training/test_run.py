@@ -132,6 +132,14 @@ def test_history_covers_all_steps_with_evaluations():
     assert not any("objective" in row for row in train("lora", None).history)
 
 
+def test_the_adapter_is_the_same_where_nothing_is_measured_on_dev():
+    measured, bare = train(), train(validation=[])
+    assert measured.fingerprint != bare.fingerprint
+    name = "adapter_model.safetensors"
+    assert (measured.adapter / name).read_bytes() == (bare.adapter / name).read_bytes()
+    assert [row["step"] for row in bare.history] == [1, 2, 3, 4, 5, 6] and not any("eval_loss" in row for row in bare.history)
+
+
 @pytest.fixture(scope="module")
 def plain(models, tmp_path_factory) -> run.Trained:
     """Standard LoRA on THREE."""
