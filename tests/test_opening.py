@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from polychromic.hardware import cpu_model
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.opening import opened_prompts, sample_test, samples_file, score_test
 from polychromic.params import Params
+from polychromic.provenance.intervals import SCORE_TEST
 from polychromic.training import run as training_run
 from tests.workspace import listqa_record, make_models, small_params, small_plan, small_values, write_listqa
 
@@ -193,6 +195,20 @@ def test_a_system_without_samples_is_named(sampled):
     with pytest.raises(PolychromicError, match=r"test/few_shot\.jsonl\.gz: test was not sampled for few_shot\. Run `dvc repro`"):
         score_test(planned(), "listqa")
     assert not (sampled / "results" / "listqa" / "test-scores.jsonl.gz").exists()
+
+
+def test_an_audit_scores_one_system_as_the_pipeline_scores_all(workspace, monkeypatch):
+    params = planned()
+    for name in params.test_plan("listqa").systems:
+        sample_test(params, "listqa", name)
+    score_test(params, "listqa")
+    scores = workspace / "results" / "listqa" / "test-scores.jsonl.gz"
+    mine = [row for row in rows_of(scores) if row["method"] == "polychromic"]
+    scores.unlink()
+    monkeypatch.setattr(sys, "argv", ["-c", "listqa", "polychromic"])
+    monkeypatch.setattr("polychromic.params.load_params", lambda: params)
+    exec(SCORE_TEST, {})  # noqa: S102 - what an audit gives to another Python
+    assert mine and rows_of(scores) == mine
 
 
 @pytest.mark.parametrize("stage", [lambda: sample_test(planned(), "listqa", "zero_shot"), lambda: score_test(planned(), "listqa")])

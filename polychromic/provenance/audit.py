@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polychromic import paths
 from polychromic.errors import UsageError
 from polychromic.hardware import cpu_model, fast_bfloat16
-from polychromic.io import write_json
+from polychromic.io import read_json, write_json
 from polychromic.params import Params
 from polychromic.progress import progress
 from polychromic.provenance import intervals as interval_check
@@ -110,7 +111,7 @@ def audit(
     """Run the stages again, one after the other, and write what came out to `out` after each.
 
     Args:
-        by_intervals: compare metric means with the intervals of compare.json instead of bytes.
+        by_intervals: compare metric means with the intervals of compare.json, on test of test.json, instead of bytes.
         among: of how many cells these were drawn; None where somebody named them.
 
     Raises:
@@ -159,9 +160,9 @@ def remedy(here: State, cell: AuditedCell) -> str:
         return ""
     if any(one.got is None for one in cell.outs):
         return "The stage failed: see its message above. Mend it, and audit again."
-    timed = _timings(here, here.declared[cell.stage].domain)
-    if cell.kind == "cell" and cell.compared == "bytes" and timed and timed.device != cell.cpu:
-        return f"Bytes are a CPU model's own, and this is {cell.cpu}; timings here are of {timed.device}. Compare with --intervals."
+    made = _made_on(here, here.declared[cell.stage])
+    if cell.kind == "cell" and cell.compared == "bytes" and made and not made.startswith(cell.cpu):
+        return f"Bytes are a machine's own, and this is {cell.cpu}; what is recorded comes from {made}. Compare with --intervals."
     return f"What is recorded is not what the code gives. Run `dvc repro --force --single-item {cell.stage}`, or take the edit back."
 
 
@@ -206,6 +207,15 @@ def _expected(here: State, stage: Declared, params: Params) -> tuple[float | Non
 def _timings(here: State, domain: str | None) -> StepCost | None:
     path = here.folder / "benchmarks" / "results" / f"step_cost-{domain}.json"
     return parse(StepCost, path) if path.is_file() else None
+
+
+def _made_on(here: State, stage: Declared) -> str | None:
+    """The machine that the recorded samples of test name; on dev, where they name none, the one that was timed."""
+    machines = here.folder / paths.RESULTS / str(stage.domain) / "test-machines.json"
+    if command_of(stage.cmd) == "sample-test" and machines.is_file():
+        return " and ".join(machine for machine, systems in read_json(machines).items() if stage.axes["system"] in systems)
+    timed = _timings(here, stage.domain)
+    return timed.device if timed else None
 
 
 def _tokens(here: State, stage: Declared) -> Iterator[float]:

@@ -10,13 +10,15 @@ import psutil
 import pytest
 
 from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import read_json, write_json
+from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.provenance import audit as audits
+from polychromic.provenance import intervals
 from polychromic.provenance.audit import choose, drawn, plan, population, within_reach
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.intervals import check_comparable, within
 from polychromic.provenance.rerun import lines, run
 from polychromic.provenance.state import State
+from polychromic.report.audit import AuditedCell, AuditedOut
 from polychromic.workspace import workspace_environment
 
 REPO = Path(__file__).resolve().parents[2]
@@ -92,12 +94,41 @@ def test_a_mean_is_within_its_interval_or_not():
     assert (mean.mean, mean.low, mean.high, mean.within) == (0.4, 0.4, 0.6, True)
     (mean,) = within(COMPARE, "lora", None, rows(0.2, 0.5) + others)
     assert not mean.within
-    with pytest.raises(PolychromicError, match="no gem at weight None"):
+    with pytest.raises(PolychromicError, match="The results have no gem at weight None"):
         within(COMPARE, "gem", None, rows(0.2))
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_cell_of_test_stands_beside_the_intervals_of_test(here, tmp_path, monkeypatch, scale):
+    """The recorded scores give the recorded means, which lie in their intervals; twice as high ones do not."""
+    stage = here.declared["sample_test_others@creative-few_shot"]
+    scores = [row for _, row in read_jsonl(REPO / "results" / "creative" / "test-scores.jsonl.gz") if row["method"] == "few_shot"]
+
+    def score(words, target):
+        assert words[-2:] == ["creative", "few_shot"] and target == tmp_path
+        changed = [row | {"metrics": {metric: scale * value for metric, value in row["metrics"].items()}} for row in scores]
+        write_jsonl(target / "results" / "creative" / "test-scores.jsonl.gz", changed)
+        return True
+
+    monkeypatch.setattr(intervals, "run", score)
+    found = intervals.means(here, stage, tmp_path)
+    (system,) = (one for one in read_json(REPO / "results" / "creative" / "test.json")["systems"] if one["label"] == "few_shot")
+    assert {one.metric: one.mean for one in found} == pytest.approx({m: scale * v["mean"] for m, v in system["metrics"].items()})
+    assert [one.within for one in found if one.metric.startswith("pass")] == [scale == 1] * 4
+
+
+def test_a_cell_of_another_machine_is_to_be_compared_by_intervals(here):
+    out = AuditedOut(path="a", expected="1", got="2")
+    cell = AuditedCell(stage="sample_test@listqa-lora", kind="cell", commit="c", cpu="A", compared="bytes", equal=False, minutes=1.0, outs=[out])
+    assert "this is A; what is recorded comes from NVIDIA H200, torch 2.11.0. Compare with --intervals." in audits.remedy(here, cell)
+    same = cell.model_copy(update={"cpu": "NVIDIA H200"})
+    assert "dvc repro --force --single-item sample_test@listqa-lora" in audits.remedy(here, same)
+    assert audits.remedy(here, cell.model_copy(update={"equal": True})) == ""
 
 
 def test_what_gives_no_samples_has_no_means():
     check_comparable(Declared("lora@listqa-lora", "lora", "python -m polychromic cell listqa lora"))
+    check_comparable(Declared("sample_test@listqa-lora", "sample_test", "python -m polychromic sample-test listqa lora"))
     with pytest.raises(UsageError, match="--intervals makes no use of split@listqa"):
         check_comparable(Declared("split@listqa", "split", "python -m polychromic split listqa"))
 
