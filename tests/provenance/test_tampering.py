@@ -24,7 +24,7 @@ from tests.provenance.conftest import dvc, git
 from tests.provenance.test_commit import archive
 
 REPO = Path(__file__).resolve().parents[2]
-OF_HISTORY = {"parameters committed"}
+OF_HISTORY = {"parameters committed", "analysis"}
 
 pytestmark = pytest.mark.timeout(600)
 
