@@ -83,8 +83,9 @@ def sentence(cells: Sequence[AuditedCell], population: int) -> str:
             denied = said.replace("gave", "did not give").replace("had", "did not have")
             parts.append(f"{who} {said if equal or len(cells) > 1 else denied}")
     were = "one was" if len(cells) == 1 else f"{len(cells)} were"
-    fewer = {cell.among for cell in cells if cell.among is not None and cell.among < population}
-    drawn = f" (drawn from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
+    fewer = [cell.among for cell in cells if cell.among is not None and cell.among < population]
+    chance = "drawn" if len(fewer) == len(cells) else f"{len(fewer)} of them drawn"
+    drawn = f" ({chance} from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
     again = f"{were} run again with an empty cache on {_processors(cells)}{drawn}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."
 

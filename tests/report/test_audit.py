@@ -23,6 +23,11 @@ def cell(**changes) -> dict:
             r"one was run again with an empty cache on A\_B (drawn from the 5 in a precision that it computes at a fair speed); it gave the "
             "same bytes.",
         ),
+        (
+            [cell(stage="b"), cell(among=5, compared="intervals")],
+            r"2 were run again with an empty cache on A\_B (1 of them drawn from the 5 in a precision that it computes at a fair speed); 1 of 1 "
+            "gave the same bytes and 1 of 1 had all metric means within the reported intervals.",
+        ),
         ([cell(equal=False)], r"one was run again with an empty cache on A\_B; it did not give the same bytes."),
         ([cell(), cell(stage="b", cpu="C")], r"2 were run again with an empty cache on A\_B and C; all gave the same bytes."),
         ([cell(), cell(stage="b", equal=False)], r"2 were run again with an empty cache on A\_B; 1 of 2 gave the same bytes."),
