@@ -23,7 +23,7 @@ OF_ALL = "prompted@{}-zero_shot", "prompted@{}-few_shot", "lora@{}-lora"
 OF_LISTQA = ("listed", "list_prompt"), ("decoded", "lora_min_p"), ("losses", "gem"), ("objectives", "polychromic_plain", "polychromic_bulk")
 CELLS = (
     {PREFIX.get(domain, "") + cell.format(domain) for cell in OF_ALL for domain in DOMAINS}
-    | {f"{PREFIX.get(domain, '')}rft@{domain}-rft" for domain in DOMAINS}
+    | {f"rft@{domain}-rft" for domain in ("listqa", "replies")}
     | {f"{POLY[domain]}@{domain}-{lam}" for domain in DOMAINS for lam in GRID[domain]}
     | {f"openers@replies-{method}" for method in ("zero_shot", "few_shot", "lora", "rft")}
     | {f"openers_poly@replies-{lam}" for lam in (0.3, HEADLINE)}
