@@ -13,6 +13,7 @@ from polychromic.confirmation import compare_test
 from polychromic.errors import PolychromicError
 from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.params import Params, load_params
+from polychromic.provenance.state import State
 from polychromic.report.results import Confirmation, parse
 from polychromic.systems import label_of
 from tests.workspace import REPOSITORY, small_values
@@ -206,9 +207,8 @@ def test_it_asks_the_seal_before_it_reads(folder, monkeypatch):
 @pytest.mark.parametrize("domain", load_params(REPOSITORY / "params.yaml").domains)
 def test_the_declared_temperatures_are_those_of_dev(domain: str):
     """The chosen one first, of each system that dev has scored; then the others of its frontier, which a match to it reads."""
-    path = REPOSITORY / "results" / domain / "select.json"
-    if not path.exists():
-        pytest.skip(f"{path.relative_to(REPOSITORY)} is not here; `dvc pull` fetches it")
+    here = State(REPOSITORY)
+    path = here.place(here.made[f"results/{domain}/select.json"])
     declared, selection = load_params(REPOSITORY / "params.yaml"), read_json(path)
     compared, plan = 0, declared.test_plan(domain)
     peers = {contrast.b for contrast in plan.contrasts if contrast.rule == "matched"}

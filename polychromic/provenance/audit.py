@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polychromic import paths
 from polychromic.errors import UsageError
 from polychromic.hardware import cpu_model, fast_bfloat16
 from polychromic.io import read_json, write_json
@@ -211,9 +210,9 @@ def _timings(here: State, domain: str | None) -> StepCost | None:
 
 def _made_on(here: State, stage: Declared) -> str | None:
     """The machine that the recorded samples of test name; on dev, where they name none, the one that was timed."""
-    machines = here.folder / paths.RESULTS / str(stage.domain) / "test-machines.json"
-    if command_of(stage.cmd) == "sample-test" and machines.is_file():
-        return " and ".join(machine for machine, systems in read_json(machines).items() if stage.axes["system"] in systems)
+    machines = here.made.get(f"results/{stage.domain}/test-machines.json") if command_of(stage.cmd) == "sample-test" else None
+    if machines and (found := here.place(machines)):
+        return " and ".join(machine for machine, systems in read_json(found).items() if stage.axes["system"] in systems)
     timed = _timings(here, stage.domain)
     return timed.device if timed else None
 

@@ -98,11 +98,16 @@ def test_a_mean_is_within_its_interval_or_not():
         within(COMPARE, "gem", None, rows(0.2))
 
 
+def recorded(here: State, name: str) -> Path:
+    """Where the bytes of a result of `creative` are, here or in the store."""
+    return here.place(here.made[f"results/creative/{name}"])
+
+
 @pytest.mark.parametrize("scale", [1, 2])
 def test_a_cell_of_test_stands_beside_the_intervals_of_test(here, tmp_path, monkeypatch, scale):
     """The recorded scores give the recorded means, which lie in their intervals; twice as high ones do not."""
     stage = here.declared["sample_test_others@creative-few_shot"]
-    scores = [row for _, row in read_jsonl(REPO / "results" / "creative" / "test-scores.jsonl.gz") if row["method"] == "few_shot"]
+    scores = [row for _, row in read_jsonl(recorded(here, "test-scores.jsonl.gz")) if row["method"] == "few_shot"]
 
     def score(words, target):
         assert words[-2:] == ["creative", "few_shot"] and target == tmp_path
@@ -112,7 +117,7 @@ def test_a_cell_of_test_stands_beside_the_intervals_of_test(here, tmp_path, monk
 
     monkeypatch.setattr(intervals, "run", score)
     found = intervals.means(here, stage, tmp_path)
-    (system,) = (one for one in read_json(REPO / "results" / "creative" / "test.json")["systems"] if one["label"] == "few_shot")
+    (system,) = (one for one in read_json(recorded(here, "test.json"))["systems"] if one["label"] == "few_shot")
     assert {one.metric: one.mean for one in found} == pytest.approx({m: scale * v["mean"] for m, v in system["metrics"].items()})
     assert [one.within for one in found if one.metric.startswith("pass")] == [scale == 1] * 4
 
