@@ -30,8 +30,9 @@ paper: $(VENV)/installed archive
 arxiv: paper
 	python -m polychromic arxiv
 
+# A file's tests share a process; a process has one core.
 test: $(VENV)/installed archive latex data
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # Real model, few steps, in a workspace of its own under .work/.
 smoke: $(VENV)/installed data

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -19,6 +20,7 @@ from polychromic import prompts
 from polychromic.domains import domain_names
 from polychromic.params import DomainParams, Method, Params, load_params, read_yaml
 from polychromic.provenance import reach as reaching
+from polychromic.provenance.declared import declared
 from polychromic.provenance.reach import EXCLUDED, PROMPTS, REPORTS, WITHOUT_INFLUENCE
 from polychromic.scoring import SAMPLES
 from tests.pipeline_walk import CODE, PACKAGE, Part, Symbol, chain, definitions, source_of
@@ -229,6 +231,20 @@ def test_a_stage_depends_on_every_module_that_changes_its_numbers(stage: str, do
     assert not missing, f"dvc.yaml, stage {stage}: add to deps {missing}"
 
 
+DECLARED = declared(REPOSITORY)
+
+
+@pytest.mark.parametrize("group", STAGES)
+def test_verify_misses_a_dep_of_every_stage(group: str):
+    """What `verify` asks: it knows the command of each stage, and names the dep that a stage lacks."""
+    stage = next(stage for stage in DECLARED.values() if stage.group == group)
+    assert reaching.missing_deps(CODE, [stage]) == {}
+    of_package = sorted(dep for dep in stage.deps if dep.startswith(f"{PACKAGE}/") and dep.endswith(".py"))
+    lacking = replace(stage, deps=tuple(dep for dep in stage.deps if dep not in of_package))
+    found = reaching.missing_deps(CODE, [lacking])
+    assert found and set(found[stage.name]) <= set(of_package)
+
+
 @pytest.mark.parametrize(("stage", "domain"), BY_DOMAIN)
 def test_a_stage_depends_on_no_module_without_influence(stage: str, domain: str | None):
     """Every dep of the package is reached by the command: a stale name would rerun the stage for nothing.
@@ -261,7 +277,7 @@ def test_exclusions_are_modules_that_exist():
     methods = {name for name, value in vars(Params).items() if callable(value) and not name.startswith(("_", "model_"))}
     assert methods == {*READ_BY, "domain"}
     assert {stage for stage in STAGES if command_of(stage) == "report"} == set(REPORTS)
-    (function,) = definitions("cli")["report"]
+    (function,) = definitions("cli_stages")["report"]
     called = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
     assert {name for _, name in REPORTS.values()} <= called
     assert all(name in definitions(module) for module, name in REPORTS.values())

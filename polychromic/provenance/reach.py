@@ -5,6 +5,7 @@ A dep that is missing would make `dvc repro` keep stale results.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 
@@ -19,6 +20,7 @@ EXCLUDED = {
     "__init__": "the version",
     "cli": "parses and calls; the command line stands in the stage",
     "cli_oneoff": "the practitioner's commands, which no stage runs",
+    "cli_stages": "parses and calls, as cli does",
     "cli_test": "parses and calls, as cli does",
     "declared": "types of what the stage declares under params",
     "errors": "messages",
@@ -43,6 +45,7 @@ REPORTS = {
     "audit": ("report.audit", "build_audit"),
 } | {name: ("report.build", f"build_{name}") for name in ("costs", "designs", "people", "setup", "summary", "provenance")}
 PROMPTS = f"{PACKAGE}/prompts.yaml"  # declared by key, under params
+OF_STAGES = ("cli_stages", "cli_test")  # the modules whose commands dvc.yaml runs
 DATA_FILES = (".txt", ".toml", ".json", ".sty", ".yaml")
 
 
@@ -52,13 +55,17 @@ def command_of(cmd: str) -> str | None:
     return found[1] if found else None
 
 
+def function_of(code: Package, command: str) -> tuple[str, ast.stmt] | None:
+    """Module and definition of a command that dvc.yaml may run; None for one that it may not."""
+    name = command.replace("-", "_")
+    return next(((module, *code.definitions(module)[name]) for module in OF_STAGES if name in code.definitions(module)), None)
+
+
 def reach(code: Package, group: str, command: str, domain: str | None) -> tuple[frozenset[Symbol], tuple[Part, ...]]:
     """What the command of the stage `group` of dvc.yaml can use for a domain: symbols, and the statements that define them."""
     if group in REPORTS:
         return code.walk([REPORTS[group]], domain, frozenset(EXCLUDED))
-    name = command.replace("-", "_")
-    module = "cli" if name in code.definitions("cli") else "cli_test"
-    (function,) = code.definitions(module)[name]
+    module, function = function_of(code, command)
     seen, statements = code.walk(list(code.body_uses(module, function)), domain, frozenset(EXCLUDED))
     return seen, ((module, function), *statements)
 
@@ -76,7 +83,7 @@ def missing_deps(code: Package, stages: Iterable[Declared]) -> dict[str, list[st
     found = {}
     for stage in stages:
         command = command_of(stage.cmd)
-        if command is None or command not in code.definitions("cli"):
+        if command is None or function_of(code, command) is None:
             continue  # another program, of which nothing is known
         key = (REPORTS.get(stage.group, stage.group if stage.group in WITHOUT_INFLUENCE else command), stage.domain)
         if key not in needed:
