@@ -123,11 +123,13 @@ def reproduce(
     force: Annotated[bool, typer.Option("--force", help="Run every stage, also those that are up to date.")] = False,
     json: Json = False,
 ) -> None:
-    """Run the whole pipeline on several cores, and say the minutes per stage."""
+    """Run the whole pipeline on several cores: what it is expected to take at the start, minutes per stage at the end."""
     from rich.table import Table
 
+    from polychromic.reproduce import foreseen
     from polychromic.reproduce import reproduce as run
 
+    errors.print(foreseen(jobs), highlight=False, soft_wrap=True)
     minutes = run(jobs, force)
     if json:
         _print_json(minutes)

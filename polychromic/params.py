@@ -174,7 +174,7 @@ def _training(method: Method, lam: float | None) -> dict[str, Any]:
 
 
 class Adapter(NamedTuple):
-    """What tells one adapter that is trained for test from another. step: what the training step depends on, as JSON."""
+    """What tells one trained adapter from another, on dev or on test. step: what the training step depends on, as JSON."""
 
     domain: str
     step: str
@@ -265,11 +265,16 @@ class Params(Section):
 
     def adapters(self, domain: str, name: str) -> list[Adapter]:
         """What a system on test is trained as, once per seed; none for a prompted one. Systems that differ in decoding share theirs."""
-        plan, method = self.test_plan(domain), self.methods[name]
+        plan = self.test_plan(domain)
+        return self.trained(domain, name, plan.systems[name].lam, plan.seeds[: plan.systems[name].seeds])
+
+    def trained(self, domain: str, name: str, lam: float | None, seeds: list[int]) -> list[Adapter]:
+        """The same of a method at a weight, with these seeds."""
+        method = self.methods[name]
         if method.adapter == "none":
             return []
-        step = json.dumps(_training(method, plan.systems[name].lam), sort_keys=True)
-        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in plan.seeds[: plan.systems[name].seeds]]
+        step = json.dumps(_training(method, lam), sort_keys=True)
+        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in seeds]
 
     def for_test(self, domain: str) -> Params:
         """As test of the domain is sampled and scored: in the precision that its plan declares. Raises as test_plan."""

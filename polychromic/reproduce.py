@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 
 import networkx as nx
 
@@ -32,6 +33,24 @@ def stage_graph() -> nx.DiGraph:
                 graph.add_node(stage.addressing)
                 graph.add_edges_from((stage.addressing, other) for other in upstream)
         return graph
+
+
+def foreseen(jobs: int) -> str:
+    """What `reproduce` takes from an empty cache, in words for its start; says so where too little was ever timed."""
+    from polychromic.provenance.cost import whole
+    from polychromic.provenance.state import State
+
+    found = whole(State(Path(".")))
+    cells = "cell" if found.unknown == 1 else "cells"
+    rest = f" {found.unknown} {cells} that never ran or that nobody timed: not in it." if found.unknown else ""
+    if not found.device:
+        return f"How long this takes is not known: no timings in benchmarks/results/ are of cells that have run.{rest}"
+    hours = (found.dev + found.test) / jobs
+    return (
+        f"From an empty cache about {hours:.1f} hours for training and sampling, {jobs} at a time (of one core: dev {found.dev:.1f} hours, "
+        f"test {found.test:.1f}), by timings on {found.device}; scores, reports and the PDF come on top. What is up to date takes nothing "
+        f"unless it is forced.{rest}"
+    )
 
 
 def run_stage(stage: str, force: bool) -> None:

@@ -45,6 +45,7 @@ READ_BY = {  # methods of Params -> keys
     "endpoint": ("analysis.endpoints",),
     "test_plan": ("analysis.test",),
     "adapters": ("analysis.test", "methods", "<domain>.steps"),
+    "trained": ("methods", "<domain>.steps"),
     "for_test": ("analysis.test", "sampling.precision"),
     "temperatures": ("methods", "<domain>.temperatures"),
 }

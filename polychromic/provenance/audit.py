@@ -6,46 +6,23 @@ stage; entries about outs that dvc.lock no longer has are dropped, so the paper 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from polychromic.errors import UsageError
 from polychromic.hardware import cpu_model, fast_bfloat16
 from polychromic.io import read_json, write_json
-from polychromic.params import Params
 from polychromic.progress import progress
 from polychromic.provenance import intervals as interval_check
 from polychromic.provenance.commit import current
+from polychromic.provenance.cost import OF_CELLS, Planned, expected, population, timings
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.reach import command_of
 from polychromic.provenance.rerun import laboratory, run_stage
 from polychromic.provenance.state import State
 from polychromic.report.audit import SOURCE, Audit, AuditedCell, load
-from polychromic.report.costs import Sampler, StepCost
-from polychromic.report.results import parse
-
-OF_CELLS = ("cell", "openers", "sample-test")  # commands that train or sample
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A stage to run again. minutes: what it is expected to take, None where nobody measured; basis: where that is from."""
-
-    stage: str
-    cmd: str
-    kind: str
-    minutes: float | None
-    basis: str
-
-
-def population(here: State) -> list[str]:
-    """The stages that train or sample and have run, sorted."""
-    return sorted(name for name, stage in here.declared.items() if command_of(stage.cmd) in OF_CELLS and name in here.lock.stages)
 
 
 def within_reach(here: State) -> list[str]:
@@ -93,7 +70,8 @@ def plan(here: State, names: Sequence[str]) -> list[Planned]:
     found = []
     for name in names:
         stage = here.declared[name]
-        minutes, basis = _expected(here, stage, here.params)
+        foreseen, basis = expected(here, stage) if kind_of(stage) == "cell" else (None, "not measured")
+        minutes = foreseen and round(foreseen.seconds / 60, 1)
         if name in known:
             minutes, basis = known[name].minutes, f"an audit on {known[name].cpu}"
         found.append(Planned(name, stage.cmd, kind_of(stage), minutes, basis))
@@ -180,48 +158,10 @@ def _write(here: State, done: Sequence[AuditedCell], out: Path) -> None:
     write_json(here.folder / out, document.model_dump(mode="json"))
 
 
-def _expected(here: State, stage: Declared, params: Params) -> tuple[float | None, str]:
-    """Minutes of a cell from the timings of `make bench`: steps of training, and tokens that its samples have."""
-    timed, sampler = _timings(here, stage.domain), here.folder / "benchmarks" / "results" / "sampler.json"
-    if kind_of(stage) != "cell":
-        return None, "not measured"
-    if timed is None or not sampler.is_file():
-        return None, "no timings in benchmarks/results/"
-    name, lam = stage.cmd.split()[5], float(stage.axes["lam"]) if "lam" in stage.axes else None
-    method, trains_like = params.methods[name], params.trains_like(name)
-    seeds = params.seeds_of(name, lam)
-    if command_of(stage.cmd) == "sample-test":
-        plan = params.test_plan(str(stage.domain))
-        seeds = plan.seeds[: plan.systems[name].seeds]
-    seconds = sum(_tokens(here, stage)) / max(row.tokens_per_second for row in parse(Sampler, sampler).rows)
-    if method.adapter == "lora":
-        variant = timed.variants.get(trains_like) or timed.variants.get("polychromic" if method.objective != "none" else "lora")
-        if variant is None:
-            return None, "its step was not measured"
-        steps = round(params.domain(str(stage.domain)).steps * method.budget)
-        seconds += len(seeds) * steps * variant.mean_seconds
-    return round(seconds / 60, 1), f"timings on {timed.device}"
-
-
-def _timings(here: State, domain: str | None) -> StepCost | None:
-    path = here.folder / "benchmarks" / "results" / f"step_cost-{domain}.json"
-    return parse(StepCost, path) if path.is_file() else None
-
-
 def _made_on(here: State, stage: Declared) -> str | None:
     """The machine that the recorded samples of test name; on dev, where they name none, the one that was timed."""
     machines = here.made.get(f"results/{stage.domain}/test-machines.json") if command_of(stage.cmd) == "sample-test" else None
     if machines and (found := here.place(machines)):
         return " and ".join(machine for machine, systems in read_json(found).items() if stage.axes["system"] in systems)
-    timed = _timings(here, stage.domain)
+    timed = timings(here, stage.domain)
     return timed.device if timed else None
-
-
-def _tokens(here: State, stage: Declared) -> Iterator[float]:
-    """Tokens of each row of the samples that lie here or in the store."""
-    for path in stage.outs:
-        place = here.place(here.made[path]) if path.endswith(".jsonl.gz") and path in here.made else None
-        if place is not None:
-            with gzip.open(place, "rt", encoding="utf-8") as file:
-                for line in file:
-                    yield sum(json.loads(line)["tokens"])

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from polychromic.provenance.audit import Planned
+from polychromic.provenance.cost import Planned
 from polychromic.provenance.state import briefly
 from polychromic.report.audit import AuditedCell, AuditedOut
 
