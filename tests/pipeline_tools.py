@@ -119,8 +119,13 @@ def finish(process: subprocess.Popen, log: Path, timeout: float = PATIENCE) -> s
 
 
 def dvc(workspace: Path, environment: Mapping[str, str], *arguments: str) -> str:
-    log = workspace.with_name(f"{workspace.name}-dvc.log")
-    process = start(workspace, environment, "dvc", *arguments, log=log)
+    return output(workspace, environment, "dvc", *arguments)
+
+
+def output(workspace: Path, environment: Mapping[str, str], module: str, *arguments: str) -> str:
+    """What `python -m module arguments` says in the workspace, on both streams."""
+    log = workspace.with_name(f"{workspace.name}-{module}.log")
+    process = start(workspace, environment, module, *arguments, log=log)
     try:
         return finish(process, log)
     finally:

@@ -93,6 +93,7 @@ class Ablation:
     recorded: dict[str, dict[str, str]]
     lambdas: set[float]
     headline: float
+    difference: dict  # what `polychromic diff --json` says of it
 
 
 def ablate(run: Run, lam: float) -> Ablation:
@@ -100,7 +101,8 @@ def ablate(run: Run, lam: float) -> Ablation:
     systems = json.loads((run.workspace / "results" / "listqa" / "compare.json").read_text())["systems"]
     lambdas = {system["lambda"] for system in systems if system["method"] == "polychromic"}
     (headline,) = {system["lambda"] for system in systems if system["label"] == "polychromic"}
-    return Ablation(lam, tools.stages_run(output), tools.recorded(run.workspace), lambdas, headline)
+    said = tools.output(run.workspace, run.environment, "polychromic", "diff", "--json")
+    return Ablation(lam, tools.stages_run(output), tools.recorded(run.workspace), lambdas, headline, json.loads(said))
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +164,16 @@ def test_a_lambda_of_the_grid_runs_no_cell(runs, ablations, later):
     for stage in BEFORE - new:
         assert ablation.recorded[stage] == before[stage]
     assert ablation.recorded["paper"] != before["paper"]
+
+
+def test_the_difference_is_said_in_the_papers_sentences(ablations):
+    for ablation in ablations:
+        changes = {change["key"]: change for change in ablation.difference["changes"]}
+        weight = changes["listqa.headline.lambda"]
+        assert (weight["old"]["text"], weight["new"]["text"]) == (f"{HEADLINE:g}", f"{ablation.lam:g}")
+        sentences = [one for one in ablation.difference["sentences"] if "listqa.headline.lambda" in one["keys"]]
+        assert weight["printed"] and sentences
+        assert all(f"«{HEADLINE:g} \u2192 {ablation.lam:g}»" in one["text"] and one["line"] for one in sentences)
 
 
 def test_no_lambda_touches_test(runs, ablations):
