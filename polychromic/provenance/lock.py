@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -212,16 +213,24 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     return _yaml(_read(path), str(path))
 
 
-def _yaml(text: str, where: str) -> Mapping[str, Any]:
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Reading a large file makes many objects and no garbage: looking for it takes as long as parsing."""
     collects = gc.isenabled()
-    gc.disable()  # 25,000 lines make many objects and no garbage: looking for it takes as long as parsing
+    gc.disable()
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506, a safe loader
-    except yaml.YAMLError as error:
-        raise DataError(where, f"not YAML ({' '.join(str(error).split())[:200]})", "what DVC writes", REMEDY) from None
+        yield
     finally:
         if collects:
             gc.enable()
+
+
+def _yaml(text: str, where: str) -> Mapping[str, Any]:
+    try:
+        with no_collection():
+            document = yaml.load(text, _Loader)  # noqa: S506, a safe loader
+    except yaml.YAMLError as error:
+        raise DataError(where, f"not YAML ({' '.join(str(error).split())[:200]})", "what DVC writes", REMEDY) from None
     if not isinstance(document, Mapping):
         raise DataError(where, f"a YAML {type(document).__name__}", "what DVC writes, a mapping", REMEDY)
     return document

@@ -11,7 +11,7 @@ from typing import Any
 from polychromic import paths
 from polychromic.errors import DataError, PolychromicError
 from polychromic.io import read_json
-from polychromic.provenance.lock import Lock, stored
+from polychromic.provenance.lock import Lock, no_collection, stored
 from polychromic.report.records import Number
 
 NAMES = ("numbers.json.gz", "test-numbers.json.gz")
@@ -50,15 +50,18 @@ def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, 
     if not places:
         raise PolychromicError(f"{results}/*/{NAMES[0]}: no file found. The records of the printed numbers lie there. {REMEDY}")
     found: dict[str, Record] = {}
-    for file, path in sorted(places.items()):
-        rows = read_json(path)
-        if not isinstance(rows, list):
-            raise DataError(str(path), f"a JSON {type(rows).__name__}", "a list of records", REMEDY)
-        for number, row in enumerate(rows):
-            record = _record(row, file, f"{path}: record {number}")
-            if record.key in found:
-                raise PolychromicError(f"the number {record.key!r} is defined twice ({found[record.key].file}, {record.file}). {REMEDY}")
-            found[record.key] = record
+    with no_collection():
+        for file, path in sorted(places.items()):
+            rows = read_json(path)
+            if not isinstance(rows, list):
+                raise DataError(str(path), f"a JSON {type(rows).__name__}", "a list of records", REMEDY)
+            for number, row in enumerate(rows):
+                record = _record(row, file, f"{path}: record {number}")
+                if record.key in found:
+                    raise PolychromicError(
+                        f"the number {record.key!r} is defined twice ({found[record.key].file}, {record.file}). {REMEDY}"
+                    )
+                found[record.key] = record
     return [found[key] for key in sorted(found)]
 
 
