@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from polychromic import paths
 from polychromic.errors import DataError, PolychromicError
-from polychromic.io import read_json
+from polychromic.io import holds, read_json
 from polychromic.provenance.lock import Lock, no_collection, stored
 from polychromic.report.records import Number
 
@@ -41,6 +42,17 @@ def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, 
         PolychromicError: no file is there, a named one is missing, or two files define one key.
         DataError: a file is not a list of records.
     """
+    return _load(_places(folder, files, lock))
+
+
+def find_record(key: str, folder: Path = Path("."), lock: Lock | None = None) -> Record | None:
+    """The record of a key, None where there is none. Parses only files that hold the key's text; arguments and errors as load_records."""
+    places = {file: path for file, path in _places(folder, None, lock).items() if holds(path, json.dumps(key, ensure_ascii=False))}
+    return next((record for record in _load(places) if record.key == key), None)
+
+
+def _places(folder: Path, files: Iterable[Path] | None, lock: Lock | None) -> dict[str, Path]:
+    """Where each file of records lies, by its name in the workspace."""
     results = folder / paths.RESULTS
     names = [path.relative_to(folder) for name in NAMES for path in results.glob(f"*/{name}")] if files is None else files
     places = {path.as_posix(): folder / path for path in names}
@@ -49,6 +61,11 @@ def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, 
             places[out.path] = place
     if not places:
         raise PolychromicError(f"{results}/*/{NAMES[0]}: no file found. The records of the printed numbers lie there. {REMEDY}")
+    return places
+
+
+def _load(places: Mapping[str, Path]) -> list[Record]:
+    """The records of these files, sorted by key."""
     found: dict[str, Record] = {}
     with no_collection():
         for file, path in sorted(places.items()):

@@ -24,7 +24,7 @@ from polychromic.provenance.kept import load_lock
 from polychromic.provenance.lock import File, Lock, Stage, data_entry, data_files, stored
 from polychromic.provenance.manuscript import Float, Manuscript
 from polychromic.provenance.pipeline import md5_file
-from polychromic.provenance.records import NAMES, Record, load_records, plain, printed_as
+from polychromic.provenance.records import NAMES, Record, find_record, load_records, plain, printed_as
 
 # What a cell writes: results/DOMAIN/CELL/samples.jsonl.gz, and results/DOMAIN/test/SYSTEM.jsonl.gz on test.
 CELL_FILE = re.compile(r"results/[^/]+/(?:test/(?P<system>[^/]+)\.jsonl\.gz|(?P<cell>[^/]+)/(?:samples|openers)\.jsonl\.gz)")
@@ -79,7 +79,7 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
         DataError: one of them is malformed.
     """
     here = Workspace(folder)
-    if record := here.records.get(query):
+    if record := find_record(query, folder, here.lock):
         return _record(here, query, record)
     if one := next((one for one in here.manuscript.floats if query in (one.label, one.name)), None):
         return _float(here, query, one)

@@ -8,10 +8,17 @@ import pytest
 
 from polychromic.errors import DataError, PolychromicError
 from polychromic.provenance.lock import Lock
-from polychromic.provenance.records import Record, definitions, load_records, plain, printed_as
+from polychromic.provenance.records import Record, definitions, find_record, load_records, plain, printed_as
 from tests.provenance.conftest import RECORDS, macros, packed, put, record
 
 REPO = Path(__file__).resolve().parents[2]
+
+
+def test_one_record_is_that_of_all(repository):
+    for one in load_records(repository):
+        assert find_record(one.key, repository) == one
+    for nobody in ("listqa.primary", "lambda", "", 'say "listqa"'):
+        assert find_record(nobody, repository) is None
 
 
 def test_records_of_all_stages_by_key(repository):
