@@ -269,7 +269,7 @@ class Params(Section):
         return self.trained(domain, name, plan.systems[name].lam, plan.seeds[: plan.systems[name].seeds])
 
     def trained(self, domain: str, name: str, lam: float | None, seeds: list[int]) -> list[Adapter]:
-        """The same of a method at a weight, with these seeds."""
+        """What a method is trained as at a weight of D (`lam`, where params.yaml says lambda), once per seed; none for a prompted one."""
         method = self.methods[name]
         if method.adapter == "none":
             return []

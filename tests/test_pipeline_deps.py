@@ -236,7 +236,7 @@ DECLARED = declared(REPOSITORY)
 
 
 @pytest.mark.parametrize("group", STAGES)
-def test_verify_misses_a_dep_of_every_stage(group: str):
+def test_verify_notices_a_missing_dep_of_every_stage(group: str):
     """What `verify` asks: it knows the command of each stage, and names the dep that a stage lacks."""
     stage = next(stage for stage in DECLARED.values() if stage.group == group)
     assert reaching.missing_deps(CODE, [stage]) == {}

@@ -71,7 +71,7 @@ def plan(here: State, names: Sequence[str]) -> list[Planned]:
     for name in names:
         stage = here.declared[name]
         foreseen, basis = expected(here, stage) if kind_of(stage) == "cell" else (None, "not measured")
-        minutes = foreseen and round(foreseen.seconds / 60, 1)
+        minutes = None if foreseen is None else round(foreseen.seconds / 60, 1)
         if name in known:
             minutes, basis = known[name].minutes, f"an audit on {known[name].cpu}"
         found.append(Planned(name, stage.cmd, kind_of(stage), minutes, basis))

@@ -31,10 +31,15 @@ class Planned:
 
 @dataclass(frozen=True)
 class Expected:
-    """Seconds of one core that a cell needs with an empty cache. training: of each adapter, by what tells it from others."""
+    """Seconds of one core that a cell needs with an empty cache.
+
+    Attributes:
+        training: (whether it is of test, the adapter) -> seconds. sampling: of all its drafts. device: where the timings are from.
+    """
 
     training: dict[tuple[bool, Adapter], float]
     sampling: float
+    device: str
 
     @property
     def seconds(self) -> float:
@@ -69,13 +74,13 @@ def expected(here: State, stage: Declared) -> tuple[Expected | None, str]:
     method, on_test = params.methods[name], command_of(stage.cmd) == "sample-test"
     sampling = sum(_tokens(here, stage)) / max(row.tokens_per_second for row in parse(Sampler, sampler).rows)
     if method.adapter == "none":
-        return Expected({}, sampling), f"timings on {timed.device}"
+        return Expected({}, sampling, timed.device), f"timings on {timed.device}"
     variant = timed.variants.get(params.trains_like(name)) or timed.variants.get("polychromic" if method.objective != "none" else "lora")
     if variant is None:
         return None, "its step was not measured"
     adapters = params.adapters(domain, name) if on_test else params.trained(domain, name, lam, params.seeds_of(name, lam))
     seconds = round(params.domain(domain).steps * method.budget) * variant.mean_seconds
-    return Expected({(on_test, adapter): seconds for adapter in adapters}, sampling), f"timings on {timed.device}"
+    return Expected({(on_test, adapter): seconds for adapter in adapters}, sampling, timed.device), f"timings on {timed.device}"
 
 
 def whole(here: State) -> Whole:
@@ -92,7 +97,7 @@ def whole(here: State) -> Whole:
             continue
         training |= found.training
         sampling[command == "sample-test"] += found.sampling
-        devices.add(timings(here, stage.domain).device)
+        devices.add(found.device)
     hours = {on_test: (sampling[on_test] + sum(s for (of, _), s in training.items() if of == on_test)) / 3600 for on_test in sampling}
     return Whole(hours[False], hours[True], unknown, ", ".join(sorted(devices)))
 
