@@ -1,8 +1,8 @@
 """Are the declared intervals right? Simulated experiments with a known truth, analysed as the paper does and in ways that fail.
 
 The variance components are those of dev scores of `lora` and `polychromic` (pass@1, each at its chosen temperature), where
-results/<domain>/ has them; each can be given on the command line instead. Designs: see polychromic.simulation.judge. Beside them,
-the primary contrasts of every domain that was scored, with its own dev prompts as the population (polychromic.resampling). Our
+results/<domain>/ has them; each can be given on the command line instead. Designs: see benchmarks.simulation.judge. Beside them,
+the primary contrasts of every domain that was scored, with its own dev prompts as the population (benchmarks.resampling). Our
 intervals shall cover 93 to 97 %, and our test find at most 6 % differences where there are none; else the exit code is 1.
 Writes benchmarks/results/calibration.json. A few minutes on one quiet core for 2,000 runs.
 """
@@ -20,16 +20,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, command, commit_name
-from polychromic import paths
+from benchmarks.resampling import recovered
+from benchmarks.simulation import DECLARED, RANDOM, Calibration, Design, calibrate
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import read_json, read_jsonl, write_json
+from polychromic.base.progress import progress
+from polychromic.compare.power import Components, difference_sd, minimum_detectable_effect, variance_components
+from polychromic.compare.systems import label_of
 from polychromic.declared import Endpoint
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import read_json, read_jsonl, write_json
 from polychromic.params import Params, load_params
-from polychromic.power import Components, difference_sd, minimum_detectable_effect, variance_components
-from polychromic.progress import progress
-from polychromic.resampling import recovered
-from polychromic.simulation import DECLARED, RANDOM, Calibration, Design, calibrate
-from polychromic.systems import label_of
 
 # Where nothing was scored yet: of the size that list questions had on dev.
 ASSUMED = Components(mean=0.22, prompt_sd=0.30, interaction_sd=0.10, prompt_seed_sd=0.07, seed_sd=0.01)
@@ -189,7 +189,7 @@ def options_of(arguments: Sequence[str] | None, params: Params) -> argparse.Name
     parser.add_argument("--boot", type=int, default=1000, help="resamples of the bootstrap")
     parser.add_argument("--perm", type=int, default=1000, help="sign patterns of the permutation test")
     for name in asdict(ASSUMED):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=f"{name} of polychromic.power.Components")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=f"{name} of polychromic.compare.power.Components")
     options = parser.parse_args(arguments)
     if options.domain not in params.domains:
         raise UsageError(f"--domain is {options.domain!r}; allowed: {', '.join(params.domains)}.")

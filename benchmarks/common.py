@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from polychromic.errors import PolychromicError
-from polychromic.hardware import cpu_model
+from polychromic.base.errors import PolychromicError
+from polychromic.base.hardware import cpu_model
 from polychromic.report.release import revision
 
 RESULTS = Path("benchmarks") / "results"

@@ -22,19 +22,18 @@ from peft import PeftModel
 from torch import Tensor
 
 from benchmarks.common import RESULTS, command, commit_name, device_name
-from polychromic.cells import Workbench, resolve
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import write_json
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import write_json
+from polychromic.base.progress import progress
+from polychromic.method.advantages import BASELINES, BIASED, advantages, check_baseline
+from polychromic.method.sets import ScoredSets, SetObjectiveConfig, score_sets
 from polychromic.models import weights
+from polychromic.models.decode import chosen_log_probs, head, pad_sequences, prefill, sample, uniforms
+from polychromic.models.layouts import shared_states
 from polychromic.models.load import load_causal_lm
 from polychromic.params import Params, load_params
-from polychromic.progress import progress
-from polychromic.training.advantages import BASELINES, BIASED, advantages, check_baseline
-from polychromic.training.batches import pad_sequences
-from polychromic.training.layouts import shared_states
-from polychromic.training.rollout import chosen_log_probs, head, prefill, sample, uniforms
-from polychromic.training.run import trainer_extras, training_rows
-from polychromic.training.sets import ScoredSets, SetObjectiveConfig, score_sets
+from polychromic.sample.cells import Workbench, resolve
+from polychromic.train.adapter import trainer_extras, training_rows
 
 PROMPTS = 8
 REPLIES = (2, 3, 4, 8)

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.common import RESULTS, command, commit_name, device_name, generate_replies, now
-from polychromic.cells import Workbench
-from polychromic.io import write_json
+from polychromic.base.io import write_json
+from polychromic.base.progress import progress
+from polychromic.models.decode import pad_sequences, prefill, sample, uniforms
 from polychromic.params import Params, load_params
-from polychromic.progress import progress
-from polychromic.training.batches import pad_sequences
-from polychromic.training.rollout import prefill, sample, uniforms
+from polychromic.sample.cells import Workbench
 
 PROMPTS = 8
 REPLIES = (4, 20)

@@ -38,19 +38,19 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer
 
 from benchmarks.common import RESULTS, Timers, command, commit_name, device_name, generate_replies, now
-from polychromic.cells import Workbench, resolve
-from polychromic.errors import UsageError
-from polychromic.io import write_json
+from polychromic.base.errors import UsageError
+from polychromic.base.io import write_json
+from polychromic.base.progress import progress
 from polychromic.models import weights
+from polychromic.models.decode import Replies
 from polychromic.models.load import attach_lora, load_causal_lm
 from polychromic.params import Params, load_params
-from polychromic.progress import progress
-from polychromic.training import bulk, rollouts
-from polychromic.training import trainer as core
-from polychromic.training.rollout import Replies
-from polychromic.training.run import trainer_extras, training_arguments, training_rows
-from polychromic.training.self_training import SelfTraining
-from polychromic.training.trainer import PolychromicTrainer
+from polychromic.sample.cells import Workbench, resolve
+from polychromic.train import bulk, rollouts
+from polychromic.train import trainer as core
+from polychromic.train.adapter import trainer_extras, training_arguments, training_rows
+from polychromic.train.self_training import SelfTraining
+from polychromic.train.trainer import PolychromicTrainer
 
 ALWAYS = ("plain", "lora", "polychromic")
 NAIVE_EVERY = 25

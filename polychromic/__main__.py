@@ -1,3 +1,3 @@
-from polychromic.cli import main
+from polychromic.cli.app import main
 
 main()

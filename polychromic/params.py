@@ -10,15 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from polychromic import declared, paths
+from polychromic import declared
+from polychromic.base import paths
+from polychromic.base.errors import UsageError
+from polychromic.data.domains import domain_names
 from polychromic.declared import ALWAYS, BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
-from polychromic.domains import domain_names
-from polychromic.errors import UsageError
-from polychromic.metrics.catalogue import metric
+from polychromic.method.advantages import check_baseline
+from polychromic.method.losses import check_loss
+from polychromic.method.objective import make_objective
 from polychromic.models.weights import Source
-from polychromic.training.advantages import check_baseline
-from polychromic.training.losses import check_loss
-from polychromic.training.objective import make_objective
+from polychromic.score.catalogue import metric
 
 
 class Sizes(Section):
@@ -191,7 +192,7 @@ class Params(Section):
     model: Source
     encoder: Source
     split: Split
-    __annotations__ |= dict.fromkeys(domain_names(), DomainParams)  # a section per module of polychromic/domains
+    __annotations__ |= dict.fromkeys(domain_names(), DomainParams)  # a section per module of polychromic/data/domains
     methods: dict[str, Method]
     lora: Lora
     train: Train

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from polychromic import cli
+from polychromic.cli.app import app as cli
 
 
 @pytest.fixture

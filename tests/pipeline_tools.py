@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from polychromic.io import write_json
+from polychromic.base.io import write_json
 from polychromic.params import read_yaml
-from polychromic.workspace import make_workspace, workspace_environment
+from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from tests.report.synthetic import make_benchmarks, make_designs
 from tests.tiny import make_tiny_encoder, make_tiny_model
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from polychromic.domains import get_domain
-from polychromic.training import run
-from polychromic.training.trainer import PolychromicTrainer
+from polychromic.data.domains import get_domain
+from polychromic.train import adapter as run
+from polychromic.train.trainer import PolychromicTrainer
 from tests.workspace import KINDS, listqa_record, small_params
 
 TRAIN, DEV = [listqa_record(i) for i in range(6)], [listqa_record(i) for i in range(6, 9)]

@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM, TrainerCallback, TrainingArguments
 
-from polychromic.io import sha256_file
+from polychromic.base.io import sha256_file
+from polychromic.method.sets import SetObjectiveConfig
 from polychromic.models.load import attach_lora
-from polychromic.training.sets import SetObjectiveConfig
-from polychromic.training.trainer import PolychromicTrainer
+from polychromic.train.trainer import PolychromicTrainer
 
 KINDS = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}
 V, END, PAD = 12, 11, 0

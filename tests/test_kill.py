@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from polychromic.process import single_writer
+from polychromic.base.locks import single_writer
 from tests import pipeline_tools as tools
 
 STEPS = 300

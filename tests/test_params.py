@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from polychromic.domains import domain_names
-from polychromic.errors import UsageError
+from polychromic.base.errors import UsageError
+from polychromic.data.domains import domain_names
 from polychromic.params import Params, load_params, read_yaml
 from tests.workspace import REPOSITORY, write_params
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.io import read_json, read_jsonl
-from polychromic.subgrid import keep_cells, round_trip_yaml
+from polychromic.base.io import read_json, read_jsonl
+from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
 from tests import pipeline_tools as tools
 
 PAGE = (tools.REPOSITORY / "docs" / "domain.md").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def pipeline(values: dict) -> None:
 def add_toy(workspace: Path) -> None:
     """The page's steps but for main.tex."""
     (workspace / "polychromic" / "domains" / "toy.py").write_text(block("python"))
-    for name, text in (("params.yaml", block("yaml", 0)), ("polychromic/prompts.yaml", block("yaml", 1))):
+    for name, text in (("params.yaml", block("yaml", 0)), ("polychromic/models/prompts.yaml", block("yaml", 1))):
         with (workspace / name).open("a") as file:
             file.write("\n" + text)
     (workspace / "data" / "toy.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))

@@ -7,8 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from polychromic.base.io import write_jsonl
 from polychromic.data.records import Record
-from polychromic.io import write_jsonl
 from polychromic.params import Params, read_yaml
 from tests.tiny import make_tiny_encoder, make_tiny_model
 

@@ -4,7 +4,7 @@ WordNet illustrates its senses with sentences and phrases that its lexicographer
 by rule, get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common words of a sentence, as
 lemmas, are its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a keyword
 is decided here, from WordNet's morphology, and stands in the record; what else makes a reply valid belongs to
-polychromic/domains/creative.py.
+polychromic/data/domains/creative.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data.morphology import INFLECTED, Lexicon
 from polychromic.data.records import Record
 from polychromic.data.text import near_duplicates, normalised, suitable, word_list, words
 from polychromic.data.wordnet import FOLDER, check_files
-from polychromic.errors import PolychromicError
 
 SOURCE, LICENCE = "WordNet 3.0 (wordnet-base 1:3.0-37)", "WordNet-3.0"
 SHA256 = {

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import dumps, write_text
 from polychromic.data import code, creative, listqa, replies
 from polychromic.data.morphology import Lexicon
 from polychromic.data.packages import chitchat_json
 from polychromic.data.records import Record
 from polychromic.data.wordnet import WordNet
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import dumps, write_text
 
 LICENCES = "LICENSES.txt"
 

@@ -2,7 +2,7 @@
 
 WordNet gives "Name one kind of fruit." (any hyponym is right), countryinfo gives questions about countries (borders,
 regions, languages, currencies, capitals, provinces). This module builds records; what makes a reply valid
-(normalisation, plurals) belongs to polychromic/domains/listqa.py. All choices are rules, the short tables
+(normalisation, plurals) belongs to polychromic/data/domains/listqa.py. All choices are rules, the short tables
 below, and the word lists beside this module.
 """
 
@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data.records import Record
 from polychromic.data.text import suitable, word_list
 from polychromic.data.wordnet import Synset, WordNet
-from polychromic.errors import PolychromicError
 
 WORDNET = ("WordNet 3.0 (wordnet-base 1:3.0-37)", "WordNet-3.0")
 COUNTRYINFO_VERSION = "1.0.1"

@@ -9,9 +9,9 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import atomic_open, sha256_file
-from polychromic.paths import cache_dir
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open, sha256_file
+from polychromic.base.paths import cache_dir
 
 PACKAGE = "chitchat-dataset"
 VERSION = "0.9.0"

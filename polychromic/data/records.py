@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from polychromic.errors import DataError
-from polychromic.io import read_jsonl
+from polychromic.base.errors import DataError
+from polychromic.base.io import read_jsonl
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -18,7 +18,7 @@ class Record(BaseModel):
 
     Attributes:
         id: unique within its file.
-        domain: the name of a domain (polychromic/domains).
+        domain: the name of a domain (polychromic/data/domains).
         prompt: what the user says, without any template.
         references: human or curated replies, at least one; what cross-entropy trains on.
         group: records of one group never stand in two splits (near-duplicates share a group).

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.data.records import Record
 from polychromic.data.text import near_duplicates, normalised, suitable, words
-from polychromic.errors import DataError, PolychromicError
 
 SOURCE, LICENCE = "chitchat-dataset 0.9.0", "MIT"
 POST_WORDS, REPLY_WORDS, OPENER_WORDS = (6, 40), (4, 30), (4, 40)

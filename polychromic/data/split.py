@@ -11,11 +11,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from polychromic import paths
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import write_json
 from polychromic.data.records import Record, read_records
 from polychromic.data.text import near_duplicates, normalised, word_list
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import write_json
 
 SPLITS = ("train", "dev", "test")
 CALIBRATION = "calibration"

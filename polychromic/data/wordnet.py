@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import sha256_file
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_file
 
 FOLDER = Path("/usr/share/wordnet")
 SHA256 = {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
+from polychromic.base.hardware import best_device
 
 if TYPE_CHECKING:
     import torch
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 GPU_BATCH = 8
-
-
-def best_device() -> str:
-    """ "cuda" where there is a GPU that torch can use, else "cpu". CUDA_VISIBLE_DEVICES= (empty) hides the GPU."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def rows_at_once(rows: int) -> int:

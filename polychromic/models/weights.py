@@ -26,9 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from rich.console import Console
 from rich.text import Text
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, sha256_file, sha256_json, write_json
-from polychromic.paths import cache_dir
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, sha256_file, sha256_json, write_json
+from polychromic.base.paths import cache_dir
 
 # Part of the fingerprint of converted weights: raise it when load.convert_gguf writes other bytes.
 CONVERSION = 1

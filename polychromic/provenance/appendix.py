@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import write_text
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import write_text
 from polychromic.provenance.evidence import DIGITS, Evidence, evidence
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.manuscript import KINDS, Manuscript

@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from polychromic.errors import UsageError
-from polychromic.hardware import cpu_model, fast_bfloat16
-from polychromic.io import read_json, write_json
-from polychromic.progress import progress
+from polychromic.base.errors import UsageError
+from polychromic.base.hardware import cpu_model, fast_bfloat16
+from polychromic.base.io import read_json, write_json
+from polychromic.base.progress import progress
 from polychromic.provenance import intervals as interval_check
 from polychromic.provenance.commit import current
 from polychromic.provenance.cost import OF_CELLS, Planned, expected, population, timings

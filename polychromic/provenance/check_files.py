@@ -7,7 +7,7 @@ import re
 import zlib
 from pathlib import Path
 
-from polychromic import paths
+from polychromic.base import paths
 from polychromic.provenance.imprint import DIGITS, files_of, imprint
 from polychromic.provenance.lock import File, data_entry, data_files
 from polychromic.provenance.state import Row, State, briefly, count, not_checked, row

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
-from polychromic.errors import PolychromicError
-from polychromic.io import dumps
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import dumps
 from polychromic.provenance.commit import git, is_repository
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.lock import Stage, data_files, read_yaml

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from polychromic import paths
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json
 from polychromic.data.records import read_records
+from polychromic.data.seal import check_sealed
 from polychromic.data.split import check_split, is_seen
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json
 from polychromic.provenance.lock import File
 from polychromic.provenance.state import Row, State, not_checked, row
-from polychromic.sealed import check_sealed
 
 
 def splits(here: State) -> Row:

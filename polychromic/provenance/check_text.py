@@ -9,25 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json
 from polychromic.provenance.lock import File
 from polychromic.provenance.prose import typed_digits
 from polychromic.provenance.records import definitions
 from polychromic.provenance.state import Row, State, count, row
-from polychromic.report import (
-    audit,
-    compute,
-    confirmation,
-    cost_numbers,
-    costs,
-    designs,
-    numbers,
-    records,
-    results,
-    summary,
-    tables,
-)
+from polychromic.report import audit, compute, confirmation, cost_numbers, costs, designs, numbers, records, results, summary, tables
 
 READ = ("compare.json", "select.json", "openers.json", "test.json")
 MACROS = {"costs": "cost"}  # results/costs/numbers.json.gz goes to paper/numbers/cost.tex

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
 FIELDS = "%H%x00%cI%x00%P%x00%s"

@@ -13,8 +13,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
-from polychromic.errors import DataError
+from polychromic.base import paths
+from polychromic.base.errors import DataError
 from polychromic.provenance.lock import Lock, Stage, read_yaml
 
 PIPELINE = "dvc.yaml"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance.appendix import interval, interval_key
 from polychromic.provenance.commit import experiments, git, is_repository, resolve, show
 from polychromic.provenance.manuscript import Manuscript

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from polychromic.io import dumps
+from polychromic.base.io import dumps
 from polychromic.provenance.lock import File, Lock, Stage
 
 DIGITS = 8

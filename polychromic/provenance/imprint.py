@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from polychromic.io import sha256_file, sha256_json
+from polychromic.base.io import sha256_file, sha256_json
 from polychromic.provenance.commit import Introduced, git, introduced, is_repository
 from polychromic.provenance.lock import LOCK, Lock, stored
 from polychromic.provenance.records import NAMES

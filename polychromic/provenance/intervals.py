@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import read_json, read_jsonl
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import read_json, read_jsonl
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.lock import File
 from polychromic.provenance.reach import command_of
@@ -26,15 +26,15 @@ SCORE = """\
 import sys
 from pathlib import Path
 from polychromic.params import load_params
-from polychromic.scoring import run
+from polychromic.score.score import run
 run(load_params(), sys.argv[1], [Path(name) for name in sys.argv[2:]])
 """
 SCORE_TEST = """\
 import sys
 from polychromic import opening, paths
-from polychromic.io import write_jsonl
+from polychromic.base.io import write_jsonl
 from polychromic.params import load_params
-from polychromic.scoring import given, read_cell, score_cells
+from polychromic.score.score import given, read_cell, score_cells
 params, domain, name = load_params(), *sys.argv[1:]
 checked, calibration, splits = given(params, domain)
 records = {record.id: record for record in opening.opened_prompts(params, domain, splits["test"])}

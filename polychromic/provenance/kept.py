@@ -11,8 +11,8 @@ import json
 from dataclasses import astuple
 from pathlib import Path
 
-from polychromic import paths
-from polychromic.io import write_text
+from polychromic.base import paths
+from polychromic.base.io import write_text
 from polychromic.provenance import lock
 from polychromic.provenance.lock import LOCK, File, Lock, Stage
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 
 LOCK, DATA = "dvc.lock", "data.dvc"
 REMEDY = "Restore it with `git checkout`, or run `dvc repro`."

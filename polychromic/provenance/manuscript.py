@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.records import plain
 
 NUM = re.compile(r"\\num\{([^{}]+)\}")

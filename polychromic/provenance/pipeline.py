@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.lock import File, Lock, Stage, read_yaml
 
 

@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from polychromic.domains import domain_names
+from polychromic.data.domains import domain_names
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.walk import PACKAGE, Package, Part, Symbol
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
-from polychromic.errors import DataError, PolychromicError
-from polychromic.io import holds, read_json
+from polychromic.base import paths
+from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import holds, read_json
 from polychromic.provenance.lock import Lock, no_collection, stored
 from polychromic.report.records import Number
 

@@ -19,17 +19,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from polychromic import paths
-from polychromic.errors import PolychromicError
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.locks import single_writer
 from polychromic.params import read_yaml
-from polychromic.process import single_writer
+from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from polychromic.provenance.declared import Declared
 from polychromic.provenance.lock import File, Stage, stored
 from polychromic.provenance.pipeline import md5_file
 from polychromic.provenance.reach import command_of
 from polychromic.provenance.state import State, briefly
 from polychromic.report.audit import AuditedOut
-from polychromic.workspace import make_workspace, workspace_environment
 
 FOLDER = Path(".work") / "audit"
 SHARED = ("weights", "packages")  # content-addressed, and the hash is checked against params.yaml or the source's pins

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from polychromic import paths
+from polychromic.base import paths
 from polychromic.params import Params, load_params
 from polychromic.provenance.commit import git, is_repository
 from polychromic.provenance.declared import Declared, counting, declared

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance.commit import introduced, last_change
 from polychromic.provenance.evidence import Evidence, evidence
 from polychromic.provenance.imprint import DIGITS, commit_of

@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance import check_files, check_pipeline, check_science, check_text
 from polychromic.provenance.commit import current
 from polychromic.provenance.state import Row, State

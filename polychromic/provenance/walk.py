@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 
 PACKAGE = "polychromic"
 Symbol = tuple[str, str]  # (module without the package's name, top-level name or "*" for all of it)

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import atomic_open
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open
 from polychromic.report.latex import OPTIONS, compiled, error_lines, leads_nowhere, run_latex
 
 NAME = "arxiv.tar.gz"

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
-from polychromic import paths
-from polychromic.io import write_json, write_text
+from polychromic.base import paths
+from polychromic.base.io import write_json, write_text
 from polychromic.report import labels
 from polychromic.report.records import Number, to_json, to_latex, unique
 from polychromic.report.results import Frozen, parse

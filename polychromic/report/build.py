@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polychromic import paths
-from polychromic.errors import PolychromicError
-from polychromic.io import write_json, write_text
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import write_json, write_text
 from polychromic.provenance import appendix
 from polychromic.report import (
     compute,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.records import Number, contrast_numbers, p_text, rule_text, verdict
 from polychromic.report.results import Compare, Contrast, Results

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.latex_rows import DASH, row, tabular
 from polychromic.report.results import About, Compare, Model, parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import costs, distributions, labels
 from polychromic.report.figures import Curves, Panel, Point
 from polychromic.report.results import Compare, Estimate

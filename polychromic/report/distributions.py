@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import ArrayLike
 
-from polychromic.errors import PolychromicError
-from polychromic.metrics.passk import cover_at_tau
+from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.figures import LOOKS, PEER_LOOKS, WIDTH, Curves, Look, Point, looks, style
+from polychromic.score.passk import cover_at_tau
 
 CEILING, FLOOR = "humans, same prompt", "humans, other prompts"
 HUMANS = {CEILING: Look("#000000", "*", "-"), FLOOR: Look("#555555", "x", (0, (1, 1)))}

@@ -11,16 +11,16 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from polychromic import paths
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, read_jsonl, write_text
+from polychromic.base.seeds import derive_seed
+from polychromic.compare.systems import POLICY, cell_name
+from polychromic.data.domains import get_domain
 from polychromic.data.records import Record, read_records
-from polychromic.domains import get_domain
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, read_jsonl, write_text
 from polychromic.params import Params
 from polychromic.report import labels
 from polychromic.report.latex_rows import longtable, row
-from polychromic.seeds import derive_seed
-from polychromic.systems import POLICY, cell_name
 
 SYSTEMS = ("lora", "polychromic")
 PROMPTS = 6
@@ -81,7 +81,7 @@ def _good(domain: str, record: Record, replies: Sequence[str], threshold: float 
     """The verdict of the evaluation: in the valid set, or a match with the held-out human reply."""
     if record.checker == "set":
         return [get_domain(domain).answer(record, reply) is not None for reply in replies]
-    from polychromic.metrics.quality import chrf_matrix  # brings sacrebleu
+    from polychromic.score.quality import chrf_matrix  # brings sacrebleu
 
     return [bool(scores.max() > threshold) for scores in chrf_matrix(list(replies), record.references)]
 

@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from tueplots import bundles
 from tueplots.constants.color import palettes
 
-from polychromic.io import atomic_open
+from polychromic.base.io import atomic_open
 from polychromic.report import labels
 
 HALO = [withStroke(linewidth=1.5, foreground="white")]  # small text stays legible on lines

@@ -1,4 +1,4 @@
-"""How methods and metrics are printed: names, arrows, rounding. What a metric is stands in polychromic.metrics.catalogue.
+"""How methods and metrics are printed: names, arrows, rounding. What a metric is stands in polychromic.score.catalogue.
 
 It knows nothing about results. Tables, figures and numbers all ask here, so a metric cannot be rounded
 one way in a table and another way in the text.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from polychromic.metrics import catalogue
-from polychromic.metrics.catalogue import Metric
+from polychromic.score import catalogue
+from polychromic.score.catalogue import Metric
 
 ALPHA = 0.05  # level of the adjusted tests
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import atomic_open, sha256_file, sha256_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open, sha256_file, sha256_json
 
 PACKAGES = ("latexmk", "texlive-latex-recommended", "texlive-pictures", "texlive-fonts-recommended", "lmodern")
 INSTALL = f"apt-get install --no-install-recommends {' '.join(PACKAGES)}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
 from polychromic.report.choices import choice_numbers
 from polychromic.report.records import Number, contrast_numbers, estimate_numbers, rule_text, unique

@@ -1,7 +1,7 @@
 """Drafts beside people: how alike they are, and how many people they match, on the messages that many people answered.
 
 Tables, numbers and a figure from openers.json, in which people, systems and floors are measured by one definition
-(polychromic.metrics.person.match_rates); no file, no torch, no statistic.
+(polychromic.score.people.match_rates); no file, no torch, no statistic.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from pydantic import Field, FiniteFloat
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import distributions, labels
 from polychromic.report.figures import Point
 from polychromic.report.latex_rows import row, tabular

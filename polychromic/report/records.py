@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
 
 if TYPE_CHECKING:  # pydantic takes half a second, which `polychromic trace` has not

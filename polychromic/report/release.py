@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polychromic.errors import PolychromicError
-from polychromic.io import atomic_open, sha256_file, write_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open, sha256_file, write_json
 from polychromic.provenance.commit import current
 
 UNKNOWN = "unknown"

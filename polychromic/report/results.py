@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
-from polychromic.errors import DataError, PolychromicError
-from polychromic.io import read_json
+from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import read_json
 from polychromic.report import labels
 from polychromic.report.selected import Frozen, Probability, Select
 

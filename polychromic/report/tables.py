@@ -141,7 +141,7 @@ def contrasts_table(compare: Compare) -> str:
 
 def definitions_table(params: Mapping[str, Any]) -> str:
     """Every metric that a domain reports, in the catalogue's order: label with direction, range, signature."""
-    from polychromic.metrics.compute import signature  # brings the metrics' packages, which no other table needs
+    from polychromic.score.compute import signature  # brings the metrics' packages, which no other table needs
 
     names = labels.metric_order({name for domain in params["domains"] for name in params[domain]["metrics"]} | {"objective"})
     encoder = params["encoder"].get("package") or params["encoder"].get("repository") or ""

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data.code import _record, _task, build, killed, mutants, run_trusted, tasks
 from polychromic.data.code.families import FAMILIES, Family
 from polychromic.data.code.names import canonical
 from polychromic.data.split import check_split, split
-from polychromic.errors import PolychromicError
 from polychromic.params import load_params
 from tests.workspace import REPOSITORY
 

@@ -5,14 +5,14 @@ from itertools import product
 
 import pytest
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data import creative
 from polychromic.data.creative import Example, build, content_lemmas, examples, group_of, is_finite, keyword_sets, sentences
+from polychromic.data.domains.creative import DOMAIN
 from polychromic.data.morphology import Lexicon, with_ending, with_ing, with_s
 from polychromic.data.records import read_records
 from polychromic.data.split import check_split, split
 from polychromic.data.text import normalised, words
-from polychromic.domains.creative import DOMAIN
-from polychromic.errors import PolychromicError
 from tests.workspace import REPOSITORY
 
 DATA = REPOSITORY / "data" / "creative.jsonl"

@@ -2,9 +2,9 @@
 
 import pytest
 
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.data.curate import BUILDERS, LICENCES, check, contents, curate
 from polychromic.data.records import Record, read_records
-from polychromic.errors import PolychromicError, UsageError
 
 
 def record(key):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data import listqa
 from polychromic.data.wordnet import SHA256, WordNet
-from polychromic.errors import PolychromicError
 
 FRUITS = ["apple", "pear", "plum", "fig", "kiwi", "lime", "date", "quince", "medlar", "papaya", "sloe"]
 

@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_file
 from polychromic.data import packages
-from polychromic.errors import PolychromicError
-from polychromic.io import sha256_file
 
 
 @pytest.fixture

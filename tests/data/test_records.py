@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.data.records import Record, read_records
-from polychromic.errors import DataError, PolychromicError
 
 GOOD = {
     "id": "a",

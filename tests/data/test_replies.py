@@ -2,9 +2,9 @@
 
 import pytest
 
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.data import replies
 from polychromic.data.records import Record
-from polychromic.errors import DataError, PolychromicError
 
 SENDER = ["11111111-aaaa-4111-8111-111111111111", "22222222-bbbb-4222-8222-222222222222"]
 

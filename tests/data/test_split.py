@@ -9,10 +9,10 @@ from collections import Counter
 
 import pytest
 
-from polychromic import paths
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.data.records import Record
 from polychromic.data.split import check_split, is_seen, run, split, units
-from polychromic.errors import PolychromicError, UsageError
 
 SIZES = {"train": 60, "dev": 20, "test": 60}
 ROOT = os.path.dirname(os.path.dirname(paths.__file__))

@@ -11,9 +11,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from polychromic.errors import PolychromicError
-from polychromic.io import sha256_file
-from polychromic.models.load import (
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_file
+from polychromic.models.load import (  # fmt: skip
     GPU_BATCH,
     attach_lora,
     best_device,
@@ -23,7 +23,7 @@ from polychromic.models.load import (
     load_encoder,
     rows_at_once,
     set_pad_token,
-)  # fmt: skip
+)
 from tests.tiny import make_tiny_encoder, make_tiny_gguf, make_tiny_model, tiny_tokenizer
 
 PROJECTIONS = ["q_proj", "v_proj"]

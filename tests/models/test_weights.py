@@ -16,8 +16,8 @@ import huggingface_hub
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from polychromic.errors import PolychromicError
-from polychromic.io import sha256_file
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_file
 from polychromic.models import weights
 from polychromic.models.weights import FolderSource, HubSource, Source, WheelSource, cached, check_available, fingerprint, obtain
 from tests.tiny import make_tiny_gguf, make_tiny_model

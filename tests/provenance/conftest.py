@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.workspace import workspace_environment
+from polychromic.pipeline.workspace import workspace_environment
 
 PARAMS = """\
 domains: [listqa]
@@ -23,8 +23,8 @@ PIPELINE = """\
 stages:
   cell:
     matrix: {domain: "${domains}", method: [zero_shot, lora]}
-    cmd: mkdir -p results/${item.domain}/${item.method} && cp polychromic/cells.py results/${item.domain}/${item.method}/samples.jsonl.gz
-    deps: [data/listqa.jsonl, polychromic/cells.py]
+    cmd: mkdir -p results/${item.domain}/${item.method} && cp polychromic/sample/cells.py results/${item.domain}/${item.method}/samples.jsonl.gz
+    deps: [data/listqa.jsonl, polychromic/sample/cells.py]
     params: [train, "${item.domain}.steps"]
     outs: ["results/${item.domain}/${item.method}/samples.jsonl.gz"]
   poly:
@@ -32,7 +32,7 @@ stages:
     cmd: >-
       mkdir -p results/${item.domain}/polychromic-${item.lam} &&
       echo ${item.lam} > results/${item.domain}/polychromic-${item.lam}/samples.jsonl.gz
-    deps: [data/listqa.jsonl, polychromic/cells.py]
+    deps: [data/listqa.jsonl, polychromic/sample/cells.py]
     params: [train]
     outs: ["results/${item.domain}/polychromic-${item.lam}/samples.jsonl.gz"]
   compare:
@@ -44,7 +44,7 @@ stages:
         - results/${item}/lora/samples.jsonl.gz
         - results/${item}/polychromic-0.3/samples.jsonl.gz
         - results/${item}/polychromic-${lambda}/samples.jsonl.gz
-        - polychromic/analysis.py
+        - polychromic/compare/compare.py
       params: [lambda]
       outs: ["results/${item}/compare.json"]
   report:
@@ -157,8 +157,8 @@ def _made(tmp_path_factory) -> Path:
             "paper/main.tex": MAIN,
             "data/listqa.jsonl": '{"id": 1}\n',
             "benchmarks/results/cost.json": "{}",
-            "polychromic/cells.py": "cells = 1\n",
-            "polychromic/analysis.py": "analysis = 1\n",
+            "polychromic/sample/cells.py": "cells = 1\n",
+            "polychromic/compare/compare.py": "analysis = 1\n",
             "polychromic/report/build.py": "build = 1\n",
             "made/compare.json": json.dumps(COMPARISON),
             "made/numbers.json.gz": packed(RECORDS),
@@ -191,8 +191,8 @@ def repository(_made: Path, tmp_path: Path) -> Path:
 TEST_STAGES = """\
   sample_test:
     matrix: {domain: [listqa], system: [lora, polychromic, zero_shot]}
-    cmd: mkdir -p results/${item.domain}/test && cp polychromic/cells.py results/${item.domain}/test/${item.system}.jsonl.gz
-    deps: [data/listqa.jsonl, polychromic/cells.py]
+    cmd: mkdir -p results/${item.domain}/test && cp polychromic/sample/cells.py results/${item.domain}/test/${item.system}.jsonl.gz
+    deps: [data/listqa.jsonl, polychromic/sample/cells.py]
     params: [train]
     outs: ["results/${item.domain}/test/${item.system}.jsonl.gz"]
   compare_test:

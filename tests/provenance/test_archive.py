@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from polychromic.pipeline.workspace import workspace_environment
 from polychromic.provenance.commit import current
 from polychromic.provenance.trace import trace
-from polychromic.workspace import workspace_environment
 from tests.provenance.conftest import git
 from tests.provenance.test_commit import archive
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from polychromic.errors import PolychromicError, UsageError
-from polychromic.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.pipeline.workspace import workspace_environment
 from polychromic.provenance import audit as audits
 from polychromic.provenance import intervals
 from polychromic.provenance.audit import choose, drawn, plan, population, within_reach
@@ -19,7 +20,6 @@ from polychromic.provenance.intervals import check_comparable, within
 from polychromic.provenance.rerun import lines, run
 from polychromic.provenance.state import State
 from polychromic.report.audit import AuditedCell, AuditedOut
-from polychromic.workspace import workspace_environment
 
 REPO = Path(__file__).resolve().parents[2]
 NAMES = [f"lora@{number}" for number in range(20)]

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance.commit import Commit, current, introduced, last_change, resolve, show
 from tests.provenance.conftest import commit, git, put
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic import reproduce
+from polychromic.pipeline import run as reproduce
 from polychromic.provenance import cost
 from polychromic.provenance.cost import Whole, expected, population, whole
 from polychromic.provenance.state import State

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError
+from polychromic.base.errors import DataError
 from polychromic.provenance.declared import ablation_of, declared
 from polychromic.provenance.pipeline import working_tree
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, write_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, write_json
 from polychromic.provenance.diff import diff
 from tests.provenance.conftest import commit, git
 

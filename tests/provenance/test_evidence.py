@@ -10,9 +10,9 @@ def file(path: str, md5: str | None = "aa") -> File:
 
 def made(**changes) -> Lock:
     stages = {
-        "cell": Stage("cell", "run cell", (file("data/listqa.jsonl", "d1"), file("polychromic/cells.py", "c1")), (file("results/s.gz"),),
+        "cell": Stage("cell", "run cell", (file("data/listqa.jsonl", "d1"), file("polychromic/sample/cells.py", "c1")), (file("results/s.gz"),),
                       {"params.yaml": {"seeds": [0, 1]}}),
-        "compare": Stage("compare", "compare", (file("results/s.gz"), file("polychromic/stats.py", "c2")), (file("results/compare.json"),)),
+        "compare": Stage("compare", "compare", (file("results/s.gz"), file("polychromic/compare/stats.py", "c2")), (file("results/compare.json"),)),
         "report": Stage("report", "report",
                         (file("results/compare.json"), file("benchmarks/results/cost.json", "b1"), file("polychromic/labels.py", "c3")),
                         (file("results/numbers.json.gz"),)),
@@ -25,7 +25,7 @@ def test_a_result_rests_on_the_chain_behind_it():
     found = evidence(lock, lock.stages["report"], ["results/compare.json"])
     assert [stage.name for stage in found.stages] == ["cell", "compare", "report"]
     assert found.data == (file("data/listqa.jsonl", "d1"),)
-    assert [one.path for one in found.code] == ["polychromic/cells.py", "polychromic/labels.py", "polychromic/stats.py"]
+    assert [one.path for one in found.code] == ["polychromic/sample/cells.py", "polychromic/labels.py", "polychromic/compare/stats.py"]
     assert found.data_text() == "listqa.jsonl d1"
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance.imprint import imprint
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.pipeline import md5_file

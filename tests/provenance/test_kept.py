@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import dumps
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import dumps
 from polychromic.provenance import kept
 from polychromic.provenance.lock import Lock
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.lock import File, Lock, data_entry, data_files, parse_lock
 
 REPO = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.manuscript import Manuscript
 from tests.provenance.conftest import RECORDS, put
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.evidence import evidence
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.pipeline import md5_file, working_tree

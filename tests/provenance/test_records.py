@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.records import Record, definitions, find_record, load_records, plain, printed_as
 from tests.provenance.conftest import RECORDS, macros, packed, put, record

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from polychromic.pipeline.workspace import workspace_environment
 from polychromic.provenance.audit import audit, remedy
 from polychromic.provenance.lock import Lock, stored
 from polychromic.provenance.state import Row, State
 from polychromic.provenance.verify import FRESHNESS, INTEGRITY, verify
-from polychromic.workspace import workspace_environment
 from tests.provenance.conftest import dvc, git
 from tests.provenance.test_commit import archive
 
@@ -126,11 +126,11 @@ def test_a_line_of_the_parameters(clone):
 
 
 def test_a_module_that_changed_without_a_run(clone):
-    with (clone / "polychromic/stats.py").open("a") as file:
+    with (clone / "polychromic/compare/stats.py").open("a") as file:
         file.write("\n# another line\n")
     rows = failing(clone)
     assert rows.keys() == {"freshness"} and "dvc repro" in rows["freshness"].remedy
-    assert any("polychromic/stats.py changed since compare@listqa ran" in finding for finding in rows["freshness"].findings)
+    assert any("polychromic/compare/stats.py changed since compare@listqa ran" in finding for finding in rows["freshness"].findings)
     assert failing(clone, fresh=False) == {}
 
 
@@ -155,9 +155,9 @@ def test_a_result_that_was_declared_to_decide_is_left_out(clone):
 
 
 def test_a_dep_that_is_not_declared(clone):
-    edit(clone / "dvc.yaml", "        - polychromic/matched.py\n", "")
+    edit(clone / "dvc.yaml", "        - polychromic/compare/matched.py\n", "")
     rows = failing(clone)
-    assert "compare@listqa: polychromic/matched.py" in rows["imports"].got and "deps in dvc.yaml" in rows["imports"].remedy
+    assert "compare@listqa: polychromic/compare/matched.py" in rows["imports"].got and "deps in dvc.yaml" in rows["imports"].remedy
     assert any(finding.startswith("compare@listqa ran with other inputs") for finding in rows["freshness"].findings)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.trace import trace
 from tests.provenance.conftest import COMPARE, TEST_KEY, TEST_ROW, git

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance import check_files
 from polychromic.provenance import verify as checks
 from polychromic.provenance.state import Row, failed, not_checked, row
@@ -109,9 +109,9 @@ def test_a_changed_input_is_stale_in_any_pipeline(repository):
     """What is asked of dvc.yaml and dvc.lock alone needs nothing of this project's."""
     state = lambda: {one.check: one for one in checks.verify(repository)}
     assert state()["freshness"].ok and state()["dvc.lock"].ok and state()["dvc.lock in itself"].ok and state()["results"].ok
-    (repository / "polychromic/analysis.py").write_text("analysis = 2\n")
+    (repository / "polychromic/compare/compare.py").write_text("analysis = 2\n")
     found = state()["freshness"]
-    assert not found.ok and found.got.startswith("polychromic/analysis.py changed since compare@listqa ran")
-    git(repository, "checkout", "polychromic/analysis.py")
+    assert not found.ok and found.got.startswith("polychromic/compare/compare.py changed since compare@listqa ran")
+    git(repository, "checkout", "polychromic/compare/compare.py")
     (repository / "params.yaml").write_text((repository / "params.yaml").read_text().replace("steps: 4", "steps: 5"))
     assert "listqa.steps is 5, dvc.lock has 4" in state()["parameters recorded"].got

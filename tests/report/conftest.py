@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.io import write_json
+from polychromic.base.io import write_json
 from polychromic.report.audit import build_audit
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup, build_summary, build_test
 from polychromic.report.examples import examples_table

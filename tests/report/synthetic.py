@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polychromic import paths
+from polychromic.base import paths
 from polychromic.params import read_yaml
 from polychromic.provenance import appendix
 from polychromic.provenance.lock import File, Lock, Stage

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import write_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import write_json
 from polychromic.report import arxiv
 from polychromic.report.latex import compile_paper
 from tests.report.synthetic import record_files

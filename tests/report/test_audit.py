@@ -2,7 +2,7 @@
 
 import pytest
 
-from polychromic.io import read_json, write_json
+from polychromic.base.io import read_json, write_json
 from polychromic.report.audit import Audit, audit_numbers, build_audit
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, sha256_file, write_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, sha256_file, write_json
 from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
 from tests.report.synthetic import METRICS, PARAMS
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
-from polychromic.io import read_json, sha256_file, write_json
+from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import read_json, sha256_file, write_json
 from polychromic.report import confirmation, distributions
 from polychromic.report.build import build_test
 from polychromic.report.confirmation import gains, test_curves, test_markdown, test_numbers, test_table

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
-from polychromic.io import write_json
+from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import write_json
 from polychromic.report import costs
 from polychromic.report.cost_numbers import cost_numbers, equal_cost_numbers, headline_numbers
 from polychromic.report.results import About, Compare

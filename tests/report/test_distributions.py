@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import distributions, figures
 from polychromic.report.distributions import CEILING, ELSEWHERE, FLOOR, Effect
 from polychromic.report.figures import Point

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, write_json, write_jsonl
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, write_json, write_jsonl
 from polychromic.report.examples import PROMPTS, build_examples, tex
 from tests.workspace import KINDS, listqa_record, small_params
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json, write_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, write_json
 from polychromic.provenance.manuscript import Manuscript
 from polychromic.report import latex
 from polychromic.report.build import build

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import numbers, records
 from polychromic.report.results import Compare
 from tests.report.synthetic import PARAMS

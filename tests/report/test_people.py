@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.report import people
 from polychromic.report.distributions import CEILING, FLOOR
 from polychromic.report.people import Openers

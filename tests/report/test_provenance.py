@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.provenance import appendix
 from polychromic.provenance.lock import Lock
 from polychromic.provenance.manuscript import Manuscript

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import PolychromicError
-from polychromic.io import read_json
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json
 from polychromic.report.release import release
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.errors import DataError, PolychromicError
-from polychromic.io import read_json, write_json
+from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import read_json, write_json
 from polychromic.report import results
 
 

@@ -1,7 +1,7 @@
 """One-function Python tasks from their families: prompts, solutions and hidden tests, as records; and mutants, which say what the
 tests are worth.
 
-`valid` of a record holds its hidden tests, one a line: the text of the pair (arguments, what f must return). Everything here runs solutions that this repository wrote itself. Replies of models run in polychromic.sandbox alone.
+`valid` of a record holds its hidden tests, one a line: the text of the pair (arguments, what f must return). Everything here runs solutions that this repository wrote itself. Replies of models run in polychromic.base.sandbox alone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from textwrap import indent
 from types import CodeType
 from typing import Any
 
+from polychromic.base.errors import PolychromicError
 from polychromic.data.code.families import FAMILIES, Family
 from polychromic.data.records import Record
-from polychromic.errors import PolychromicError
 
 DOMAIN, SOURCE, LICENCE = "code", "polychromic.data.code", "MIT"
 

@@ -1,0 +1,73 @@
+"""One writer per output, and no orphan: a cell holds a lock and dies with the `dvc` that started it.
+
+`kill -9` of dvc leaves the process of its stage alive; the next `dvc repro` would start a second writer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_json
+
+
+def _guardian() -> psutil.Process | None:
+    """The nearest ancestor that runs dvc, when dvc started this process (it sets DVC_STAGE)."""
+    if "DVC_STAGE" not in os.environ:
+        return None
+    for parent in psutil.Process().parents():
+        if any(Path(word).name == "dvc" or word == "dvc" for word in parent.cmdline()[:3]):
+            return parent
+    return None
+
+
+def die_with_parent(poll_seconds: float = 1.0) -> None:
+    """From now on, end this process at once when the dvc process that started it is gone."""
+    guardian = _guardian()
+    if guardian is None:
+        if "DVC_STAGE" in os.environ and os.getppid() == 1:
+            raise PolychromicError("the dvc process that started this stage is gone. Run `dvc repro` again.")
+        return
+
+    def watch() -> None:
+        try:
+            while guardian.is_running() and guardian.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(poll_seconds)
+        except psutil.NoSuchProcess:
+            pass  # it went between the two questions
+        os.kill(os.getpid(), signal.SIGKILL)  # nothing to clean up: all outputs are written atomically
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
+
+
+@contextmanager
+def single_writer(target: Path, wait_seconds: float = 20.0) -> Iterator[None]:
+    """Hold the lock of `target` while the block runs.
+
+    Raises:
+        PolychromicError: another process holds it and does not let go within `wait_seconds`.
+    """
+    folder = paths.cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{sha256_json(str(target.resolve()))[:32]}.lock")
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        raise PolychromicError(
+            f"{target}: another process is writing it (lock {lock.lock_file}). One writer at a time is allowed. "
+            "Wait until it ends, or stop it, and run the command again."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,163 @@
+"""The command line: parse, call one function, print. Data go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from polychromic import __version__
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.cli.data import data_app
+from polychromic.cli.provenance import provenance_app
+from polychromic.cli.review import review_app
+from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, say_precision, stage_app, weight_of
+from polychromic.cli.test import test_app
+from polychromic.cli.yours import Json, oneoff_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
+)
+PANELS = {
+    "Replies of any model": (oneoff_app,),
+    "Your own posts": (data_app, review_app),
+    "Where a number comes from": (provenance_app,),
+    "Stages of the pipeline, which dvc.yaml runs": (stage_app,),
+    "Stages about test": (test_app,),
+}
+for panel, parts in PANELS.items():
+    for command in [command for part in parts for command in part.registered_commands]:
+        command.rich_help_panel = panel
+        app.registered_commands.append(command)
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"polychromic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a domain error.")] = False,
+) -> None:
+    _options.debug = debug
+
+
+def _print_json(value: object) -> None:
+    from polychromic.base.io import dumps
+
+    print(dumps(value, indent=2))
+
+
+@app.command()
+def doctor(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
+    json: Json = False,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
+    from polychromic.params import load_params
+    from polychromic.pipeline import doctor as checks
+
+    values = load_params(params)
+    found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
+    if sandbox:
+        from polychromic.base.progress import progress
+
+        with progress("sandbox", 164) as tick:
+            found.append(checks.sandbox_check(tick))
+    if json:
+        _print_json(checks.to_json(found))
+    else:
+        Console().print(checks.render(found))
+    if checks.failed(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    domain: DomainArgument,
+    method: Annotated[str, typer.Argument(help="A method of params.yaml that has an adapter.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adapter, in PEFT format.")],
+    lam: Lam = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+) -> None:
+    """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
+    from polychromic.params import load_params
+
+    weight, values = weight_of(lam), load_params(params)
+    from polychromic.sample.cells import Workbench
+    from polychromic.train.adapter import export_adapter
+
+    bench = Workbench(values, domain, method, weight)
+    if bench.method.adapter == "none":
+        trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
+        raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
+    say_precision(values)
+    export_adapter(bench.train(seed), out)
+    print(out)
+
+
+@app.command()
+def smoke() -> None:
+    """Run the pipeline on the real model with few steps, in a workspace of its own under .work/smoke (about five minutes)."""
+    from polychromic.pipeline.workspace import run_smoke
+
+    run_smoke(Path("."), Path(".work/smoke"))
+
+
+@app.command()
+def reproduce(
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once; a cell uses one core.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Run every stage, also those that are up to date.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the whole pipeline on several cores: what it is expected to take at the start, minutes per stage at the end."""
+    from rich.table import Table
+
+    from polychromic.pipeline.run import foreseen
+    from polychromic.pipeline.run import reproduce as run
+
+    errors.print(foreseen(jobs), highlight=False, soft_wrap=True)
+    minutes = run(jobs, force)
+    if json:
+        _print_json(minutes)
+        return
+    table = Table("stage", "minutes")
+    for stage, spent in minutes.items():
+        table.add_row(escape(stage), f"{spent:.1f}")
+    Console().print(table)
+
+
+@app.command()
+def release() -> None:
+    """Copy the PDF, stamped with commit, dirty flag and the hash of dvc.lock, to release/."""
+    from polychromic.report.release import release as stamp
+
+    print(stamp(Path(".")))
+
+
+def main() -> None:
+    """Run the app; a domain error is one message and its exit code, a bug shows its traceback."""
+    try:
+        app(standalone_mode=True)
+    except PolychromicError as error:
+        if getattr(_options, "debug", False):
+            raise
+        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

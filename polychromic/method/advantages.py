@@ -1,0 +1,150 @@
+"""From set scores to one advantage per reply: the weights of the score-function gradient. Pure functions of arrays.
+
+For S = {y_1..y_N} drawn from pi_theta(.|x) and f symmetric and free of theta (Williams 1992):
+
+    grad E[f(S)] = E[ sum_i grad log pi(y_i|x) * (f(S) - b_i) ]
+
+for any b_i that does not depend on y_i given x. Every entry of BASELINES is of that kind, so the estimate stays
+unbiased and only its variance differs; tests/training/test_enumeration.py checks each against the exact gradient to
+1e-10. Those of BIASED are not: they are there to be measured against, and nothing trains with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from polychromic.method.objective import Array, SetObjective, evaluate
+
+BASELINES = {
+    "marginal": "f(S) - f(S without i), the divisor unchanged: reply i's marginal contribution; not centred",
+    "others": "marginal, minus the mean marginal of the other prompts of the batch",
+    "running": "marginal, minus a running mean of the marginals of past steps",
+    "mix": "marginal, minus half of `others` and half of `running`",
+    "leave_one_out": "f(S) - f of the other N - 1 replies as a set of their own; centred for pairwise objectives",
+    "set": "f(S) for every reply, no baseline: the highest variance, for comparison only",
+}
+
+
+def marginal_contributions(objective: SetObjective, q: Array, s: Array) -> Array:
+    """f(S) - f(S without i), both with the divisor of the full set.
+
+    For coverage with 0/1 scores it is 1/N when reply i is good and nobody else says it, else 0; for
+    pairwise diversity it is (2/N) times the mean distance of i to the others.
+
+    Args: q (B, N), s (B, N, N) as in polychromic.method.objective.
+    Returns: (B, N). Not centred: its expectation is positive for an objective that grows with the set.
+    """
+    whole = evaluate(objective, q, s)
+    n = q.shape[-1]
+    without = np.stack([objective(q, s, np.arange(n) != i) for i in range(n)], axis=-1)
+    return whole[:, None] - without
+
+
+def leave_one_out(objective: SetObjective, q: Array, s: Array) -> Array:
+    """f(S) - f(the other N - 1), the latter with the divisor of a set of N - 1.
+
+    For the mean reward it is RLOO; for pairwise objectives 2/(N-2) * (m_i - D), m_i the mean value of i's pairs and D
+    of all pairs: centred, the direction of a group mean without its bias.
+
+    Returns: (B, N). Raises ValueError where the objective is not defined for N - 1 replies.
+    """
+    whole = evaluate(objective, q, s)
+    n = q.shape[-1]
+    everyone = np.ones(n - 1, dtype=bool)
+    others = np.empty_like(q)
+    for i in range(n):
+        rest = np.arange(n) != i
+        try:
+            others[:, i] = objective(q[:, rest], s[:, rest][:, :, rest], everyone)
+        except ValueError as error:
+            raise ValueError(
+                f"baseline leave_one_out scores sets of N - 1 = {n - 1} replies: {error}. Raise n or take another baseline."
+            ) from None
+    return whole[:, None] - others
+
+
+def mean_of_others(means: Array) -> Array:
+    """For each prompt the mean over the OTHER prompts; 0 for a prompt alone.
+
+    Replies to other prompts are independent of y_i given x, so as a baseline it adds no bias, and it takes the
+    positive mean out of the marginals.
+
+    Args: means (B,), one number per prompt: the mean of its marginals.
+    Returns: (B,).
+    """
+    b = len(means)
+    return (means.sum() - means) / (b - 1) if b > 1 else np.zeros_like(means)
+
+
+def advantages(
+    baseline: str, objective: SetObjective, q: Array, s: Array, *, others: Array | None = None, running: float | None = None
+) -> Array:
+    """The weight of grad log pi(y_i|x) for each reply; summed over a set and averaged over sets it estimates grad E[f].
+
+    Args:
+        baseline: a key of BASELINES.
+        q, s: (B, N) and (B, N, N) as in polychromic.method.objective.
+        others: (B,) mean marginal of the prompts other than each row's, for `others` and `mix` where the batch is spread over
+            processes; None computes it from the B rows, which then are one set each of B different prompts.
+        running: a mean of marginals of past steps, for `running` and `mix`; None (the first step) counts as 0.
+
+    Returns: (B, N).
+
+    Raises:
+        ValueError: an unknown baseline, `others` of another shape, scores that `evaluate` refuses, or leave_one_out with an
+            objective that is not defined for N - 1 replies.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(BASELINES)}.")
+    if baseline == "set":
+        return np.repeat(evaluate(objective, q, s)[:, None], q.shape[1], axis=1)
+    if baseline == "leave_one_out":
+        return leave_one_out(objective, q, s)
+    marginals = marginal_contributions(objective, q, s)
+    if baseline == "marginal":
+        return marginals
+    past = 0.0 if running is None else running
+    if baseline == "running":
+        return marginals - past
+    if others is None:
+        others = mean_of_others(marginals.mean(axis=1))
+    elif np.shape(others) != (len(q),):
+        raise ValueError(f"others has shape {np.shape(others)}, expected {(len(q),)}, one mean per prompt")
+    elsewhere = np.asarray(others)[:, None]
+    return marginals - (elsewhere if baseline == "others" else 0.5 * elsewhere + 0.5 * past)
+
+
+def check_baseline(baseline: str, objective: SetObjective, n: int) -> None:
+    """Raise before training what `advantages` would raise at the first step: a set of n equal, perfect replies is tried.
+
+    Raises:
+        ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for n - 1 replies.
+    """
+    advantages(baseline, objective, np.ones((1, n)), np.ones((1, n, n)))
+
+
+def group_mean(objective: SetObjective, q: Array, s: Array) -> Array:
+    """Marginals minus their mean within the set, i's own included, as in GRPO without its division: (B, N). Biased.
+
+    Its expectation is the gradient of E[f - (1/N) sum_i marginal_i]. An objective that averages over the k-subsets has
+    sum_i marginal_i = k f (each subset is lost by its k members), so the gradient shrinks by (N - k)/N: (N - 1)/N for reward,
+    (N - 2)/N for pairs, (N - k)/N for passk and poly_epo. For coverage it is not even proportional.
+    """
+    marginals = marginal_contributions(objective, q, s)
+    return marginals - marginals.mean(axis=1, keepdims=True)
+
+
+def group_std(objective: SetObjective, q: Array, s: Array) -> Array:
+    """`group_mean` divided by the standard deviation within the set, as in GRPO; 0 where all marginals are equal: (B, N).
+
+    Biased: sets are reweighted by a number that depends on their own replies, so the direction changes too.
+    """
+    centred = group_mean(objective, q, s)
+    spread = np.sqrt((centred**2).mean(axis=1, keepdims=True))
+    # a spread at the level of rounding is equality; dividing by it would turn rounding into advantages of size 1
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
+
+
+BIASED: dict[str, Callable[[SetObjective, Array, Array], Array]] = {"group_mean": group_mean, "group_std": group_std}

@@ -1,0 +1,176 @@
+"""From sampled replies to what the gradient of D needs: which replies to score, and with which weight.
+
+Sits between the pure maths (objective, advantages), the user's quality and similarity functions, and the Trainer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.records import Record
+from polychromic.method import advantages as adv
+from polychromic.method.objective import SetObjective, evaluate, make_objective
+
+ROUNDING = 1e-12  # advantages are sums of a few numbers in [0, 1]
+
+Example = dict[str, Any]
+Quality = Callable[[Example, Sequence[str]], np.ndarray]  # (row of the dataset, N replies) -> (N,) in [0, 1]
+Similarity = Callable[[Example, Sequence[str]], np.ndarray]  # the same -> (N, N) in [0, 1], s_ii = 1, symmetric
+
+
+def equal_text(example: Example, replies: Sequence[str]) -> np.ndarray:
+    """1 where two replies are the same text, else 0."""
+    return np.array([[float(a == b) for b in replies] for a in replies])
+
+
+def checked(function: Quality | Similarity, example: Example, replies: Sequence[str], ndim: int) -> np.ndarray:
+    """What the function says of N replies: (N,) for ndim 1, (N, N) for ndim 2.
+
+    Raises:
+        ValueError: it returned another shape, NaN, or a value outside [0, 1] (names the function, the place and the replies).
+    """
+    values, shape = np.asarray(function(example, replies), dtype=float), (len(replies),) * ndim
+    name = getattr(function, "__qualname__", repr(function))
+    if values.shape != shape:
+        raise ValueError(f"{name} returned shape {values.shape} for {len(replies)} replies, expected {shape}.")
+    wrong = ~((values >= 0) & (values <= 1))  # true for NaN
+    if wrong.any():
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        heads = [reply[:40] for reply in replies]
+        raise ValueError(f"{name} returned {values[place]} at {place}, expected numbers in [0, 1]; replies: {heads}.")
+    return values
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Similarity (n, n) in [0, 1] of unit vectors (n, d): the cosine, 0 where it is negative, 1 on the diagonal."""
+    vectors = vectors.astype(float)
+    same = np.clip(vectors @ vectors.T, 0.0, 1.0)
+    np.fill_diagonal(same, 1.0)
+    return same
+
+
+def set_functions(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> tuple[Quality, Similarity]:
+    """Quality and similarity of replies to the record that a training row names, as the set objective takes them."""
+
+    def quality(example: Example, replies: Sequence[str]) -> np.ndarray:
+        return domain.training_quality(records[example["record"]], replies, embed)
+
+    def exact(example: Example, replies: Sequence[str]) -> np.ndarray:
+        keys = np.array([domain.key(records[example["record"]], reply) for reply in replies], dtype=object)
+        return (keys[:, None] == keys[None, :]).astype(float)
+
+    def semantic(example: Example, replies: Sequence[str]) -> np.ndarray:
+        return cosines(embed(replies))
+
+    return quality, exact if similarity == "exact" else semantic
+
+
+@dataclass(frozen=True)
+class SetObjectiveConfig:
+    """How D enters the loss.
+
+    Attributes:
+        name: a set objective of polychromic.method.objective.
+        quality: q of replies to one prompt; similarity: s of each pair.
+        lam: weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched.
+        n: replies per set, N >= 2. subset: k of passk, n of poly_epo.
+        max_new_tokens: horizon T; replies are cut there.
+        share: share rho of the batch's prompts that get a rollout, in (0, 1].
+        every: rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean.
+        reuse: K; with K > 1 one large rollout serves the prompts of the next K steps (bulk mode).
+        correction: in bulk mode, how old samples count: by the importance weight of their "set" (unbiased), of each
+            "reply" alone, or as they are ("none"); the latter two are biased.
+        baseline: a key of polychromic.method.advantages.BASELINES.
+        seed: of the rollout streams.
+
+    Raises:
+        ValueError: a value outside its range, at construction.
+    """
+
+    quality: Quality
+    similarity: Similarity = equal_text
+    name: str = "coverage"
+    lam: float = 1.0
+    n: int = 4
+    subset: int | None = None
+    max_new_tokens: int = 64
+    share: float = 1.0
+    every: int = 1
+    reuse: int = 1
+    correction: Literal["set", "reply", "none"] = "set"
+    baseline: str = "marginal"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        adv.check_baseline(self.baseline, make_objective(self.name, self.n, self.subset), self.n)
+        problems = []
+        if not 0 <= self.lam < np.inf:
+            problems.append(f"lam is {self.lam}, it must be a number from 0 up")
+        if self.max_new_tokens < 1:
+            problems.append(f"max_new_tokens (the horizon) is {self.max_new_tokens}, it must be 1 or more")
+        if not 0 < self.share <= 1:
+            problems.append(f"share is {self.share}, it must lie in (0, 1]")
+        if self.every < 1 or self.reuse < 1:
+            problems.append(f"every is {self.every} and reuse is {self.reuse}, both must be 1 or more")
+        if self.every > 1 and self.reuse > 1:
+            problems.append("every and reuse are both above 1; choose rollouts at every m-th step or rollouts that serve K steps")
+        if self.correction not in ("set", "reply", "none"):
+            problems.append(f"correction is {self.correction!r}; allowed: set, reply, none")
+        if problems:
+            raise ValueError("set objective: " + "; ".join(problems) + ".")
+
+    @cached_property
+    def objective(self) -> SetObjective:
+        return make_objective(self.name, self.n, self.subset)
+
+    def score(self, examples: Sequence[Example], sets: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+        """q (B, N) and s (B, N, N) of one set per example.
+
+        Raises:
+            ValueError: as `checked`.
+        """
+        q, s = [], []
+        for example, replies in zip(examples, sets, strict=True):
+            q.append(checked(self.quality, example, replies, 1))
+            s.append(checked(self.similarity, example, replies, 2))
+        return np.stack(q), np.stack(s)
+
+
+@dataclass(frozen=True)
+class ScoredSets:
+    """B sets of N replies with q (B, N), f (B,) and marginal contributions (B, N)."""
+
+    q: np.ndarray
+    f: np.ndarray
+    marginals: np.ndarray
+    s: np.ndarray
+
+
+def score_sets(config: SetObjectiveConfig, examples: Sequence[Example], texts: Sequence[str]) -> ScoredSets:
+    """Score the replies to each example; `texts` holds N per example, one example after the other."""
+    sets = [texts[i : i + config.n] for i in range(0, len(texts), config.n)]
+    q, s = config.score(examples, sets)
+    return ScoredSets(q, evaluate(config.objective, q, s), adv.marginal_contributions(config.objective, q, s), s)
+
+
+def merge_equal(rows: Sequence[tuple[int, tuple[int, ...]]], weight: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Replies that are the same tokens to the same prompt have the same log-probability: score one, with the sum of weights.
+
+    A sum of 0 (up to rounding) drops out: with the `marginal` baseline every reply that adds nothing to its set does.
+
+    Args: rows (prompt number, tokens) of each reply; weight (R,).
+    Returns: indices of the replies to score, in order, and their weights.
+    """
+    total: dict[tuple, float] = {}
+    first: dict[tuple, int] = {}
+    for i, row in enumerate(rows):
+        total[row] = total.get(row, 0.0) + float(weight[i])
+        first.setdefault(row, i)
+    kept = [row for row in first if abs(total[row]) > ROUNDING]
+    return [first[row] for row in kept], np.array([total[row] for row in kept])

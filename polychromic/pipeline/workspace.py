@@ -1,0 +1,229 @@
+"""A second copy of the repository in which the pipeline can run without touching the paper's results; and the smoke run in one.
+
+A workspace holds the source files and the data, but no result: everything in it is made there. It is a Git and DVC
+repository of its own (the ablation commands work in it), with a cache of its own; only the data store is shared, and read.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import read_json, write_text
+from polychromic.params import load_params
+from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
+
+MARKER = ".polychromic-workspace"
+MARKER_TEXT = "Made by `polychromic`, which may delete and rebuild this folder. Keep nothing of yours in it.\n"
+STORE = "store"
+# Never copied from a tree without Git, which would name what belongs to it.
+SCRATCH = (".git", ".venv", ".work", ".dvc/cache", ".dvc/tmp", "data", "release", "results", "*.egg-info", ".*_cache", ".hypothesis")
+# One commit, the same for the same files: nothing of the user's configuration, no clock.
+IDENTITY = {"NAME": "polychromic", "EMAIL": "polychromic@localhost", "DATE": "2000-01-01T00:00:00+00:00"}
+
+# The real model and the real data, few of both: one domain, one seed, four steps.
+SMOKE: Mapping[str, Any] = MappingProxyType(
+    {
+        "domains": ["listqa"],
+        "seeds": [0],
+        "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
+        "listqa.steps": 4,
+        "listqa.temperatures": [1.0],
+        "methods.lora.temperatures": {},
+        "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
+        "sampling.n": 12,
+        "analysis.bootstrap": 500,
+        "analysis.permutations": 500,
+    }
+)
+# Its cells: the four baselines, polychromic at the headline lambda.
+SMOKE_METHODS = ("zero_shot", "few_shot", "lora", "polychromic")
+
+
+def make_workspace(
+    root: Path,
+    target: Path,
+    overrides: Mapping[str, Any],
+    methods: Collection[str] | None = None,
+    lambdas: Collection[float] | None = None,
+) -> Path:
+    """Copy the repository at `root` to `target`, with other parameters and, on request, some of the cells only.
+
+    Args:
+        root: the folder that holds params.yaml. With Git, the files it tracks and the untracked ones it does not
+            ignore are copied, as they are now; without, everything but results, caches and environments.
+        target: a folder that does not exist, is empty, or is an earlier workspace, which is replaced.
+        overrides: params.yaml's values by dotted key, such as {"listqa.steps": 4}; every key must exist.
+        methods, lambdas: the cells to keep, see polychromic.pipeline.subgrid.keep_cells; None keeps all.
+
+    Returns:
+        `target`, absolute: one commit, data/ in place, no results, no dvc.lock.
+
+    Raises:
+        UsageError: an unknown key, method or weight, or values that params.yaml may not hold.
+        PolychromicError: `target` holds something else, or data/ is absent and cannot be pulled.
+    """
+    root, target = root.resolve(), target.resolve()
+    _check_overrides(root / paths.PARAMS, overrides)
+    _clear(target)
+    write_text(target / MARKER, MARKER_TEXT)  # first, so that a workspace that was cut short can be replaced
+    for name in _sources(root, target):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, target / name, follow_symlinks=False)
+    _override(target / paths.PARAMS, overrides)
+    if methods is not None or lambdas is not None:
+        keep_cells(target, methods, lambdas)
+    load_params(target / paths.PARAMS)
+    write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
+    for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=Workspace")):
+        _run(["git", *command], target, _git_environment())
+    _provide_data(root, target)
+    return target
+
+
+def workspace_environment(target: Path) -> dict[str, str]:
+    """The environment for a command in a workspace: its code, this interpreter, no variable of a repository around it."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
+    search = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    return environment | {"PATH": search, "PYTHONPATH": str(target), "TOKENIZERS_PARALLELISM": "false"}
+
+
+def run_smoke(root: Path, target: Path) -> None:
+    """Run the pipeline up to the report of listqa on the real model in a fresh workspace, and print what it found.
+
+    Raises:
+        PolychromicError: a stage failed; its own messages are on stderr above.
+    """
+    started = time.monotonic()
+    target = make_workspace(root, target, SMOKE, SMOKE_METHODS, lambdas=())
+    # The stages' output is progress: stdout is for what was found.
+    command = [sys.executable, "-m", "dvc", "repro", "report@listqa"]
+    done = subprocess.run(command, cwd=target, env=workspace_environment(target), stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise PolychromicError(f"the smoke run failed in {target}: see the stage's message above. Mend it and run it again.")
+    _print_smoke(target, time.monotonic() - started)
+
+
+def _print_smoke(target: Path, seconds: float) -> None:
+    compare = read_json(target / "results" / "listqa" / "compare.json")
+    metrics = (compare["primary"], compare["quality"], "semantic_diversity")
+    table = Table("system", "temperature", *metrics, title=f"listqa, {compare['split']}, few steps: shows that it works, not how well")
+    for system in compare["systems"]:
+        means = [f"{system['metrics'][name]['mean']:.3f}" for name in metrics]
+        table.add_row(escape(system["label"]), f"{system['temperature']:g}", *means)
+    console = Console()
+    console.print(table)
+    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("numbers", "results/*/numbers.json.gz")):
+        for path in sorted(target.glob(pattern)):
+            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{seconds:.0f} s", highlight=False)
+
+
+def _clear(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()) and not (target / MARKER).is_file():
+        raise PolychromicError(f"{target} holds files but no {MARKER}: it is no workspace and stays as it is. Name another folder.")
+    if target.exists() and not target.is_dir():
+        raise PolychromicError(f"{target} is a file. Name a folder that does not exist yet.")
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+
+
+def _sources(root: Path, target: Path) -> Iterator[str]:
+    """Paths under `root` that make a workspace, sorted: what Git knows of, without the outs of stages."""
+    made = [*_stage_outs(root), "dvc.lock", f"{STORE}/*", MARKER]
+    if (root / ".git").exists():
+        listed = _run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], root, _git_environment())
+        names = sorted(set(filter(None, listed.split("\0"))))
+    else:
+        names, skipped = [], [*SCRATCH, "*/__pycache__"]
+        for folder, folders, files in os.walk(root):
+            here = Path(folder).relative_to(root)
+            kept = (name for name in folders if not _matches((here / name).as_posix(), skipped) and Path(folder, name) != target)
+            folders[:] = sorted(kept)
+            names += [(here / name).as_posix() for name in sorted(files)]
+    for name in names:
+        path = root / name
+        # Git still lists a file that was deleted, and names a folder when it is a repository of its own.
+        if (path.is_symlink() or path.is_file()) and not path.is_relative_to(target) and not _matches(name, made):
+            yield name
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _stage_outs(root: Path) -> list[str]:
+    """Patterns of the stages' outs in dvc.yaml: `results/${item.domain}/split.json` becomes `results/*/split.json`."""
+    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"].values()
+    declared = [out for stage in stages for out in stage.get("do", stage).get("outs", ())]  # `foreach` keeps the stage under `do`
+    outs = [out if isinstance(out, str) else next(iter(out)) for out in declared]
+    return [re.sub(r"\$\{[^}]*\}", "*", out) for out in outs]
+
+
+def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
+    """Raise UsageError for the keys that params.yaml does not have, all at once and before anything is written."""
+    if not path.exists():
+        raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml.")
+    values, unknown = round_trip_yaml().load(path), []
+    for key in overrides:
+        place = values
+        for part in key.split("."):
+            if not isinstance(place, Mapping) or part not in place:
+                allowed = ", ".join(place) if isinstance(place, Mapping) else "none, it holds a value"
+                unknown.append(f"  {key}: no key {part!r}. Allowed there: {allowed}")
+                break
+            place = place[part]
+    if unknown:
+        raise UsageError(f"{path}: {len(unknown)} unknown key(s) to override:\n" + "\n".join(unknown) + "\nCorrect the keys.")
+
+
+def _override(path: Path, overrides: Mapping[str, Any]) -> None:
+    yaml = round_trip_yaml()
+    values = yaml.load(path)
+    for key, value in overrides.items():
+        *parents, last = key.split(".")
+        place = values
+        for part in parents:
+            place = place[part]
+        place[last] = value
+    yaml.dump(values, path)
+
+
+def _provide_data(root: Path, target: Path) -> None:
+    """Copy the data files that lie in `root`; a clone in which they were not pulled yet gets them from the store."""
+    present = root / paths.DATA
+    if present.is_dir() and any(present.iterdir()):
+        shutil.copytree(present, target / paths.DATA)
+        return
+    _run([sys.executable, "-m", "dvc", "pull", "--quiet", "data.dvc"], target, workspace_environment(target))
+
+
+def _git_environment() -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment |= {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in IDENTITY.items()}
+    return environment | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise PolychromicError(f"`{' '.join(command[:4])} …` failed in {folder}: {said}. Mend what it names and run the command again.")
+    return done.stdout

@@ -1,0 +1,207 @@
+"""The person-match: when does a draft say what a person said? The threshold comes from humans alone, never from a model.
+
+Systems and people are measured by one definition (`match_rates`): the same held-out replies, as many of them, the same k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from polychromic.base.errors import PolychromicError
+from polychromic.data.records import Record
+from polychromic.score.passk import chances, pass_at_k
+from polychromic.score.quality import chrf_matrix, chrf_signature
+
+RATIO = 5.0  # a match within a prompt must be this many times as frequent as across prompts
+GRID = np.round(np.arange(0.05, 0.80, 0.005), 3)
+TARGETS = 10  # human replies of a message that are held out together, for pass@k
+SPLITS = 100  # draws of which ones: pass@k is the mean over them
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """chrF above `threshold` is a match. Rates are over ordered pairs of human replies, in [0, 1].
+
+    within / across: match rate of two replies to one prompt / to different prompts.
+    ceiling / floor: pass@10 of ten human replies to the prompt / to other prompts, against one held-out human reply.
+    """
+
+    threshold: float
+    within: float
+    across: float
+    ceiling: float
+    floor: float
+    n_prompts: int
+    n_replies: int
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def calibrate(records: Sequence[Record], seed: int) -> Calibration:
+    """Fit the threshold on prompts with many human replies: the lowest of GRID at which a match within a prompt is
+    RATIO times as frequent as across prompts.
+
+    Raises:
+        PolychromicError: no threshold separates them, or there are not two prompts with eleven replies each.
+    """
+    usable = [record for record in records if len(record.references) >= 11]
+    if len(usable) < 2:
+        raise PolychromicError(
+            f"calibration has {len(usable)} prompts with 11 or more human replies. "
+            "Needed: 2. Add such records (stratum opener) to the data."
+        )
+    replies = [reply for record in usable for reply in record.references]
+    prompt = np.repeat(np.arange(len(usable)), [len(record.references) for record in usable])
+    scores = chrf_matrix(replies, replies)
+    same = prompt[:, None] == prompt[None, :]
+    inside = same & ~np.eye(len(replies), dtype=bool)
+    for threshold in GRID:
+        hit = scores > threshold
+        within, across = float(hit[inside].mean()), float(hit[~same].mean())
+        if within > 0 and within >= RATIO * across:
+            break
+    else:
+        raise PolychromicError(
+            f"no chrF threshold makes human replies match {RATIO:g} times as often within a prompt as across prompts. "
+            "Check the calibration records (stratum opener)."
+        )
+    rng = np.random.default_rng(seed)
+    ceiling = [pass_at_k(len(drafts), int(drafts.sum()), 10) for drafts in (hit[inside[:, i], i] for i in range(len(replies)))]
+    floor = []
+    for i in range(len(replies)):
+        pool = np.flatnonzero(~same[i])
+        others = rng.choice(pool, size=min(20, len(pool)), replace=False)
+        floor.append(pass_at_k(len(others), int(hit[others, i].sum()), 10))
+    return Calibration(float(threshold), within, across, float(np.mean(ceiling)), float(np.mean(floor)), len(usable), len(replies))
+
+
+def held_out(replies: int, rng: np.random.Generator) -> np.ndarray:
+    """(SPLITS, TARGETS) places of the replies that are held out in each split of one message.
+
+    Raises:
+        PolychromicError: fewer than TARGETS + 1 replies: none would be left to stand beside drafts.
+    """
+    if replies <= TARGETS:
+        raise PolychromicError(f"held-out people: got {replies} replies to a message. Allowed: {TARGETS + 1} or more. Leave it out.")
+    return np.argsort(rng.random((SPLITS, replies)), axis=1)[:, :TARGETS]
+
+
+def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own: bool = False) -> np.ndarray:
+    """What n drafts to one message match of what H people said to it, for each number k of drafts that are looked at.
+
+    * human_recall@k: each human reply is held out in turn; the chance that some of k of the n drafts match it, mean over the
+      replies. It is pass@k against one held-out reply, the way the domain's prompts are scored.
+    * pass@k: TARGETS replies are held out together; the chance that some of k drafts match any of them, mean over the splits.
+
+    People are measured likewise (`own`), as drafts to the message that they answered: a reply that is held out is no draft.
+    So both sides face the same targets with the same k; both estimates are unbiased whatever the number of drafts to draw from.
+
+    Args:
+        matches: (n, H) booleans, draft i matches human reply h.
+        targets: (splits, M) from `held_out`.
+        own: the drafts are these human replies, in the same order (n = H).
+
+    Returns:
+        (2, len(ks)): human_recall@k and pass@k, in [0, 1].
+
+    Raises:
+        PolychromicError: k is more than the drafts that are left.
+    """
+    n, people = matches.shape
+    single, some = matches.sum(axis=0), matches[:, targets].any(axis=2)  # (H,); (n, splits)
+    left, left_alone = n, n
+    if own:
+        single = single - matches.diagonal()
+        some = some & ~(np.arange(people)[:, None, None] == targets).any(axis=2)
+        left_alone, left = n - 1, n - targets.shape[1]
+    passing = some.sum(axis=0)
+    return np.array([[chances(left_alone, k)[single].mean() for k in ks], [chances(left, k)[passing].mean() for k in ks]])
+
+
+def rates_by_message(
+    drafts: Sequence[Sequence[str]],
+    people: Sequence[Sequence[str]],
+    targets: Sequence[np.ndarray],
+    threshold: float,
+    ks: Sequence[int],
+    own: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`match_rates` of drafts at their own message, and of the same drafts put to the other messages: the floor.
+
+    The floor of a message is the mean over the drafts to all others: the average over all P - 1 shifts of the messages, each of
+    which leaves no message its own drafts.
+
+    Args:
+        drafts: P lists of texts, to messages 0, ..., P - 1. people: P lists of human replies. targets: P results of `held_out`.
+        threshold: chrF above it is a match. own: the drafts are the human replies themselves.
+
+    Returns:
+        (2, len(ks), P) at the own message, and the same of the floor.
+
+    Raises:
+        PolychromicError: one message alone, or a k above the drafts of one.
+    """
+    count = len(people)
+    if not count == len(drafts) == len(targets) or count < 2:
+        raise PolychromicError(
+            f"drafts beside people: got {len(drafts)} lists of drafts, {count} of people, {len(targets)} of targets. "
+            "Allowed: equally many, 2 or more. Pass one of each per message."
+        )
+    hits = chrf_matrix([text for texts in drafts for text in texts], [text for texts in people for text in texts]) > threshold
+    rows, columns = (np.cumsum([0, *map(len, lists)]) for lists in (drafts, people))
+    table = np.empty((count, count, 2, len(ks)))  # (message, message that the drafts were written to, ...)
+    for i in range(count):
+        for j in range(count):
+            block = hits[rows[j] : rows[j + 1], columns[i] : columns[i + 1]]
+            table[i, j] = match_rates(block, targets[i], ks, own=own and i == j)
+    at_home = np.eye(count, dtype=bool)
+    floor = table[~at_home].reshape(count, count - 1, 2, len(ks)).mean(axis=1)
+    return np.moveaxis(table[at_home], 0, -1), np.moveaxis(floor, 0, -1)
+
+
+def checker_signature(threshold: float) -> str:
+    """The person-match as the checker of pass@k and its relatives."""
+    return f"person-match|above:{threshold:g}|{chrf_signature()}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic of messages with its percentile bootstrap interval over them."""
+
+    value: float
+    low: float
+    high: float
+
+
+def human_ratio(model: np.ndarray, human: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Estimate:
+    """R = mean collision of a model's drafts / mean collision of people's replies to the same prompts; 1: as alike as people are.
+
+    A ratio of means and not a mean of ratios, which one prompt on which people hardly agree would rule. The interval is the
+    percentile bootstrap over prompts, both means from the same draw. R_a - R_b of two systems, paired by prompt, is the ratio of
+    their difference: human_ratio(a - b, human).
+
+    Args:
+        model, human: (P,) mean similarity of two replies to one prompt, P >= 2.
+
+    Raises:
+        PolychromicError: unequal or too few prompts, a value that is not finite, or people whose mean is not above 0.
+    """
+    a, b = np.asarray(model, dtype=np.float64), np.asarray(human, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()) or b.mean() <= 0:
+        raise PolychromicError(
+            f"human ratio: got shapes {a.shape} and {b.shape}, mean similarity of people {b.mean() if b.size else 'none'}. "
+            "Allowed: (P,) twice, P >= 2, finite, people's mean above 0. Check the encoder and the prompts."
+        )
+    draws = rng.integers(0, len(a), (n_boot, len(a)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(a[draws].mean(axis=1) / b[draws].mean(axis=1), [tail, 1 - tail])
+    return Estimate(float(a.mean() / b.mean()), float(low), float(high))
+
+
+def mean_over_messages(values: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Estimate:
+    """The mean of (P,) values, P >= 2, with the percentile bootstrap over messages. Raises PolychromicError as `human_ratio`."""
+    return human_ratio(values, np.ones(len(values)), rng, n_boot, confidence)

@@ -1,0 +1,193 @@
+"""Likeness of a reply to reference replies: ROUGE and chrF, the best over the references.
+
+Likeness to a reference is not correctness: the domain's checker decides what passes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
+from scipy.sparse import csr_array
+
+from polychromic.base.errors import PolychromicError
+from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+
+CHAR_ORDER = 6
+BETA = 2
+BERTSCORE_LAYER = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
+
+
+class _Tokenizer:
+    """rouge_score's own tokenizer drops all but a-z and 0-9, so that emoji-only text would score 0 against itself."""
+
+    def tokenize(self, text: str) -> tuple[str, ...]:
+        return tokenize(text)
+
+
+_ROUGE_L = RougeScorer(["rougeL"], tokenizer=_Tokenizer())
+
+
+def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
+    if isinstance(references, str):
+        raise PolychromicError(f"{metric}: got one string as references. Allowed: a list of strings. Wrap it in a list.")
+    if not references or not all(has_text(reference) for reference in references):
+        raise PolychromicError(
+            f"{metric}: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
+        )
+
+
+def rouge_l(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-L (Lin 2004), F-measure of the longest common subsequence of tokens, best over references.
+
+    In [0, 1]; 0 for an empty prediction, which has nothing in common with a reference that has tokens.
+
+    Raises:
+        PolychromicError: no reference, or one without a token.
+    """
+    _check_references(references, "rouge_l", tokenize)
+    return max(_ROUGE_L.score(reference, prediction)["rougeL"].fmeasure for reference in references)
+
+
+def rouge_1(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-1: as `rouge_l`, of common tokens."""
+    return max(_ngram_f("rouge_1", prediction, references, 1))
+
+
+def rouge_2(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-2: as `rouge_l`, of common bigrams; best over the references for which it exists.
+
+    0 where one side has bigrams and the other, of one token, has none: nothing is in common. Where neither side has one, there
+    is neither precision nor recall, and no ROUGE-2, however equal the texts are.
+
+    Raises:
+        PolychromicError: no reference, one without a token, or none for which it exists.
+    """
+    if found := _ngram_f("rouge_2", prediction, references, 2):
+        return max(found)
+    raise PolychromicError(
+        f"rouge_2: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
+        "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
+    )
+
+
+def _ngram_f(metric: str, prediction: str, references: Sequence[str], n: int) -> list[float]:
+    """F-measure of common n-grams, 2 PR / (P + R), with each reference for which it exists: as rouge_score, its tables kept."""
+    _check_references(references, metric, tokenize)
+    own = _ngram_counts(prediction, n)
+    found = []
+    for reference in references:
+        other = _ngram_counts(reference, n)
+        if total := own.total() + other.total():
+            found.append(2 * sum(min(count, other[gram]) for gram, count in own.items() if gram in other) / total)
+    return found
+
+
+@lru_cache(maxsize=2048)
+def _ngram_counts(text: str, n: int) -> Counter:
+    return Counter(ngrams(tokenize(text), n))
+
+
+@lru_cache(maxsize=2048)  # about 30 kB for a reply of 60 characters
+def _char_ngrams(text: str) -> tuple[frozenset, ...]:
+    """The character n-grams of orders 1 to CHAR_ORDER, white space removed: multisets, written as sets.
+
+    The second "an" of a text is ("an", 2): then the clipped count of common n-grams is the size of a set intersection.
+    """
+    text = "".join(text.split())
+    orders = []
+    for n in range(1, CHAR_ORDER + 1):
+        seen: dict[str, int] = {}
+        grams: list[str | tuple[str, int]] = []
+        for i in range(len(text) - n + 1):
+            gram = text[i : i + n]
+            seen[gram] = times = seen.get(gram, 0) + 1
+            grams.append(gram if times == 1 else (gram, times))
+        orders.append(frozenset(grams))
+    return tuple(orders)
+
+
+def chrf(prediction: str, references: Sequence[str]) -> float:
+    """Sentence chrF2 (Popovic 2015, W15-3049), best over references: character n-grams to 6, white space removed, case kept.
+
+    Equal to sacrebleu.CHRF().sentence_score(prediction, references).score / 100 (orders that either text lacks are left
+    out). In [0, 1]; 0 for an empty prediction.
+
+    Raises:
+        PolychromicError: no reference, or an empty one.
+    """
+    _check_references(references, "chrf")
+    own = _char_ngrams(prediction)
+    return max(_f_score(own, _char_ngrams(reference)) for reference in references)
+
+
+def _f_score(hypothesis: tuple[frozenset, ...], reference: tuple[frozenset, ...]) -> float:
+    precision = recall = 0.0
+    orders = 0
+    for h, r in zip(hypothesis, reference, strict=True):
+        if not h or not r:
+            break  # a text without n-grams has no longer ones
+        common = len(h & r)
+        precision += common / len(h)
+        recall += common / len(r)
+        orders += 1
+    if precision + recall == 0:
+        return 0.0
+    precision, recall = precision / orders, recall / orders
+    return (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
+
+
+def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """chrF of every prediction against every reference apart, for many pairs at once (calibration, floors).
+
+    Returns:
+        (len(predictions), len(references)) float64 in [0, 1]; row i, column j equals chrf(predictions[i], [references[j]]).
+
+    Raises:
+        PolychromicError: no prediction, no reference, or an empty reference.
+    """
+    _check_references(references, "chrf_matrix")
+    if isinstance(predictions, str) or not predictions:
+        raise PolychromicError("chrf_matrix: got no list of predictions. Allowed: one or more strings. Sample first.")
+    hypotheses, targets = [_char_ngrams(text) for text in predictions], [_char_ngrams(text) for text in references]
+    precision = np.zeros((len(hypotheses), len(targets)))
+    recall, orders = np.zeros_like(precision), np.zeros_like(precision)
+    for n in range(CHAR_ORDER):
+        columns: dict = {}
+        h, h_size = _incidence([grams[n] for grams in hypotheses], columns)
+        r, r_size = _incidence([grams[n] for grams in targets], columns)
+        h.resize((len(hypotheses), len(columns)))
+        common = (h @ r.T).toarray()
+        has = (h_size[:, None] > 0) & (r_size[None, :] > 0)
+        precision += common / np.maximum(h_size, 1)[:, None]
+        recall += common / np.maximum(r_size, 1)[None, :]
+        orders += has
+    orders = np.maximum(orders, 1)
+    precision, recall = precision / orders, recall / orders
+    below = BETA**2 * precision + recall
+    return np.divide((1 + BETA**2) * precision * recall, below, out=np.zeros_like(below), where=below > 0)
+
+
+def _incidence(sets: list[frozenset], columns: dict) -> tuple[csr_array, np.ndarray]:
+    """(texts, n-grams seen so far) 0/1 matrix and the size of each set; new n-grams are added to `columns`."""
+    sizes = np.array([len(s) for s in sets])
+    indices = np.fromiter((columns.setdefault(gram, len(columns)) for s in sets for gram in s), dtype=np.int64, count=sizes.sum())
+    matrix = csr_array((np.ones(len(indices)), indices, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(sets), len(columns)))
+    return matrix, sizes
+
+
+def bertscore_signature() -> str:
+    return f"F1|idf:no|rescaled:no|marks:weight 0|layer:{BERTSCORE_LAYER} or the last|refs:max|bert-score:{version('bert-score')}"
+
+
+def rouge_signature(kind: str = "rougeL") -> str:
+    return f"{kind}|f-measure|refs:max|{tokenizer_signature()}|rouge-score:{version('rouge-score')}"
+
+
+def chrf_signature() -> str:
+    return f"chrF{BETA}|nc:{CHAR_ORDER}|nw:0|space:no|case:mixed|eff:yes|refs:max|as sacrebleu:{sacrebleu.__version__}"

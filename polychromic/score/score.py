@@ -1,0 +1,300 @@
+"""Stage `score`: every metric of a domain for each (cell, seed, temperature, prompt). One process per domain.
+
+Generations are read, never made. What needs a model is cached by content (polychromic.score.probes), so scoring again calls none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from polychromic import __version__
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_jsonl, write_json, write_jsonl
+from polychromic.base.progress import progress
+from polychromic.data.domains import get_domain
+from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.records import Record
+from polychromic.method.objective import evaluate, make_objective
+from polychromic.method.sets import set_functions
+from polychromic.params import Params
+from polychromic.sample.cells import load_split
+from polychromic.score.catalogue import metric
+from polychromic.score.compute import Prompt, compute, signature
+from polychromic.score.diversity import distinct_counts
+from polychromic.score.people import Calibration, calibrate, checker_signature
+from polychromic.score.probes import Embedder, Pieces, bertscores, likelihoods
+from polychromic.score.quality import chrf
+
+SAMPLES = "samples.jsonl.gz"
+Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
+
+
+def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
+    """Write results/{domain}/scores.jsonl.gz, signatures.json, and calibration.json (null where a checker decides what is valid).
+
+    Args:
+        files: samples of the cells to score; another cell that lies in the folder is left alone.
+    """
+    domain, calibration, splits = given(params, domain_name)
+    records = {record.id: record for record in splits["dev"]}
+    cells = [(method, lam, read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
+    rows = score_cells(params, domain, records, calibration, cells)
+    out = paths.RESULTS / domain_name
+    write_jsonl(paths.scores_file(domain_name, "dev"), rows)
+    write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
+    write_json(out / "signatures.json", signatures(params, domain, calibration))
+
+
+def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
+    """The domain, its calibration where people decide what is valid, and its records by split."""
+    domain, splits = get_domain(domain_name), load_split(domain_name)
+    return domain, calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None, splits
+
+
+def score_cells(
+    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Cell]
+) -> list[dict]:
+    """The rows of a file of scores. What models say about the replies is asked once for all cells."""
+    probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
+    embed, rows = Embedder(params), []
+    with progress(f"score {domain.name}", len(cells)) as tick:
+        for done, cell in enumerate(cells, start=1):
+            rows += score_cell(params, domain, records, calibration, cell, embed, probes)
+            tick(done)
+    return rows
+
+
+def signatures(params: Params, domain: Domain, calibration: Calibration | None) -> dict[str, str]:
+    """Metric -> what another needs to repeat it: definition, tokenizer, encoder, checker, model, samples, versions."""
+    checker = f"{domain.name}|valid answers of the data" if calibration is None else checker_signature(calibration.threshold)
+    model = f"{params.model}|precision:{params.sampling.precision}|first:{params.scoring.likelihood_samples}"
+    known = {"encoder": str(params.encoder), "checker": checker, "model": model, "samples": params.sampling.n}
+    return {name: f"{signature(name, **known)}|polychromic:{__version__}" for name in params.domain(domain.name).metrics}
+
+
+def declared_samples(domain: str) -> list[Path]:
+    """The samples that stage score@{domain} of dvc.yaml depends on: the one list of cells that a table is made of."""
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        deps = [Path(dep.def_path) for dep in repo.stage.load_one(name=f"score@{domain}").deps]
+    return [path for path in deps if path.name == SAMPLES]
+
+
+def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float | None, Path]]:
+    """(method, lambda of the grid or None, samples file) of each cell, once, in a fixed order.
+
+    Raises:
+        PolychromicError: a cell was not sampled, its folder names no method, or a baseline is missing.
+    """
+    cells = []
+    for path in sorted(set(files)):
+        name, dash, weight = path.parent.name.partition("-")
+        try:
+            lam = float(weight) if dash else None
+        except ValueError:
+            name = ""
+        if name not in params.methods or (params.methods[name].lam == "lambda") != bool(dash):
+            allowed = ", ".join(params.methods)
+            raise PolychromicError(f"{path}: its folder names no method of params.yaml. Allowed: {allowed}, with -LAMBDA for a grid.")
+        if not path.exists():
+            raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
+        cells.append((name, lam, path))
+    if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}):
+        raise PolychromicError(
+            f"no samples of {', '.join(missing)} among the cells to score; the four baselines are always there. See dvc.yaml."
+        )
+    return cells
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What models said about all replies of a domain, asked before the first row is scored; None where no metric reads it.
+
+    Attributes:
+        pieces: word pieces of texts. vocabulary: how many pieces there are.
+        bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
+        judged: how many first replies of a prompt (or of a list) have a BERTScore and a likelihood.
+    """
+
+    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
+    vocabulary: int | None = None
+    bertscore: Mapping[tuple[str, str], float] | None = None
+    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
+    judged: int = 0
+
+
+def ask_models(params: Params, domain: Domain, records: dict[str, Record], rows: Sequence[dict]) -> Probes:
+    """Word pieces, BERTScore and likelihood of the first few replies, where the domain's metrics read them."""
+    needs = _needs(params.domain(domain.name).metrics)
+    count = params.scoring.likelihood_samples
+    pieces = Pieces(params) if "pieces" in needs else None
+    found = likelihood = None
+    if "bertscore" in needs:
+        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
+        found = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
+    if "log_likelihood" in needs:
+        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
+        likelihood = likelihoods(params, domain.name, {i: (records[i].prompt, texts) for i, texts in replies.items()})
+    return Probes(pieces, pieces.vocabulary if pieces else None, found, likelihood, count)
+
+
+def score_cell(
+    params: Params,
+    domain: Domain,
+    records: dict[str, Record],
+    calibration: Calibration | None,
+    cell: Cell,
+    embed: Embed,
+    probes: Probes,
+) -> list[dict]:
+    """The rows of scores.jsonl.gz of one cell (method, lambda of the grid or None, rows of samples)."""
+    method, lam, rows = cell
+    texts = [text for row in rows for text in row["samples"]]
+    humans = [text for record in records.values() for text in (record.prompt, *record.references)]
+    unique = list(dict.fromkeys(texts + humans))
+    vectors = dict(zip(unique, embed(unique), strict=True))
+    lookup: Embed = lambda wanted: np.stack([vectors[text] for text in wanted])
+    scored = []
+    for row in rows:
+        record = records[row["id"]]
+        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, calibration, lookup, probes)
+        block = row.get("block", len(row["samples"]))
+        metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup, block), 12)
+        which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
+        scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
+    return scored
+
+
+def score_blocks(
+    names: Sequence[str],
+    domain: Domain,
+    record: Record,
+    row: dict,
+    calibration: Calibration | None,
+    embed: Embed,
+    probes: Probes = Probes(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
+
+    A model that is asked for a list may say nothing at all. Such a list has no n-gram, and a metric that is a ratio of n-grams
+    does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
+    count every list, so silence costs what it should in pass@k and in distinct valid answers.
+
+    Raises:
+        PolychromicError: a metric exists for none of the lists, or cannot be computed.
+    """
+    if "block" not in row:
+        return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed, probes)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for listed in _blocks(row):
+        spoken = [name for name in names if not (n := _order(name)) or distinct_counts(listed["samples"], n)[1] > 0]
+        part = score_prompt(spoken, domain, record, listed["samples"], listed["tokens"], calibration, embed, probes)
+        for name, value in part.items():
+            found[name].append(value)
+    if missing := [name for name in names if not found[name]]:
+        raise PolychromicError(
+            f"{missing[0]}: none of the lists of replies to {record.id!r} has a {_order(missing[0])}-gram. "
+            "Allowed: one list with that many tokens. Check the sampler's output, or leave the metric out."
+        )
+    return {name: round(float(np.mean(values)), 12) for name, values in found.items()}
+
+
+def score_prompt(
+    names: Sequence[str],
+    domain: Domain,
+    record: Record,
+    samples: Sequence[str],
+    tokens: Sequence[float],
+    calibration: Calibration | None,
+    embed: Embed,
+    probes: Probes = Probes(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
+    needs, matches = _needs(names), None
+    distinct = dict.fromkeys(samples)  # a system repeats itself, and reading a reply is what takes the time
+    form = {reply: domain.key(record, reply) for reply in distinct}
+    keys = [form[reply] for reply in samples]
+    if calibration is None:
+        given = {reply: domain.answer(record, reply) for reply in distinct}
+        answers = [given[reply] for reply in samples]
+    else:
+        matches = np.array([_matched(reply, tuple(record.references), calibration.threshold) for reply in samples])
+        answers = [key if some else None for key, some in zip(keys, matches.any(axis=1), strict=True)]
+    prompt = Prompt(
+        samples=samples,
+        answers=answers,
+        keys=keys,
+        references=record.references,
+        vectors=embed(samples) if "vectors" in needs else None,
+        quality=domain.training_quality(record, samples, embed) if "quality" in needs else None,
+        tokens=tokens,
+        matches=matches,
+        pieces=probes.pieces(samples) if probes.pieces and "pieces" in needs else None,
+        vocabulary=probes.vocabulary,
+        bertscore=_asked(probes.bertscore, record, samples[: probes.judged]) if "bertscore" in needs else None,
+        log_likelihood=_asked(probes.likelihood, record, samples[: probes.judged]) if "log_likelihood" in needs else None,
+    )
+    return {name: round(compute(name, prompt), 12) for name in names}
+
+
+def _asked(table: Mapping | None, record: Record, texts: Sequence[str]) -> np.ndarray | None:
+    return None if table is None else np.array([table[record.id, text] for text in texts])
+
+
+def _needs(names: Sequence[str]) -> set[str]:
+    return {need for name in names for need in metric(name).needs}
+
+
+def _blocks(row: dict) -> list[dict]:
+    """The row's replies as lists that belong together; all of them where they were drawn one by one."""
+    size = row.get("block", len(row["samples"]))
+    return [{key: row[key][i : i + size] for key in ("samples", "tokens")} for i in range(0, len(row["samples"]), size)]
+
+
+def _by_prompt(rows: Sequence[dict], texts: Callable[[dict], Sequence[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["id"], set()).update(texts(row))
+    return found
+
+
+def _order(name: str) -> int:
+    """n of distinct-n, 1 of the other metrics that count distinct tokens, 0 of the rest."""
+    declared = metric(name)
+    return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
+
+
+def read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
+    """A cell's samples. Raises PolychromicError where their prompts are not those of `records`."""
+    rows = [row for _, row in read_jsonl(path)]
+    if strange := {row["id"] for row in rows} ^ set(records):
+        raise PolychromicError(
+            f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
+        )
+    return rows
+
+
+def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed, block: int) -> float:
+    """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1]."""
+    method, n = params.methods["polychromic"], params.objective.n
+    similarity = domain.similarity if method.similarity == "domain" else method.similarity
+    objective = make_objective(method.objective, n, method.subset)
+    quality, pairs = set_functions(domain, [record], similarity, embed)
+    # Sets within blocks: replies of one list are a set that a person sees together.
+    starts = [first for begin in range(0, len(samples), block) for first in range(begin, min(begin + block, len(samples)) - n + 1, n)]
+    sets = [samples[i : i + n] for i in starts]
+    q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))
+    return float(evaluate(objective, q, s).mean())
+
+
+@lru_cache(maxsize=200_000)
+def _matched(reply: str, references: tuple[str, ...], threshold: float) -> tuple[bool, ...]:
+    """Per held-out human reply, whether the draft matches it: chrF above the threshold."""
+    return tuple(chrf(reply, [reference]) > threshold for reference in references)

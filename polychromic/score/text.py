@@ -1,0 +1,99 @@
+"""Words for the metrics: one tokenizer, used by every metric that counts words, and its n-grams.
+
+It is nltk's TweetTokenizer (rules only, no downloaded data) on normalised text. It is not the model's
+tokenizer and it does not stem: emoji, accents and scripts other than Latin count as they stand.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+import nltk
+from nltk.tokenize import TweetTokenizer
+
+from polychromic.base.errors import PolychromicError
+
+_TOKENIZER = TweetTokenizer(preserve_case=False, reduce_len=False, strip_handles=False, match_phone_numbers=False)
+
+# Kana and Han are written without spaces: one character is one token there, as in BERT's basic tokenizer.
+_UNSPACED = re.compile("([\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f])")
+
+# Typographic apostrophes read as ASCII ones; presentation selectors would be tokens of their own after an emoji.
+_SAME = str.maketrans({"\u2019": "'", "\u02bc": "'", "\ufe0e": None, "\ufe0f": None})
+
+
+@lru_cache(maxsize=1 << 15)
+def tokenize(text: str) -> tuple[str, ...]:
+    """Split a reply into lower-case tokens; () exactly when it shows nothing but white space.
+
+    Words keep inner apostrophes and hyphens; a punctuation mark, an emoji (with its skin tone or joined
+    sequence), an ASCII emoticon and a Kana or Han character are a token each. HTML entities are read first. Four
+    or more of the same mark in a row count as three (nltk's rule).
+    """
+    text = unicodedata.normalize("NFC", html.unescape(text)).translate(_SAME)
+    if not text.isascii():
+        text = _UNSPACED.sub(r" \1 ", text)
+    # nltk deletes entities that it does not know ("A&B;"); escaped, each ampersand survives its own unescaping.
+    return tuple(_TOKENIZER.tokenize(text.replace("&", "&amp;")))
+
+
+def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """The n-grams of one token sequence in order, [] when it has fewer than n tokens.
+
+    Raises:
+        PolychromicError: n < 1.
+    """
+    if n < 1:
+        raise PolychromicError(f"n-gram order: got n = {n}. Allowed: 1 or more. Pass a positive order.")
+    return list(zip(*(tokens[i:] for i in range(n)), strict=False))
+
+
+def tokenizer_signature() -> str:
+    """What a result must name so that another can repeat it."""
+    return f"tok:nltk.TweetTokenizer|case:lower|unicode:NFC|cjk:char|nltk:{nltk.__version__}"
+
+
+# Full-width and half-width forms are ways to write a character, not other characters (Unicode's <wide>, <narrow>).
+_WIDTHS = {
+    code: unicodedata.normalize("NFKC", chr(code))
+    for code in (0x3000, *range(0xFF01, 0xFFEF))
+    if unicodedata.decomposition(chr(code)).startswith(("<wide>", "<narrow>"))
+}
+_HALF_MARKS = {0xFF9E: "\u3099", 0xFF9F: "\u309a"}  # half-width sound marks: they combine with the Kana before them
+_QUOTES = frozenset(
+    ('""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018'", "\u201a\u2018", "\u00ab\u00bb", "\u300c\u300d", "\u300e\u300f")
+)
+
+
+@lru_cache(maxsize=1 << 15)
+def answer_key(text: str) -> str:
+    """The form in which two replies are the same answer, in any script; "" exactly when it shows nothing.
+
+    Case, blanks, the width of a character, one final full stop and quotes around the whole are how an answer is written;
+    everything else is what it says. Hence C, C++ and C# are three answers, an emoji and a sound mark count, and so does an
+    accent: "ano" is no spelling of "año", and who takes "Cafe" for "café" lists both as valid.
+    """
+    text = unicodedata.normalize("NFC", text.translate(_HALF_MARKS).translate(_WIDTHS)).translate(_SAME)
+    text = " ".join(unicodedata.normalize("NFC", text.casefold()).split())
+    while (bare := _bare(text)) != text:  # a stop before the quotes, within them, or both
+        text = bare
+    return text
+
+
+def _bare(text: str) -> str:
+    """Without a final full stop or a pair of quotes around all of it, where something stays and the quotes hold no other."""
+    if text.endswith((".", "\u3002")) and not text[:-1].endswith((".", "\u3002")) and len(text) > 1:
+        return text[:-1].rstrip()
+    inner = text[1:-1].strip()
+    if text[:1] + text[-1:] in _QUOTES and inner and not set(text[:1] + text[-1:]) & set(inner):
+        return inner
+    return text
+
+
+def answer_key_signature() -> str:
+    """What a result that tells answers apart must name so that another can repeat it."""
+    return "answer:NFC,casefold,blanks,width,quotes,final stop"

@@ -1,0 +1,203 @@
+"""Real processes: a second writer is refused, and a cell dies with the dvc that started it. All are addressed by their pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from polychromic.base import locks as process
+from polychromic.base.errors import PolychromicError
+from polychromic.base.locks import die_with_parent, single_writer
+from tests.workspace import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    values = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=values)
+
+
+def wait_for(condition, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from polychromic.base.locks import single_writer
+with single_writer(Path(sys.argv[1])):
+    print("holding", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_waits_and_is_then_refused(tmp_path):
+    target = tmp_path / "results" / "cell"
+    holder = python(HOLD, str(target))
+    try:
+        assert holder.stdout.readline() == "holding\n", holder.stderr.read()
+        started = time.monotonic()
+        with pytest.raises(PolychromicError) as error, single_writer(target, wait_seconds=0.6):
+            pytest.fail("two writers")
+        assert 0.5 < time.monotonic() - started < 10
+        assert error.value.exit_code == 1
+        for fragment in (str(target), "another process is writing it", "One writer at a time", "run the command again"):
+            assert fragment in str(error.value)
+        with single_writer(tmp_path / "results" / "other", wait_seconds=0.1):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_waiting_writer_goes_on_when_the_first_is_killed(tmp_path):
+    """kill -9 leaves the lock file; the lock itself goes with the process."""
+    target = tmp_path / "cell"
+    holder = python(HOLD, str(target))
+    try:
+        assert holder.stdout.readline() == "holding\n"
+        entered = threading.Event()
+
+        def second():
+            with single_writer(target, wait_seconds=20):
+                entered.set()
+
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert not entered.wait(0.4)
+        os.kill(holder.pid, signal.SIGKILL)
+        waiting.join(20)
+        assert entered.is_set()
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_the_lock_is_the_target_s_by_whatever_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with single_writer(Path("cell"), wait_seconds=0.1), pytest.raises(PolychromicError, match="another process"):
+        with single_writer(tmp_path / "sub" / ".." / "cell", wait_seconds=0.1):
+            pass
+
+
+def test_the_lock_is_freed_after_an_error(tmp_path):
+    with pytest.raises(RuntimeError), single_writer(tmp_path / "cell"):
+        raise RuntimeError
+    with single_writer(tmp_path / "cell", wait_seconds=0.1):
+        pass
+
+
+# A file named dvc that starts, as dvc does, a shell that starts the stage's command.
+FAKE_DVC = """#!{python}
+import os, subprocess, sys, time
+os.environ["DVC_STAGE"] = "lora@listqa"
+subprocess.Popen(["/bin/sh", "-c", "'{python}' -c '{child}' ; true"])
+time.sleep(60)
+"""
+CHILD = (
+    "import os, time; from polychromic.base.locks import die_with_parent; "
+    "die_with_parent(0.1); print(os.getpid(), flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def family(tmp_path):
+    """(fake dvc, process of its stage), both running."""
+    script = tmp_path / "dvc"
+    script.write_text(FAKE_DVC.format(python=sys.executable, child=CHILD))
+    script.chmod(0o755)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    parent = subprocess.Popen([str(script), "repro"], stdout=subprocess.PIPE, text=True, env=environment)
+    child = psutil.Process(int(parent.stdout.readline()))
+    shell = child.parent()
+    yield parent, child
+    for one in (parent, child, shell):
+        if psutil.pid_exists(one.pid) and (one is parent or one.is_running()):
+            one.kill()
+    parent.wait()
+
+
+def gone(child: psutil.Process) -> bool:
+    try:
+        return child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_the_stage_dies_with_a_killed_dvc(family):
+    parent, child = family
+    assert child.ppid() != parent.pid, "a shell stands between them"
+    time.sleep(0.5)
+    assert not gone(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert wait_for(lambda: gone(child))
+
+
+def test_the_stage_dies_although_nobody_has_buried_dvc(family):
+    """A killed dvc whose own parent does not wait for it is a zombie: its pid is still there."""
+    parent, child = family
+    os.kill(parent.pid, signal.SIGKILL)
+    assert wait_for(lambda: psutil.Process(parent.pid).status() == psutil.STATUS_ZOMBIE)
+    assert wait_for(lambda: gone(child))
+
+
+def test_without_dvc_nobody_is_watched(monkeypatch):
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    before = threading.active_count()
+    die_with_parent()
+    assert threading.active_count() == before
+    assert process._guardian() is None
+
+
+def test_dvc_stage_without_a_dvc_above_watches_nobody(monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "lora@listqa")
+    monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["/usr/bin/python", "my-dvc-notes.py", "dvc.yaml"])
+    assert process._guardian() is None
+
+
+@pytest.mark.parametrize(
+    "cmdline",
+    [["/x/bin/python", "/x/bin/dvc", "repro"], ["dvc", "repro"], ["python", "-m", "dvc", "repro"]],
+)
+def test_dvc_is_found_however_it_was_started(cmdline, monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "lora@listqa")
+    monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: cmdline)
+    assert process._guardian() == psutil.Process()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dvc_that_vanishes_between_two_questions_is_gone(monkeypatch):
+    class Vanishing:
+        def is_running(self):
+            return True
+
+        def status(self):
+            raise psutil.NoSuchProcess(1)
+
+    killed = threading.Event()
+    monkeypatch.setattr(process, "_guardian", Vanishing)
+    monkeypatch.setattr(process.os, "kill", lambda pid, how: killed.set())
+    die_with_parent(0.01)
+    assert killed.wait(2)

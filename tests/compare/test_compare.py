@@ -1,0 +1,623 @@
+"""select and compare on scores that are written down here, against numbers computed another way."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as st
+
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.compare import compare as analysis
+from polychromic.compare import systems
+from polychromic.compare.ablation import against_lora
+from polychromic.compare.contrasts import contrast_pairs, on_shared_seeds
+from polychromic.compare.systems import System
+from polychromic.params import Params
+from polychromic.report.results import Compare, load
+from polychromic.sample.cells import cell_name
+from tests.workspace import small_values
+
+MAIN, GUARD = "valid_distinct@10", "pass@1"
+PROMPTS = [f"q{i}" for i in range(8)]
+TRAINED = {"prompt": "zero_shot", "adapter": "lora"}
+METHODS = {
+    "zero_shot": {"prompt": "zero_shot", "adapter": "none"},
+    "few_shot": {"prompt": "few_shot", "adapter": "none"},
+    "lora": TRAINED,
+    "polychromic": TRAINED | {"objective": "coverage", "lam": "lambda"},
+    "polychromic_plain": TRAINED | {"objective": "plain", "similarity": "semantic", "lam": 0.5, "domains": ["listqa"]},
+    "reward": TRAINED | {"objective": "reward", "lam": 2.0},
+    "rft": TRAINED | {"self_training": {"after": 0.5}},
+    "cheap": TRAINED | {"objective": "coverage", "lam": 3.0, "rollouts": {"share": 0.25}},
+}
+CONTRASTS = [
+    ("polychromic", "lora", "primary"),
+    ("polychromic", "best_without_checker", "primary"),
+    ("polychromic", "best_with_checker", "primary"),
+    ("lora", "zero_shot", "primary"),
+    ("few_shot", "zero_shot", "secondary"),
+    ("polychromic_plain", "lora", "secondary"),
+    ("polychromic", "polychromic_plain", "secondary"),
+]
+# The roles resolved by hand: few_shot's best of about 4.9 is above lora's 4.0; reward's 5.5 above rft's 4.5.
+PAIRS = [(a, {"best_without_checker": "few_shot", "best_with_checker": "reward"}.get(b, b)) for a, b, _ in CONTRASTS]
+SEEDS = {"zero_shot": [0], "few_shot": [0]}
+LAMBDAS = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10.0": 10.0}
+TEMPERATURES = [0.5, 1.0]
+# mean of the primary metric by (label, temperature); the best of each label is not always the same temperature
+PRIMARY = {
+    "zero_shot": (1.0, 2.0),
+    "few_shot": (4.9, 2.5),
+    "lora": (2.5, 4.0),
+    "polychromic": (6.0, 5.0),
+    "polychromic@0.3": (4.0, 4.5),
+    "polychromic@10.0": (4.0, 5.0),
+    "polychromic_plain": (3.0, 3.5),
+    "reward": (5.0, 5.5),
+    "rft": (4.5, 4.0),
+    "cheap": (9.0, 8.0),
+}
+CELLS = {"lora": 0.0, "polychromic-0.3": 0.3, "polychromic-3.0": 3.0, "polychromic-10.0": 10.0}
+QUALITY = {0.5: 0.6, 1.0: 0.4}
+
+
+def params(**changes: Any) -> Params:
+    """The declared methods and contrasts above; `changes` as in small_params."""
+    values = small_values() | {"methods": METHODS}
+    contrasts = [{"a": a, "b": b, "family": family} | ({"rule": "chosen"} if b == "zero_shot" else {}) for a, b, family in CONTRASTS]
+    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1}
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    return Params.model_validate(values)
+
+
+METRICS = (*params().domain("listqa").metrics, "objective")
+
+
+def seeds_of(label: str) -> list[int]:
+    return SEEDS.get(label, [0, 1])
+
+
+def score(label: str, seed: int, temperature: float, prompt: str, metric: str) -> float:
+    """A number that anybody can compute again: a mean per system, and spread by prompt and seed."""
+    rng = np.random.default_rng([len(label), ord(label[-1]), seed, int(10 * temperature), PROMPTS.index(prompt), len(metric)])
+    if metric == MAIN:
+        return PRIMARY[label][TEMPERATURES.index(temperature)] + float(rng.normal(scale=0.4))
+    if metric == GUARD:
+        return QUALITY[temperature] + 0.02 * list(PRIMARY).index(label) + float(rng.uniform(-0.1, 0.1))
+    return float(rng.uniform())
+
+
+def make_rows(split: str = "dev", prompts=PROMPTS) -> list[dict]:
+    return [
+        {
+            "method": label.split("@")[0],
+            "lambda": LAMBDAS.get(label),
+            "seed": seed,
+            "temperature": temperature,
+            "split": split,
+            "id": prompt,
+            "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS},
+        }
+        for label in PRIMARY
+        for seed in seeds_of(label)
+        for temperature in TEMPERATURES
+        for prompt in prompts
+    ]
+
+
+def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
+    """(seeds, prompts)."""
+    return np.array([[score(label, seed, temperature, prompt, metric) for prompt in PROMPTS] for seed in seeds_of(label)])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "results" / "listqa"
+
+
+@pytest.fixture
+def results(folder) -> Path:
+    """scores, calibration and histories of a domain."""
+    write_jsonl(folder / "scores.jsonl.gz", make_rows())
+    write_json(folder / "calibration.json", None)
+    write_json(folder / "signatures.json", {"pass@1": "pass@1|k:1"})
+    for cell in (*CELLS, "polychromic_plain", "reward", "rft", "cheap"):
+        write_jsonl(folder / cell / "history.jsonl", history(cell))
+    return folder
+
+
+def history(cell: str) -> list[dict]:
+    """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
+    lam = CELLS.get(cell, 0.0)
+    objective = lambda value: {"objective": value, "ess": 2 * value} if cell not in ("lora", "rft") else {}
+    return [
+        {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
+        {"seed": 0, "step": 1, "eval_loss": 7.0},
+        {"seed": 0, "step": 2, "loss": 9.0, "ce": 1.0},
+        {"seed": 0, "step": 2, "eval_loss": 2.0 + lam / 100},
+        {"seed": 0, "step": 2, "kl_to_base": 5.0 + lam, "reply_tokens": 4.0},
+        {"seed": 1, "step": 1, "loss": 9.0, "ce": 4.0, **objective(0.4)},
+        {"seed": 1, "step": 2, "loss": 9.0, "ce": 2.0},
+        {"seed": 1, "step": 2, "eval_loss": 3.0 + lam / 100},
+        {"seed": 1, "step": 2, "kl_to_base": 7.0 + lam, "reply_tokens": 5.0},
+    ]
+
+
+def best_temperature(label: str) -> float:
+    return max(TEMPERATURES, key=lambda t: matrix(label, t, MAIN).mean())
+
+
+# select
+
+
+def test_select_takes_the_temperature_with_the_highest_mean(results):
+    analysis.select(params(), "listqa")
+    document = read_json(results / "select.json")
+    assert document["chosen"] == {label: best_temperature(label) for label in PRIMARY}
+    assert set(document["chosen"].values()) == {0.5, 1.0}
+    assert (document["split"], document["primary"], document["quality"]) == ("dev", MAIN, GUARD)
+    assert document["headline"] == "polychromic"
+
+
+def test_equal_means_go_to_the_lower_temperature(results):
+    for order in (1, -1):
+        rows = make_rows()[::order]
+        for row in rows:
+            row["metrics"][MAIN] = 1.5
+        write_jsonl(results / "scores.jsonl.gz", rows)
+        analysis.select(params(), "listqa")
+        assert set(read_json(results / "select.json")["chosen"].values()) == {0.5}
+
+
+def test_select_reads_dev_alone(results):
+    analysis.select(params(), "listqa")
+    before = (results / "select.json").read_bytes()
+    opposite = make_rows("test", [f"q{i}" for i in range(8)])
+    for row in opposite:
+        row["metrics"][MAIN] = 100.0 if row["temperature"] != best_temperature(row["method"]) else 0.0
+    write_jsonl(results / "scores.jsonl.gz", opposite + make_rows())
+    write_jsonl(results / "test-scores.jsonl.gz", opposite)
+    analysis.select(params(), "listqa")
+    assert (results / "select.json").read_bytes() == before
+
+
+def test_the_headline_must_be_among_the_cells(results):
+    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
+        analysis.select(params(**{"lambda": 1.0}), "listqa")
+
+
+def test_another_headline_changes_the_labels_alone(results):
+    analysis.select(params(**{"lambda": 0.3}), "listqa")
+    chosen = read_json(results / "select.json")["chosen"]
+    assert chosen["polychromic"] == best_temperature("polychromic@0.3") and chosen["polychromic@3.0"] == best_temperature("polychromic")
+    assert read_json(results / "select.json")["lambda"]["headline"] == 0.3
+
+
+def test_select_finds_the_best_peer_of_each_kind(results):
+    analysis.select(params(), "listqa")
+    assert read_json(results / "select.json")["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+
+
+def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results):
+    rows = [row for row in make_rows() if row["method"] not in ("reward", "rft")]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
+    assert read_json(results / "select.json")["best"]["best_with_checker"] is None
+    assert "reward" not in {row["b"] for row in read_json(results / "compare.json")["contrasts"]}
+
+
+def test_select_lists_every_try(results):
+    analysis.select(params(), "listqa")
+    tries = read_json(results / "select.json")["tries"]
+    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
+    for row in tries:
+        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
+            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
+        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
+
+
+# the weight of D
+
+
+def grid(results: Path, **changes: Any) -> dict:
+    analysis.select(params(**changes), "listqa")
+    return read_json(results / "select.json")["lambda"]
+
+
+def test_the_grid_holds_what_training_left(results):
+    rows = grid(results)["rows"]
+    assert [row["lambda"] for row in rows] == [0.0, 0.3, 3.0, 10.0]
+    assert [row["label"] for row in rows] == ["lora", "polychromic@0.3", "polychromic", "polychromic@10.0"]
+    for row in rows:
+        lam, label = row["lambda"], row["label"]
+        assert row["validation_ce"] == pytest.approx(2.5 + lam / 100), "the last validation of each seed"
+        assert (row["kl_to_base"], row["reply_tokens"]) == (pytest.approx(6.0 + lam), 4.5)
+        assert row["by_seed"]["validation_ce"] == pytest.approx([2.0 + lam / 100, 3.0 + lam / 100])
+        assert row["temperature"] == best_temperature(label)
+        assert row["objective"] == pytest.approx(matrix(label, 1.0, "objective").mean())
+        assert row["primary"] == pytest.approx(matrix(label, best_temperature(label), MAIN).mean())
+        assert row["quality"] == pytest.approx(matrix(label, best_temperature(label), GUARD).mean())
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)])
+def test_the_recommended_weight_is_the_largest_within_the_margin(results, margin, expected):
+    assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
+
+
+def test_a_larger_weight_may_be_within_the_margin_where_a_smaller_one_is_not(results):
+    path = results / "polychromic-0.3" / "history.jsonl"
+    write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
+    assert grid(results)["recommended"] == 10.0
+
+
+def test_the_trend_of_d_is_pages_test_over_prompts(results):
+    rows = make_rows()
+    for row in rows:
+        lam = LAMBDAS.get(systems.label_of(row["method"], row["lambda"], 3.0), 0.0)
+        row["metrics"]["objective"] = lam / 20 + row["metrics"]["objective"] / 10
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    trend = grid(results)["trend"]
+    by_level = [
+        [np.mean([r["metrics"]["objective"] for r in rows if (r["method"], r["lambda"], r["id"], r["temperature"]) == (*cell, prompt, 1.0)])
+         for prompt in PROMPTS]
+        for cell in (("lora", None), ("polychromic", 0.3), ("polychromic", 3.0), ("polychromic", 10.0))
+    ]  # fmt: skip
+    ranks = np.apply_along_axis(st.rankdata, 0, np.array(by_level))
+    assert trend["levels"] == [0.0, 0.3, 3.0, 10.0] and trend["n_prompts"] == 8
+    assert trend["page_l"] == pytest.approx(ranks.sum(axis=1) @ [1, 2, 3, 4])
+    assert trend["means"] == pytest.approx(np.mean(by_level, axis=1).tolist())
+    assert trend["p"] == pytest.approx(st.page_trend_test(np.array(by_level).T).pvalue) and trend["p"] < 0.01
+
+
+def test_without_temperature_one_there_is_no_trend(results):
+    rows = [row | {"temperature": {0.5: 0.5, 1.0: 0.9}[row["temperature"]]} for row in make_rows()]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    found = grid(results)
+    assert found["trend"] is None and found["rows"][1]["objective"] is None and found["recommended"] == 10.0
+
+
+@pytest.mark.parametrize("key", ["eval_loss", "kl_to_base", "reply_tokens"])
+def test_a_history_that_ends_early_is_named(results, key):
+    rows = [row if row["seed"] == 0 else {k: v for k, v in row.items() if k != key} for row in history("polychromic-3.0")]
+    write_jsonl(results / "polychromic-3.0" / "history.jsonl", rows)
+    with pytest.raises(PolychromicError, match=rf"polychromic-3\.0/history\.jsonl: no {key} of seed 1\. .*dvc repro"):
+        grid(results)
+
+
+def test_cells_lie_where_the_grid_writes_them():
+    for method, lam in (("lora", None), ("polychromic", 0.3), ("polychromic", 10.0)):
+        assert systems.cell_name(method, lam) == cell_name(method, lam)
+
+
+# reading
+
+
+def test_missing_rows_are_named(results):
+    rows = [row for row in make_rows() if (row["method"], row["temperature"], row["seed"], row["id"]) != ("lora", 1.0, 1, "q3")]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    with pytest.raises(PolychromicError, match=r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"):
+        analysis.select(params(), "listqa")
+
+
+def test_a_split_without_scores_is_an_error(results):
+    write_jsonl(results / "scores.jsonl.gz", make_rows("test"))
+    with pytest.raises(PolychromicError, match=r"listqa/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
+        analysis.select(params(), "listqa")
+
+
+def test_scores_on_test_are_a_file_of_their_own(results):
+    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test", PROMPTS[:3]))
+    found = systems.read_systems(params(), "listqa", "test", 0.3)
+    assert {system.scores[MAIN].shape[1] for system in found.values()} == {3}
+    assert ("polychromic", 0.5) in found and found["polychromic", 0.5].lam == 0.3, "the headline is the caller's"
+    assert {system.scores[MAIN].shape[1] for system in systems.read_systems(params(), "listqa", "dev", 3.0).values()} == {8}
+
+
+# compare
+
+
+@pytest.fixture
+def compared(results) -> dict:
+    values = params(analysis={"bootstrap": 500})
+    analysis.select(values, "listqa")
+    analysis.compare(values, "listqa")
+    return read_json(results / "compare.json")
+
+
+def test_the_report_accepts_the_document(compared, results):
+    parsed = Compare.model_validate(compared)
+    assert load("listqa", results.parent) == parsed
+    assert parsed.chosen("lora").temperature == best_temperature("lora")
+    assert parsed.split == "dev" and parsed.calibration is None
+
+
+def test_systems_hold_means_by_hand(compared):
+    assert len(compared["systems"]) == len(PRIMARY) * 2
+    for system in compared["systems"]:
+        label, temperature = system["label"], system["temperature"]
+        assert system["lambda"] == LAMBDAS.get(label) and system["method"] == label.split("@")[0]
+        assert system["chosen"] == (temperature == best_temperature(label))
+        assert system["seeds"] == seeds_of(label) and (system["n_prompts"], system["n_samples"]) == (8, 10)
+        for metric, found in system["metrics"].items():
+            values = matrix(label, temperature, metric)
+            assert found["mean"] == pytest.approx(values.mean())
+            assert found["by_seed"] == pytest.approx(values.mean(axis=1).tolist())
+            standard_error = values.mean(axis=0).std(ddof=1) / np.sqrt(8)
+            assert found["low"] < found["mean"] < found["high"]
+            assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.25)
+
+
+def test_a_frontier_s_area_is_that_of_two_rectangles_together(compared):
+    assert compared["frontiers"].keys() == {row["label"] for row in compared["systems"]}
+    for label, frontier in compared["frontiers"].items():
+        rows = [row for row in compared["systems"] if row["label"] == label]
+        (q, v), (r, w) = [[row["metrics"][compared[key]]["mean"] for key in ("quality", "primary")] for row in rows]
+        assert frontier["hypervolume"] == pytest.approx(q * v + r * w - min(q, r) * min(v, w)), label
+        beaten = {rows[0]["temperature"]} if r > q and w > v else {rows[1]["temperature"]} if q > r and v > w else set()
+        assert set(frontier["pareto_temperatures"]) == {row["temperature"] for row in rows} - beaten
+
+
+def of_rule(compared: dict, rule: str) -> list[dict]:
+    return [row for row in compared["contrasts"] if row["rule"] == rule]
+
+
+def test_every_declared_contrast_has_its_rows(compared):
+    """Three metrics at the chosen temperatures, one matched, and D at temperature 1 for methods that train on it."""
+    wanted = [(a, b, m, "chosen") for a, b in PAIRS for m in (MAIN, GUARD, "semantic_diversity")]
+    wanted += [(a, b, MAIN, "matched") for a, b in PAIRS]
+    wanted += [(a, b, "objective", "policy") for a, b in PAIRS if a.startswith("polychromic")]
+    assert sorted((r["a"], r["b"], r["metric"], r["rule"]) for r in compared["contrasts"]) == sorted(wanted)
+    assert len({row["id"] for row in compared["contrasts"]}) == len(wanted)
+
+
+def test_a_contrast_says_where_its_side_is_a_best_peer(compared):
+    roles = {(row["b"], row["b_role"]) for row in compared["contrasts"]}
+    assert ("few_shot", "best_without_checker") in roles and ("reward", "best_with_checker") in roles and ("lora", None) in roles
+    assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "few_shot"} == {"best_without_checker"}
+    assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "polychromic"} == {None}
+
+
+def test_a_pair_that_is_declared_twice_is_tested_once():
+    best = {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"}
+    pairs = contrast_pairs(params(), "listqa", best)
+    assert pairs["polychromic", "lora"].family == "primary" and pairs["polychromic", "polychromic_plain"].family == "primary"
+    assert len(pairs) == len(CONTRASTS) - 2
+    assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
+
+
+def test_a_system_is_not_compared_with_itself():
+    declared = [{"a": "reward", "b": "best_with_checker", "family": "primary"}, {"a": "rft", "b": "best_with_checker", "family": "primary"}]
+    values = params(analysis={"contrasts": declared})
+    assert list(contrast_pairs(values, "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})) == [("rft", "reward")]
+
+
+def test_a_domain_without_the_method_has_no_such_contrast():
+    pairs = contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})
+    assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
+
+
+def test_methods_say_their_group_and_length(compared):
+    found = compared["methods"]
+    having = lambda key: {name for name in found if found[name][key]}
+    assert set(found) == set(METHODS)
+    assert having("ours") == {"polychromic", "cheap"}
+    assert having("sees_checker") == {"polychromic", "reward", "rft", "cheap"}
+    assert having("trained") == set(METHODS) - {"zero_shot", "few_shot"}
+    assert all(about["trains_like"] == name for name, about in found.items())
+
+
+def test_more_steps_and_other_decoding_train_alike():
+    gem = TRAINED | {"loss": "gem", "settings": {"beta": 0.7}}
+    ours = METHODS["polychromic"] | {"lam": params().lam, "min_p": 0.1}
+    other = ours | {"lam": params().lam + 1}
+    values = params(
+        methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other}
+    )
+    about = {name: analysis.about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
+    assert {name: row["trains_like"] for name, row in about.items()} == {
+        "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
+    }  # fmt: skip
+    assert about["long"]["budget"] == 1.5
+
+
+@pytest.mark.parametrize(("rule", "temperature"), [("chosen", best_temperature), ("policy", lambda label: 1.0)])
+def test_paired_contrasts_by_hand(compared, rule, temperature):
+    for row in of_rule(compared, rule):
+        assert (row["a_temperature"], row["b_temperature"]) == (temperature(row["a"]), temperature(row["b"]))
+        a = matrix(row["a"], row["a_temperature"], row["metric"])
+        b = matrix(row["b"], row["b_temperature"], row["metric"])
+        difference = a.mean(axis=0) - b.mean(axis=0)
+        assert row["delta"] == pytest.approx(difference.mean())
+        assert row["low"] < row["delta"] < row["high"]
+        flips = [abs(np.dot(signs, difference)) for signs in itertools.product((1, -1), repeat=8)]
+        exact = np.mean(np.array(flips) >= abs(difference.sum()) - 1e-9)
+        assert row["p_permutation"] == row["p_value"] == pytest.approx(exact)
+        assert row["p_wilcoxon"] == pytest.approx(st.wilcoxon(difference).pvalue)
+        assert row["d_z"] == pytest.approx(difference.mean() / difference.std(ddof=1))
+        above = np.sign(a.mean(axis=0)[:, None] - b.mean(axis=0)[None, :])
+        assert row["cliffs_delta"] == pytest.approx(above.mean())
+        if len(a) == len(b):
+            assert row["delta_by_seed"] == pytest.approx((a.mean(axis=1) - b.mean(axis=1)).tolist())
+        assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
+        assert row["seeds"] == seeds_of(row["a"])
+
+
+def test_trained_systems_are_compared_on_the_seeds_that_they_share():
+    def system(method: str, seeds: tuple[int, ...]) -> System:
+        return System(method, method, None, 1.0, seeds, {MAIN: np.array([[float(seed), 10.0 + seed] for seed in seeds])})
+
+    both, one, prompted = system("lora", (0, 1)), system("reward", (0,)), system("zero_shot", (0,))
+    found = on_shared_seeds(params(), both, one, prompted)
+    assert [s.seeds for s in found] == [(0,), (0,), (0,)] and found[0].scores[MAIN].tolist() == [[0.0, 10.0]]
+    found = on_shared_seeds(params(), both, prompted)
+    assert [s.seeds for s in found] == [(0, 1), (0,)] and found[0].scores[MAIN].shape == (2, 2), "a prompt alone has no seed to share"
+
+
+def test_quality_has_a_margin_and_the_others_have_none(compared):
+    margin = params().analysis.margin
+    for row in compared["contrasts"]:
+        if row["metric"] == GUARD:
+            assert row["margin"] == margin and row["non_inferior"] == (row["low"] > -margin)
+        else:
+            assert row["margin"] is None and row["non_inferior"] is None
+    assert {row["non_inferior"] for row in compared["contrasts"]} == {True, False, None}
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Step down, by hand."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    """By hand, from the largest down."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
+    lowest, adjusted = 1.0, [0.0] * len(p_values)
+    for rank, place in enumerate(order):
+        lowest = min(lowest, p_values[place] * len(p_values) / (len(p_values) - rank))
+        adjusted[place] = lowest
+    return adjusted
+
+
+def test_each_family_is_adjusted_on_its_own(compared):
+    families = {"primary": [], "secondary": []}
+    for row in compared["contrasts"]:
+        families[row["family"]].append(row)
+    assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
+    rules = {(row["a"], row["b"]): row["rule"] for row in families["primary"]}
+    assert rules == {pair: "chosen" if pair == ("lora", "zero_shot") else "matched" for pair in PAIRS[:4]}
+    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
+        rows = families[family]
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(adjust([row["p_value"] for row in rows]))
+
+
+def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
+    """Both ends of each peer's frontier: quality falls and coverage rises with temperature, or one temperature beats the other."""
+    seen = set()
+    for row in of_rule(compared, "matched"):
+        a_quality = matrix(row["a"], best_temperature(row["a"]), GUARD).mean()
+        a_value = matrix(row["a"], best_temperature(row["a"]), MAIN).mean()
+        quality = [matrix(row["b"], t, GUARD).mean() for t in TEMPERATURES]
+        value = [matrix(row["b"], t, MAIN).mean() for t in TEMPERATURES]
+        assert quality[0] > quality[1]
+        if value[0] >= value[1]:
+            share = 1.0
+        else:
+            share = float(np.clip((a_quality - quality[1]) / (quality[0] - quality[1]), 0, 1))
+        seen.add("inside" if 0 < share < 1 else "end")
+        assert row["delta"] == pytest.approx(a_value - (share * value[0] + (1 - share) * value[1]))
+        assert row["b_temperature"] == pytest.approx(share * 0.5 + (1 - share) * 1.0, abs=1e-6)
+        assert row["low"] <= row["delta"] <= row["high"] and 0 <= row["clamped_share"] <= 1
+        assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
+        assert row["p_permutation"] is None and 0 < row["p_value"] <= 1
+    assert seen == {"inside", "end"}
+
+
+def test_histories_are_means_over_seeds(compared):
+    assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain", "reward", "rft", "cheap"}
+    assert compared["histories"]["lora"] == [
+        {"step": 1, "ce_mean": 3.0, "objective_mean": None, "ess_mean": None},
+        {"step": 2, "ce_mean": 1.5, "objective_mean": None, "ess_mean": None},
+    ]
+    steps = compared["histories"]["polychromic"]
+    assert [row["objective_mean"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
+    assert [row["ess_mean"] for row in steps] == [pytest.approx(0.6), None]
+
+
+def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):
+    rows = make_rows()
+    for row in rows:
+        row["temperature"] = {0.5: 0.5, 1.0: 0.9}[row["temperature"]]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
+    assert {row["rule"] for row in read_json(results / "compare.json")["contrasts"]} == {"chosen", "matched"}
+
+
+def test_compare_repeats_to_the_byte(results):
+    values = params()
+    analysis.select(values, "listqa")
+    analysis.compare(values, "listqa")
+    first = (results / "compare.json").read_bytes()
+    write_jsonl(results / "scores.jsonl.gz", make_rows()[::-1])
+    analysis.compare(values, "listqa")
+    assert (results / "compare.json").read_bytes() == first, "the order of the rows says nothing"
+
+
+def test_compare_speaks_of_dev_whatever_stands_beside_it(results):
+    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
+    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test"))
+    analysis.select(params(), "listqa")
+    analysis.compare(params(), "listqa")
+    found = Compare.model_validate(read_json(results / "compare.json"))
+    assert found.split == "dev"
+    assert found.chosen("lora").metrics[MAIN].mean == pytest.approx(matrix("lora", best_temperature("lora"), MAIN).mean())
+
+
+def test_a_contrast_of_a_method_without_scores_is_named(results):
+    write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])
+    analysis.select(params(), "listqa")
+    with pytest.raises(PolychromicError, match="polychromic_plain"):
+        analysis.compare(params(), "listqa")
+
+
+def test_labels():
+    assert systems.label_of("lora", None, 3.0) == "lora"
+    assert systems.label_of("polychromic", 3.0, 3.0) == "polychromic"
+    assert systems.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"
+
+
+def beside(own: dict[str, float], temperatures: dict[str, list[float]], prompts: int = 40) -> dict[tuple[str, float], System]:
+    """Systems of replies whose q and pass@1 are lora's plus a constant of `own` and a little that differs by prompt."""
+    rng, found = np.random.default_rng(0), {}
+    p = params()
+    base = {name: rng.uniform(0.3, 0.6, (2, prompts)) for name in p.domain("replies").metrics}
+    small = rng.normal(scale=0.01, size=(2, prompts))
+    for label, at in temperatures.items():
+        shift = {"quality": own["quality"], "pass@1": own["pass@1"]} if label != "lora" else {}
+        for temperature in at:
+            scores = {name: values + (small if shift else 0) + shift.get(name, 0.0) for name, values in base.items()}
+            found[label, temperature] = System(label, label.split("@")[0], LAMBDAS.get(label), temperature, (0, 1), scores)
+    return found
+
+
+def test_each_weight_stands_beside_lora_at_the_temperatures_that_both_have():
+    systems = beside({"quality": 0.1, "pass@1": -0.1}, {"lora": [0.5, 1.0], "polychromic@0.3": [0.5, 0.7, 1.0], "polychromic": [1.0]})
+    rows = against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
+    assert [(row["label"], row["lambda"], row["temperature"]) for row in rows] == [
+        ("polychromic@0.3", 0.3, 0.5), ("polychromic@0.3", 0.3, 1.0), ("polychromic", 3.0, 1.0)
+    ]  # fmt: skip
+    assert {row["n_prompts"] for row in rows} == {40}
+    assert list(rows[0]["metrics"]) == ["quality", "pass@1", "best_rouge_l@10", "bertscore", "perplexity"]
+    for row in rows:
+        q, passed, bert = (row["metrics"][name] for name in ("quality", "pass@1", "bertscore"))
+        # Paired: what differs between prompts cancels, and the interval is that of the little that is left.
+        assert q["low"] < q["delta"] < q["high"] and q["high"] - q["low"] < 0.02 and q["low"] > 0.08
+        assert passed["high"] < -0.08 and bert["low"] <= bert["delta"] <= bert["high"] and abs(bert["delta"]) < 0.01
+    assert rows == against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
+
+
+def test_the_interval_is_a_bootstrap_over_prompts_of_the_seeds_that_both_have():
+    systems = beside({"quality": 0.1, "pass@1": 0.0}, {"lora": [1.0], "polychromic": [1.0]})
+    lora, ours = systems["lora", 1.0], systems["polychromic", 1.0]
+    systems["lora", 1.0] = lora.only({0})
+    (row,) = against_lora(params(), "replies", systems, ["polychromic"])
+    d = (ours.scores["quality"][:1] - lora.scores["quality"][:1]).mean(axis=0)
+    assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean())
+    normal = 1.96 * d.std() / np.sqrt(len(d))
+    assert row["metrics"]["quality"]["high"] - row["metrics"]["quality"]["low"] == pytest.approx(2 * normal, rel=0.3)
+
+
+def test_a_domain_whose_training_sees_the_evaluations_quality_has_no_such_table(results):
+    assert grid(results)["gaming"] is None

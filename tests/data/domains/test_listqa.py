@@ -1,0 +1,130 @@
+"""What counts as an answer, and when two replies are the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from polychromic.base.errors import UsageError
+from polychromic.data.domains import domain_names, get_domain
+from polychromic.data.domains.listqa import ListQA
+from polychromic.data.domains.text import normalise
+from polychromic.data.records import Record
+from polychromic.models import prompts
+from polychromic.params import load_params
+from tests.workspace import REPOSITORY
+
+DOMAIN = ListQA()
+
+
+def record(*valid: str) -> Record:
+    return Record(
+        id="q", domain="listqa", prompt="Name one.", references=[valid[0]], group="g", stratum="s", checker="set",
+        valid=list(valid), source="made", licence="MIT",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reply", "form"),
+    [
+        ("Apple", "apple"),
+        ("  An APPLE. ", "apple"),
+        ("a pear!", "pear"),
+        ("The Netherlands", "netherlands"),
+        ("one cherry\n", "cherry"),
+        ("some  red   wine", "red wine"),
+        ("Côte d’Ivoire", "cote d ivoire"),
+        ("São Tomé and Príncipe", "sao tome and principe"),
+        ("jack-in-the-box", "jack in the box"),
+        ("theatre", "theatre"),
+        ("another", "another"),
+        ("onerous", "onerous"),
+        ("A", "a"),
+        ("ﬁg", "fig"),
+        ("...", ""),
+        ("", ""),
+        ("🍎 apple", "apple"),
+        ("Россия", "россия"),
+    ],
+)
+def test_normalise(reply, form):
+    assert normalise(reply) == form
+
+
+@pytest.mark.parametrize("reply", ["An apple", "côte d'ivoire", "The   X-ray", "some wine."])
+def test_normalising_twice_changes_nothing(reply):
+    assert normalise(normalise(reply)) == normalise(reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("cat", "cat"),
+        ("Cats.", "cat"),
+        ("the cherries", "cherry"),
+        ("boxes", "box"),
+        ("shoes", "shoe"),
+        ("Glasses", "glass"),
+        ("glass", "glass"),
+        ("red wines", "red wine"),
+        ("ca", None),
+        ("catss", None),
+        ("cat dog", None),
+        ("I like cats", None),
+        ("", None),
+        ("!", None),
+    ],
+)
+def test_an_answer_is_a_valid_one_or_its_plural(reply, answer):
+    assert DOMAIN.answer(record("cat", "cherry", "box", "Shoe", "glass", "red wine"), reply) == answer
+
+
+def test_a_valid_plural_is_itself_and_not_its_singular():
+    both = record("glass", "glasses")
+    assert DOMAIN.answer(both, "glasses") == "glasses" and DOMAIN.answer(both, "a glass") == "glass"
+    assert DOMAIN.answer(record("dress"), "dres") is None, "a double s is no plural"
+
+
+def test_valid_answers_are_normalised_too():
+    assert DOMAIN.answer(record("The Gambia", "Türkiye"), "gambia") == "gambia"
+    assert DOMAIN.answer(record("The Gambia", "Türkiye"), "turkiye.") == "turkiye"
+
+
+def test_the_key_joins_forms_of_an_answer_and_keeps_invalid_ones_apart():
+    r = record("cherry", "pear")
+    assert DOMAIN.key(r, "Cherries!") == DOMAIN.key(r, "a cherry") != DOMAIN.key(r, "pear")
+    assert DOMAIN.key(r, "Some stone") == "stone" != DOMAIN.key(r, "stones")
+
+
+def test_quality_is_validity_and_needs_no_encoder():
+    def embed(texts):
+        pytest.fail("asked for vectors")
+
+    assert DOMAIN.training_quality(record("pear"), ["pears", "car", ""], embed).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_the_lookup_of_one_record_does_not_serve_another():
+    assert DOMAIN.answer(record("pear"), "pear") == "pear" and DOMAIN.answer(record("fig"), "pear") is None
+
+
+def test_the_table_of_domains():
+    """Each module of the folder is a domain under its own name, with a section of params.yaml and prompts of its own."""
+    params = load_params(REPOSITORY / "params.yaml")
+    assert domain_names() == ["code", "creative", "listqa", "replies"]
+    for name in domain_names():
+        domain = get_domain(name)
+        assert domain.name == name
+        assert domain.checker in ("set", "person") and domain.similarity in ("exact", "semantic")
+        metrics = set(params.domain(name).metrics)
+        assert "semantic_diversity" in metrics
+        if name in params.domains:
+            endpoint = params.endpoint(name)
+            assert {endpoint.primary, endpoint.quality} <= metrics, "the metrics that contrasts are about"
+        for method in params.methods:
+            if params.runs(method, name):
+                assert prompts.variant(name, params.methods[method].prompt)
+
+
+@pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
+def test_what_is_no_domain_is_refused(name):
+    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
+        get_domain(name)

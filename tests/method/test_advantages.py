@@ -1,0 +1,173 @@
+"""Advantages by hand; that their mean is the gradient is test_enumeration.py's matter."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from polychromic.method.advantages import (
+    BASELINES,
+    BIASED,
+    advantages,
+    check_baseline,
+    group_mean,
+    group_std,
+    leave_one_out,
+    marginal_contributions,
+    mean_of_others,
+)
+from polychromic.method.objective import effective_coverage, evaluate, gated_pairs, make_objective, mean_reward, plain_diversity
+
+
+def random_scores(b: int, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    q, s = rng.uniform(size=(b, n)), rng.uniform(size=(b, n, n))
+    s = (s + s.transpose(0, 2, 1)) / 2
+    s[:, range(n), range(n)] = 1.0
+    return q, s
+
+
+def pair_means(s: np.ndarray) -> np.ndarray:
+    """(B, N) mean distance of each reply to the others."""
+    n = s.shape[-1]
+    return np.array([[np.mean([1 - row[i, j] for j in range(n) if j != i]) for i in range(n)] for row in s])
+
+
+def test_coverage_rewards_a_good_reply_that_nobody_else_gives():
+    answers = np.array([1, 1, 2, 0])  # 0 is invalid
+    q, s = (answers > 0).astype(float)[None], (answers[:, None] == answers[None]).astype(float)[None]
+    assert marginal_contributions(effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.25, 0.0]]
+
+
+def test_plain_marginal_is_twice_the_mean_distance_to_the_others_by_n():
+    q, s = random_scores(3, 4)
+    np.testing.assert_allclose(marginal_contributions(plain_diversity, q, s), 2 / 4 * pair_means(s), rtol=1e-12)
+
+
+def test_reward_marginal_is_the_reply_s_own_share():
+    q, s = random_scores(3, 4)
+    np.testing.assert_allclose(marginal_contributions(mean_reward, q, s), q / 4, rtol=1e-12)
+
+
+def test_passk_marginal_counts_the_subsets_that_only_this_reply_saves():
+    """q in {0, 1}, N = 4, k = 2: the one right reply saves its 3 pairs of 6; of two right ones each is alone in 2 and shares 1."""
+    passk, s = make_objective("passk", 4, 2), np.eye(4)[None]
+    assert marginal_contributions(passk, np.array([[1.0, 0, 0, 0]]), s)[0, 0] == pytest.approx(3 / 6)
+    found = marginal_contributions(passk, np.array([[1.0, 1, 0, 0]]), s)[0]
+    # a subset without i counts 0 however good its others are, so the marginal of a wrong reply is the value of its subsets
+    assert found.tolist() == pytest.approx([3 / 6, 3 / 6, 2 / 6, 2 / 6])
+
+
+def test_a_reply_may_cost_the_set_coverage():
+    """A poor reply that resembles all the others crowds them."""
+    s = np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
+    marginals = marginal_contributions(effective_coverage, np.array([[0.1, 0.1, 1.0]]), s)
+    without = (1 + 1) / 3
+    whole = (0.1 / 0.6 + 0.1 / 0.6 + 1 / 1.1) / 3
+    assert marginals[0, 2] == pytest.approx(whole - without)
+    assert marginals[0, 2] < 0
+
+
+def test_leave_one_out_of_the_reward_is_rloo():
+    q, s = random_scores(2, 4)
+    expected = [[(row[i] - np.mean(np.delete(row, i))) / 4 for i in range(4)] for row in q]
+    np.testing.assert_allclose(leave_one_out(mean_reward, q, s), expected, rtol=1e-12)
+
+
+def test_leave_one_out_of_pairs_is_the_scaled_deviation_from_the_set_s_mean():
+    """2/(N-2) * (m_i - D), which sums to zero; N = 3 is the smallest set that has it."""
+    for n in (3, 5):
+        q, s = random_scores(2, n)
+        d = evaluate(plain_diversity, q, s)
+        expected = 2 / (n - 2) * (pair_means(s) - d[:, None])
+        np.testing.assert_allclose(leave_one_out(plain_diversity, q, s), expected, atol=1e-14)
+        np.testing.assert_allclose(expected.sum(axis=1), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("objective", "n"),
+    [(plain_diversity, 2), (gated_pairs, 2), (make_objective("passk", 4, 4), 4), (make_objective("poly_epo", 3, 2), 2)],
+)
+def test_leave_one_out_refuses_objectives_that_n_minus_one_replies_do_not_have(objective, n):
+    with pytest.raises(ValueError, match=rf"leave_one_out scores sets of N - 1 = {n - 1} replies: .* Raise n or take another"):
+        advantages("leave_one_out", objective, *random_scores(2, n))
+    with pytest.raises(ValueError, match="leave_one_out"):
+        check_baseline("leave_one_out", objective, n)
+    for name in set(BASELINES) - {"leave_one_out"}:
+        if not (isinstance(objective, partial) and n == 2):
+            check_baseline(name, objective, n)
+
+
+def test_leave_one_out_with_subsets_of_all_the_others():
+    """poly_epo at n = N - 1: the others are one subset."""
+    q, s = random_scores(2, 3)
+    objective = make_objective("poly_epo", 3, 2)
+    whole = evaluate(objective, q, s)
+    pair = lambda b, i, j: (q[b, i] + q[b, j]) / 2 / (1 + s[b, i, j])
+    expected = [[whole[b] - pair(b, 1, 2), whole[b] - pair(b, 0, 2), whole[b] - pair(b, 0, 1)] for b in range(2)]
+    np.testing.assert_allclose(advantages("leave_one_out", objective, q, s), expected, rtol=1e-12)
+
+
+def test_mean_of_others_leaves_out_the_prompt_itself():
+    assert mean_of_others(np.array([2.0, 1.0, 6.0])).tolist() == [3.5, 4.0, 1.5]
+    assert mean_of_others(np.array([2.0])).tolist() == [0.0]
+
+
+def test_what_each_baseline_subtracts():
+    q, s = random_scores(3, 4)
+    marginals = marginal_contributions(effective_coverage, q, s)
+    means = marginals.mean(axis=1)
+    elsewhere = np.array([[(means[1] + means[2]) / 2], [(means[0] + means[2]) / 2], [(means[0] + means[1]) / 2]])
+    expected = {
+        "marginal": marginals,
+        "others": marginals - elsewhere,
+        "running": marginals - 0.3,
+        "mix": marginals - elsewhere / 2 - 0.15,
+        "leave_one_out": leave_one_out(effective_coverage, q, s),
+        "set": np.tile(evaluate(effective_coverage, q, s)[:, None], (1, 4)),
+    }
+    assert set(expected) == set(BASELINES)
+    for name, value in expected.items():
+        np.testing.assert_allclose(advantages(name, effective_coverage, q, s, running=0.3), value, rtol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(advantages("running", effective_coverage, q, s), marginals)
+    np.testing.assert_allclose(advantages("mix", effective_coverage, q, s), marginals - elsewhere / 2, rtol=1e-12)
+
+
+def test_means_over_prompts_of_other_processes_may_be_given():
+    q, s = random_scores(2, 3)
+    marginals = marginal_contributions(mean_reward, q, s)
+    given = np.array([0.2, 0.4])
+    np.testing.assert_allclose(advantages("others", mean_reward, q, s, others=given), marginals - given[:, None], rtol=1e-12)
+    np.testing.assert_allclose(
+        advantages("mix", mean_reward, q, s, others=given, running=0.6), marginals - given[:, None] / 2 - 0.3, rtol=1e-12
+    )
+    with pytest.raises(ValueError, match=r"others has shape \(3,\), expected \(2,\)"):
+        advantages("others", mean_reward, q, s, others=np.zeros(3))
+
+
+def test_one_prompt_alone_has_no_others():
+    q, s = random_scores(1, 3)
+    np.testing.assert_array_equal(advantages("others", mean_reward, q, s), advantages("marginal", mean_reward, q, s))
+
+
+def test_an_unknown_baseline_is_refused():
+    for name in ("group_mean", "median"):
+        with pytest.raises(ValueError, match=f"'{name}'; allowed: marginal, others, running, mix, leave_one_out, set"):
+            check_baseline(name, mean_reward, 4)
+
+
+def test_group_mean_and_std_are_those_of_the_marginals_of_one_set():
+    q, s = random_scores(3, 4)
+    marginals = marginal_contributions(effective_coverage, q, s)
+    centred, scaled = group_mean(effective_coverage, q, s), group_std(effective_coverage, q, s)
+    np.testing.assert_allclose(centred, marginals - marginals.mean(axis=1, keepdims=True), atol=1e-15)
+    np.testing.assert_allclose(scaled, centred / marginals.std(axis=1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose((scaled**2).mean(axis=1), 1, rtol=1e-12)
+    assert set(BIASED) == {"group_mean", "group_std"}
+
+
+def test_group_std_of_equal_marginals_is_zero():
+    """Rounding leaves a spread of about 1e-17, which must not be blown up to 1."""
+    q, s = np.full((1, 3), 0.1), np.full((1, 3, 3), 0.7)
+    s[:, range(3), range(3)] = 1.0
+    assert group_std(effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.0]]

@@ -1,0 +1,240 @@
+"""Set objectives on sets whose value is known by counting, against brute force, and as properties over random scores."""
+
+import itertools
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as hs
+from hypothesis.extra import numpy as hnp
+
+from polychromic.method.objective import (
+    OBJECTIVES,
+    SUBSET_OBJECTIVES,
+    effective_coverage,
+    evaluate,
+    gated_pairs,
+    make_objective,
+    mean_reward,
+    plain_diversity,
+)
+
+ALL = {name: make_objective(name, 5) for name in OBJECTIVES} | {
+    f"{name}-{size}": make_objective(name, 5, size)
+    for name, size in [("passk", 1), ("passk", 3), ("passk", 5), ("poly_epo", 2), ("poly_epo", 4)]
+}
+
+
+def same_answer(answers) -> np.ndarray:
+    a = np.asarray(answers)
+    return (a[..., :, None] == a[..., None, :]).astype(float)
+
+
+def symmetric(s: np.ndarray) -> np.ndarray:
+    """Symmetric with a diagonal of ones, from any array (..., N, N)."""
+    s = (s + np.swapaxes(s, -1, -2)) / 2
+    s[..., range(s.shape[-1]), range(s.shape[-1])] = 1.0
+    return s
+
+
+@hs.composite
+def scores(draw, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """q (1, N) and s (1, N, N); exact zeros and ones are common."""
+    share = hs.one_of(hs.sampled_from([0.0, 1.0]), hs.floats(0, 1))
+    return draw(hnp.arrays(float, (1, n), elements=share)), symmetric(draw(hnp.arrays(float, (1, n, n), elements=share)))
+
+
+def brute_force(name: str, q: np.ndarray, s: np.ndarray, keep: np.ndarray, size: int) -> float:
+    """passk and poly_epo of one set by a loop over subsets, from their definitions."""
+    n, total = len(q), 0.0
+    for subset in itertools.combinations(range(n), size):
+        if not all(keep[i] for i in subset):
+            continue
+        if name == "passk":
+            fail = 1.0
+            for i in subset:
+                fail *= 1 - q[i]
+            total += 1 - fail
+        else:
+            quality = sum(q[i] for i in subset) / size
+            distinct = sum(1 / sum(s[i, j] for j in subset) for i in subset) / size
+            total += quality * distinct
+    return total / comb(n, size)
+
+
+def test_coverage_of_zeros_and_ones_counts_distinct_valid_replies():
+    """Against a set of strings, over all 4^4 sets; answer 0 is invalid."""
+    answers = np.array(np.meshgrid(*[range(4)] * 4)).reshape(4, -1).T
+    expected = [len({a for a in row if a > 0}) / 4 for row in answers.tolist()]
+    np.testing.assert_allclose(evaluate(effective_coverage, (answers > 0).astype(float), same_answer(answers)), expected, atol=1e-15)
+
+
+def test_coverage_by_hand_for_graded_scores():
+    q = np.array([[1.0, 0.5, 0.0]])
+    s = np.array([[[1.0, 0.4, 1.0], [0.4, 1.0, 0.2], [1.0, 0.2, 1.0]]])
+    assert evaluate(effective_coverage, q, s)[0] == pytest.approx((1 / (1 + 0.2) + 0.5 / (0.4 + 0.5)) / 3)
+
+
+def test_coverage_does_not_change_when_all_qualities_are_scaled():
+    rng = np.random.default_rng(0)
+    q, s = rng.uniform(0.1, 1, (5, 4)), symmetric(rng.uniform(size=(5, 4, 4)))
+    np.testing.assert_allclose(evaluate(effective_coverage, q / 7, s), evaluate(effective_coverage, q, s), rtol=1e-12)
+
+
+def test_coverage_without_a_good_reply_is_zero():
+    assert evaluate(effective_coverage, np.zeros((2, 3)), np.ones((2, 3, 3))).tolist() == [0.0, 0.0]
+
+
+def test_coverage_may_fall_when_one_quality_rises():
+    """A mediocre reply that resembles two good ones crowds both: monotonicity in q holds for the others, not here."""
+    s = np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
+    low, high = (evaluate(effective_coverage, np.array([[0.1, 0.1, x]]), s)[0] for x in (0.0, 1.0))
+    assert low == pytest.approx(2 / 3)
+    assert high == pytest.approx((2 * 0.1 / 0.6 + 1 / 1.1) / 3)
+
+
+def test_plain_diversity_is_the_mean_distance_of_pairs_and_ignores_quality():
+    s = np.array([[[1.0, 0.1, 0.5], [0.1, 1.0, 0.9], [0.5, 0.9, 1.0]]])
+    for q in (np.zeros((1, 3)), np.ones((1, 3))):
+        assert evaluate(plain_diversity, q, s)[0] == pytest.approx((0.9 + 0.5 + 0.1) / 3)
+
+
+def test_gated_pairs_and_reward_by_hand():
+    q = np.array([[1.0, 0.5, 0.2]])
+    s = np.array([[[1.0, 0.1, 0.5], [0.1, 1.0, 0.9], [0.5, 0.9, 1.0]]])
+    assert evaluate(gated_pairs, q, s)[0] == pytest.approx((0.5 * 0.9 + 0.2 * 0.5 + 0.1 * 0.1) / 3)
+    assert evaluate(mean_reward, q, s)[0] == pytest.approx(1.7 / 3)
+
+
+def test_passk_of_zeros_and_ones_is_pass_at_k():
+    """1 - C(n-c, k) / C(n, k); 10 samples with 2 and 5 right, k = 3 and 5."""
+    for right, k, expected in ((2, 3, 0.5333333333), (5, 3, 0.9166666667), (5, 5, 0.996031746)):
+        q = np.r_[np.ones(right), np.zeros(10 - right)][None]
+        assert evaluate(make_objective("passk", 10, k), q, np.eye(10)[None])[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_poly_epo_of_zeros_and_ones_by_hand():
+    """Answers a, a, b of which a is right: pairs aa, ab, ab are worth 1 * 1/2, 1/2 * 1, 1/2 * 1."""
+    q, s = np.array([[1.0, 1.0, 0.0]]), same_answer([0, 0, 1])[None]
+    assert evaluate(make_objective("poly_epo", 3, 2), q, s)[0] == pytest.approx(0.5)
+
+
+@settings(deadline=None)  # wall time, which a busy machine stretches
+@given(scores(), hs.sampled_from(["passk", "poly_epo"]), hs.integers(1, 5), hs.lists(hs.booleans(), min_size=5, max_size=5))
+def test_subset_objectives_against_brute_force(scored, name, size, keep):
+    q, s = scored
+    found = SUBSET_OBJECTIVES[name](size)(q, s, np.array(keep))
+    assert found.shape == (1,)
+    assert found[0] == pytest.approx(brute_force(name, q[0], s[0], keep, size), abs=1e-12)
+
+
+def test_subset_objectives_of_many_prompts_are_those_of_each():
+    rng = np.random.default_rng(3)
+    q, s = rng.uniform(size=(7, 6)), symmetric(rng.uniform(size=(7, 6, 6)))
+    for name, size in (("passk", 4), ("poly_epo", 3)):
+        expected = [brute_force(name, q[b], s[b], np.ones(6, dtype=bool), size) for b in range(7)]
+        np.testing.assert_allclose(evaluate(make_objective(name, 6, size), q, s), expected, rtol=1e-12)
+
+
+@settings(deadline=None)  # wall time, which a busy machine stretches
+@given(scores(), hs.permutations(range(5)))
+@pytest.mark.parametrize("name", ALL)
+def test_objectives_lie_in_the_unit_interval_and_do_not_see_the_order(name, scored, order):
+    q, s = scored
+    value = evaluate(ALL[name], q, s)[0]
+    assert -1e-12 <= value <= 1 + 1e-12
+    assert evaluate(ALL[name], q[:, order], s[:, order][:, :, order])[0] == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_objectives_are_one_for_perfect_different_replies_and_vary_below(name):
+    rng = np.random.default_rng(1)
+    q, s = rng.uniform(size=(50, 5)), symmetric(rng.uniform(size=(50, 5, 5)))
+    if name == "passk-5":
+        q = q / 5  # 1 - prod(1 - q) of five replies saturates
+    assert np.ptp(evaluate(ALL[name], q, s)) > 0.05
+    assert evaluate(ALL[name], np.ones((1, 5)), np.eye(5)[None])[0] == pytest.approx(1.0)
+
+
+@settings(deadline=None)  # wall time, which a busy machine stretches
+@given(scores(), hs.integers(0, 4), hs.floats(0, 1))
+@pytest.mark.parametrize("name", [name for name in ALL if name != "coverage"])
+def test_objectives_other_than_coverage_do_not_fall_when_a_quality_rises(name, scored, i, share):
+    q, s = scored
+    better = q.copy()
+    better[0, i] += share * (1 - q[0, i])
+    assert evaluate(ALL[name], better, s)[0] >= evaluate(ALL[name], q, s)[0] - 1e-12
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_reply_that_is_not_kept_leaves_the_divisor(name):
+    """Against the objective of the three that stay, times the ratio of the divisors C(3, k) / C(5, k)."""
+    rng = np.random.default_rng(2)
+    q, s = rng.uniform(size=(2, 5)), symmetric(rng.uniform(size=(2, 5, 5)))
+    keep = np.array([True, True, False, True, False])
+    kind, _, size = name.partition("-")
+    size = int(size) if size else {"coverage": 1, "reward": 1, "plain": 2, "gated": 2}[kind]
+    if size > 3:
+        expected = np.zeros(2)
+    else:
+        expected = comb(3, size) / comb(5, size) * ALL[name](q[:, keep], s[:, keep][:, :, keep], np.ones(3, dtype=bool))
+    np.testing.assert_allclose(ALL[name](q, s, keep), expected, rtol=1e-12)
+
+
+def test_wrong_scores_are_refused_with_their_place():
+    ones, eye = np.ones((1, 3)), np.eye(3)[None]
+    with pytest.raises(ValueError, match=r"quality has shape \(1, 1\), expected \(B, N\) with N >= 2"):
+        evaluate(effective_coverage, np.ones((1, 1)), np.ones((1, 1, 1)))
+    with pytest.raises(ValueError, match=r"quality has shape \(3,\)"):
+        evaluate(effective_coverage, np.ones(3), eye)
+    with pytest.raises(ValueError, match=r"similarity has shape \(1, 2, 2\), expected \(1, 3, 3\)"):
+        evaluate(effective_coverage, ones, np.eye(2)[None])
+    for bad in (1.2, -0.1, np.nan):
+        with pytest.raises(ValueError, match=rf"quality\[0, 1\] is {bad}; it must lie in \[0, 1\] \(1 of 3 values are wrong\)"):
+            evaluate(effective_coverage, np.array([[1.0, bad, 0.0]]), eye)
+        wrong = np.stack([np.eye(3), np.eye(3)])
+        wrong[1, 0, 2] = wrong[1, 2, 0] = bad
+        with pytest.raises(ValueError, match=rf"similarity\[1, 0, 2\] is {bad}; it must lie in .* \(2 of 18"):
+            evaluate(plain_diversity, np.ones((2, 3)), wrong)
+
+
+def test_a_similarity_to_itself_other_than_one_is_refused():
+    """A zero there would divide by zero in coverage."""
+    s = np.eye(3)[None].copy()
+    s[0, 2, 2] = 0.0
+    with pytest.raises(ValueError, match=r"similarity\[0, 2, 2\] is 0.0; it must be 1, a reply's similarity to itself"):
+        evaluate(effective_coverage, np.ones((1, 3)), s)
+    s[0, 2, 2] = 1 - 1e-6  # a cosine in float32
+    assert evaluate(effective_coverage, np.ones((1, 3)), s)[0] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("unknown", 4), "'unknown'; allowed: coverage, plain, gated, reward, passk, poly_epo"),
+        (("coverage", 1), "N = 1 .* needs N >= 2"),
+        (("passk", 1, 1), "N = 1 .* needs N >= 2"),
+        (("coverage", 4, 2), "coverage takes no subset, got 2; only passk, poly_epo do"),
+        (("passk", 4), "passk needs subset, .*; allowed: 1 to 4"),
+        (("poly_epo", 4), "poly_epo needs subset, .*; allowed: 2 to 3"),
+        (("passk", 4, 5), "passk has subset = 5 for sets of N = 4 replies; allowed: 1 to 4"),
+        (("passk", 4, 0), "passk has subset = 0 .*; allowed: 1 to 4"),
+        (("poly_epo", 4, 1), "poly_epo has subset = 1 .*; allowed: 2 to 3"),
+        (("poly_epo", 4, 4), "allowed: 2 to 3. At subset = N .* gradient is zero"),
+        (("poly_epo", 2, 2), "allowed: none at N = 2; raise n to 3 or more"),
+        (("passk", 30, 15), "155,117,520 subsets of 15 among N = 30 replies; allowed: 20,000"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_training(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_objective(*arguments)
+
+
+def test_pairs_of_one_reply_and_subsets_larger_than_the_set_are_refused():
+    alone = (np.ones((1, 1)), np.ones((1, 1, 1)), np.ones(1, dtype=bool))
+    for objective in (plain_diversity, gated_pairs):
+        with pytest.raises(ValueError, match="pairs needs N >= 2"):
+            objective(*alone)
+    with pytest.raises(ValueError, match="subsets of 2 needs at least 2 replies, got 1"):
+        make_objective("passk", 3, 2)(*alone)

@@ -1,0 +1,281 @@
+"""A cell on tiny models: what it writes, that it repeats, and that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import read_json, read_jsonl, sha256_json, write_json
+from polychromic.data import split as splitting
+from polychromic.models import prompts
+from polychromic.params import Params
+from polychromic.sample import cells
+from polychromic.sample.cells import Workbench, cell_name, load_split, resolve, run_cell, unlist
+from polychromic.train import adapter as training_run
+from tests.workspace import make_models, small_params, small_values, write_listqa
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A workspace with models, data and split."""
+    folder = tmp_path_factory.mktemp("cells")
+    make_models(folder)
+    write_listqa(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        params = small_params()
+        splitting.run("listqa", params.listqa.sizes.model_dump(), 0, 1.0)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def workspace(made, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def rows_of(path: Path) -> list[dict]:
+    return [row for _, row in read_jsonl(path)]
+
+
+def test_names():
+    assert cell_name("lora", None) == "lora" and cell_name("polychromic", 0.3) == "polychromic-0.3"
+
+
+def test_resolve_gives_the_weight_that_the_method_trains_with():
+    params = small_params()
+    assert resolve(params, "polychromic", 0.3) == (params.methods["polychromic"], 0.3)
+    assert resolve(params, "polychromic_plain", None)[1] == 0.5
+    assert resolve(params, "lora", None)[1] is None
+    for name, lam, text in (("dora", None, "does not exist"), ("polychromic", None, "needs a weight"), ("lora", 1.0, "takes no --lam")):
+        with pytest.raises(UsageError, match=text):
+            resolve(params, name, lam)
+
+
+def test_a_split_of_other_data_is_refused(made):
+    before = read_json("results/listqa/split.json")
+    changed = {**before, "splits": {**before["splits"], "dev": [*before["splits"]["dev"], "listqa-gone"]}}
+    write_json("results/listqa/split.json", changed)
+    try:
+        with pytest.raises(PolychromicError, match="1 ids, 'listqa-gone' first, are not in data/listqa.jsonl"):
+            load_split("listqa")
+    finally:
+        write_json("results/listqa/split.json", before)
+
+
+def test_exemplars_come_from_training_data():
+    bench = Workbench(small_params(), "listqa", "few_shot", None)
+    _, tokenizer, *_ = bench.system(0)
+    ids = bench.encoded_prompts(tokenizer, bench.splits["dev"])
+    texts = [tokenizer.decode(prompt) for prompt in ids]
+    for text, record in zip(texts, bench.splits["dev"], strict=True):
+        assert text.count("<|im_start|>user") == 3 and text.rindex(record.prompt) == text.index(record.prompt)
+        shown = [r for r in bench.splits["train"] if r.prompt in text]
+        assert len(shown) == 2 and all(r.references[0] in text for r in shown)
+        assert not any(r.prompt in text for r in bench.splits["dev"] + bench.splits["test"] if r != record)
+
+
+def test_a_trained_cell_holds_every_seed_temperature_and_dev_prompt(workspace):
+    params = small_params()
+    run_cell(params, "listqa", "polychromic", 3.0, workspace / "out")
+    rows, dev = rows_of(workspace / "out" / "samples.jsonl.gz"), [record.id for record in load_split("listqa")["dev"]]
+    expected = [(seed, temperature, prompt) for seed in (0, 1) for temperature in (0.5, 1.0) for prompt in dev]
+    assert [(row["seed"], row["temperature"], row["id"]) for row in rows] == expected
+    assert {row["split"] for row in rows} == {"dev"}
+    assert all(len(row["samples"]) == len(row["tokens"]) == len(row["finished"]) == 10 for row in rows)
+    history = rows_of(workspace / "out" / "history.jsonl")
+    last = [row for row in history if "kl_to_base" in row]
+    assert [(row["seed"], row["step"]) for row in last] == [(0, 6), (1, 6)] and all(row["kl_to_base"] > 0 for row in last)
+    assert [(row["seed"], row["step"]) for row in history if "ce" in row] == [(seed, step) for seed in (0, 1) for step in range(1, 7)]
+    assert all("objective" in row for row in history if "ce" in row)
+
+
+def test_a_method_may_have_fewer_seeds(workspace, monkeypatch):
+    ran = []
+    monkeypatch.setattr(cells, "sample_seed", lambda bench, seed, *_: (ran.append(seed), ([], []))[1])
+    values = small_values() | {"seeds": [4, 2, 9]}
+    values["methods"]["gem"]["seeds"] = 2
+    run_cell(Params.model_validate(values), "listqa", "gem", None, workspace / "out")
+    assert ran == [4, 2]
+
+
+def test_a_prompted_cell_has_one_seed_and_no_history(workspace):
+    run_cell(small_params(), "listqa", "zero_shot", None, workspace / "out")
+    rows = rows_of(workspace / "out" / "samples.jsonl.gz")
+    assert {row["seed"] for row in rows} == {0} and len(rows) == 2 * 4
+    assert (workspace / "out" / "history.jsonl").read_bytes() == b""
+
+
+def test_samples_of_dev_are_kept_under_a_key_of_what_they_are_drawn_from(workspace):
+    """A key that changes, such as by the prompts of test, would draw every cell anew: on another machine, other samples."""
+    params = small_params()
+    run_cell(params, "listqa", "few_shot", None, workspace / "out")
+    bench = Workbench(params, "listqa", "few_shot", None)
+    _, tokenizer, _, identity = bench.system(0)
+    shared = {
+        "system": identity,
+        "prompts": bench.encoded_prompts(tokenizer, bench.splits["dev"]),
+        "seed": 0,
+        "scale": 1.0,
+        "min_p": 0.0,
+        "list": None,
+        "horizon": 4,
+        "sampling": {"n": 10, "rows": 20, "precision": "float32"},
+        "threads": 1,
+        "code": training_run.code_fingerprint(cells.SAMPLING_CODE),
+        "libraries": training_run.environment(),
+    }
+    keys = {sha256_json(shared | {"temperature": temperature}) for temperature in (0.5, 1.0)}
+    assert {path.name for path in (workspace / "cache" / "samples").iterdir()} == {f"{key}.jsonl.gz" for key in keys}
+
+
+def test_a_killed_cell_goes_on_and_ends_with_the_same_bytes(workspace, monkeypatch):
+    """Killed at the third of four samplings (seed 1): nothing is written; the second run samples what lacks, and trains nothing."""
+    params = small_params()
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(workspace / "other"))
+    run_cell(params, "listqa", "lora", None, workspace / "undisturbed")
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(workspace / "cache"))
+    sample_prompts, calls = cells.sample_prompts, []
+
+    def dies(*args, **kwargs):
+        calls.append(kwargs["temperature"])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return sample_prompts(*args, **kwargs)
+
+    monkeypatch.setattr(cells, "sample_prompts", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(params, "listqa", "lora", None, workspace / "out")
+    assert not (workspace / "out").exists()
+    monkeypatch.setattr(training_run, "_train", lambda *a: pytest.fail("trained again"))
+    run_cell(params, "listqa", "lora", None, workspace / "out")
+    assert len(calls) == 3 + 2
+    for name in ("samples.jsonl.gz", "history.jsonl"):
+        assert (workspace / "out" / name).read_bytes() == (workspace / "undisturbed" / name).read_bytes()
+
+
+# how a trained adapter is decoded
+
+
+def with_method(name: str, **fields) -> Params:
+    """Small params with a method of that name: LoRA as `lora`, one temperature, one seed, and `fields`."""
+    values = small_values() | {"seeds": [0]}
+    values["listqa"] |= {"temperatures": [1.0]}
+    values["methods"] |= {name: {"prompt": "zero_shot", "adapter": "lora"} | fields}
+    return Params.model_validate(values)
+
+
+def samples(params: Params, method: str, out: Path) -> list[list[str]]:
+    run_cell(params, "listqa", method, None, out)
+    return [row["samples"] for row in rows_of(out / "samples.jsonl.gz")]
+
+
+@pytest.fixture
+def lora(workspace) -> list[list[str]]:
+    return samples(with_method("lora"), "lora", workspace / "lora")
+
+
+@pytest.mark.parametrize("fields", [{"scale": 50.0}, {"min_p": 0.9}, {"scale": 1.0, "min_p": 0.0}])
+def test_another_way_to_decode_takes_the_adapter_of_lora(fields, lora, workspace, monkeypatch):
+    monkeypatch.setattr(training_run, "_train", lambda *a: pytest.fail("trained again"))
+    found = samples(with_method("other", **fields), "other", workspace / "other")
+    assert (found == lora) == (fields == {"scale": 1.0, "min_p": 0.0})
+    history = "history.jsonl"
+    assert (workspace / "other" / history).read_bytes() == (workspace / "lora" / history).read_bytes()
+
+
+def test_at_scale_0_it_is_the_base_model_and_at_1_lora(lora, workspace, monkeypatch):
+    """Logits of the merged models: the change that the adapter makes grows linearly in its weights."""
+    monkeypatch.setattr(training_run, "_train", lambda *a: pytest.fail("trained again"))
+
+    def weights(method: str, **fields) -> torch.Tensor:
+        model, *_ = Workbench(with_method(method, **fields), "listqa", method, None).system(0)
+        return model.model.layers[0].self_attn.q_proj.weight.detach()
+
+    base, full = weights("zero_shot", adapter="none"), weights("lora")
+    assert torch.equal(weights("other", scale=0.0), base)
+    assert (full - base).abs().max() > 1e-4
+    torch.testing.assert_close(weights("other", scale=0.5) - base, (full - base) / 2)
+    assert samples(with_method("zero_shot", adapter="none"), "zero_shot", workspace / "base") == samples(
+        with_method("other", scale=0.0), "other", workspace / "other"
+    )
+
+
+def test_min_p_draws_only_tokens_that_are_probable_enough(lora, workspace):
+    """Near 1 it leaves the most probable token alone: every reply is the greedy one."""
+    found = samples(with_method("other", min_p=0.999999), "other", workspace / "other")
+    params = with_method("other")
+    greedy = params.model_copy(update={"listqa": params.listqa.model_copy(update={"temperatures": [0.0]})})
+    assert found == samples(greedy, "other", workspace / "greedy") != lora
+    assert all(len(set(replies)) == 1 for replies in found)
+
+
+def test_temperatures_of_its_own_are_of_the_domain_that_they_name(lora, workspace):
+    run_cell(with_method("other", temperatures={"replies": [0.1]}), "listqa", "other", None, workspace / "same")
+    assert [row["samples"] for row in rows_of(workspace / "same" / "samples.jsonl.gz")] == lora
+    run_cell(with_method("other", temperatures={"listqa": [0.0, 1.0]}), "listqa", "other", None, workspace / "other")
+    rows = rows_of(workspace / "other" / "samples.jsonl.gz")
+    assert [row["samples"] for row in rows if row["temperature"] == 1.0] == lora
+    assert {len(set(row["samples"])) for row in rows if row["temperature"] == 0.0} == {1}
+
+
+def test_samples_of_other_settings_are_not_taken_from_the_cache(lora, workspace, monkeypatch):
+    drawn, original = [], cells.sample_prompts
+    monkeypatch.setattr(cells, "sample_prompts", lambda *a, **k: (drawn.append(k["what"]), original(*a, **k))[1])
+    assert samples(with_method("again"), "again", workspace / "again") == lora and drawn == []
+    for number, fields in enumerate([{"scale": 50.0}, {"min_p": 0.9}], start=1):
+        samples(with_method("other", **fields), "other", workspace / "other")
+        assert len(drawn) == number
+
+
+# lists
+
+
+def test_lists_become_replies_of_one_block_each():
+    row = {"samples": ["1. red\n2. blue", "- green\n- red\n- more"], "tokens": [6, 9], "finished": [True, False]}
+    assert unlist(row, 2) == {
+        "samples": ["red", "blue", "green", "red"],
+        "tokens": [3.0, 3.0, 4.5, 4.5],
+        "finished": [True, True, False, False],
+        "block": 2,
+    }
+    assert unlist(row, 4)["samples"] == ["red", "blue", "", "", "green", "red", "more", ""]
+
+
+def test_a_listed_cell_asks_once_for_ten_replies_and_has_their_horizon(workspace, monkeypatch):
+    """sampling.n = 12: two lists of ten, each with ten times the tokens of a reply."""
+    asked = {}
+
+    def lists(model, tokenizer, encoded, **options):
+        asked.update(options, prompts=[tokenizer.decode(ids) for ids in encoded])
+        text = "\n".join(f"{i}. answer {i}" for i in range(1, 11))
+        return [{"samples": [text, "one"], "tokens": [40, 2], "finished": [True, True]} for _ in encoded]
+
+    monkeypatch.setattr(cells, "sample_prompts", lists)
+    values = small_values()
+    values["sampling"]["n"] = 12
+    run_cell(Params.model_validate(values), "listqa", "list_prompt", None, workspace / "out")
+    assert (asked["n"], asked["max_new_tokens"], asked["min_p"]) == (2, 40, 0.0)
+    ask = prompts.variant("listqa", "list").ask.removeprefix(prompts.SLOT)
+    assert all(f"{ask}<|im_end|>" in text for text in asked["prompts"])
+    for row in rows_of(workspace / "out" / "samples.jsonl.gz"):
+        assert row["samples"] == [f"answer {i}" for i in range(1, 11)] + ["one"] + [""] * 9
+        assert row["tokens"] == [4.0] * 10 + [0.2] * 10 and row["block"] == 10
+
+
+def test_a_listed_cell_runs_on_the_model(workspace):
+    run_cell(small_params(), "listqa", "list_prompt", None, workspace / "out")
+    rows = rows_of(workspace / "out" / "samples.jsonl.gz")
+    assert len(rows) == 2 * 4 and all(len(row["samples"]) == 10 and row["block"] == 10 for row in rows)
+    assert (workspace / "out" / "history.jsonl").read_bytes() == b""
+
+
+def test_a_list_shorter_than_what_is_scored_is_refused(monkeypatch):
+    short = prompts.variant("listqa", "list").model_copy(update={"list": 5})
+    monkeypatch.setattr(prompts, "variant", lambda domain, name: short)
+    with pytest.raises(UsageError, match=r"prompts.yaml: listqa.list asks for lists of 5. .* replies need 10. Raise list."):
+        Workbench(small_params(), "listqa", "list_prompt", None)

@@ -1,0 +1,192 @@
+"""Calibration on constructed humans: texts of letters that nobody else uses, so that every match is known."""
+
+from __future__ import annotations
+
+from itertools import combinations, count
+
+import numpy as np
+import pytest
+import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as hs
+
+from polychromic.base.errors import PolychromicError
+from polychromic.data.records import Record
+from polychromic.score import people as person
+from polychromic.score.people import GRID, RATIO, TARGETS, calibrate, checker_signature, held_out, match_rates, rates_by_message
+
+_letters = count(0x4E00)
+
+
+def unique(length: int = 8) -> str:
+    return "".join(chr(next(_letters)) for _ in range(length))
+
+
+def opener(number: int, replies: list[str]) -> Record:
+    return Record(
+        id=f"o{number}", domain="replies", prompt=f"prompt {number}", references=replies, group=f"g{number}", stratum="opener",
+        checker="person", source="made", licence="MIT",
+    )  # fmt: skip
+
+
+def pairs(number: int, size: int = 22, common: str = "") -> Record:
+    """Each reply has one twin under the same prompt."""
+    return opener(number, [common + text for text in (unique() for _ in range(size // 2)) for _ in range(2)])
+
+
+def test_rates_ceiling_and_floor_of_twins():
+    found = calibrate([pairs(0), pairs(1), pairs(2)], seed=0)
+    assert found.threshold == GRID[0] == 0.05
+    assert found.within == pytest.approx(1 / 21) and found.across == 0
+    assert found.ceiling == pytest.approx(10 / 21), "one match among 21 others, ten are looked at"
+    assert found.floor == 0
+    assert (found.n_prompts, found.n_replies) == (3, 66)
+    assert set(found.as_dict()) == {"threshold", "within", "across", "ceiling", "floor", "n_prompts", "n_replies"}
+
+
+def test_the_threshold_is_the_lowest_that_common_words_do_not_reach():
+    """All replies share their end; strangers are as alike as that, twins are equal."""
+    records = [pairs(number, common="well then ") for number in range(2)]
+    stranger = sacrebleu.CHRF().sentence_score(records[0].references[0], [records[1].references[0]]).score / 100
+    assert 0.2 < stranger < 0.6
+    found = calibrate(records, seed=0)
+    assert found.threshold == pytest.approx(min(t for t in GRID if t >= stranger - 1e-12))
+    assert found.across == 0 and found.within == pytest.approx(1 / 21)
+
+
+def test_matches_across_prompts_count_against_the_threshold_by_the_ratio():
+    """Twins within; and k texts that stand under both prompts: across = 2k / (2 * 22 * 22)."""
+
+    def records(k: int) -> list[Record]:
+        shared = [unique() for _ in range(k)]
+        made = []
+        for number in range(2):
+            twins = [text for text in (unique() for _ in range((22 - k) // 2)) for _ in range(2)]
+            made.append(opener(number, twins + shared))
+        return made
+
+    few, many = 2, 12
+    found = calibrate(records(few), seed=0)
+    assert found.across == pytest.approx(few / 22**2) and found.within == pytest.approx(20 / (22 * 21))
+    assert found.within >= RATIO * found.across and found.floor > 0
+    assert 10 / (22 * 21) < RATIO * many / 22**2
+    with pytest.raises(PolychromicError, match="no chrF threshold makes human replies match 5 times as often"):
+        calibrate(records(many), seed=0)
+
+
+def test_the_floor_repeats_by_seed():
+    shared = [unique() for _ in range(3)]
+    records = [opener(n, [*pairs(n, 20).references, *shared]) for n in range(3)]
+    assert calibrate(records, seed=1) == calibrate(records, seed=1)
+    assert calibrate(records, seed=1).threshold == calibrate(records, seed=2).threshold
+
+
+def test_prompts_with_few_replies_are_left_out_and_two_are_needed():
+    few = opener(9, [unique() for _ in range(10)])
+    assert calibrate([pairs(0), pairs(1), few], seed=0).n_prompts == 2
+    with pytest.raises(PolychromicError, match="calibration has 1 prompts with 11 or more human replies. Needed: 2"):
+        calibrate([pairs(0), few], seed=0)
+
+
+def test_two_prompts_of_eleven_replies_are_enough():
+    records = [opener(number, [*pairs(number, 10).references, unique()]) for number in range(2)]
+    assert calibrate(records, seed=0).floor == 0
+
+
+def test_humans_who_never_agree_cannot_calibrate():
+    records = [opener(number, [unique() for _ in range(22)]) for number in range(2)]
+    with pytest.raises(PolychromicError, match="no chrF threshold"):
+        calibrate(records, seed=0)
+
+
+def test_the_ceiling_scores_drafts_against_the_held_out_reply(monkeypatch):
+    """chrF weighs recall: a long draft that holds a short reply matches it, the short one does not match the long one."""
+    monkeypatch.setattr(person, "GRID", np.array([0.2]))
+    records = []
+    for number in range(3):
+        short = [unique() for _ in range(11)]
+        records.append(opener(number, [*short, "".join(short)]))
+    # a short reply held out: the long draft among 11 others; the long one held out: none
+    assert calibrate(records, seed=0).ceiling == pytest.approx((11 * 10 / 11 + 0) / 12)
+
+
+# drafts beside people
+
+KS = (1, 2, 3)
+
+
+def by_enumeration(matches: np.ndarray, targets, k: int, own: bool) -> tuple[float, float]:
+    """The definitions: every k of the drafts that are not held out, every held-out reply."""
+    n, people = matches.shape
+    recall = []
+    for h in range(people):
+        drafts = [i for i in range(n) if not (own and i == h)]
+        recall.append(np.mean([matches[list(some), h].any() for some in combinations(drafts, k)]))
+    passed = []
+    for split in targets:
+        drafts = [i for i in range(n) if not (own and i in split)]
+        passed.append(np.mean([matches[np.ix_(some, split)].any() for some in combinations(drafts, k)]))
+    return float(np.mean(recall)), float(np.mean(passed))
+
+
+@given(hs.integers(0, 2**32 - 1), hs.booleans(), hs.integers(1, 3))
+def test_match_rates_against_enumeration(seed, own, held):
+    rng = np.random.default_rng(seed)
+    people = 6
+    matches = rng.random((people if own else int(rng.integers(3, 7)), people)) < 0.3
+    targets = np.array([rng.permutation(people)[:held] for _ in range(4)])
+    found = match_rates(matches, targets, KS, own)
+    for place, k in enumerate(KS):
+        assert found[:, place] == pytest.approx(by_enumeration(matches, targets.tolist(), k, own), abs=1e-12)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_with_one_reply_held_out_pass_is_human_recall(own):
+    """So human_recall@k is pass@k as the domain's prompts are scored, where one reply is held out."""
+    matches = np.random.default_rng(0).random((12, 12)) < 0.2
+    recall, passed = match_rates(matches, np.arange(12)[:, None], KS, own)
+    assert recall == pytest.approx(passed)
+
+
+def test_people_s_rate_is_the_ceiling_of_the_calibration():
+    records = [pairs(number, common="well then ") for number in range(3)]
+    found = calibrate(records, seed=0)
+    replies = [record.references for record in records]
+    targets = [held_out(22, np.random.default_rng(0)) for _ in records]
+    own, floor = rates_by_message(replies, replies, targets, found.threshold, (10,), own=True)
+    assert own[0, 0].mean() == pytest.approx(found.ceiling) and (floor == 0).all()
+
+
+def test_the_floor_is_the_mean_over_all_other_messages():
+    """Message 0 hears drafts of 1 (all said by its people) and of 2 (none): half of the drafts that match."""
+    people = [pairs(number).references for number in range(3)]
+    drafts = [[unique() for _ in range(10)], [people[0][0]] * 10, [people[2][0], *(unique() for _ in range(9))]]
+    targets = [held_out(22, np.random.default_rng(number)) for number in range(3)]
+    own, floor = rates_by_message(drafts, people, targets, 0.5, (1, 10))
+    assert own.shape == floor.shape == (2, 2, 3)
+    assert own[0] == pytest.approx(np.array([[0, 0, 2 / 22 / 10], [0, 0, 2 / 22]]))
+    assert floor[0] == pytest.approx(np.array([[2 / 22 / 2, 0, 0]] * 2))
+
+
+def test_held_out_replies_are_distinct_and_repeat_by_seed():
+    first, again = (held_out(15, np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(first, again) and first.shape[1] == TARGETS
+    assert all(len(set(split)) == TARGETS and max(split) < 15 for split in first.tolist())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: held_out(10, np.random.default_rng(0)), "got 10 replies to a message. Allowed: 11 or more"),
+        (lambda: match_rates(np.zeros((3, 3), bool), np.array([[0]]), (3,), own=True), "k = 3 with n = 2"),
+        (lambda: rates_by_message([["a"]], [["a"]], [np.array([[0]])], 0.5, (1,)), "1 lists of drafts, 1 of people, 1 of targets"),
+        (lambda: rates_by_message([["a"]] * 2, [["a"]] * 3, [np.array([[0]])] * 3, 0.5, (1,)), "2 lists of drafts, 3 of people"),
+    ],
+)
+def test_people_that_cannot_be_held_out_are_an_error(call, message):
+    with pytest.raises(PolychromicError, match=message):
+        call()
+
+
+def test_the_checker_s_signature_names_the_measure_and_its_threshold():
+    assert checker_signature(0.315).startswith("person-match|above:0.315|chrF2|nc:6")

@@ -1,0 +1,428 @@
+"""Scores of one prompt by hand, which cells are scored, and the stage on a small domain."""
+
+from __future__ import annotations
+
+import timeit
+from collections import defaultdict
+from math import comb, exp, sqrt
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import pytest
+
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.data.domains import get_domain
+from polychromic.data.records import Record
+from polychromic.params import load_params
+from polychromic.score import score as scoring
+from polychromic.score.people import Calibration
+from polychromic.score.probes import Embedder
+from polychromic.score.score import Probes, declared_samples, score_blocks, score_cell, score_prompt, scored_cells, set_objective
+from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
+
+METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
+# And those that ask a model for the likelihood of replies, whether or not this build's tables have them.
+ASKED = {name: list(dict.fromkeys([*metrics, "selected@4", "perplexity"])) for name, metrics in METRICS.items()}
+CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
+
+
+PROBES = Probes(
+    pieces=lambda texts: [[ord(letter) for letter in text] for text in texts],
+    vocabulary=1000,
+    bertscore=defaultdict(lambda: 0.25),
+    likelihood=defaultdict(lambda: (-3.0, 2.0)),
+    judged=4,
+)  # what models would say, made up
+
+
+def pass_at(n: int, c: int, k: int) -> float:
+    return 1 - comb(n - c, k) / comb(n, k)
+
+
+def axes(texts) -> np.ndarray:
+    """Equal texts are one axis, different ones are orthogonal."""
+    places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return np.eye(len(places), dtype=np.float32)[[places[text] for text in texts]]
+
+
+def test_listqa_by_hand():
+    record = Record(
+        id="q", domain="listqa", prompt="Name one kind of fruit.", references=["apple", "red pear"], group="g", stratum="s", checker="set",
+        valid=["apple", "pear", "fig"], source="made", licence="MIT",
+    )  # fmt: skip
+    samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
+    found = score_prompt(ASKED["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes, PROBES)
+    assert set(found) == set(ASKED["listqa"])
+    n, correct = 20, 2 * 6
+    for k in (1, 3, 5, 10):
+        assert found[f"pass@{k}"] == pytest.approx(pass_at(n, correct, k))
+    # draws of 20: apple 8, pear 2, fig 2; and, not valid: stone 4, car 2, "red pear" 2
+    assert found["valid_distinct@10"] == pytest.approx(sum(pass_at(n, c, 10) for c in (8, 2, 2)))
+    assert found["distinct@10"] == pytest.approx(sum(pass_at(n, c, 10) for c in (8, 2, 2, 4, 2, 2)))
+    # equal texts among 190 pairs: "apple" stands 4 times, the eight others twice
+    assert found["semantic_diversity"] == pytest.approx(1 - (comb(4, 2) + 8) / 190)
+    assert found["tokens"] == 3.5
+    # ROUGE-L: 1 for an exact "apple" or "red pear"; "pear" is half of "red pear", "An Apple." holds "apple" among three tokens
+    assert found["rouge_l"] == pytest.approx((1 + 1 / 2 + 0 + 2 / 3 + 0 + 0 + 0 + 0 + 1 + 1) / 10)
+    # 13 tokens per half: apple, an, apple, ., apples, pear, fig, stone, stone, car, red, pear, apple
+    assert found["distinct_1"] == pytest.approx(9 / 26)
+    assert found["vocabulary"] == pytest.approx(9 / sqrt(26))
+    assert found["perplexity"] == pytest.approx(exp(3 / 2)), "four replies of two tokens, -3 nats each"
+    assert found["selected@4"] == 1, "the first four are valid, and equally likely"
+    # q is 1 for the twelve valid ones; among these, equal texts are "apple" (4), and four others twice: 66 pairs of which 6 + 4 are alike
+    assert found["effective_diversity"] == pytest.approx((66 - 6 - 4) / 190)
+    # letters of all replies: a p l e A n . s r f i g t o S c d and a blank
+    assert found["ead"] == pytest.approx(18 / (1000 * (1 - 0.999 ** (2 * sum(len(text) for text in samples[:10])))))
+
+
+def test_replies_by_hand():
+    record = Record(
+        id="r", domain="replies", prompt="post", references=["sounds good to me"], group="g", stratum="s", checker="person",
+        source="made", licence="MIT",
+    )  # fmt: skip
+    match, other = ["sounds good to me"], [f"{letter * 4} {letter * 4}x" for letter in "zqvjkwyxb"]
+    calibration = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
+
+    def embed(texts):
+        """Half of the drafts lie on the post and on the human reply; the rest on an axis of their own."""
+        near = {"post", *match, *other[:4]}
+        return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
+
+    found = score_prompt(ASKED["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed, PROBES)
+    assert set(found) == set(ASKED["replies"])
+    for k in (1, 3, 5, 10):
+        assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
+    assert found["distinct@10"] == 10
+    assert found["semantic_diversity"] == pytest.approx(1 - 2 * comb(5, 2) / comb(10, 2))
+    assert found["quality"] == 0.5
+    assert found["rouge_l"] == pytest.approx(0.1)
+    assert found["distinct_2"] == pytest.approx(1.0)
+    assert (found["bertscore"], found["selected@4"]) == (0.25, 0.25)
+    assert found["rouge_1"] == found["rouge_2"] == found["best_rouge_l@10"] / 10 == pytest.approx(0.1)
+    assert found["words"] == pytest.approx((4 + 9 * 2) / 10)
+    stricter = Calibration(1.0, 0.1, 0.01, 0.9, 0.1, 2, 40)
+    again = score_prompt(["pass@10"], get_domain("replies"), record, match + other, [4] * 10, stricter, embed)
+    assert again == {"pass@10": 0}, "above, not at"
+
+
+def test_a_metric_that_does_not_exist_is_an_error_and_no_zero():
+    record = Record(
+        id="r", domain="replies", prompt="post", references=["me"], group="g", stratum="s", checker="person", source="made", licence="MIT"
+    )
+    arguments = get_domain("replies"), record, ["yes"] * 10, [1] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes
+    with pytest.raises(PolychromicError, match="distinct_2"):
+        score_prompt(["pass@1", "distinct_2"], *arguments)
+    assert set(score_prompt(["pass@1"], *arguments)) == {"pass@1"}, "those that the domain names, and no other"
+
+
+@pytest.mark.parametrize("references", [["sounds good to me"], ["sounds good to me", "no way", "zzzz zzzz"]])
+def test_human_recall_of_replies(references):
+    """A metric that the domain may declare. With one reference, as all prompts of dev and test have, it is pass@k."""
+    record = Record(
+        id="r", domain="replies", prompt="post", references=references, group="g", stratum="s", checker="person", source="made",
+        licence="MIT",
+    )  # fmt: skip
+    samples = ["sounds good to me", "no way", *(f"{letter * 4} {letter * 4}x" for letter in "qvjkwyxb")]
+    names = [f"{family}@{k}" for family in ("pass", "human_recall") for k in (1, 5, 10)]
+    found = score_prompt(names, get_domain("replies"), record, samples, [4] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes)
+    for k in (1, 5, 10):
+        matched = min(len(references), 2)
+        assert found[f"human_recall@{k}"] == pytest.approx(matched * k / 10 / len(references))
+        assert (found[f"human_recall@{k}"] == found[f"pass@{k}"]) == (len(references) == 1)
+    with pytest.raises(PolychromicError, match="human_recall@5: reads matches"):
+        score_prompt(["human_recall@5"], get_domain("listqa"), listqa_record(0), ["red"] * 10, [1] * 10, None, axes)
+
+
+# speed
+
+
+@pytest.mark.parametrize(("name", "prompts", "systems"), [("listqa", 141, 60), ("replies", 64, 15)])
+def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
+    """Processor time of one system of twenty drafts a prompt, no two alike, on as many prompts as the paper's; models have answered."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijklmno"), 5)) for _ in range(2000)]
+    text = lambda low, high: " ".join(rng.choice(words, rng.integers(low, high)))
+    shape = {"listqa": (1, 4), "replies": (4, 24)}[name]
+    records = {
+        f"p{i}": Record(
+            id=f"p{i}", domain=name, prompt=f"post {i}", references=[text(*shape) + " end"], group="g", stratum="s",
+            checker="set" if name == "listqa" else "person", valid=words[i : i + 40] if name == "listqa" else [], source="made",
+            licence="MIT",
+        )
+        for i in range(prompts)
+    }  # fmt: skip
+    rows = [
+        {"seed": 0, "temperature": 1.0, "split": "dev", "id": i, "tokens": [5] * 20,
+         "samples": [words[int(rng.integers(2000))] if name == "listqa" else text(*shape) for _ in range(20)]}
+        for i in records
+    ]  # fmt: skip
+    vectors: dict[str, np.ndarray] = {}
+    embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
+    calibration = Calibration(0.315, 0.1, 0.01, 0.9, 0.1, 2, 40) if name == "replies" else None
+    params = load_params(REPOSITORY / "params.yaml")
+    found: list[dict] = []
+
+    def score() -> None:
+        found[:] = score_cell(params, get_domain(name), records, calibration, ("polychromic_plain", None, rows), embed, PROBES)
+
+    # timeit leaves the collection of all that other tests made out of it, and the least of several is the work without the neighbours'.
+    assert min(timeit.repeat(score, timer=process_time, number=1, repeat=3)) < 60 / systems
+    assert len(found) == prompts and set(found[0]["metrics"]) == {*METRICS[name], "objective"}
+
+
+# lists
+
+
+def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
+    """Two lists of ten, with three good answers and with one of the same."""
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue", "green"])
+    lists = [["red", "blue", "green", *("no",) * 7], ["red", *("no",) * 9]]
+    row = {"samples": [*lists[0], *lists[1]], "tokens": [1.5] * 10 + [3.5] * 10, "block": 10}
+    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
+    alone = [score_prompt(METRICS["listqa"], domain, record, lists[i], [n] * 10, None, axes, PROBES) for i, n in enumerate((1.5, 3.5))]
+    assert set(found) == set(METRICS["listqa"])
+    for name, value in found.items():
+        assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2), name
+    assert found["valid_distinct@10"] == (3 + 1) / 2 and found["distinct@10"] == (4 + 2) / 2 and found["tokens"] == 2.5
+    assert found["pass@1"] == pytest.approx((3 / 10 + 1 / 10) / 2) and found["pass@10"] == 1
+    assert found["pass@3"] == pytest.approx((pass_at(10, 3, 3) + pass_at(10, 1, 3)) / 2)
+    assert found["pass@3"] != pytest.approx(pass_at(20, 4, 3)), "as independent draws"
+
+
+def test_a_list_that_says_nothing_has_no_ratio_of_n_grams():
+    """Of two lists the second is empty: ratios of tokens are those of the first, everything else is a mean over both."""
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    words = ["red", "blue", *["red"] * 8]
+    row = {"samples": [*words, *[""] * 10], "tokens": [0.5] * 20, "block": 10}
+    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
+    alone = score_prompt(METRICS["listqa"], domain, record, words, [0.5] * 10, None, axes, PROBES)
+    for name in ("distinct_1", "ead", "vocabulary"):
+        assert found[name] == alone[name] > 0, name
+    assert found["distinct_1"] == 2 / 10 and found["vocabulary"] == pytest.approx(2 / sqrt(10))
+    assert (found["pass@10"], found["valid_distinct@10"]) == (0.5, 1.0), "silence is no valid answer"
+
+
+@pytest.mark.parametrize(
+    ("names", "samples", "message"),
+    [
+        (["distinct_2"], ["red"] * 20, "distinct_2: none of the lists of replies to 'listqa-zorb' has a 2-gram"),
+        (["pass@1", "ead"], [""] * 20, "ead: none of the lists .* has a 1-gram"),
+    ],
+)
+def test_a_metric_that_exists_for_no_list_is_an_error_and_no_zero(names, samples, message):
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    with pytest.raises(PolychromicError, match=message):
+        score_blocks(names, domain, record, {"samples": samples, "tokens": [1] * 20, "block": 10}, None, axes, PROBES)
+
+
+def test_without_a_block_all_replies_are_one():
+    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
+    samples, tokens = ["red", "blue", *("no",) * 18], [2] * 20
+    found = score_blocks(METRICS["listqa"], domain, record, {"samples": samples, "tokens": tokens}, None, axes, PROBES)
+    assert found == score_prompt(METRICS["listqa"], domain, record, samples, tokens, None, axes, PROBES)
+
+
+# D of the samples
+
+
+def test_objective_is_the_mean_coverage_of_disjoint_sets():
+    """Sets of N = 3 of ten samples: the tenth is left over. Distinct valid answers by 3: 2/3, 1/3, 0."""
+    record = listqa_record(0, valid=["red", "blue"])
+    samples = ["red", "blue", "red", "Red.", "stone", "reds", "a", "b", "c", "blue"]
+    found = set_objective(small_params(), get_domain("listqa"), record, samples, axes, 10)
+    assert found == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
+
+
+def test_objective_takes_no_set_across_two_lists():
+    """Lists of four, N = 3: one set of each, red and blue of the first, blue alone of the second; "red" at the ends is left over."""
+    record = listqa_record(0, valid=["red", "blue"])
+    samples = ["red", "blue", "no", "red", "blue", "no", "no", "red"]
+    arguments = small_params(), get_domain("listqa"), record, samples, axes
+    assert set_objective(*arguments, 4) == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert set_objective(*arguments, 8) == pytest.approx((2 / 3 + 2 / 3) / 2), "as one block: red, blue, no and red, blue, no"
+
+
+def test_objective_is_the_headline_method_s_set_function():
+    """Mean reward of the same samples: three of the first nine are good."""
+    record, params = listqa_record(0, valid=["red"]), small_params()
+    method = params.methods["polychromic"].model_copy(update={"objective": "reward"})
+    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
+    samples = ["red", "red", "red", *("no",) * 6, "red"]
+    assert set_objective(params, get_domain("listqa"), record, samples, axes, 10) == pytest.approx(3 / 9)
+
+
+def test_objective_takes_the_similarity_of_the_headline_method():
+    """Semantic: two valid answers of cosine 0.5 count 1 / 1.5 each."""
+    record = listqa_record(0, valid=["red", "blue"])
+    vectors = {"red": [1.0, 0.0], "blue": [0.5, 3**0.5 / 2], "stone": [0.0, 1.0]}
+    embed = lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32)
+    params = small_params()
+    method = params.methods["polychromic"].model_copy(update={"similarity": "semantic"})
+    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
+    found = set_objective(params, get_domain("listqa"), record, ["red", "blue", "stone"], embed, 3)
+    assert found == pytest.approx((1 / 1.5 + 1 / 1.5) / 3, abs=1e-6)
+
+
+# which cells
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def samples_file(cell: str) -> Path:
+    return Path("results") / "listqa" / cell / "samples.jsonl.gz"
+
+
+def make_cells(*names: str) -> list[Path]:
+    for name in names:
+        write_jsonl(samples_file(name), [])
+    return [samples_file(name) for name in names]
+
+
+@pytest.mark.usefixtures("workspace")
+def test_cells_are_read_once_each_in_an_order_of_their_own():
+    files = make_cells(*CELLS, "polychromic-1e-05")
+    found = scored_cells(small_params(), [*files, samples_file("polychromic-3.0")])
+    assert sorted(found, key=str) == sorted(
+        [
+            ("zero_shot", None, samples_file("zero_shot")),
+            ("few_shot", None, samples_file("few_shot")),
+            ("lora", None, samples_file("lora")),
+            ("polychromic", 0.3, samples_file("polychromic-0.3")),
+            ("polychromic", 3.0, samples_file("polychromic-3.0")),
+            ("polychromic", 1e-05, samples_file("polychromic-1e-05")),
+            ("polychromic_plain", None, samples_file("polychromic_plain")),
+        ],
+        key=str,
+    )
+    assert scored_cells(small_params(), files[::-1]) == found
+
+
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("missing", ["zero_shot", "few_shot", "lora", "polychromic"])
+def test_a_missing_baseline_is_an_error(missing):
+    files = make_cells(*(name for name in CELLS if name.split("-")[0] != missing))
+    with pytest.raises(PolychromicError, match=f"no samples of {missing} among the cells"):
+        scored_cells(small_params(), files)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_cell_that_was_not_sampled_is_an_error():
+    files = [*make_cells(*CELLS), samples_file("polychromic-7.0")]
+    with pytest.raises(PolychromicError, match=r"polychromic-7\.0/samples\.jsonl\.gz: the cell was not sampled. Run `dvc repro`"):
+        scored_cells(small_params(), files)
+
+
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("name", ["dora", "lora-3.0", "polychromic", "polychromic_plain-0.5"])
+def test_a_folder_that_is_no_method_s_is_an_error(name):
+    with pytest.raises(PolychromicError, match=f"{name}/samples.*names no method"):
+        scored_cells(small_params(), make_cells(*CELLS, name))
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_folder_whose_weight_is_no_number_is_an_error():
+    with pytest.raises(PolychromicError, match="polychromic-old"):
+        scored_cells(small_params(), make_cells(*CELLS, "polychromic-old"))
+
+
+def test_the_cells_of_the_pipeline_are_those_that_dvc_yaml_declares(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    names = {path.parent.name for path in declared_samples("listqa")}
+    assert {path.parts[:2] for path in declared_samples("replies")} == {("results", "replies")}
+    params = load_params()
+    grid = {name for name in names if name.startswith("polychromic-")}
+    assert {"polychromic-3.0", "polychromic-0.3"} <= grid
+    for domain in params.domains:
+        cells = {path.parent.name for path in declared_samples(domain)} - grid
+        assert cells == {name for name in params.methods if params.runs(name, domain)} - {"polychromic"}
+
+
+# vectors
+
+
+def test_vectors_are_encoded_once_and_come_in_the_order_asked(workspace, monkeypatch):
+    make_models(workspace)
+    embedder, calls = Embedder(small_params()), []
+    encode = Embedder._encode
+    monkeypatch.setattr(Embedder, "_encode", lambda self, texts: (calls.append(list(texts)), encode(self, texts))[1])
+    first = embedder(["b", "a", "b"])
+    assert first.shape == (3, 16) and np.array_equal(first[0], first[2]) and not np.allclose(first[0], first[1])
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
+    again = Embedder(small_params())(["a", "b"])
+    assert calls == [["a", "b"]] and np.array_equal(again, first[[1, 0]])
+
+
+# the stage
+
+
+def samples_of(kind: str, cell: str) -> list[str]:
+    good = 2 + CELLS.index(cell)
+    return ([f"red {kind}", f"blue {kind}"] * 5)[:good] + [f"no {i}" for i in range(10 - good)]
+
+
+@pytest.fixture
+def sampled(workspace) -> Path:
+    make_models(workspace)
+    write_listqa(workspace)
+    ids = [f"listqa-{kind}" for kind in KINDS]
+    splits = {"train": ids[:6], "dev": ids[6:10], "test": ids[10:], "calibration": []}
+    write_json(workspace / "results" / "listqa" / "split.json", {"domain": "listqa", "seed": 0, "splits": splits})
+    for cell in CELLS:
+        fixed = {"seed": 0, "temperature": 1.0, "split": "dev", "tokens": [3] * 10, "finished": [True] * 10}
+        rows = [{**fixed, "id": f"listqa-{kind}", "samples": samples_of(kind, cell)} for kind in KINDS[6:10]]
+        write_jsonl(samples_file(cell), rows)
+    return workspace
+
+
+def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
+    write_jsonl(samples_file("polychromic-9.0"), [{"id": "left over from another run"}])
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    rows = [row for _, row in read_jsonl("results/listqa/scores.jsonl.gz")]
+    assert len(rows) == len(CELLS) * 4
+    assert read_json("results/listqa/calibration.json") is None
+    signatures = read_json("results/listqa/signatures.json")
+    assert set(signatures) == set(METRICS["listqa"])
+    assert "|k:10|checker:listqa|valid answers of the data|samples:10|" in signatures["pass@10"]
+    assert "|model:model|precision:float32|first:4|prompt:zero_shot|" in signatures["perplexity"]
+    for row in rows:
+        assert set(row) == {"method", "lambda", "seed", "temperature", "split", "id", "metrics"}
+        cell = row["method"] if row["lambda"] is None else f"{row['method']}-{row['lambda']}"
+        assert row["metrics"]["pass@1"] == pytest.approx((2 + CELLS.index(cell)) / 10)
+        assert row["metrics"]["valid_distinct@10"] == 2
+        assert set(row["metrics"]) == {*METRICS["listqa"], "objective"}
+    before = Path("results/listqa/scores.jsonl.gz").read_bytes()
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    assert Path("results/listqa/scores.jsonl.gz").read_bytes() == before
+
+
+def test_the_stage_scores_lists_by_list(sampled):
+    """Twenty replies in lists of ten; the first list repeats the valid answers, the second has none."""
+    rows = [row for _, row in read_jsonl(samples_file("few_shot"))]
+    for row, kind in zip(rows, KINDS[6:10], strict=True):
+        listed = [f"red {kind}", f"blue {kind}", *("no",) * 8, *("no",) * 10]
+        row |= {"samples": listed, "tokens": [1.0] * 20, "finished": [True] * 20, "block": 10}
+    write_jsonl(samples_file("few_shot"), rows)
+    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    found = [row["metrics"] for _, row in read_jsonl("results/listqa/scores.jsonl.gz") if row["method"] == "few_shot"]
+    assert len(found) == 4
+    for metrics in found:
+        assert metrics["pass@10"] == 0.5 and metrics["valid_distinct@10"] == 1.0
+        assert metrics["objective"] == pytest.approx((2 / 3) / 6), "three sets of each list, the first with two good replies"
+
+
+@pytest.mark.parametrize("change", ["less", "more"])
+def test_samples_of_another_split_are_refused(sampled, change):
+    path = samples_file("lora")
+    rows = [row for _, row in read_jsonl(path)]
+    rows = rows[1:] if change == "less" else [*rows, {**rows[0], "id": f"listqa-{KINDS[12]}"}]
+    write_jsonl(path, rows)
+    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: its prompts are not those of the split \(1 differ"):
+        scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
+    assert not (sampled / "results" / "listqa" / "scores.jsonl.gz").exists()

@@ -1,0 +1,95 @@
+"""Rows of text, chats and token ids to tensors, and what is said about rows that are none of these."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from polychromic.models.decode import pad_sequences
+from polychromic.train.batches import Collator, append_replies, encode_completion, encode_prompt
+from tests.symbols import END, PAD, Symbols
+from tests.tiny import tiny_tokenizer
+
+CHAT = [{"role": "system", "content": "Name one kind of fruit."}, {"role": "user", "content": "apple banana"}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny_tokenizer()
+
+
+def test_prompts_are_padded_on_the_left_and_replies_on_the_right():
+    rows = [{"prompt": [5, 6], "completion": [7, END]}, {"prompt": [8], "completion": [9, 1, END], "weight": 0.5, "row": 3}]
+    batch = Collator(Symbols(END + 1))(rows)
+    assert batch["prompt"].tolist() == [[5, 6], [PAD, 8]] and batch["prompt_mask"].tolist() == [[1, 1], [0, 1]]
+    assert batch["tokens"].tolist() == [[7, END, PAD], [9, 1, END]] and batch["mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch["weight"].tolist() == [1.0, 0.5]
+    assert batch["examples"] == rows and batch["examples"][0] is not rows[0]
+
+
+def test_a_pad_token_within_a_sequence_is_no_padding():
+    ids, mask = pad_sequences([[PAD, 4], [3]], PAD, left=True)
+    assert ids.tolist() == [[PAD, 4], [PAD, 3]] and mask.tolist() == [[1, 1], [0, 1]]
+
+
+def test_text_chat_and_ids_of_the_same_conversation_are_the_same_tokens(tokenizer):
+    text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in CHAT) + "<|im_start|>assistant\n"
+    ids = tokenizer(text)["input_ids"]
+    assert encode_prompt(tokenizer, CHAT) == encode_prompt(tokenizer, text) == encode_prompt(tokenizer, ids) == ids
+    assert tokenizer.decode(ids) == text
+
+    reply = encode_completion(tokenizer, "pear")
+    assert reply[-1] == tokenizer.eos_token_id and reply.count(tokenizer.eos_token_id) == 1
+    assert tokenizer.decode(reply[:-1]) == "pear"
+    assert encode_completion(tokenizer, [{"role": "assistant", "content": "pear"}]) == reply
+    assert encode_completion(tokenizer, reply) == reply
+    assert encode_completion(tokenizer, reply[:-1]) == reply[:-1], "ids are taken as they are"
+
+
+def test_a_batch_may_mix_the_three_kinds(tokenizer):
+    rows = [
+        {"prompt": "Name one", "completion": "apple"},
+        {"prompt": CHAT, "completion": [{"role": "assistant", "content": "banana pear"}]},
+        {"prompt": [5, 6, 7], "completion": [8, 9]},
+    ]
+    batch = Collator(tokenizer)(rows)
+    for row, example in enumerate(rows):
+        assert batch["prompt"][row][batch["prompt_mask"][row].bool()].tolist() == encode_prompt(tokenizer, example["prompt"])
+        assert batch["tokens"][row][batch["mask"][row].bool()].tolist() == encode_completion(tokenizer, example["completion"])
+    assert (batch["prompt_mask"][:, -1] == 1).all() and (batch["mask"][:, 0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "a", "completion": "b"}, "row 1 of the batch has no column 'prompt'; it has text, completion. Rename"),
+        ({"prompt": "a", "answer": "b"}, "row 1 of the batch has no column 'completion'; it has prompt, answer"),
+        ({"prompt": 7, "completion": "b"}, "row 1 of the batch, column 'prompt': got int '7', expected a string, a list of chat messages"),
+        ({"prompt": "a", "completion": None}, "row 1 of the batch, column 'completion': got NoneType 'None', expected"),
+        ({"prompt": [], "completion": "b"}, "row 1 of the batch, column 'prompt': got list '\\[\\]', expected .* not empty"),
+        ({"prompt": ["a", "b"], "completion": "b"}, "column 'prompt': got list .* a list of token ids"),
+        ({"prompt": [{"role": "user"}], "completion": "b"}, "column 'prompt': got list .*\\{'role', 'content'\\}"),
+    ],
+)
+def test_bad_rows_are_named(tokenizer, row, message):
+    with pytest.raises(ValueError, match=message):
+        Collator(tokenizer)([{"prompt": "a", "completion": "b"}, row])
+
+
+@pytest.mark.parametrize("column", ["prompt", "completion"])
+def test_a_row_that_holds_no_token_is_named(tokenizer, column):
+    """An empty prompt has no state to predict a reply from; an empty list of ids has nothing to learn."""
+    row = {"prompt": "a", "completion": "b"} | ({"prompt": ""} if column == "prompt" else {"completion": []})
+    with pytest.raises(ValueError, match=f"row 0 of the batch, column '{column}'"):
+        Collator(tokenizer)([row])
+
+
+def test_replies_are_appended_behind_the_references():
+    batch = Collator(Symbols(END + 1))([{"prompt": [5], "completion": [7, END]}, {"prompt": [8], "completion": [9]}])
+    index, tokens, mask, weight = append_replies(batch, [(1, (3, 4, END)), (1, (2,)), (0, (6, END))], [0.5, -1.0, 2.0], PAD)
+    assert index.tolist() == [0, 1, 1, 1, 0]
+    assert tokens.tolist() == [[7, END, PAD], [9, PAD, PAD], [3, 4, END], [2, PAD, PAD], [6, END, PAD]]
+    assert mask.sum(-1).tolist() == [2, 1, 3, 1, 2] and mask[3].tolist() == [1, 0, 0]
+    assert weight.tolist() == [0.5, -1.0, 2.0] and weight.dtype == torch.float32
+    index, tokens, mask, weight = append_replies(batch, [], [], PAD)
+    assert index.tolist() == [0, 1] and torch.equal(tokens, batch["tokens"]) and torch.equal(mask, batch["mask"]) and len(weight) == 0
