@@ -11,11 +11,11 @@ export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
 JOBS ?= 2
 
-.PHONY: paper arxiv test smoke reproduce bench calibration doctor lock store-size latex data archive help
+.PHONY: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size latex data archive help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
-	@echo 'targets: paper arxiv test smoke reproduce bench calibration doctor lock store-size'
+	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, check it all, stamp a release copy.
 # `dvc repro` has just established freshness.
@@ -30,8 +30,12 @@ paper: $(VENV)/installed archive
 arxiv: paper
 	python -m polychromic arxiv
 
-# A file's tests share a process; a process has one core.
+# A file's tests share a process; a process has one core. What kills processes, reads 100,000 records or needs the whole workspace is
+# marked slow: `make test-all` runs it, too.
 test: $(VENV)/installed archive latex data
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile
+
+test-all: $(VENV)/installed archive latex data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # Real model, few steps, in a workspace of its own under .work/.
@@ -65,10 +69,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 data: archive
 	@test -f data/listqa.jsonl -a -f data/replies.jsonl -a -f data/creative.jsonl -a -f data/code.jsonl || dvc pull --quiet data.dvc
 
-# An unpacked `git archive` has no .git: DVC works without Git there, and a link that unpacking lost is made again.
+# An unpacked `git archive` has no .git: DVC works without Git there.
 archive: $(VENV)/installed
 	@test -e .git || grep -qs no_scm .dvc/config.local || dvc config --local core.no_scm true
-	@test -h paper/pipeline.yaml || ln -sf ../dvc.yaml paper/pipeline.yaml
 
 # Installs LaTeX when it is missing and this is root; else says what to run, and the PDF stage will stop there.
 latex:

@@ -1,7 +1,7 @@
 """Are the declared intervals right? Simulated experiments with a known truth, analysed as the paper does and in ways that fail.
 
 The variance components are those of dev scores of `lora` and `polychromic` (pass@1, each at its chosen temperature), where
-results/<domain>/ has them; each can be given on the command line instead. Designs: see benchmarks.simulation.judge. Beside them,
+results/<domain>/dev has them; each can be given on the command line instead. Designs: see benchmarks.simulation.judge. Beside them,
 the primary contrasts of every domain that was scored, with its own dev prompts as the population (benchmarks.resampling). Our
 intervals shall cover 93 to 97 %, and our test find at most 6 % differences where there are none; else the exit code is 1.
 Writes benchmarks/results/calibration.json. A few minutes on one quiet core for 2,000 runs.
@@ -10,25 +10,23 @@ Writes benchmarks/results/calibration.json. A few minutes on one quiet core for 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import RESULTS, command, commit_name
+from benchmarks.components import Components, variance_components
 from benchmarks.resampling import recovered
 from benchmarks.simulation import DECLARED, RANDOM, Calibration, Design, calibrate
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.base.io import read_json, read_jsonl, write_json
+from polychromic.base.io import read_json, write_json
 from polychromic.base.progress import progress
-from polychromic.compare.power import Components, difference_sd, minimum_detectable_effect, variance_components
-from polychromic.compare.systems import label_of
-from polychromic.declared import Endpoint
+from polychromic.compare.stats import minimum_detectable_effect
+from polychromic.compare.systems import System, read_systems
 from polychromic.params import Params, load_params
 
 # Where nothing was scored yet: of the size that list questions had on dev.
@@ -49,62 +47,30 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A domain's dev scores of PAIR: per label its chosen temperature, and per (label, temperature, metric) an array (S, P)."""
-
-    chosen: dict[str, float]
-    scores: dict[tuple[str, float, str], np.ndarray]
-
-    def components(self, samples: int) -> Components:
-        """Variance components of METRIC, each system at its chosen temperature. Raises PolychromicError for a single seed."""
-        return variance_components(*(self.scores[name, self.chosen[name], METRIC] for name in PAIR), samples)
-
-    def pair(self, label: str, temperature: float, endpoint: Endpoint) -> tuple[np.ndarray, np.ndarray]:
-        return self.scores[label, temperature, endpoint.quality], self.scores[label, temperature, endpoint.primary]
-
-
-def observed(params: Params, domain: str, folder: Path) -> Scored | None:
-    """What results/<domain> has of PAIR on dev; None where they were not scored.
-
-    Raises:
-        PolychromicError: a seed lacks a prompt that another has.
-    """
-    path, select = folder / "scores.jsonl.gz", folder / "select.json"
-    if not path.exists() or not select.exists():
+def observed(params: Params, domain: str) -> tuple[dict[str, float], dict[tuple[str, float], System]] | None:
+    """(label -> chosen temperature, systems) of PAIR on dev; None where they were not scored. Raises as `read_systems`."""
+    if not paths.scores_file(domain, "dev").exists() or not paths.choices_file(domain).exists():
         return None
-    chosen = read_json(select)["chosen"]
-    endpoint = params.endpoint(domain)
-    metrics = dict.fromkeys([METRIC, endpoint.quality, endpoint.primary])
-    found: dict[tuple[str, float, str], dict[tuple[int, str], float]] = defaultdict(dict)
-    for _, row in read_jsonl(path):
-        label = label_of(row["method"], row["lambda"], params.lam)
-        if row["split"] == "dev" and label in PAIR:
-            for metric in metrics:
-                found[label, row["temperature"], metric][row["seed"], row["id"]] = row["metrics"][metric]
-    if not all((name, chosen.get(name), METRIC) in found for name in PAIR):
-        return None
-    prompts = sorted({prompt for cells in found.values() for _, prompt in cells})
-    scores = {}
-    for key, cells in found.items():
-        seeds = sorted({seed for seed, _ in cells})
-        if len(cells) < len(seeds) * len(prompts):
-            raise PolychromicError(f"{path}: {key[0]} lacks scores of some seeds and prompts. Run `dvc repro score@{domain}`.")
-        scores[key] = np.array([[cells[seed, prompt] for prompt in prompts] for seed in seeds])
-    return Scored({name: chosen[name] for name in PAIR}, scores)
+    chosen = read_json(paths.choices_file(domain))["chosen"]
+    systems = {key: system for key, system in read_systems(params, domain, "dev", params.lam).items() if key[0] in PAIR}
+    return (chosen, systems) if all((name, chosen.get(name)) in systems for name in PAIR) else None
 
 
-def resampled(params: Params, domain: str, found: Scored, options: argparse.Namespace) -> list[dict]:
+def resampled(
+    params: Params, domain: str, chosen: dict[str, float], systems: dict[tuple[str, float], System], options: argparse.Namespace
+) -> list[dict]:
     """The rows of calibration.json's "observed": the primary contrast of PAIR under both rules, experiments as large as dev."""
     (ours, peer), endpoint = PAIR, params.endpoint(domain)
-    temperatures = sorted({temperature for label, temperature, _ in found.scores if label == peer})
-    frontier = [found.pair(peer, temperature, endpoint) for temperature in temperatures]
-    system = found.pair(ours, found.chosen[ours], endpoint)
+    temperatures = sorted(temperature for label, temperature in systems if label == peer)
+    system, *frontier = (
+        (systems[key].scores[endpoint.quality], systems[key].scores[endpoint.primary])
+        for key in [(ours, chosen[ours]), *((peer, temperature) for temperature in temperatures)]
+    )
     prompts = system[0].shape[1]
     rng = np.random.default_rng([options.seed, prompts, params.domains.index(domain)])
     with progress(f"{domain}: experiments of {prompts} of its own prompts", options.runs) as tick:
         rules = recovered(
-            system, temperatures.index(found.chosen[peer]), frontier, prompts, options.runs, rng, options.boot, 1 - options.alpha, tick
+            system, temperatures.index(chosen[peer]), frontier, prompts, options.runs, rng, options.boot, 1 - options.alpha, tick
         )
     shared = {"domain": domain, "metric": endpoint.primary, "prompts": prompts}
     return [
@@ -125,8 +91,7 @@ def run(components: Components, options: argparse.Namespace) -> list[dict]:
     rows = []
     for prompts in options.prompts:
         design = Design(prompts, options.seeds, options.samples, options.alpha, options.boot, options.perm)
-        sd = difference_sd(components, options.seeds, options.samples)
-        smallest = minimum_detectable_effect(sd, prompts, alpha=options.alpha)
+        smallest = minimum_detectable_effect(components.difference_sd(options.seeds, options.samples), prompts, alpha=options.alpha)
         # The number of prompts names the stream, so that one of them gives the same numbers alone and among others.
         rng = np.random.default_rng([options.seed, prompts])
         with progress(f"{prompts} prompts: runs", options.runs) as tick:
@@ -189,7 +154,7 @@ def options_of(arguments: Sequence[str] | None, params: Params) -> argparse.Name
     parser.add_argument("--boot", type=int, default=1000, help="resamples of the bootstrap")
     parser.add_argument("--perm", type=int, default=1000, help="sign patterns of the permutation test")
     for name in asdict(ASSUMED):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=f"{name} of polychromic.compare.power.Components")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=f"{name} of benchmarks.components.Components")
     options = parser.parse_args(arguments)
     if options.domain not in params.domains:
         raise UsageError(f"--domain is {options.domain!r}; allowed: {', '.join(params.domains)}.")
@@ -202,10 +167,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params = load_params()
     options = options_of(arguments, params)
     given = {name: getattr(options, name) for name in asdict(ASSUMED) if getattr(options, name) is not None}
-    scored = {domain: found for domain in params.domains if (found := observed(params, domain, paths.RESULTS / domain))}
-    known = scored[options.domain].components(params.sampling.n) if options.domain in scored and len(given) < len(asdict(ASSUMED)) else None
-    components = Components(**asdict(known or ASSUMED) | given)
     all_given = len(given) == len(asdict(ASSUMED))
+    scored = {domain: found for domain in params.domains if (found := observed(params, domain))}
+    known = None
+    if options.domain in scored and not all_given:
+        chosen, systems = scored[options.domain]
+        known = variance_components(*(systems[name, chosen[name]].scores[METRIC] for name in PAIR), params.sampling.n)
+    components = Components(**asdict(known or ASSUMED) | given)
     origin = f"scores of {options.domain} on dev" if known else "assumed"
     source = "command line" if all_given else origin + (f", given: {', '.join(given)}" if given else "")
     document = {
@@ -214,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "components": asdict(components) | {"sampling_variance": components.sampling_variance},
         **{key: getattr(options, key) for key in ("runs", "seed", "seeds", "samples", "effect", "alpha", "boot", "perm")},
         "rows": run(components, options),
-        "observed": [row for domain, found in scored.items() for row in resampled(params, domain, found, options)],
+        "observed": [row for domain, found in scored.items() for row in resampled(params, domain, *found, options)],
     }
     document["misses"] = misses(document["rows"], options.alpha, document["observed"])
     path = RESULTS / "calibration.json"

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.hardware import cpu_model
-from polychromic.report.release import revision
+from polychromic.params import Method, Params
+from polychromic.provenance.commit import current
 
 RESULTS = Path("benchmarks") / "results"
 
@@ -29,8 +31,7 @@ def device_name() -> str:
 
 def commit_name() -> str:
     """Short commit of the workspace, with -dirty where files differ from it; "unknown" outside of a repository."""
-    commit, dirty = revision(Path("."))
-    return f"{commit[:7]}{'-dirty' if dirty else ''}"
+    return current().name
 
 
 def command(main: Callable[[], None]) -> None:
@@ -47,6 +48,19 @@ def now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def headline(params: Params, name: str) -> tuple[Method, float | None]:
+    """A method and its weight of D: the headline's where the grid has several."""
+    method = params.methods[name]
+    return method, params.lam if method.lam == "lambda" else method.lam
+
+
+def relative(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float]:
+    """mean(a) / mean(b), paired (n,), and its 95 % bootstrap interval over the n."""
+    draws = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
+    low, high = np.quantile(a[draws].mean(-1) / b[draws].mean(-1), [0.025, 0.975])
+    return float(a.mean() / b.mean()), float(low), float(high)
 
 
 class Timers:

@@ -21,7 +21,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
-from benchmarks.common import RESULTS, command, commit_name, device_name
+from benchmarks.common import RESULTS, command, commit_name, device_name, headline, relative
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import write_json
 from polychromic.base.progress import progress
@@ -32,7 +32,7 @@ from polychromic.models.decode import chosen_log_probs, head, pad_sequences, pre
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import load_causal_lm
 from polychromic.params import Params, load_params
-from polychromic.sample.cells import Workbench, resolve
+from polychromic.sample.cells import Workbench
 from polychromic.train.adapter import trainer_extras, training_rows
 
 PROMPTS = 8
@@ -113,21 +113,14 @@ def half_distances(gradients: Gradients, rows: Sequence[dict], pairs: int, seed:
     return np.array(found)
 
 
-def relative(distances: np.ndarray, reference: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float]:
-    """mean(distances) / mean(reference), paired (pairs,), and its 95 % bootstrap interval over pairs."""
-    draws = np.random.default_rng(seed).integers(0, len(distances), (resamples, len(distances)))
-    low, high = np.quantile(distances[draws].mean(-1) / reference[draws].mean(-1), [0.025, 0.975])
-    return float(distances.mean() / reference.mean()), float(low), float(high)
-
-
 def run(params: Params, domain: str, draws: int) -> dict:
     """The document of benchmarks/results/gradient_variance.json."""
-    bench = Workbench(params, domain, "lora", None)
+    bench = Workbench(params, domain, params.cell(domain, "dev", "lora"))
     seed, train = params.seeds[0], bench.splits["train"]
     trained = bench.train(seed)
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     model = PeftModel.from_pretrained(model, trained.adapter, is_trainable=True)
-    method, lam = resolve(params, "polychromic", params.lam if params.methods["polychromic"].lam == "lambda" else None)
+    method, lam = headline(params, "polychromic")
     config = trainer_extras(params, bench.domain, method, lam, seed, train, bench.embed)["objective"]
     rows = list({row["record"]: row for row in training_rows(train, tokenizer, domain, method, bench.embed)}.values())
     # The headline's N gets all draws, the others a third of them.

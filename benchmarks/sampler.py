@@ -27,7 +27,7 @@ ROUNDS = 2
 
 def measure(params: Params, domain: str) -> list[dict]:
     """One row per number of replies."""
-    bench = Workbench(params, domain, "lora", None)
+    bench = Workbench(params, domain, params.cell(domain, "dev", "lora"))
     seed, horizon = params.seeds[0], bench.settings.max_new_tokens
     model, tokenizer, *_ = bench.system(seed)
     encoded = bench.encoded_prompts(tokenizer, bench.splits["dev"][:PROMPTS])

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats as st
 
+from benchmarks.components import Components
 from polychromic.base.errors import PolychromicError
-from polychromic.compare.power import Components
 
 BLOCK = 100  # runs at a time, which share the resamples' counts and the sign patterns
 TIE = 1e-12  # sums that differ by rounding alone

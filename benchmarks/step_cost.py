@@ -12,8 +12,8 @@ all of it: batch, rollouts and their scoring, forward, backward, clipping, updat
     naive        rollouts for every prompt by `generate`, prompt by prompt, and each reply scored behind a copy of its prompt;
                  dear, so that it takes every NAIVE_EVERYth step only, from the headline's adapter of that moment
 
-Bulk rollouts serve several steps, and their time is spread over these. Writes benchmarks/results/step_cost-<domain>.json
-when a domain has ended: raw seconds, ratios of means with 95 % intervals (bootstrap over steps, paired), seconds by part.
+Writes benchmarks/results/step_cost-<domain>.json when a domain has ended: raw seconds, ratios of means with 95 % intervals (bootstrap
+over steps, paired), seconds by part.
 At 50 steps about 17 minutes for listqa and 8 for replies on one quiet core; it says what it expects after the first step.
 """
 
@@ -37,18 +37,20 @@ import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer
 
-from benchmarks.common import RESULTS, Timers, command, commit_name, device_name, generate_replies, now
+from benchmarks.common import RESULTS, Timers, command, commit_name, device_name, generate_replies, headline, now, relative
 from polychromic.base.errors import UsageError
 from polychromic.base.io import write_json
 from polychromic.base.progress import progress
+from polychromic.method.sets import score_sets
 from polychromic.models import weights
 from polychromic.models.decode import Replies
 from polychromic.models.load import attach_lora, load_causal_lm
 from polychromic.params import Params, load_params
-from polychromic.sample.cells import Workbench, resolve
-from polychromic.train import bulk, rollouts
+from polychromic.sample.cells import Workbench
+from polychromic.train import rollouts
 from polychromic.train import trainer as core
 from polychromic.train.adapter import trainer_extras, training_arguments, training_rows
+from polychromic.train.rollouts import Sampler
 from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import PolychromicTrainer
 
@@ -58,59 +60,47 @@ POOL_PROMPTS = 64
 # Functions of the trainer, by the part of a step that their time is counted in.
 PARTS = {
     "prefill": [(core, "prefill"), (rollouts, "prefill")],
-    "encode": [(rollouts, "score_sets"), (bulk, "score_sets")],
+    "encode": [(rollouts, "score_sets")],
     "score": [(core, name) for name in ("shared_states", "repeated_states", "head", "token_loss", "chosen_log_probs")],
 }
 
 
-class NaiveTrainer(PolychromicTrainer):
+class NaiveSampler(Sampler):
     """Decodes by one call of `generate` per prompt, from the prompt's tokens instead of its cache."""
 
-    def prefill_for_decoding(self, model, batch):  # noqa: ANN001, ANN201 - PolychromicTrainer's signature
+    def prefill(self, model, batch):  # noqa: ANN001, ANN201 - Sampler's signature
         return batch["prompt"], batch["prompt_mask"]
 
-    def draw_replies(self, model, start, index, uniform, examples):  # noqa: ANN001, ANN201 - PolychromicTrainer's signature
-        n, horizon = self.objective.n, uniform.shape[1]
+    def draw(self, model, start, index, uniform, examples):  # noqa: ANN001, ANN201 - Sampler's signature
+        places, n = index.unique(return_counts=True)
+        horizon, tokenizer = uniform.shape[1], self.tokenizer
         rows, lengths, finished = [], [], []
-        for ids, mask in zip(*(part[index.unique()] for part in start), strict=True):
+        for ids, mask in zip(*(part[places] for part in start), strict=True):
             own = ids[mask.bool()][None]
-            tokens, real = generate_replies(model, self.processing_class, own, torch.ones_like(own), n, horizon)
-            rows.append(torch.nn.functional.pad(tokens, (0, horizon - tokens.shape[1]), value=self.processing_class.pad_token_id))
+            tokens, real = generate_replies(model, tokenizer, own, torch.ones_like(own), int(n[0]), horizon)
+            rows.append(torch.nn.functional.pad(tokens, (0, horizon - tokens.shape[1]), value=tokenizer.pad_token_id))
             lengths.append(real.sum(-1))
-            finished.append((tokens == self.processing_class.eos_token_id).any(-1))
+            finished.append((tokens == tokenizer.eos_token_id).any(-1))
         lengths = torch.cat(lengths)
         mask = (torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]).long()
-        return Replies(torch.cat(rows)[:, : mask.shape[1]], mask, torch.cat(finished), torch.full((len(mask),), torch.nan))
+        return Replies(torch.cat(rows)[:, : mask.shape[1]], mask, torch.cat(finished))
 
 
 @dataclass
 class Variant:
-    """A training run that is driven step by step.
-
-    Attributes:
-        batches: of its training set, without end, in the order of its data seed.
-        seconds: of each counted step. parts: the same by part, summed.
-        owed: what each step carries of the batches drawn last (in bulk mode: of the rollouts that serve it).
-    """
+    """A training run that is driven step by step."""
 
     trainer: Trainer
-    batches: Iterator
+    batches: Iterator  # of its training set, without end, in the order of its data seed
     timers: Timers
-    seconds: list[float] = field(default_factory=list)
-    parts: Counter = field(default_factory=Counter)
-    owed: dict[str, float] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)  # of each counted step
+    parts: Counter = field(default_factory=Counter)  # the same by part, summed
 
     def step(self, counted: bool) -> float:
         """One optimiser step, as Trainer's own loop takes it without logs, validation and checkpoints; its seconds."""
         trainer, self.timers.spent = self.trainer, Counter()
-        objective = getattr(trainer, "objective", None)
-        served = objective.reuse if objective else 1
-        before = trainer.store.until if served > 1 else None
-        batches, items = self.timers.wrap("total", trainer.get_batch_samples)(self.batches, 1, trainer.args.device)
-        drawn = self.timers.take()
-        if served == 1 or trainer.store.until != before:
-            self.owed = {part: value / served for part, value in drawn.items()}
         started = now()
+        batches, items = trainer.get_batch_samples(self.batches, 1, trainer.args.device)
         trainer.current_gradient_accumulation_steps = 1
         trainer.training_step(trainer.model, batches[0], items)
         trainer._clip_grad_norm(trainer.model)
@@ -118,12 +108,11 @@ class Variant:
         trainer.lr_scheduler.step()
         trainer.model.zero_grad()
         trainer.state.global_step += 1
-        self.timers.spent["total"] += now() - started
-        spent = Counter(self.timers.take()) + Counter(self.owed)
+        spent = now() - started
         if counted:
-            self.seconds.append(spent["total"])
-            self.parts += spent
-        return spent["total"]
+            self.seconds.append(spent)
+            self.parts += Counter(self.timers.take())
+        return spent
 
     def part_seconds(self) -> dict[str, float]:
         """Mean seconds of a step by part; they add up to its mean."""
@@ -139,7 +128,7 @@ def endless(trainer: Trainer) -> Iterator:
         yield from loader
 
 
-def declared(params: Params, domain: str) -> list[str]:
+def variants_of(params: Params, domain: str) -> list[str]:
     """Variants of a domain: ALWAYS, the other methods with a set objective or that train on their own samples, and naive."""
     methods = {name: method for name, method in params.methods.items() if params.runs(name, domain) and name not in ALWAYS}
     own = [name for name, method in methods.items() if method.objective != "none" or method.self_training]
@@ -152,7 +141,7 @@ class Bench:
 
     def __init__(self, params: Params, domain: str, steps: int, folder: Path):
         self.params, self.domain, self.steps, self.folder = params, domain, steps, folder
-        self.bench = Workbench(params, domain, "lora", None)
+        self.bench = Workbench(params, domain, params.cell(domain, "dev", "lora"))
         self.seed = params.seeds[0]
         self.base, self.tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
         self.timers = Timers()
@@ -166,18 +155,13 @@ class Bench:
                     stack.enter_context(mock.patch.object(module, name, self.timers.wrap(part, getattr(module, name))))
             yield
 
-    def method(self, name: str):  # noqa: ANN201
-        """Method and lambda of a variant; those of the headline for naive, of lora for plain."""
-        name = {"plain": "lora", "naive": "polychromic"}.get(name, name)
-        return resolve(self.params, name, self.params.lam if self.params.methods[name].lam == "lambda" else None)
-
     def adapted(self) -> PreTrainedModel:
         """The base model with a fresh adapter; the frozen weights are the same tensors in every copy."""
         model = copy.deepcopy(self.base, {id(weight): weight for weight in self.base.parameters()})
         return attach_lora(model, self.params.lora.rank, self.params.lora.alpha, self.params.lora.target_modules, self.seed).train()
 
     def make(self, name: str) -> Variant:
-        method, lam = self.method(name)
+        method, lam = headline(self.params, {"plain": "lora", "naive": "polychromic"}.get(name, name))
         train, tokenizer, steps = self.bench.splits["train"], self.tokenizer, self.steps + 1
         rows = training_rows(train, tokenizer, self.domain, method, self.bench.embed)
         settings = dict(model=self.adapted(), args=training_arguments(self.params.train, steps, self.seed, self.folder))
@@ -191,40 +175,33 @@ class Bench:
         else:
             settings |= trainer_extras(self.params, self.bench.domain, method, lam, self.seed, train, self.bench.embed)
             settings |= dict(train_dataset=rows, eval_dataset=rows, processing_class=tokenizer)
-            kind = PolychromicTrainer
             if name == "naive":
-                kind, settings["layout"] = NaiveTrainer, "repeated"
-                settings["objective"] = replace(settings["objective"], share=1.0, every=1, reuse=1)
-            trainer = kind(**settings)
-            trainer.draw_replies = self.timers.wrap("decode", trainer.draw_replies)
+                settings |= {"layout": "repeated", "objective": replace(settings["objective"], share=1.0, every=1)}
+            trainer = PolychromicTrainer(**settings)
+            if name == "naive":
+                trainer.sampler = trainer.rollouts.sampler = NaiveSampler(tokenizer, trainer.accelerator, trainer._broken)
+            trainer.sampler.draw = self.timers.wrap("decode", trainer.sampler.draw)
             if trainer.objective is not None:  # the encoder is loaded when it is first asked for
-                trainer.objective.score([rows[0]], [["one"] * trainer.objective.n])
+                score_sets(trainer.objective, [rows[0]], ["one"] * trainer.objective.n)
         trainer.accelerator.backward = self.timers.wrap("backward", trainer.accelerator.backward)
         trainer.create_optimizer_and_scheduler(steps)
         return Variant(trainer, endless(trainer), self.timers)
 
     def pool_seconds(self, name: str, trainer: PolychromicTrainer) -> float:
         """Seconds per step of the domain's training that sampling the pool of method `name` takes, with the model of `trainer`."""
-        method, lam = self.method(name)
+        method, lam = headline(self.params, name)
         extras = trainer_extras(self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.bench.embed)
-        sampler: SelfTraining = extras["self_training"]
+        pool: SelfTraining = extras["self_training"]
         rows = list({tuple(row["prompt"]): row for row in trainer.train_dataset}.values())
         stride = max(1, len(rows) // POOL_PROMPTS)
         everything, trainer.train_dataset = trainer.train_dataset, rows[::stride][:POOL_PROMPTS]
         started = now()
-        sampler.fill(trainer)
+        pool.fill(trainer, trainer.sampler)
         steps = self.params.domain(self.domain).steps
-        sampled = min(len(rows), (steps - sampler.after) * self.params.train.batch_size)  # no more prompts than rows are left
+        sampled = min(len(rows), (steps - pool.after) * self.params.train.batch_size)  # no more prompts than rows are left
         spent = (now() - started) * sampled / len(trainer.train_dataset)
         trainer.train_dataset = everything
         return spent / steps
-
-
-def ratio_interval(a: np.ndarray, b: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % interval of mean(a) / mean(b) for paired a, b (S,): bootstrap over the S steps."""
-    draws = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
-    low, high = np.quantile(a[draws].mean(-1) / b[draws].mean(-1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
@@ -263,18 +240,17 @@ def run(params: Params, domain: str, names: Sequence[str], steps: int) -> dict:
     for name in names:
         stride = NAIVE_EVERY if name == "naive" else 1
         own, plain, lora = (np.array(values) for values in (seconds[name], seconds["plain"][::stride], seconds["lora"][::stride]))
-        low, high = ratio_interval(own, plain, params.analysis.bootstrap, params.analysis.seed)
+        ratio, low, high = relative(own, plain, params.analysis.bootstrap, params.analysis.seed)
         variant = variants.get(name)
         objective = getattr(variants[steps_of.get(name, name)].trainer, "objective", None)
         found[name] = {
             "mean_seconds": float(own.mean()),
-            "ratio_to_plain": float(own.mean() / plain.mean()),
+            "ratio_to_plain": ratio,
             "ratio_to_lora": float(own.mean() / lora.mean()),
             "low": low,
             "high": high,
             "rho": objective.share if objective else None,
             "every": objective.every if objective else None,
-            "reuse": objective.reuse if objective else None,
             "part_seconds": variant.part_seconds() if variant and name != "plain" else None,
             "seconds": own.tolist(),
         }
@@ -306,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for domain in options.domain or params.domains:
         if domain not in params.domains:
             raise UsageError(f"--domain is {domain!r}; allowed: {', '.join(params.domains)}.")
-        allowed = declared(params, domain)
+        allowed = variants_of(params, domain)
         chosen = {*ALWAYS, *options.variants.split(",")} if options.variants else set(allowed)
         if unknown := sorted(chosen - set(allowed)):
             raise UsageError(f"--variants names {', '.join(unknown)}; allowed for {domain}: {', '.join(allowed)}.")

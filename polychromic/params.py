@@ -1,4 +1,8 @@
-"""params.yaml as frozen typed objects. Every error is reported at once, with its key, what was got and what is allowed."""
+"""params.yaml as frozen typed objects. Every error is reported at once, with its key, what was got and what is allowed.
+
+`Params.cells(domain, split)` is the grid: which systems run where, with which seeds and at which temperatures. Stages, scores, tables
+and dvc.yaml all ask it, so one entry of params.yaml adds a method, a domain, a seed or a weight.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,45 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from polychromic import declared
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
 from polychromic.data.domains import domain_names
-from polychromic.declared import ALWAYS, BEST, Analysis, BaselineName, Count, DomainName, List, Positive, Precision, Section, Seed, Share
-from polychromic.method.advantages import check_baseline
-from polychromic.method.losses import check_loss
-from polychromic.method.objective import make_objective
+from polychromic.method.advantages import BASELINES, check_baseline
+from polychromic.method.losses import LOSSES, check_loss
+from polychromic.method.objective import OBJECTIVES, SUBSET_OBJECTIVES, make_objective
 from polychromic.models.weights import Source
-from polychromic.score.catalogue import metric
+
+POLICY = 1.0  # temperature of training's rollouts, at which D is what lambda multiplies
+ALWAYS = ("zero_shot", "few_shot", "lora", "polychromic")  # the four baselines, among the methods and on test
+HEADLINE = "polychromic"
+BEST = ("best_without_checker", "best_with_checker")  # roles of peers in contrasts, filled on dev
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Temperature = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Precision = Literal["float32", "bfloat16"]
+BaselineName = Literal[tuple(BASELINES)]
+DomainName = Literal[tuple(domain_names())]
+
+
+def distinct(values: list) -> list:
+    if len(set(values)) != len(values):
+        raise ValueError("the list names a value twice")
+    return values
+
+
+def List(item: Any) -> Any:  # noqa: N802 - reads as a type
+    return Annotated[list[item], Field(min_length=1), AfterValidator(distinct)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Sizes(Section):
@@ -31,14 +61,6 @@ class Sizes(Section):
 class Rollouts(Section):
     share: Share = 1.0
     every: Count = 1
-    reuse: Count = 1
-    correction: Literal["set", "reply", "none"] = "set"
-
-    @model_validator(mode="after")
-    def _one_saving(self) -> Rollouts:
-        if self.every > 1 and self.reuse > 1:
-            raise ValueError("every and reuse are both above 1; choose rollouts at every m-th step or rollouts that serve K steps")
-        return self
 
 
 class DomainParams(Section):
@@ -49,19 +71,10 @@ class DomainParams(Section):
     rollouts: Rollouts
     pool_samples: Annotated[int, Field(ge=2)]
     max_new_tokens: Annotated[int, Field(ge=2)]
-    temperatures: List(Annotated[float, Field(ge=0)])
+    temperatures: List(Temperature)
+    lambdas: List(Weight)
+    people: Annotated[list[str], AfterValidator(distinct)] = []
     metrics: List(str)
-
-    @model_validator(mode="after")
-    def _metrics_named(self) -> DomainParams:
-        for name in self.metrics:
-            try:
-                declared = metric(name)
-            except UsageError as error:
-                raise ValueError(f"metrics: {error}") from None
-            if declared.family == "objective":
-                raise ValueError("metrics: objective is always computed; leave it out")
-        return self
 
 
 class SelfTrainingParams(Section):
@@ -73,24 +86,24 @@ class Method(Section):
 
     prompt: str
     adapter: Literal["none", "lora"]
-    loss: Literal["ce", "label_smoothing", "entropy", "gem", "tofu", "deviation"] = "ce"
+    loss: Literal[tuple(LOSSES)] = "ce"
     settings: dict[str, float] = {}
     targets: Literal["references", "valid"] = "references"
-    objective: Literal["none", "coverage", "plain", "gated", "reward", "passk", "poly_epo"] = "none"
+    objective: Literal[("none", *OBJECTIVES, *SUBSET_OBJECTIVES)] = "none"
     subset: Count | None = None
     baseline: BaselineName | None = None  # None: that of `objective`
     similarity: Literal["domain", "exact", "semantic"] = "domain"
-    lam: Annotated[float, Field(ge=0)] | Literal["lambda"] | None = None
+    lam: Weight | Literal["lambda"] | None = None
     rollouts: Rollouts | None = None  # None: the domain's
     self_training: SelfTrainingParams | None = None
     budget: Positive = 1.0
     learning_rate: Positive | None = None  # None: that of `train`
     scale: Annotated[float, Field(ge=0)] = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    temperatures: dict[DomainName, List(Annotated[float, Field(ge=0)])] = {}  # of a domain that is not named: the domain's
+    temperatures: dict[DomainName, List(Temperature)] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
-    domains: Annotated[list[DomainName], AfterValidator(declared.distinct)] | None = None  # None: all; []: declared, and in no grid
+    domains: Annotated[list[DomainName], AfterValidator(distinct)] | None = None  # None: all; []: declared, and in no grid
 
     @property
     def ours(self) -> bool:
@@ -164,6 +177,76 @@ class FewShot(Section):
     seed: Seed
 
 
+class ContrastParams(Section):
+    """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family.
+
+    rule: what the family is about, the primary metric at matched quality or with each side at its chosen temperature; the other
+    is computed too, and secondary.
+    """
+
+    a: str
+    b: str
+    family: Literal["primary", "secondary"]
+    rule: Literal["matched", "chosen"] = "matched"
+
+
+class Endpoint(Section):
+    """Metrics of a domain: the one that the method claims to raise, and the one that must not suffer."""
+
+    primary: str
+    quality: str
+
+
+class Opened(Section):
+    """A system on test: its adapters at `lam`, where the method has a grid; with the first `seeds` of the domain's test seeds.
+
+    temperatures: the one that dev chose first, then those that stood on the method's frontier on dev, which a matched contrast reads.
+    """
+
+    lam: Weight | None = None
+    seeds: Count
+    temperatures: List(Temperature)
+
+
+class TestPlan(Section):
+    """What test is opened for in a domain. prompts: how many of its prompts, drawn with analysis.seed; None: all of them. precision:
+    in which adapters are trained, sampled and read there; None: train.precision and sampling.precision, as on dev."""
+
+    seeds: List(Seed)
+    prompts: Count | None = None
+    precision: Precision | None = None
+    systems: dict[str, Opened]
+    contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _declared(self) -> TestPlan:
+        if missing := sorted(set(ALWAYS) - set(self.systems)):
+            raise ValueError(f"systems lacks {', '.join(missing)}; the four baselines are always there")
+        for name, system in self.systems.items():
+            if system.seeds > len(self.seeds):
+                raise ValueError(f"systems.{name}.seeds is {system.seeds}; the section declares {len(self.seeds)} seeds")
+        pairs = [(contrast.a, contrast.b) for contrast in self.contrasts]
+        if twice := sorted({f"{a} - {b}" for a, b in pairs if pairs.count((a, b)) > 1}):
+            raise ValueError(f"contrasts names {', '.join(twice)} twice; a pair is tested once, in one family")
+        for contrast in self.contrasts:
+            if unknown := sorted({contrast.a, contrast.b} - set(self.systems)):
+                raise ValueError(f"contrasts name {', '.join(unknown)}, not among its systems: {', '.join(self.systems)}")
+        return self
+
+
+class Analysis(Section):
+    seed: Seed
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    bootstrap: Annotated[int, Field(ge=200)]
+    permutations: Annotated[int, Field(ge=200)]
+    estimand: Literal["declared_seeds"]
+    endpoints: dict[DomainName, Endpoint]
+    margin: Share
+    ce_margin: Positive
+    contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
+    test: dict[DomainName, TestPlan]
+
+
 # What two methods with the same training step may differ in.
 APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
 
@@ -175,13 +258,30 @@ def _training(method: Method, lam: float | None) -> dict[str, Any]:
 
 
 class Adapter(NamedTuple):
-    """What tells one trained adapter from another, on dev or on test. step: what the training step depends on, as JSON."""
+    """What tells one trained adapter from another, on whatever split. step: what the training step depends on, as JSON."""
 
     domain: str
     step: str
     budget: float
     learning_rate: float | None
     seed: int
+
+
+class Cell(NamedTuple):
+    """A system of the grid, on one split of a domain: a method, at a weight of D where the weight is the grid's axis (None elsewhere).
+
+    temperatures: at which it is sampled, on test the one that dev chose first.
+    """
+
+    method: str
+    lam: float | None
+    seeds: tuple[int, ...]
+    temperatures: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """Its folder: "lora", "polychromic-3.0"."""
+        return paths.cell_name(self.method, self.lam)
 
 
 class Params(Section):
@@ -220,6 +320,9 @@ class Params(Section):
             for key, what in (("endpoints", "a primary and a quality metric"), ("test", "a declaration of what test is opened for")):
                 if domain not in getattr(self.analysis, key):
                     raise ValueError(f"analysis.{key} lacks {domain}; each domain needs {what}")
+            for name in self.domain(domain).people:
+                if name not in self.methods:
+                    raise ValueError(f"{domain}.people names {name!r}, which is not among the methods: {', '.join(self.methods)}")
         for domain, endpoint in self.analysis.endpoints.items():
             metrics = self.domain(domain).metrics
             for key in ("primary", "quality"):
@@ -242,6 +345,57 @@ class Params(Section):
         limited = self.methods[method].domains
         return limited is None or domain in limited
 
+    def weights(self, domain: str) -> list[float]:
+        """The grid of lambda in a domain: its own, and the headline's."""
+        return list(dict.fromkeys([self.lam, *self.domain(domain).lambdas]))
+
+    def cells(self, domain: str, split: str) -> list[Cell]:
+        """Who runs on a split of a domain: on dev the grid, on test what was declared, on calibration those set beside people.
+
+        Raises:
+            UsageError: test, and nothing was declared for the domain.
+        """
+        if split == "test":
+            plan = self.test_plan(domain)
+            return [
+                Cell(name, system.lam, tuple(plan.seeds[: system.seeds]), tuple(system.temperatures))
+                for name, system in plan.systems.items()
+            ]
+        beside = self.domain(domain).people
+        names = [name for name in self.methods if self.runs(name, domain)] if split == "dev" else [n for n in self.methods if n in beside]
+        found = []
+        for name in names:
+            temperatures = self.temperatures(name, domain) if split == "dev" else [POLICY]
+            for lam in self.weights(domain) if self.methods[name].lam == "lambda" else [None]:
+                found.append(Cell(name, lam, tuple(self.seeds_of(name, lam)), tuple(temperatures)))
+        return found
+
+    def cell(self, domain: str, split: str, method: str, lam: float | None = None) -> Cell:
+        """One of `cells`; on dev also at a weight that the grid does not have, on test the one that was declared.
+
+        Raises:
+            UsageError: no such method, a weight given to a method that takes none or missing for one that does, or a system that the
+                split does not have.
+        """
+        if method not in self.methods:
+            allowed = ", ".join(self.methods)
+            raise UsageError(f"method {method!r} does not exist. Allowed: {allowed}. Methods are declared under `methods:` in params.yaml.")
+        weight = self.methods[method].lam
+        if weight == "lambda" and lam is None and split != "test":
+            raise UsageError(f"method {method!r} needs a weight: add --lam, such as --lam {self.lam}.")
+        if weight != "lambda" and lam is not None:
+            raise UsageError(f"method {method!r} takes no --lam: params.yaml sets methods.{method}.lam to {weight}. Leave the option out.")
+        cells = self.cells(domain, split)
+        for cell in cells:
+            if cell.method == method and (cell.lam == lam or (split == "test" and lam is None)):
+                return cell
+        if split != "test" and (split == "dev" or method in self.domain(domain).people):
+            temperatures = self.temperatures(method, domain) if split == "dev" else [POLICY]
+            return Cell(method, lam, tuple(self.seeds_of(method, lam)), tuple(temperatures))
+        where = f"analysis.test.{domain}.systems" if split == "test" else f"{domain}.people"
+        allowed = ", ".join(cell.name for cell in cells) or "none"
+        raise UsageError(f"params.yaml: {where} has no {paths.cell_name(method, lam)!r}. Declared: {allowed}.")
+
     def seeds_of(self, method: str, lam: float | None = None) -> list[int]:
         """The seeds that a method, at a weight of the grid, runs with. One without an adapter differs between seeds by its draws alone:
         one says all there is."""
@@ -249,42 +403,37 @@ class Params(Section):
         return self.seeds[: 1 if chosen.adapter == "none" else chosen.grid_seeds.get(lam, chosen.seeds)]
 
     def temperatures(self, method: str, domain: str) -> list[float]:
-        """At which a method's samples are drawn."""
+        """At which a method's samples are drawn on dev."""
         return self.methods[method].temperatures.get(domain, self.domain(domain).temperatures)
 
     def trains_like(self, method: str) -> str:
         """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""
-
         return next(name for name in self.methods if _training(self.methods[name], self.lam) == _training(self.methods[method], self.lam))
 
-    def test_plan(self, domain: str) -> declared.TestPlan:
+    def adapters(self, domain: str, cell: Cell) -> list[Adapter]:
+        """What a system is trained as, once per seed; none for a prompted one. Systems that differ in decoding alone share theirs."""
+        method = self.methods[cell.method]
+        if method.adapter == "none":
+            return []
+        step = json.dumps(_training(method, cell.lam), sort_keys=True)
+        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in cell.seeds]
+
+    def test_plan(self, domain: str) -> TestPlan:
         """What test is opened for. Raises UsageError where nothing was declared."""
         if domain not in self.analysis.test:
             allowed = ", ".join(self.analysis.test) or "none"
             raise UsageError(f"params.yaml: analysis.test has no {domain!r}. Declared: {allowed}. Declare its systems and contrasts first.")
         return self.analysis.test[domain]
 
-    def adapters(self, domain: str, name: str) -> list[Adapter]:
-        """What a system on test is trained as, once per seed; none for a prompted one. Systems that differ in decoding share theirs."""
-        plan = self.test_plan(domain)
-        return self.trained(domain, name, plan.systems[name].lam, plan.seeds[: plan.systems[name].seeds])
-
-    def trained(self, domain: str, name: str, lam: float | None, seeds: list[int]) -> list[Adapter]:
-        """What a method is trained as at a weight of D (`lam`, where params.yaml says lambda), once per seed; none for a prompted one."""
-        method = self.methods[name]
-        if method.adapter == "none":
-            return []
-        step = json.dumps(_training(method, lam), sort_keys=True)
-        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in seeds]
-
-    def for_test(self, domain: str) -> Params:
-        """As test of the domain is sampled and scored: in the precision that its plan declares. Raises as test_plan."""
-        precision = self.test_plan(domain).precision
-        changed = {} if precision is None else {"precision": precision}
-        sections = {"train": self.train.model_copy(update=changed), "sampling": self.sampling.model_copy(update=changed)}
+    def on(self, domain: str, split: str) -> Params:
+        """As a split of the domain is sampled and scored: test in the precision that its plan declares."""
+        precision = self.test_plan(domain).precision if split == "test" else None
+        if precision is None:
+            return self
+        sections = {name: getattr(self, name).model_copy(update={"precision": precision}) for name in ("train", "sampling")}
         return self.model_copy(update=sections)
 
-    def endpoint(self, domain: str) -> declared.Endpoint:
+    def endpoint(self, domain: str) -> Endpoint:
         return self.analysis.endpoints[domain]
 
     def domain(self, name: str) -> DomainParams:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from polychromic.cli.app import app as cli
+from polychromic.cli import app as cli
 
 
 @pytest.fixture

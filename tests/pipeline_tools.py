@@ -51,8 +51,8 @@ OF_NGRAMS = {"distinct_1", "distinct_2", "ead", "vocabulary"}
 TINY |= {
     f"{domain}.metrics": [name for name in VALUES[domain]["metrics"] if name not in OF_NGRAMS] for domain in ("listqa", "creative", "code")
 }
-# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, bulk rollouts, a grid.
-PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain", "polychromic_bulk")
+# One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, a grid.
+PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
 
@@ -151,3 +151,9 @@ def recorded(workspace: Path) -> dict[str, dict[str, str]]:
     """dvc.lock as {stage: {out: md5}}."""
     stages = YAML(typ="safe").load(workspace / "dvc.lock")["stages"]
     return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}
+
+
+def way_back() -> list[str]:
+    """The README's command that takes an ablation back."""
+    page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^(git restore .*?)(?:\s+#.*)?$", page, flags=re.MULTILINE)

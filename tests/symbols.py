@@ -38,22 +38,9 @@ class Symbols:
 def make_symbol_model(kind: str, vocabulary: int, seed: int = 0, spread: float = 0.3, attention: str = "eager") -> torch.nn.Module:
     """A random causal LM with 2 layers of 16; `spread` of the weights makes its distributions uneven."""
     config_class, model_class = KINDS[kind]
-    config = config_class(
-        vocab_size=vocabulary,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=4,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        initializer_range=spread,
-        bos_token_id=None,
-        eos_token_id=vocabulary - 1,
-        pad_token_id=0,
-        attn_implementation=attention,
-    )
+    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=4)
+    tokens = dict(vocab_size=vocabulary, bos_token_id=None, eos_token_id=vocabulary - 1, pad_token_id=0, max_position_embeddings=64)
+    config = config_class(**sizes, **tokens, tie_word_embeddings=True, initializer_range=spread, attn_implementation=attention)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return model_class(config).eval()
@@ -137,24 +124,9 @@ def make_trainer(
     folder: Path, objective: SetObjectiveConfig | None = None, model: torch.nn.Module | None = None, **changes
 ) -> PolychromicTrainer:
     """`changes`: arguments of PolychromicTrainer where it has them, else of TrainingArguments."""
-    values = dict(
-        output_dir=str(folder / "checkpoints"),
-        max_steps=6,
-        per_device_train_batch_size=4,
-        per_device_eval_batch_size=4,
-        learning_rate=1e-2,
-        lr_scheduler_type="constant",
-        logging_steps=1,
-        eval_strategy="no",
-        save_strategy="no",
-        seed=0,
-        data_seed=0,
-        use_cpu=True,
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-    )
+    values = dict(output_dir=str(folder / "checkpoints"), max_steps=6, learning_rate=1e-2, lr_scheduler_type="constant", logging_steps=1)
+    values |= dict(per_device_train_batch_size=4, per_device_eval_batch_size=4, eval_strategy="no", save_strategy="no", seed=0, data_seed=0)
+    values |= dict(use_cpu=True, report_to=[], remove_unused_columns=False, dataloader_pin_memory=False, disable_tqdm=True)
     given = {"trainer_class": PolychromicTrainer, "train_dataset": ROWS, "eval_dataset": ROWS[:5], "processing_class": Symbols(V)}
     for name in (*given, "loss", "loss_settings", "layout", "self_training", "callbacks"):
         if name in changes:
@@ -195,6 +167,15 @@ class Gradients(TrainerCallback):
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **others):
         self.steps.append(torch.cat([parameter.grad.flatten() for _, parameter in lora_parameters(model)]).clone())
+
+
+def gradients_of_a_run(
+    folder: Path, objective: SetObjectiveConfig | None = None, kind: str = "llama", model: torch.nn.Module | None = None, **changes
+) -> torch.Tensor:
+    """(steps, parameters), as Trainer's own loop has them, unclipped."""
+    noted = Gradients()
+    make_trainer(folder, objective, model or make_adapted_model(kind, V), callbacks=[noted], max_grad_norm=0.0, **changes).train()
+    return torch.stack(noted.steps)
 
 
 class KilledError(Exception):

@@ -106,9 +106,6 @@ def test_values_are_frozen(original):
         ("methods.few_shot.learning_rate", 1e-3, ["methods.few_shot: ", "learning_rate needs adapter: lora"]),
         ("methods.lora_low_rate.learning_rate", 0.0, ["methods.lora_low_rate.learning_rate: ", "greater than 0"]),
         ("listqa.metrics", [], ["listqa.metrics: ", "at least 1 item"]),
-        ("listqa.rollouts", {"every": 2, "reuse": 8}, ["listqa.rollouts: ", "every and reuse are both above 1"]),
-        ("methods.polychromic_bulk.rollouts.every", 2, ["methods.polychromic_bulk.rollouts: ", "every and reuse are both above 1"]),
-        ("methods.polychromic_bulk.rollouts.correction", "sets", ["rollouts.correction: ", "'set', 'reply' or 'none'", "'sets'"]),
         ("methods.gem.rollouts", {"share": 0.5}, ["methods.gem: ", "rollouts: only for methods with an objective"]),
         ("methods.lora.subset", 2, ["methods.lora: ", "subset: only for methods with an objective"]),
         ("methods.lora.baseline", "marginal", ["methods.lora: ", "baseline: only for methods with an objective"]),
@@ -315,3 +312,41 @@ def test_sections_of_the_file_are_those_of_the_type(original):
     assert set(original) == {field.alias or name for name, field in Params.model_fields.items()}
     commented = YAML().load(REPOSITORY / "params.yaml")
     assert commented.ca.comment is not None
+
+
+# who runs where
+
+
+def test_the_cells_of_a_split_are_those_that_params_declare(original):
+    values = change(change(original, "replies.lambdas", [0.3, 10.0]), "replies.people", ["few_shot", "polychromic"])
+    params = Params.model_validate(values)
+    dev = {cell.name: cell for cell in params.cells("replies", "dev")}
+    assert dev.keys() == {"zero_shot", "few_shot", "lora", "rft", "polychromic-3.0", "polychromic-0.3", "polychromic-10.0"}
+    assert dev["polychromic-0.3"].seeds == (0, 1) and dev["zero_shot"].seeds == (0,) and dev["lora"].temperatures == (0.6, 0.8, 1.0)
+    beside = params.cells("replies", "calibration")
+    assert {cell.name for cell in beside} == {"few_shot", "polychromic-3.0", "polychromic-0.3", "polychromic-10.0"}
+    assert {cell.temperatures for cell in beside} == {(1.0,)} and params.cells("listqa", "calibration") == []
+    test = {cell.method: cell for cell in params.cells("listqa", "test")}
+    assert test.keys() == params.test_plan("listqa").systems.keys()
+    assert test["polychromic"].lam == 3.0 and test["lora"].seeds == (0, 1, 2, 3, 4) and test["lora"].temperatures[0] == 0.75
+    assert params.on("listqa", "test").train.precision == "float32" and params.on("listqa", "dev") is params
+
+
+def test_one_cell_is_found_by_name_or_refused(original):
+    params = Params.model_validate(original)
+    cell = params.cell("listqa", "dev", "polychromic", 0.7)
+    assert cell.name == "polychromic-0.7" and cell.seeds == (0, 1, 2), "an ablation's weight, which the grid does not have"
+    assert params.cell("listqa", "test", "polychromic").name == "polychromic-3.0", "on test it is declared"
+    assert len(params.adapters("listqa", params.cell("listqa", "test", "lora"))) == 5 and not params.adapters(
+        "listqa", params.cell("listqa", "dev", "zero_shot")
+    )
+    for arguments, text in (
+        (("dev", "dora"), "method 'dora' does not exist"),
+        (("dev", "polychromic"), "needs a weight: add --lam"),
+        (("dev", "lora", 1.0), "takes no --lam"),
+        (("test", "gem"), r"analysis\.test\.listqa\.systems has no 'gem'"),
+        (("calibration", "lora"), r"listqa\.people has no 'lora'. Declared: none"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            params.cell("listqa", *arguments)
+    assert "people names 'dora'" in str(pytest.raises(ValidationError, Params.model_validate, change(original, "replies.people", ["dora"])).value)

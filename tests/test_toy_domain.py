@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
 
 from polychromic.base.io import read_json, read_jsonl
-from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
 from tests import pipeline_tools as tools
 
 PAGE = (tools.REPOSITORY / "docs" / "domain.md").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ The same arguments give the same bytes. They speak nonsense; what they test is e
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,35 +35,17 @@ def tiny_tokenizer(vocab_texts: Sequence[str] = TEXTS, vocab_size: int = 400) ->
         vocab_size=vocab_size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator(vocab_texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=SPECIAL[1],
-        eos_token=SPECIAL[2],
-        pad_token=SPECIAL[0],
-        unk_token=SPECIAL[0],
-        chat_template=CHATML,
-        clean_up_tokenization_spaces=False,
-    )
+    names = dict(bos_token=SPECIAL[1], eos_token=SPECIAL[2], pad_token=SPECIAL[0], unk_token=SPECIAL[0])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=CHATML, clean_up_tokenization_spaces=False, **names)
 
 
 def make_tiny_model(folder: str | Path, kind: str = "llama", vocab_texts: Sequence[str] = TEXTS, seed: int = 0) -> Path:
     """Save a random causal LM (2 layers, hidden size 32) with its tokenizer in `folder`; `kind` is "llama" or "qwen3"."""
     config_class, model_class = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}[kind]
     tokenizer = tiny_tokenizer(vocab_texts)
-    config = config_class(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8)
+    tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    config = config_class(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **sizes, **tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class(config)
@@ -83,14 +66,8 @@ def make_tiny_encoder(folder: str | Path, seed: int = 0) -> Path:
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), marks, strict=True))
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=128,
-    )
+    sizes = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=128)
+    config = BertConfig(vocab_size=len(vocabulary), **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         bert = BertModel(config)
@@ -99,9 +76,7 @@ def make_tiny_encoder(folder: str | Path, seed: int = 0) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **names).save_pretrained(bare)
     encoder = Transformer(str(bare), max_seq_length=128)
     SentenceTransformer(modules=[encoder, Pooling(16, pooling_mode="mean"), Normalize()], device="cpu").save(str(folder))
-    for path in sorted(bare.iterdir()):
-        path.unlink()
-    bare.rmdir()
+    shutil.rmtree(bare)
     return folder
 
 
@@ -114,28 +89,19 @@ def make_tiny_gguf(model_folder: str | Path, path: str | Path, quantised: Sequen
     tokenizer = PreTrainedTokenizerFast.from_pretrained(model_folder)
     config, values = model.config, {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
     writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_name("tiny")
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_rope_dimension_count(config.head_dim)
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(pieces)
-    writer.add_token_types([3 if piece in SPECIAL else 1 for piece in pieces])  # 3: control token
     bpe = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-    writer.add_token_merges([" ".join(pair) for pair in bpe["merges"]])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
-    writer.add_pad_token_id(2)  # as in SmolLM2's file: the end of reply
-    writer.add_chat_template(tokenizer.chat_template)
+    facts = {
+        "name": "tiny", "block_count": config.num_hidden_layers, "context_length": config.max_position_embeddings,
+        "embedding_length": config.hidden_size, "feed_forward_length": config.intermediate_size, "head_count": config.num_attention_heads,
+        "head_count_kv": config.num_key_value_heads, "rope_freq_base": config.rope_parameters["rope_theta"],
+        "layer_norm_rms_eps": config.rms_norm_eps, "vocab_size": config.vocab_size, "rope_dimension_count": config.head_dim,
+        "tokenizer_model": "gpt2", "token_list": pieces, "token_types": [3 if piece in SPECIAL else 1 for piece in pieces],  # 3: control
+        "token_merges": [" ".join(pair) for pair in bpe["merges"]], "bos_token_id": 1, "eos_token_id": 2, "unk_token_id": 0,
+        "pad_token_id": 2, "chat_template": tokenizer.chat_template,  # as in SmolLM2's file the end of reply pads
+    }  # fmt: skip
+    for name, value in facts.items():
+        getattr(writer, f"add_{name}")(value)
     names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output"}
     names |= {"mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
     names |= {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-# What oneDNN, torch's library of matrix products, asks of a processor before it takes bfloat16; without, torch multiplies element by element.
+# What oneDNN, torch's library of matrix products, asks of a processor before it takes bfloat16; else torch multiplies element by element.
 BFLOAT16_SETS = ({"avx512bw", "avx512vl", "avx512dq"}, {"avx_ne_convert"}, {"bf16"})
 # Measured where AVX2 is all there is (SmolLM2-135M, eight rows of 40 tokens, forward and backward): 83 s in bfloat16, 4.5 s in float32.
 SLOWER = 18
@@ -37,8 +37,8 @@ def slow_precision(precisions: dict[str, str], cpuinfo: Path = CPUINFO) -> str |
     if not keys or fast_bfloat16(cpuinfo) is not False:
         return None
     return (
-        f"{' and '.join(keys)} of params.yaml is bfloat16, which this processor, {cpu_model(cpuinfo)}, multiplies about {SLOWER} times more "
-        "slowly than float32. Hours become days: run it on a processor with AVX-512 (or Arm with bf16), or set float32, whose results "
+        f"{' and '.join(keys)} of params.yaml is bfloat16, which this processor, {cpu_model(cpuinfo)}, multiplies about {SLOWER} times "
+        "more slowly than float32. Hours become days: run it on a processor with AVX-512 (or Arm with bf16), or set float32, whose results "
         "differ within intervals."
     )
 

@@ -17,9 +17,21 @@ class Ticker(Protocol):
         """Say how many of the total are done."""
 
 
+_silent = False
+
+
+def silence() -> None:
+    """From now on this process shows no progress of its own: one of several, of which one bar tells."""
+    global _silent
+    _silent = True
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Ticker]:
     """Yield a function that is called with the number done so far."""
+    if _silent:
+        yield lambda done: None
+        return
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

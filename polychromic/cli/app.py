@@ -12,12 +12,11 @@ from rich.markup import escape
 
 from polychromic import __version__
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.cli.data import data_app
+from polychromic.cli.output import Json
+from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.review import review_app
-from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, say_precision, stage_app, weight_of
-from polychromic.cli.test import test_app
-from polychromic.cli.yours import Json, oneoff_app
+from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, say_precision, stage_app, weight_of
+from polychromic.cli.yours import replies_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,11 +26,10 @@ app = typer.Typer(
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
 PANELS = {
-    "Replies of any model": (oneoff_app,),
-    "Your own posts": (data_app, review_app),
+    "Replies of any model": (replies_app,),
+    "Your own posts": (posts_app,),
     "Where a number comes from": (provenance_app,),
     "Stages of the pipeline, which dvc.yaml runs": (stage_app,),
-    "Stages about test": (test_app,),
 }
 for panel, parts in PANELS.items():
     for command in [command for part in parts for command in part.registered_commands]:
@@ -66,10 +64,9 @@ def doctor(
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
-    from polychromic.params import load_params
     from polychromic.pipeline import doctor as checks
 
-    values = load_params(params)
+    values = load(params)
     found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
     if sandbox:
         from polychromic.base.progress import progress
@@ -94,18 +91,16 @@ def train(
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
-    from polychromic.params import load_params
-
-    weight, values = weight_of(lam), load_params(params)
-    from polychromic.sample.cells import Workbench
-    from polychromic.train.adapter import export_adapter
-
-    bench = Workbench(values, domain, method, weight)
-    if bench.method.adapter == "none":
+    weight, values = weight_of(lam), load(params, domain)
+    cell = values.cell(domain, "dev", method, weight)
+    if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
     say_precision(values)
-    export_adapter(bench.train(seed), out)
+    from polychromic.sample.cells import Workbench
+    from polychromic.train.adapter import export_adapter
+
+    export_adapter(Workbench(values, domain, cell).train(seed), out)
     print(out)
 
 
@@ -126,8 +121,8 @@ def reproduce(
     """Run the whole pipeline on several cores: what it is expected to take at the start, minutes per stage at the end."""
     from rich.table import Table
 
-    from polychromic.pipeline.run import foreseen
     from polychromic.pipeline.run import reproduce as run
+    from polychromic.provenance.audit import foreseen
 
     errors.print(foreseen(jobs), highlight=False, soft_wrap=True)
     minutes = run(jobs, force)
@@ -143,7 +138,7 @@ def reproduce(
 @app.command()
 def release() -> None:
     """Copy the PDF, stamped with commit, dirty flag and the hash of dvc.lock, to release/."""
-    from polychromic.report.release import release as stamp
+    from polychromic.provenance.commit import release as stamp
 
     print(stamp(Path(".")))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from polychromic.cli.output import Json, notes, show
 
 provenance_app = typer.Typer()
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 # A printed value may begin with a minus: "-0.08" is a text, not an option.
@@ -21,33 +21,24 @@ def trace(
     json: Json = False,
 ) -> None:
     """Lead from what the paper prints back to records, stages, cells, inputs and the commit."""
+    from polychromic.provenance import show as drawing
     from polychromic.provenance.trace import trace as run
 
-    document = run(what)
-    if json:
-        _print_json(document)
-    else:
-        from polychromic.provenance import show
-
-        Console().print(show.trace(document), highlight=False)
+    show(run(what), drawing.trace, json)
 
 
 @provenance_app.command()
 def diff(
     revision: Annotated[str, typer.Argument(help="A Git revision, or the name of a DVC experiment.")] = "HEAD",
-    everything: Annotated[bool, typer.Option("--all", help="Also list the records that the text does not print.")] = False,
     json: Json = False,
 ) -> None:
     """Say which printed numbers differ between the workspace and a revision or experiment, and in which sentences."""
-    from polychromic.provenance.diff import diff as run
+    from polychromic.provenance import diff as differences
 
-    document = run(revision)
-    if json:
-        _print_json(document)
-    else:
-        from polychromic.provenance import show
-
-        Console().print(show.difference(document, everything), highlight=False)
+    document = differences.diff(revision)
+    show(document, differences.render, json)
+    if document["stale"]:
+        raise typer.Exit(1)
 
 
 @provenance_app.command()
@@ -60,48 +51,37 @@ def verify(
 ) -> None:
     """Check that files, records, text, code and parameters agree with each other and with dvc.lock."""
     from polychromic.provenance import verify as checks
-    from polychromic.provenance.state import failed
 
-    rows = checks.verify(Path("."), fresh=not no_fresh, draft=draft)
-    if json:
-        _print_json(checks.document(rows))
-    else:
-        Console().print(checks.render(rows), highlight=False)
-    if failed(rows):
+    document = checks.verify(Path("."), fresh=not no_fresh, draft=draft)
+    show(document, checks.render, json)
+    if not document["ok"]:
         raise typer.Exit(1)
 
 
 @provenance_app.command()
 def audit(
     cells: Annotated[int, typer.Option("--cells", min=0, help="How many cells the hash draws; 0 drops entries that no longer hold.")] = 1,
-    cell: Annotated[list[str] | None, typer.Option("--cell", help="A stage to run, such as lora@listqa-lora; repeatable.")] = None,
+    cell: Annotated[list[str] | None, typer.Option("--cell", help="A stage to run, such as tuned-dev@listqa-lora; repeatable.")] = None,
     seed_from: Annotated[str | None, typer.Option("--seed-from", help="Draw with this text instead of the commit's hash.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run and how long it is expected to take.")] = False,
     intervals: Annotated[bool, typer.Option("--intervals", help="Compare metric means with the intervals (another CPU model).")] = False,
-    out: Annotated[Path, typer.Option("--out", help="Where the result is written.")] = Path("benchmarks/results/audit.json"),
     json: Json = False,
 ) -> None:
     """Run cells again with an empty cache, and compare what comes out with dvc.lock byte for byte."""
     from polychromic.provenance import audit as audits
-    from polychromic.provenance import show_audit
-    from polychromic.provenance.state import State
+    from polychromic.provenance.workspace import Workspace
 
-    here = State(Path("."))
-    planned = audits.plan(here, audits.choose(here, cells, cell or [], seed_from))
+    here = Workspace()
+    names = audits.choose(here, cells, cell or [], seed_from)
+    planned = audits.plan(here, names)
     if plan:
-        if json:
-            _print_json(show_audit.plan_document(planned))
-        else:
-            Console().print(show_audit.plan(planned), highlight=False)
+        show(planned, audits.plan_table, json)
         return
-    if planned:
-        Console(stderr=True).print(show_audit.plan(planned), highlight=False)
-    done = audits.audit(here, [one.stage for one in planned], intervals, out, None if cell else len(audits.within_reach(here)))
-    remedies = {one.stage: audits.remedy(here, one) for one in done}
-    if json:
-        _print_json({"cells": [one.model_dump(mode="json") | {"remedy": remedies[one.stage]} for one in done]})
-    else:
-        Console().print(show_audit.result(done, remedies), highlight=False)
+    if names:
+        notes.print(audits.plan_table(planned), highlight=False)
+    done = audits.audit(here, names, intervals, None if cell else len(audits.within_reach(here)))
+    document = {"cells": [one.model_dump(mode="json") | {"remedy": audits.remedy(one)} for one in done]}
+    show(document, lambda _: audits.result_table(done), json)
     if not all(one.equal for one in done):
         raise typer.Exit(1)
 
@@ -109,12 +89,6 @@ def audit(
 @provenance_app.command()
 def arxiv() -> None:
     """Pack what the PDF is compiled from into release/arxiv.tar.gz, which compiles alone with pdflatex; it is tried first."""
-    from polychromic.report.arxiv import bundle
+    from polychromic.report.paper import bundle
 
     print(bundle(Path(".")))
-
-
-def _print_json(document: dict) -> None:
-    from polychromic.base.io import dumps
-
-    print(dumps(document, indent=2))

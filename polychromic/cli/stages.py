@@ -1,33 +1,34 @@
-"""What dvc.yaml runs: split, cells, scores, comparisons, reports, the PDF. Parse, call one function, print."""
+"""What dvc.yaml runs: split, cells, scores, comparisons, reports, the PDF; and what prints it. Parse, call one function, print."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from polychromic.base import paths
-from polychromic.base.errors import UsageError
-from polychromic.cli.options import refuse
-from polychromic.cli.yours import Boot, Json, Ks, Metrics, NoEncoder, Seed, are_replies, compare_files
-
-if TYPE_CHECKING:  # half a second, which `--help` has not
-    from polychromic.params import Params
+from polychromic.base.errors import PolychromicError, UsageError
 
 stage_app = typer.Typer()
 errors = Console(stderr=True)
 
+Split = StrEnum("Split", paths.SPLITS)
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
+SplitOption = Annotated[
+    Split, typer.Option("--split", help="Which of the domain's prompts; test is opened once its declaration is committed.")
+]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
-Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D, written as in the grid: 3.0, not 3.")]
+Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D; 3 means 3.0.")]
 DEFAULT_PARAMS = paths.PARAMS
+REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
 def weight_of(text: str | None) -> float | None:
-    """The weight of D that --lam names. Raises UsageError for what is none, or is spelt otherwise than in the grid."""
+    """The weight of D that --lam names. Raises UsageError for what is none."""
     if text is None:
         return None
     try:
@@ -36,14 +37,22 @@ def weight_of(text: str | None) -> float | None:
         raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
     if text.startswith("-") or not 0 <= value < float("inf"):
         raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
-    if str(value) != text:
-        raise UsageError(
-            f"--lam is written {text!r}. Write {value}: the grid names its cells by this spelling, and another one makes a second cell."
-        )
     return value
 
 
-def say_precision(values: Params) -> None:
+def load(params: Path, domain: str | None = None):  # noqa: ANN201 - polychromic.params.Params, which takes half a second to import
+    """params.yaml, checked with its metrics. Raises UsageError: a mistake in it, or a domain that it does not have."""
+    from polychromic.params import load_params
+    from polychromic.score.metrics import check_metrics
+
+    values = load_params(params)
+    check_metrics(values)
+    if domain is not None and domain not in values.domains:
+        raise UsageError(f"domain {domain!r} is not in `domains:` of {params}. Allowed: {', '.join(values.domains)}.")
+    return values
+
+
+def say_precision(values) -> None:  # noqa: ANN001 - polychromic.params.Params
     """The cost up front, where the processor makes it much higher than the README says."""
     from polychromic.base.hardware import best_device, slow_precision
 
@@ -62,180 +71,142 @@ def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own
 def split(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
     """Assign each record of a domain to train, dev or test: grouped, stratified, checked."""
     from polychromic.data import split as splitting
-    from polychromic.data.domains import get_domain
-    from polychromic.params import load_params
 
     _guard_tracked(params)
-    get_domain(domain)
-    values = load_params(params)
+    values = load(params, domain)
     splitting.run(domain, values.domain(domain).sizes.model_dump(), values.split.seed, values.split.tolerance)
 
 
 @stage_app.command()
-def cell(
+def sample(
     domain: DomainArgument,
     method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
+    split: SplitOption,
     lam: Lam = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
-    """Train a method with every seed (if it trains) and sample dev."""
+    """A cell: train a method with every seed (if it trains) and sample the prompts of a split."""
     from polychromic.base.locks import die_with_parent, single_writer
-    from polychromic.params import load_params
 
-    weight, values = weight_of(lam), load_params(params)
-    die_with_parent()
-    from polychromic.data.domains import get_domain
-    from polychromic.sample.cells import cell_name, resolve, run_cell
-
-    get_domain(domain)
-    resolve(values, method, weight)
-    folder = out or paths.cell_dir(domain, cell_name(method, weight))
     if out is None:
         _guard_tracked(params, "Add --out FOLDER.")
-    say_precision(values)
-    with single_writer(folder):
-        run_cell(values, domain, method, weight, folder)
-
-
-@stage_app.command()
-def score(
-    domain: DomainArgument,
-    params: ParamsOption = DEFAULT_PARAMS,
-) -> None:
-    """Compute every metric of the domain per prompt, for the cells that dvc.yaml declares."""
-    from polychromic.params import load_params
-
-    _guard_tracked(params)
-    values = load_params(params)
-    from polychromic.score.score import declared_samples, run
-
-    run(values, domain, declared_samples(domain))
-
-
-@stage_app.command()
-def select(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Choose each method's temperature on dev."""
-    from polychromic.compare.compare import select as run
-    from polychromic.params import load_params
-
-    _guard_tracked(params)
-    run(load_params(params), domain)
-
-
-@stage_app.command()
-def openers(
-    domain: DomainArgument,
-    method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],
-    lam: Lam = None,
-    params: ParamsOption = DEFAULT_PARAMS,
-) -> None:
-    """Answer the messages that many people answered, with every seed of a method."""
-    from polychromic.base.locks import die_with_parent
-    from polychromic.params import load_params
-
-    _guard_tracked(params)
-    weight, values = weight_of(lam), load_params(params)
+    weight, values = weight_of(lam), load(params, domain)
+    cell = values.cell(domain, split, method, weight)
     die_with_parent()
-    from polychromic.sample.cells import cell_name
-    from polychromic.score.openers import run
+    say_precision(values.on(domain, split))
+    from polychromic.sample.cells import sample_cell
 
-    run(values, domain, method, weight, paths.cell_dir(domain, cell_name(method, weight)) / "openers.jsonl.gz")
+    folder = out or paths.cell_dir(domain, split, cell.name)
+    with single_writer(folder):
+        sample_cell(values, domain, split, cell, folder)
 
 
 @stage_app.command()
-def beside(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Put these drafts beside people: how alike they are, and how many people they match."""
-    from polychromic.params import load_params
-
+def score(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Compute every metric of the domain per prompt of a split, for the systems that params.yaml gives it."""
     _guard_tracked(params)
-    values = load_params(params)
-    from polychromic.score.openers import beside as run
+    values = load(params, domain)
+    from polychromic.score.score import score as run
 
-    run(values, domain)
+    run(values, domain, split)
 
 
 @stage_app.command()
-def compare(
-    context: typer.Context,
-    what: Annotated[list[str], typer.Argument(help="A domain of params.yaml; or two or more files of replies, see `evaluate`.")],
-    metrics: Metrics = None,
-    k: Ks = None,
-    no_encoder: NoEncoder = False,
-    common: Annotated[bool, typer.Option("--common", help="Use the prompts that all files have.")] = False,
-    seed: Seed = 0,
-    bootstrap: Boot = 10_000,
-    out: Annotated[Path | None, typer.Option("--out", help="Files: folder for CSV, LaTeX and figures.")] = None,
-    json: Json = False,
-    params: ParamsOption = DEFAULT_PARAMS,
-) -> None:
-    """Test the declared contrasts of a domain, or compare files of replies, prompt by prompt."""
-    if are_replies(what):
-        refuse(context, "compare of files", ["params"], "metrics and k, --no-encoder, --common, --seed, --bootstrap, --out, --json")
-        compare_files([Path(name) for name in what], metrics, k, no_encoder, common, seed, bootstrap, json, out)
+def compare(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+    """Choose on dev, and test the declared contrasts; on calibration, put drafts beside people."""
+    _guard_tracked(params)
+    values = load(params, domain)
+    if split is Split.calibration:
+        from polychromic.compare.people import compare_people
+
+        compare_people(values, domain)
         return
-    of_files = ("metrics", "k", "no_encoder", "common", "seed", "bootstrap", "out", "json")
-    refuse(context, "compare of a domain", of_files, "--params; the analysis is that of params.yaml")
     from polychromic.compare.compare import compare as run
-    from polychromic.params import load_params
 
-    _guard_tracked(params)
-    run(load_params(params), what[0])
+    run(values, domain, split)
 
 
 @stage_app.command()
 def report(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="A domain; `audit` (cells that ran again), `costs` (benchmarks), `designs` (simulation), `people` (drafts beside people), "
-            "`setup` (defaults), `summary`, `provenance` (where all that comes from), `readme`."
-        ),
-    ],
+    what: Annotated[str, typer.Argument(help=f"A domain, with --split; or one of {', '.join(REPORTS)}.")],
+    split: Annotated[Split | None, typer.Option("--split", help="With a domain: which split its tables and figures are about.")] = None,
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
-    """Write the paper's tables, figures and numbers of a domain."""
-    from polychromic.params import load_params
-    from polychromic.report import audit, build, readme
+    """Write the paper's tables and figures of a domain, or what is about no single one."""
+    _guard_tracked(params)
+    values = load(params)
+    if what not in (*values.domains, *REPORTS):
+        raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join([*values.domains, *REPORTS])}.")
+    if (what in values.domains) != (split is not None):
+        rest = "needs --split, one of " + ", ".join(paths.SPLITS) if split is None else "takes no --split; leave it out"
+        raise UsageError(f"report {what} {rest}.")
+    if what == "provenance":
+        from polychromic.provenance import appendix
 
-    values = load_params(params)
-    if what == "setup":
-        build.build_setup(values.model_dump(mode="json", by_alias=True))
+        appendix.write(Path("."))
+        return
+    from polychromic.report import build
+    from polychromic.report.paper import write_readme
+
+    if what in values.domains:
+        build.build(what, split)
     elif what == "readme":
-        print(readme.write_readme())
-    elif what == "summary":
-        build.build_summary(values.domains)
-    elif what == "costs":
-        build.build_costs(values.domains)
+        print(write_readme())
+    elif what == "setup":
+        build.build_setup(values.model_dump(mode="json", by_alias=True))
     elif what == "designs":
         build.build_designs()
-    elif what == "audit":
-        audit.build_audit()
-    elif what == "people":
-        build.build_people("replies")
-    elif what == "provenance":
-        build.build_provenance(values.domains)
-    elif what in values.domains:
-        build.build(what)
+    elif what == "numbers":
+        build.build_numbers(values)
     else:
-        allowed = ", ".join([*values.domains, "audit", "costs", "designs", "people", "setup", "summary", "provenance", "readme"])
-        raise UsageError(f"report {what!r} does not exist. Allowed: {allowed}.")
+        {"costs": build.build_costs, "summary": build.build_summary}[what](values.domains)
 
 
 @stage_app.command()
 def examples(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
-    """Write the paper's table of drafts side by side."""
-    from polychromic.params import load_params
+    """Write the paper's tables of drafts side by side."""
+    _guard_tracked(params)
+    values = load(params, domain)
     from polychromic.report.examples import build_examples
 
-    _guard_tracked(params)
-    build_examples(load_params(params), domain)
+    build_examples(values, domain)
 
 
 @stage_app.command()
-def paper(params: ParamsOption = DEFAULT_PARAMS) -> None:
+def paper() -> None:
     """Compile paper/main.tex to paper/main.pdf with latexmk."""
-    from polychromic.params import load_params
-    from polychromic.report.latex import compile_paper
+    from polychromic.report.paper import compile_paper
 
-    compile_paper(paths.PAPER, paths.PAPER / "main.pdf", paths.record_files(load_params(params).domains))
+    compile_paper(paths.PAPER, paths.PAPER / "main.pdf", paths.NUMBERS)
+
+
+@stage_app.command()
+def pipeline(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where dvc.yaml is not what would be printed.")] = False,
+) -> None:
+    """Print dvc.yaml from params.yaml, the imports of the code and what the paper reads."""
+    from polychromic.base.io import write_text
+    from polychromic.pipeline.stages import PIPELINE, to_yaml
+
+    text = to_yaml(Path("."))
+    same = PIPELINE.exists() and PIPELINE.read_text(encoding="utf-8") == text
+    if check and not same:
+        raise PolychromicError(f"{PIPELINE} is not what params.yaml, the code and paper/main.tex make it. Run `polychromic pipeline`.")
+    if not check:
+        write_text(PIPELINE, text)
+    print(f"{PIPELINE}: {'as it was' if same else 'written'}")
+
+
+@stage_app.command("open-test")
+def open_test(
+    domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of params.yaml where none is named.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
+) -> None:
+    """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
+    values = load(DEFAULT_PARAMS)
+    for domain in domains or ():
+        values.test_plan(domain)
+    from polychromic.pipeline.run import open_test as run
+
+    run(values, domains or values.domains, jobs)

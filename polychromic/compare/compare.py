@@ -1,105 +1,108 @@
-"""Stages `select` and `compare`: from per-prompt scores to choices, intervals and tested contrasts.
+"""Stage `compare`: from per-prompt scores to choices, intervals and tested contrasts, for one split of a domain.
 
-All of it is about dev: choices (temperatures, best peers, the weight of D), and what the systems are worth there. What is claimed is
-tested on test (polychromic.compare.confirmation). No torch, no text.
+On dev the choices come first (polychromic.compare.choose); on test they stand in params.yaml under `analysis.test`, so that nothing about
+test reads what dev says now. Drafts beside people, on calibration: polychromic.compare.people. No torch, no text.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, read_jsonl, write_json
+from polychromic.base.io import atomic_open, read_json, read_jsonl, write_json
 from polychromic.compare import stats
-from polychromic.compare.ablation import lambda_grid
+from polychromic.compare.choose import choose, frontiers
 from polychromic.compare.contrasts import contrast_pairs, contrasts, generator
-from polychromic.compare.frontier import hypervolume, pareto_front
-from polychromic.compare.systems import System, cell_name, read_systems
-from polychromic.declared import BEST
-from polychromic.params import Method, Params
+from polychromic.compare.systems import System, read_systems
+from polychromic.data.seal import check_sealed
+from polychromic.params import HEADLINE, Params
 
-WITHOUT_CHECKER, WITH_CHECKER = BEST
-HEADLINE = "polychromic"
 BASELINES = ("zero_shot", "few_shot", "lora")
+STEP_COST = "benchmarks/results/step_cost-{}.json"  # what `make bench` measured
 
 
-def select(params: Params, domain: str) -> None:
-    """Write results/{domain}/select.json: every choice, from dev alone.
+def compare(params: Params, domain: str, split: str) -> None:
+    """Write results/{domain}/{split}/compare.json (systems with intervals, contrasts with tests) and metrics.json, for `dvc metrics`;
+    on dev also choices.json, and frontier.csv, lambda.csv and training.csv, for `dvc plots`.
 
-    chosen: per label the temperature with the highest primary metric, the lower one of equals.
-    fronts: per label the temperatures that no other beats in both metrics, which matched contrasts interpolate.
-    best: per role of BEST the peer with the highest primary metric at its chosen temperature; null where no peer has the role.
-    lambda: see polychromic.compare.ablation.lambda_grid.
-    tries: every system that was scored, with its means.
+    Raises:
+        PolychromicError: scores, or on dev training histories, are missing; test, and `analysis:` is not what was committed before test was
+            opened (polychromic.data.seal).
     """
-    systems = read_systems(params, domain, "dev", params.lam)
-    primary, quality = params.endpoint(domain).primary, params.endpoint(domain).quality
-    value = {key: float(system.scores[primary].mean()) for key, system in systems.items()}
-    chosen: dict[str, float] = {}
-    for label, temperature in sorted(systems):
-        if label not in chosen or value[label, temperature] > value[label, chosen[label]]:
-            chosen[label] = temperature
-    if HEADLINE not in chosen:
-        raise PolychromicError(f"scores of {domain} hold no cell at lambda = {params.lam}. Run `dvc repro score@{domain}`.")
-    best: dict[str, str | None] = dict.fromkeys(BEST)
-    for name, method in params.methods.items():
-        if (role := peer_role(method)) and name in chosen:
-            leader = best[role]
-            if leader is None or value[name, chosen[name]] > value[leader, chosen[leader]]:
-                best[role] = name
+    if split == "test":
+        check_sealed(Path())
+    systems = read_systems(params, domain, split, headline_of(params, domain, split))
+    selection = choose(params, domain, systems) if split == "dev" else declared(params, domain)
     document = {
+        **{key: selection[key] for key in ("primary", "quality", "headline", "chosen")},
         "domain": domain,
-        "split": "dev",
-        "primary": primary,
-        "quality": quality,
-        "headline": HEADLINE,
-        "chosen": chosen,
-        "fronts": {label: found["pareto_temperatures"] for label, found in frontiers(systems, quality, primary).items()},
-        "best": best,
-        "lambda": lambda_grid(params, domain, systems, chosen),
-        "tries": [_try(system, primary, quality) for _, system in sorted(systems.items())],
-    }
-    write_json(paths.RESULTS / domain / "select.json", document)
-
-
-def peer_role(method: Method) -> str | None:
-    """The role that a peer may be best at: with or without the checker's knowledge; None for Polychromic LoRA itself."""
-    if method.ours:
-        return None
-    return WITH_CHECKER if method.sees_checker else WITHOUT_CHECKER
-
-
-def _try(system: System, primary: str, quality: str) -> dict:
-    metrics = {"quality": quality, "primary": primary, "objective": "objective"}
-    means = {key: float(system.scores[metric].mean()) for key, metric in metrics.items()}
-    which = {"label": system.label, "method": system.method, "lambda": system.lam, "temperature": system.temperature}
-    return which | {"seeds": list(system.seeds)} | means
-
-
-def compare(params: Params, domain: str) -> None:
-    """Write results/{domain}/compare.json: systems on dev with intervals, contrasts with tests, training histories, and the choices."""
-    folder = paths.RESULTS / domain
-    selection = read_json(folder / "select.json")
-    systems = read_systems(params, domain, "dev", params.lam)
-    document = {
-        **{key: selection[key] for key in ("domain", "primary", "quality", "headline")},
-        "split": "dev",
-        "selection": selection,
-        "methods": {name: about(params, name) for name in params.methods if params.runs(name, domain)},
+        "split": split,
+        "methods": {name: about(params, name) for name in dict.fromkeys(cell.method for cell in params.cells(domain, split))},
         "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": frontiers(systems, selection["quality"], selection["primary"]),
-        "profiles": profiles(systems, selection),
-        "contrasts": contrasts(params, contrast_pairs(params, domain, selection["best"]), systems, selection),
-        "calibration": read_json(folder / "calibration.json"),
-        "signatures": read_json(folder / "signatures.json"),
-        "histories": {name: _history(folder / cell / "history.jsonl") for name, cell in _trained_cells(params, domain)},
+        "contrasts": contrasts(params, pairs_of(params, domain, split, selection), systems, selection),
     }
-    write_json(folder / "compare.json", document)
+    document |= _of_dev(params, domain, systems, selection) if split == "dev" else _of_test(params, domain)
+    write_json(paths.compare_file(domain, split), document)
+    write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(params, document))
+    if split == "dev":
+        write_json(paths.choices_file(domain), selection)
+        for name, table in plots_of(document).items():
+            with atomic_open(paths.choices_file(domain).with_name(name)) as file:
+                table.to_csv(file, index=False, lineterminator="\n")
+
+
+def headline_of(params: Params, domain: str, split: str) -> float | None:
+    """The weight of D at which the method of the grid goes by its bare name."""
+    return params.lam if split == "dev" else params.cell(domain, split, HEADLINE).lam
+
+
+def declared(params: Params, domain: str) -> dict[str, Any]:
+    """As choices.json, of what `analysis.test` of params.yaml declares."""
+    cells, endpoint = params.cells(domain, "test"), params.endpoint(domain)
+    return {
+        "primary": endpoint.primary,
+        "quality": endpoint.quality,
+        "headline": HEADLINE,
+        "chosen": {cell.method: cell.temperatures[0] for cell in cells},
+        "fronts": {cell.method: sorted(cell.temperatures) for cell in cells},
+        "best": {},
+    }
+
+
+def pairs_of(params: Params, domain: str, split: str, selection: dict[str, Any]) -> dict:
+    """(a, b) -> what was declared of the two."""
+    if split == "dev":
+        return contrast_pairs(params, domain, selection["best"])
+    return {(one.a, one.b): one for one in params.test_plan(domain).contrasts}
+
+
+def _of_dev(params: Params, domain: str, systems: dict[tuple[str, float], System], selection: dict) -> dict[str, Any]:
+    folder = paths.RESULTS / domain / "dev"
+    trained = {cell.method: cell for cell in params.cells(domain, "dev") if params.methods[cell.method].adapter == "lora"}
+    trained |= {cell.method: cell for cell in params.cells(domain, "dev") if cell.lam == params.lam}  # of a grid, the headline's
+    return {
+        "selection": selection,
+        "profiles": profiles(systems, selection),
+        "calibration": read_json(paths.calibration_file(domain)),
+        "signatures": read_json(paths.signatures_file(domain)),
+        "histories": {name: _history(folder / cell.name / paths.HISTORY) for name, cell in trained.items()},
+    }
+
+
+def _of_test(params: Params, domain: str) -> dict[str, Any]:
+    found = {adapter for cell in params.cells(domain, "test") for adapter in params.adapters(domain, cell)}
+    steps = sum(round(params.domain(domain).steps * adapter.budget) for adapter in found)
+    return {
+        "declared": [contrast.model_dump() for contrast in params.test_plan(domain).contrasts],
+        "machines": read_json(paths.machines_file(domain)),
+        "training": {"runs": len(found), "steps": steps},
+    }
 
 
 def about(params: Params, name: str) -> dict:
@@ -146,32 +149,49 @@ def profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[
     return found
 
 
-def frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
-    """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
-
-    Descriptive: both are maxima of noisy values, biased upwards.
-    """
-    points: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
-    for (label, temperature), system in sorted(systems.items()):
-        points[label][temperature] = (float(system.scores[quality].mean()), float(system.scores[primary].mean()))
+def metrics_of(params: Params, document: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Label -> the primary metric, pass@1, pass@10 and D at the chosen temperature, and the training cost: optimiser steps, and minutes of
+    the machine that `make bench` timed, where it timed this method's step."""
+    timings = Path(STEP_COST.format(document["domain"]))
+    variants = read_json(timings)["variants"] if timings.exists() else {}
     found = {}
-    for label, by_temperature in points.items():
-        values, temperatures = np.array(list(by_temperature.values())), list(by_temperature)
-        front = [temperatures[i] for i in pareto_front(values)]
-        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(values)}
+    for system in document["systems"]:
+        if not system["chosen"]:
+            continue
+        names = dict.fromkeys([document["primary"], "pass@1", "pass@10", "objective"])
+        row = {name: system["metrics"][name]["mean"] for name in names if name in system["metrics"]} | {
+            "temperature": system["temperature"]
+        }
+        method = document["methods"][system["method"]]
+        if method["trained"]:
+            row["steps"] = round(params.domain(document["domain"]).steps * method["budget"])
+            if method["trains_like"] in variants:
+                row["minutes"] = round(row["steps"] * variants[method["trains_like"]]["mean_seconds"] / 60, 2)
+        found[system["label"]] = row
     return found
 
 
-def _trained_cells(params: Params, domain: str) -> Iterator[tuple[str, str]]:
-    """(method, folder of its cell, at the headline lambda where it has a grid)."""
-    for name, method in params.methods.items():
-        if method.adapter == "lora" and params.runs(name, domain):
-            yield name, cell_name(name, params.lam if method.lam == "lambda" else None)
+def plots_of(document: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables behind `dvc plots`: the frontier, what lambda does, training curves."""
+    primary, quality = document["primary"], document["quality"]
+    frontier = [
+        {"label": one["label"], "temperature": one["temperature"], **{name: one["metrics"][name]["mean"] for name in (quality, primary)}}
+        for one in document["systems"]
+    ]
+    weights = [
+        {key: row[key] for key in ("lambda", "label", "objective", "primary", "quality", "validation_ce", "kl_to_base")}
+        for row in document["selection"]["lambda"]["rows"]
+    ]
+    training = [
+        {"method": name, "step": row["step"], "ce": row["ce_mean"], "objective": row["objective_mean"]}
+        for name, rows in document["histories"].items()
+        for row in rows
+    ]
+    return {"frontier.csv": pd.DataFrame(frontier), "lambda.csv": pd.DataFrame(weights), "training.csv": pd.DataFrame(training)}
 
 
 def _history(path: Path) -> list[dict]:
-    """Per step, the mean over seeds of the training cross-entropy, of D on the step's rollouts, None where it had none, and in bulk mode
-    of the effective share of its samples."""
+    """Per step, the means over seeds of the training cross-entropy, and of D on the step's rollouts, None where it had none."""
     steps: dict[int, list[dict]] = defaultdict(list)
     for _, row in read_jsonl(path):
         if "ce" in row:
@@ -180,7 +200,5 @@ def _history(path: Path) -> list[dict]:
     for step, rows in sorted(steps.items()):
         objective = [row["objective"] for row in rows if "objective" in row]
         ce = float(np.mean([row["ce"] for row in rows]))
-        shares = [row["ess"] for row in rows if "ess" in row]
-        means = {"objective_mean": float(np.mean(objective)) if objective else None, "ess_mean": float(np.mean(shares)) if shares else None}
-        history.append({"step": step, "ce_mean": ce} | means)
+        history.append({"step": step, "ce_mean": ce, "objective_mean": float(np.mean(objective)) if objective else None})
     return history

@@ -11,11 +11,15 @@ import numpy as np
 from polychromic.base.errors import PolychromicError
 from polychromic.base.seeds import derive_seed
 from polychromic.compare import stats
-from polychromic.compare.families import benjamini_hochberg, holm
 from polychromic.compare.matched import matched_contrast
-from polychromic.compare.systems import POLICY, System
-from polychromic.declared import BEST, ContrastParams
-from polychromic.params import Params
+from polychromic.compare.systems import System
+from polychromic.params import BEST, POLICY, ContrastParams, Params
+
+# What a row may hold of its test, in this order; null where the kind of test has none.
+FOUND = (
+    "delta", "low", "high", "p_value", "p_permutation", "p_wilcoxon", "p_mannwhitney", "d_z", "cliffs_delta", "mde", "n_prompts",
+    "delta_by_seed", "margin", "non_inferior", "clamped_share",
+)  # fmt: skip
 
 
 def generator(params: Params, *names: str | float) -> np.random.Generator:
@@ -43,7 +47,7 @@ def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> 
 def contrasts(
     params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: dict[tuple[str, float], System], selection: dict
 ) -> list[dict]:
-    """All rows of "contrasts" of compare.json and test.json.
+    """All rows of "contrasts" of compare.json.
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
     temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
@@ -54,37 +58,35 @@ def contrasts(
     Args:
         pairs: (a, b) -> what was declared of them, see `contrast_pairs`.
         systems: (label, temperature) -> System on the split that the contrasts are about.
-        selection: select.json; of it "primary", "quality", "chosen", "fronts" and "best".
+        selection: what dev chose; of it "primary", "quality", "chosen", "fronts" and "best".
 
     Raises:
         PolychromicError: a contrast names a method that has no scores.
     """
     primary, quality, chosen = selection["primary"], selection["quality"], selection["chosen"]
     rows = []
-    for (a_name, b_name), declared in pairs.items():
-        for name in (a_name, b_name):
-            if name not in chosen:
-                scored = ", ".join(sorted(chosen))
-                raise PolychromicError(f"analysis.contrasts names {name!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
+    for pair, declared in pairs.items():
+        if lacking := [name for name in pair if name not in chosen]:
+            scored = ", ".join(sorted(chosen))
+            raise PolychromicError(f"analysis.contrasts names {lacking[0]!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
+        a_name, b_name = pair
+        temperatures = sorted(selection["fronts"][b_name])
         a, b, *frontier = on_shared_seeds(
-            params,
-            systems[a_name, chosen[a_name]],
-            systems[b_name, chosen[b_name]],
-            *(systems[b_name, temperature] for temperature in sorted(selection["fronts"][b_name])),
+            params, *(systems[name, chosen[name]] for name in pair), *(systems[b_name, temperature] for temperature in temperatures)
         )
-        families = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
-        for metric in (primary, quality, "semantic_diversity"):
-            family = families["chosen"] if metric == primary else "secondary"
-            rows.append(_paired_contrast(params, a, b, metric, family, margin=params.analysis.margin if metric == quality else None))
-        rows.append(_matched_contrast(params, primary, quality, a, frontier, families["matched"]))
-        policy = (a_name, POLICY), (b_name, POLICY)
+        family = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
+        rows += [
+            _paired(params, a, b, primary, "chosen", family["chosen"]),
+            _paired(params, a, b, quality, "chosen", "secondary", params.analysis.margin),
+            _paired(params, a, b, "semantic_diversity", "chosen", "secondary"),
+            _matched(params, a, frontier, primary, quality, family["matched"]),
+        ]
+        policy = [(name, POLICY) for name in pair]
         if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
             # Did D rise?
-            pair = on_shared_seeds(params, *(systems[key] for key in policy))
-            rows.append(_paired_contrast(params, *pair, "objective", "secondary", rule="policy"))
-    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
-        members = [row for row in rows if row["family"] == family]
-        if members:
+            rows.append(_paired(params, *on_shared_seeds(params, *(systems[key] for key in policy)), "objective", "policy", "secondary"))
+    for name, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
+        if members := [row for row in rows if row["family"] == name]:
             for row, p in zip(members, adjust([row["p_value"] for row in members]), strict=True):
                 row["p_adjusted"] = float(p)
     roles = {label: role for role, label in selection["best"].items() if label}
@@ -99,85 +101,36 @@ def on_shared_seeds(params: Params, *systems: System) -> list[System]:
     return [system.only(shared) if params.methods[system.method].adapter == "lora" else system for system in systems]
 
 
-def _paired_contrast(
-    params: Params, a: System, b: System, metric: str, family: str, margin: float | None = None, rule: str = "chosen"
-) -> dict:
+def _paired(params: Params, a: System, b: System, metric: str, rule: str, family: str, margin: float | None = None) -> dict:
     """a against b, prompt by prompt, each at its own temperature."""
+    settings, stream = params.analysis, generator(params, "contrast", a.label, b.label, metric, rule)
     found = stats.paired_contrast(
-        a.scores[metric],
-        b.scores[metric],
-        generator(params, "contrast", a.label, b.label, metric, rule),
-        params.analysis.bootstrap,
-        params.analysis.permutations,
-        params.analysis.confidence,
+        a.scores[metric], b.scores[metric], stream, settings.bootstrap, settings.permutations, settings.confidence
     )
-    return {
-        **_head(a, b.label, b.temperature, metric, rule, family, params),
-        "delta": found.delta,
-        "low": found.low,
-        "high": found.high,
-        "p_value": found.p_permutation,
-        "p_permutation": found.p_permutation,
-        "p_wilcoxon": found.p_wilcoxon,
-        "p_mannwhitney": found.p_mannwhitney,
-        "p_seed_t": found.p_seed_t,
-        "d_z": found.d_z,
-        "cohen_d": found.cohen_d,
-        "cliffs_delta": found.cliffs_delta,
-        "p_improvement": found.p_improvement,
-        "mde": found.mde,
-        "n_prompts": found.n_prompts,
-        "delta_by_seed": list(found.delta_by_seed),
-        "margin": margin,
-        "non_inferior": None if margin is None else bool(stats.non_inferior(found.low, margin)),
-        "clamped_share": None,
-    }
+    non_inferior = None if margin is None else bool(stats.non_inferior(found.low, margin))
+    about = {"p_value": found.p_permutation, "margin": margin, "non_inferior": non_inferior}
+    return _row(params, a, b.label, b.temperature, metric, rule, family, vars(found) | about)
 
 
-def _matched_contrast(params: Params, primary: str, quality: str, a: System, frontier: list[System], family: str) -> dict:
+def _matched(params: Params, a: System, frontier: list[System], primary: str, quality: str, family: str) -> dict:
     """a against b's frontier over temperature, ascending, at the quality that a has."""
+    settings, label = params.analysis, frontier[0].label
+    qualities, values = ([system.scores[metric] for system in frontier] for metric in (quality, primary))
+    temperatures = [system.temperature for system in frontier]
     found = matched_contrast(
-        a.scores[quality],
-        a.scores[primary],
-        [system.scores[quality] for system in frontier],
-        [system.scores[primary] for system in frontier],
-        [system.temperature for system in frontier],
-        generator(params, "matched", a.label, frontier[0].label),
-        params.analysis.bootstrap,
-        params.analysis.confidence,
-    )
+        a.scores[quality], a.scores[primary], qualities, values, temperatures, generator(params, "matched", a.label, label),
+        settings.bootstrap, settings.confidence,
+    )  # fmt: skip
     weights = np.asarray(found.b_weights)
-    temperature = float(weights @ np.array([system.temperature for system in frontier]))
-    return {
-        **_head(a, frontier[0].label, temperature, primary, "matched", family, params),
-        "delta": found.delta,
-        "low": found.low,
-        "high": found.high,
-        "p_value": found.p_two_sided,
-        "p_permutation": None,
-        "p_wilcoxon": None,
-        "p_mannwhitney": None,
-        "p_seed_t": None,
-        "d_z": None,
-        "cohen_d": None,
-        "cliffs_delta": None,
-        "p_improvement": None,
-        "mde": found.mde,
-        "n_prompts": found.n_prompts,
-        "delta_by_seed": _matched_by_seed(primary, a, frontier, weights),
-        "margin": None,
-        "non_inferior": None,
-        "clamped_share": found.clamped_share,
-    }
+    # Each seed of a against b's mean over seeds, at the match that the pooled quality chose.
+    peer = float(weights @ np.array([value.mean() for value in values]))
+    by_seed = [float(value) - peer for value in a.scores[primary].mean(axis=1)]
+    temperature = float(weights @ np.array(temperatures))
+    about = {"p_value": found.p_two_sided, "delta_by_seed": by_seed}
+    return _row(params, a, label, temperature, primary, "matched", family, vars(found) | about)
 
 
-def _matched_by_seed(primary: str, a: System, frontier: list[System], weights: np.ndarray) -> list[float]:
-    """Each seed of a against b's mean over seeds, at the match that the pooled quality chose."""
-    peer = float(weights @ np.array([system.scores[primary].mean() for system in frontier]))
-    return [float(value) - peer for value in a.scores[primary].mean(axis=1)]
-
-
-def _head(a: System, b: str, b_temperature: float, metric: str, rule: str, family: str, params: Params) -> dict:
+def _row(params: Params, a: System, b: str, b_temperature: float, metric: str, rule: str, family: str, found: dict) -> dict:
     return {
         "id": f"{a.label}-vs-{b}-{metric}-{rule}",
         "a": a.label,
@@ -189,4 +142,5 @@ def _head(a: System, b: str, b_temperature: float, metric: str, rule: str, famil
         "family": family,
         "n_samples": params.sampling.n,
         "seeds": list(a.seeds),
+        **{key: found.get(key) for key in FOUND},
     }

@@ -1,6 +1,7 @@
-"""A system against another one's frontier over temperature, at the quality that the first has: estimand and interval.
+"""Quality-diversity frontiers over temperature, and a system against another one's frontier at the quality that the first has.
 
-Arrays and seeds as in polychromic.compare.stats. Which temperatures stand on the frontier is the caller's choice, made on dev.
+Both axes are maximised. Fronts and hypervolume are descriptive: they are maxima, and the maximum of noisy points is biased upwards. Which
+temperatures stand on the frontier of a contrast is the caller's choice, made on dev. Arrays and seeds as in polychromic.compare.stats.
 """
 
 from __future__ import annotations
@@ -13,41 +14,98 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.base.errors import PolychromicError
-from polychromic.compare.frontier import match_quality
-from polychromic.compare.power import minimum_detectable_effect
-from polychromic.compare.stats import check_level, check_same_prompts, check_scores, resampled_means, snap
+from polychromic.compare.stats import check_level, check_scores, minimum_detectable_effect, resampled_means, snap
+
+
+def _points(points: ArrayLike) -> np.ndarray:
+    p = np.asarray(points, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] != 2 or len(p) == 0 or not np.isfinite(p).all():
+        raise PolychromicError(
+            f"frontier: got points of shape {p.shape}, or not finite. Allowed: (n >= 1, 2) finite. Score every point first."
+        )
+    return p
+
+
+def pareto_front(points: ArrayLike) -> np.ndarray:
+    """Indices, ascending, of the (n, 2) points that no other one beats (at least as good in both, better in one).
+
+    Equal points stand or fall together. Raises PolychromicError for no point, not two columns, or a value that is not finite.
+    """
+    p = _points(points)
+    beaten = (p >= p[:, None]).all(axis=2) & (p > p[:, None]).any(axis=2)  # (point, by which)
+    return np.flatnonzero(~beaten.any(axis=1))
+
+
+def hypervolume(points: ArrayLike, reference: tuple[float, float] = (0.0, 0.0)) -> float:
+    """Area that the points dominate above the reference point, in the product of the two units.
+
+    Raises:
+        PolychromicError: as `pareto_front`, or a point below the reference in a coordinate.
+    """
+    p = _points(points)
+    if (p < np.asarray(reference)).any():
+        raise PolychromicError(
+            f"hypervolume: a point lies below the reference {reference}. Allowed: points at or above it. Lower the reference."
+        )
+    front = p[pareto_front(p)]
+    front = front[np.argsort(-front[:, 0], kind="stable")] - np.asarray(reference)
+    steps = np.diff(front[:, 1], prepend=0.0)  # coverage gained as quality falls
+    return float(front[:, 0] @ steps)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A system's coverage at a given quality, on its frontier over temperature."""
+
+    value: float  # the coverage there
+    weights: tuple[float, ...]  # (T,) share of each temperature in `value`: at most two are not 0, their sum is 1
+    clamped: bool  # the quality was outside what the system reached, and the nearest end was taken
+
+
+def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
+    """Coverage of a system at quality `at`, linear between neighbours of its Pareto front over temperature.
+
+    Temperatures that another one beats in both are left out: they are not what a user of the system would run. Within the
+    measured range but left of the front's lowest quality, the value is that of the front's end (more quality, no less
+    coverage). Outside the measured range the nearest end is taken, and `clamped` says so.
+
+    Args:
+        quality, coverage: (T,) means at each temperature, in any order.
+
+    Raises:
+        PolychromicError: no temperature, unequal lengths, or a value that is not finite.
+    """
+    q, c = np.asarray(quality, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
+    if q.ndim != 1 or q.shape != c.shape or len(q) == 0 or not (np.isfinite(q).all() and np.isfinite(c).all() and np.isfinite(at)):
+        raise PolychromicError(
+            f"matched quality: got shapes {q.shape} and {c.shape}, at = {at}. Allowed: (T,) twice, T >= 1, finite. Score every temperature."
+        )
+    order = np.lexsort((c, q))
+    falling = c[order][::-1]
+    # from the best quality down, a temperature stays when it covers more than all before it
+    stays = (falling > np.concatenate([[-np.inf], np.maximum.accumulate(falling)[:-1]]))[::-1]
+    front = order[stays]
+    position = float(np.interp(at, q[front], np.arange(len(front))))
+    left = min(int(position), len(front) - 1)
+    share = position - left
+    weights = np.zeros(len(q))
+    weights[front[left]] = 1 - share
+    if share > 0:
+        weights[front[left + 1]] = share
+    return Match(float(weights @ c), tuple(weights.tolist()), bool(at < q.min() or at > q.max()))
 
 
 @dataclass(frozen=True)
 class MatchedContrast:
-    """System a against system b's frontier over temperature at a's quality; positive when a is higher.
+    """System a against system b's frontier over temperature at a's quality; positive when a is higher."""
 
-    Attributes:
-        delta: a's mean value - b's value at a's mean quality (frontier.match_quality).
-        low, high: percentile interval over prompts; every resample matches anew.
-        p_two_sided, p_greater: bootstrap p of delta = 0, and of delta <= 0, (1 + count) / (1 + n_boot).
-        a_quality: the quality that was matched.
-        b_value: b's value there.
-        b_temperatures: the one or two temperatures that b_value lies between, ascending.
-        b_weights: (T,) weight of every temperature of b, in the order given.
-        clamped: a's quality is outside b's range; b's nearest end was taken.
-        clamped_share: share of the resamples where that happened.
-        mde: as in Contrast, from the standard error of the resamples.
-    """
-
-    delta: float
-    low: float
+    delta: float  # a's mean value - b's value at a's mean quality (`match_quality`)
+    low: float  # percentile interval over prompts; every resample matches anew
     high: float
-    confidence: float
-    p_two_sided: float
-    p_greater: float
-    a_quality: float
-    b_value: float
-    b_temperatures: tuple[float, ...]
-    b_weights: tuple[float, ...]
-    clamped: bool
-    clamped_share: float
-    mde: float
+    p_two_sided: float  # bootstrap p of delta = 0: twice the smaller of (1 + count) / (1 + n_boot) of either side
+    b_weights: tuple[float, ...]  # (T,) weight of every temperature of b, in the order given
+    clamped_share: float  # share of the resamples where a's quality is outside b's range, and b's nearest end was taken
+    mde: float  # as in Contrast, from the standard error of the resamples
     n_prompts: int
 
 
@@ -84,39 +142,30 @@ def matched_contrast(
             f"matched contrast: got {count} temperatures, {len(b_quality)} qualities, {len(b_value)} values of b. "
             "Allowed: one of each per different temperature. Pass them in the same order."
         )
-    arrays = [check_scores(x, "matched contrast") for x in (a_quality, a_value, *b_quality, *b_value)]
-    for x in arrays[1:]:
-        check_same_prompts(arrays[0], x, "matched contrast")
-    columns = np.stack([x.mean(axis=0) for x in arrays], axis=1)  # (P, 2 + 2T)
+    names = ["a's quality", "a's value", *(f"b's {what} at {t}" for what in ("quality", "value") for t in b_temperatures)]
+    scores = zip((f"matched contrast, {name}" for name in names), (a_quality, a_value, *b_quality, *b_value), strict=True)
+    columns = np.stack([x.mean(axis=0) for x in check_scores(dict(scores)).values()], axis=1)  # (P, 2 + 2T)
     # exact ties (b compared with itself) must not become clamped or matched by rounding
     scale = float(np.abs(columns).max())
     columns = snap(columns, scale)
 
-    def contrast(means: np.ndarray) -> tuple[float, bool]:
+    def contrast(means: np.ndarray) -> tuple[float, Match]:
         match = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
-        return means[1] - match.value, match.clamped
+        return means[1] - match.value, match
 
-    means = snap(columns.mean(axis=0), scale)
-    point = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
+    delta, match = contrast(snap(columns.mean(axis=0), scale))
     draws = [contrast(row) for row in snap(resampled_means(columns, rng, n_boot), scale)]
-    deltas, clamped = np.array([x for x, _ in draws]), np.array([x for _, x in draws])
-    tail = (1 - confidence) / 2
+    deltas = np.array([found for found, _ in draws])
+    tail, tolerance = (1 - confidence) / 2, 1e-12 * scale
     low, high = np.quantile(deltas, [tail, 1 - tail])
-    tolerance = 1e-12 * scale
-    p_greater, p_less = ((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
+    smaller = min((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
     return MatchedContrast(
-        delta=float(means[1] - point.value),
+        delta=float(delta),
         low=float(low),
         high=float(high),
-        confidence=confidence,
-        p_two_sided=min(1.0, 2 * min(p_greater, p_less)),
-        p_greater=p_greater,
-        a_quality=float(means[0]),
-        b_value=point.value,
-        b_temperatures=tuple(sorted(float(t) for t, w in zip(b_temperatures, point.weights, strict=True) if w > 0)),
-        b_weights=point.weights,
-        clamped=point.clamped,
-        clamped_share=float(clamped.mean()),
-        mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(columns.shape[0]), columns.shape[0], alpha=1 - confidence),
-        n_prompts=columns.shape[0],
+        p_two_sided=min(1.0, 2 * smaller),
+        b_weights=match.weights,
+        clamped_share=float(np.mean([found.clamped for _, found in draws])),
+        mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(len(columns)), len(columns), alpha=1 - confidence),
+        n_prompts=len(columns),
     )

@@ -1,25 +1,22 @@
 """Statistics over per-prompt scores: arrays (S, P), S seeds by P prompts, the same prompts for every system and seed.
 
-Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are
-fixed, so intervals and p-values are over prompts, paired; the seed-level t is a sensitivity analysis, since a few seeds carry
-no claim about random seeds. This module draws from the given numpy Generator alone and never sees samples or text. Contrasts at
-matched quality: polychromic.compare.matched; tests over more than one pair: polychromic.compare.families.
+Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are fixed, so
+intervals and p-values are over prompts, paired. What draws, draws from the given numpy Generator alone; nothing here sees samples or
+text. Contrasts at matched quality: polychromic.compare.matched.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as st
+from statsmodels.stats.multitest import multipletests
 
 from polychromic.base.errors import PolychromicError
-from polychromic.compare.effects import hedges_j, mann_whitney, probability_of_improvement
-from polychromic.compare.power import minimum_detectable_effect
 
 EXACT_PROMPTS = 16  # 2^16 sign patterns are all tried; above it they are drawn
 _CHUNK = 1 << 21  # numbers held at once while resampling: 16 MB
@@ -32,7 +29,6 @@ class MeanCI:
     mean: float
     low: float
     high: float
-    confidence: float
     by_seed: tuple[float, ...]
     n_prompts: int
 
@@ -43,20 +39,15 @@ class Contrast:
 
     Attributes:
         delta: mean(a) - mean(b) over seeds and prompts, in the metric's unit.
-        low, high: bootstrap interval of delta over prompts, at level `confidence`.
+        low, high: percentile bootstrap interval of delta over prompts, at level `confidence`.
         p_permutation: two-sided sign-flip test of the prompts' differences; exact when `permutation_exact`.
         p_wilcoxon: two-sided signed-rank test of the differences (zeros dropped).
         p_mannwhitney: two-sided rank-sum test; ignores the pairing, secondary.
         d_z: delta / sd of the differences (paired); None when they are all equal and not 0 (infinite).
-        cohen_d: delta / root mean variance of a's and b's prompts; None when both do not vary and differ.
-        hedges_g: cohen_d with Hedges' correction J(2P - 2).
         cliffs_delta: P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1].
         delta_by_seed: seed s of a minus seed s of b; with unequal numbers of seeds, each seed of the side that has more
             against the other side's mean.
-        p_seed_t: two-sided one-sample t of delta_by_seed, df = S - 1; None for one seed, or for equal ones that are not 0.
-        p_improvement: share of prompts on which a is above b, ties counting half.
-        mde: minimum detectable effect: the difference that a test over these prompts finds four times out of five
-            (power.minimum_detectable_effect of the differences' sd).
+        mde: minimum detectable effect: the difference that a test over these prompts finds four times out of five.
     """
 
     delta: float
@@ -68,38 +59,49 @@ class Contrast:
     p_wilcoxon: float
     p_mannwhitney: float
     d_z: float | None
-    cohen_d: float | None
-    hedges_g: float | None
     cliffs_delta: float
-    p_improvement: float
     delta_by_seed: tuple[float, ...]
-    p_seed_t: float | None
     mde: float
     n_prompts: int
     n_seeds_a: int
     n_seeds_b: int
 
 
-def check_scores(x: ArrayLike, name: str) -> np.ndarray:
-    """(S, P) float64, checked."""
-    x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 2 or x.shape[0] < 1:
-        raise PolychromicError(f"{name}: got shape {x.shape}. Allowed: (seeds, prompts). Stack one row of per-prompt scores per seed.")
-    if x.shape[1] < 2:
-        raise PolychromicError(f"{name}: got {x.shape[1]} prompts. Allowed: 2 or more. One prompt has no spread to infer from; score more.")
-    if not np.isfinite(x).all():
-        seed, prompt = np.argwhere(~np.isfinite(x))[0]
-        raise PolychromicError(
-            f"{name}: got {x[seed, prompt]} at seed row {seed}, prompt {prompt}. Allowed: finite scores. Find out why it has no score."
-        )
-    return x
+@dataclass(frozen=True)
+class Trend:
+    """Page's test that scores rise with the level: L, one-sided p, level means in ascending order of level, their Kendall tau-b."""
+
+    page_l: float
+    p: float
+    means: tuple[float, ...]
+    kendall_tau: float | None
 
 
-def check_same_prompts(a: np.ndarray, b: np.ndarray, name: str) -> None:
-    if a.shape[1] != b.shape[1]:
-        raise PolychromicError(
-            f"{name}: got {a.shape[1]} and {b.shape[1]} prompts. Allowed: the same prompts, in the same order. Align by prompt id."
-        )
+def check_scores(scores: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+    """name -> (S, P) float64, all with the same prompts.
+
+    Raises:
+        PolychromicError: another shape, fewer than 2 prompts, unequal numbers of prompts, a score that is not finite.
+    """
+    checked: dict[str, np.ndarray] = {}
+    for name, values in scores.items():
+        checked[name] = x = np.asarray(values, dtype=np.float64)
+        if x.ndim != 2 or x.shape[0] < 1:
+            raise PolychromicError(f"{name}: got shape {x.shape}. Allowed: (seeds, prompts). Stack one row of per-prompt scores per seed.")
+        if x.shape[1] < 2:
+            raise PolychromicError(
+                f"{name}: got {x.shape[1]} prompts. Allowed: 2 or more. One prompt has no spread to infer from; score more."
+            )
+        if not np.isfinite(x).all():
+            seed, prompt = np.argwhere(~np.isfinite(x))[0]
+            raise PolychromicError(
+                f"{name}: got {x[seed, prompt]} at seed row {seed}, prompt {prompt}. Allowed: finite scores. Find out why it has no score."
+            )
+        if (expected := next(iter(checked.values())).shape[1]) != x.shape[1]:
+            raise PolychromicError(
+                f"{name}: got {expected} and {x.shape[1]} prompts. Allowed: the same prompts, in the same order. Align by prompt id."
+            )
+    return checked
 
 
 def check_level(confidence: float, **counts: int) -> None:
@@ -130,20 +132,14 @@ def resampled_means(x: np.ndarray, rng: np.random.Generator, n_boot: int) -> np.
     return out
 
 
-def _interval(x: np.ndarray, rng: np.random.Generator, n_boot: int, confidence: float, method: str) -> tuple[float, float]:
-    """Bootstrap interval of the mean of x (P,)."""
-    if np.ptp(x) == 0:
-        return float(x[0]), float(x[0])
-    if method == "bca":
-        result = st.bootstrap(
-            (x,), np.mean, n_resamples=n_boot, confidence_level=confidence, method="BCa", rng=rng, batch=max(1, _CHUNK // len(x))
-        )
-        return float(result.confidence_interval.low), float(result.confidence_interval.high)
-    if method != "percentile":
-        raise PolychromicError(f"method: got {method!r}. Allowed: 'percentile', 'bca'. Use one of them.")
+def _percentile_intervals(x: np.ndarray, rng: np.random.Generator, n_boot: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) lower and upper ends for the means of the columns of x (P, K); resampling a constant column would leave rounding."""
+    constant = np.ptp(x, axis=0) == 0
+    if constant.all():
+        return x[0], x[0]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled_means(x[:, None], rng, n_boot)[:, 0], [tail, 1 - tail])
-    return float(low), float(high)
+    lows, highs = np.quantile(resampled_means(x, rng, n_boot), [tail, 1 - tail], axis=0)
+    return np.where(constant, x[0], lows), np.where(constant, x[0], highs)
 
 
 def mean_cis(
@@ -151,26 +147,16 @@ def mean_cis(
 ) -> dict[str, MeanCI]:
     """Means over seeds and prompts, with percentile bootstrap intervals over prompts: the same resamples for all metrics.
 
-    Args:
-        scores: metric -> (S, P), all of the same shape.
-
-    Raises:
-        PolychromicError: fewer than 2 prompts, unequal numbers of prompts, a score that is not finite, a bad level.
+    scores: metric -> (S, P), all of the same prompts. Raises PolychromicError as `check_scores`, or for a bad level.
     """
-    arrays = {name: check_scores(x, name) for name, x in scores.items()}
+    arrays = check_scores(scores)
     check_level(confidence, n_boot=n_boot)
-    first = next(iter(arrays.values()))
-    for name, x in arrays.items():
-        check_same_prompts(first, x, name)
     columns = np.stack([x.mean(axis=0) for x in arrays.values()], axis=1)  # (P, metrics)
-    tail = (1 - confidence) / 2
-    lows, highs = np.quantile(resampled_means(columns, rng, n_boot), [tail, 1 - tail], axis=0)
-    found = {}
-    for (name, x), column, low, high in zip(arrays.items(), columns.T, lows, highs, strict=True):
-        if np.ptp(column) == 0:
-            low = high = column[0]  # resampling leaves rounding
-        found[name] = MeanCI(float(x.mean()), float(low), float(high), confidence, tuple(x.mean(axis=1).tolist()), x.shape[1])
-    return found
+    ends = zip(*_percentile_intervals(columns, rng, n_boot, confidence), strict=True)
+    return {
+        name: MeanCI(float(x.mean()), float(low), float(high), tuple(x.mean(axis=1).tolist()), x.shape[1])
+        for (name, x), (low, high) in zip(arrays.items(), ends, strict=True)
+    }
 
 
 def sign_flip(differences: ArrayLike, rng: np.random.Generator, n_perm: int = 10_000) -> tuple[float, bool]:
@@ -193,99 +179,118 @@ def sign_flip(differences: ArrayLike, rng: np.random.Generator, n_perm: int = 10
     return (1 + count) / (1 + n_perm), False
 
 
-def _ratio(mean: float, sd: float) -> float | None:
-    """mean / sd; 0 when the mean is 0, None where it would be infinite."""
-    if mean == 0:
-        return 0.0
-    return mean / sd if sd > 0 else None
-
-
 def paired_contrast(
-    a: ArrayLike,
-    b: ArrayLike,
-    rng: np.random.Generator,
-    n_boot: int = 10_000,
-    n_perm: int = 10_000,
-    confidence: float = 0.95,
-    method: Literal["percentile", "bca"] = "percentile",
+    a: ArrayLike, b: ArrayLike, rng: np.random.Generator, n_boot: int = 10_000, n_perm: int = 10_000, confidence: float = 0.95
 ) -> Contrast:
     """Compare per-prompt scores a (S_a, P) with b (S_b, P) of the same prompts; see `Contrast` for what comes back.
 
-    Differences below 1e-12 of the largest score are 0, and such ties are ties. All differences 0: every p is 1, d_z is 0.
-
-    Args:
-        a, b: scores; column p is the same prompt in both.
-        rng: draws the bootstrap first, then the permutations.
-        n_boot, n_perm: resamples and drawn sign patterns.
-        confidence: level of the interval.
-        method: "percentile", or "bca" (scipy).
+    Differences below 1e-12 of the largest score are 0, and such ties are ties. All differences 0: every p is 1, d_z is 0. `rng` draws
+    the `n_boot` resamples first, then the `n_perm` sign patterns.
 
     Raises:
-        PolychromicError: unequal numbers of prompts, fewer than 2 prompts, a score that is not finite, a bad level.
+        PolychromicError: see `check_scores`, or a bad level.
     """
-    a, b = check_scores(a, "contrast, a"), check_scores(b, "contrast, b")
-    check_same_prompts(a, b, "contrast")
+    a, b = check_scores({"contrast, a": a, "contrast, b": b}).values()
     check_level(confidence, n_boot=n_boot, n_perm=n_perm)
     scale = float(max(np.abs(a).max(), np.abs(b).max()))
     mean_a, mean_b = snap(a.mean(axis=0), scale), snap(b.mean(axis=0), scale)  # (P,)
     d = snap(mean_a - mean_b, scale)
-    delta = float(d.mean())
-    low, high = _interval(d, rng, n_boot, confidence, method)
+    delta, sd = float(d.mean()), float(d.std(ddof=1)) if np.ptp(d) > 0 else 0.0  # numpy's of constant differences is rounding
+    (low,), (high,) = _percentile_intervals(d[:, None], rng, n_boot, confidence)
     p_permutation, exact = sign_flip(d, rng, n_perm)
-    _, p_mannwhitney, cliffs_delta = mann_whitney(mean_a, mean_b)
-    cohen_d = _ratio(delta, _sd(mean_a, mean_b))
-
+    ranks = st.mannwhitneyu(mean_a, mean_b, alternative="two-sided")
     if a.shape[0] >= b.shape[0]:
         by_seed = a.mean(axis=1) - (b.mean(axis=1) if a.shape[0] == b.shape[0] else b.mean())
     else:
         by_seed = a.mean() - b.mean(axis=1)
-    by_seed = snap(by_seed, scale)
-
     return Contrast(
         delta=delta,
-        low=low,
-        high=high,
+        low=float(low),
+        high=float(high),
         confidence=confidence,
         p_permutation=p_permutation,
         permutation_exact=exact,
         p_wilcoxon=float(st.wilcoxon(d).pvalue) if d.any() else 1.0,
-        p_mannwhitney=p_mannwhitney,
-        d_z=_ratio(delta, _sd(d)),
-        cohen_d=cohen_d,
-        hedges_g=None if cohen_d is None else cohen_d * hedges_j(2 * len(d) - 2),
-        cliffs_delta=cliffs_delta,
-        p_improvement=probability_of_improvement(mean_a, mean_b),
-        delta_by_seed=tuple(by_seed.tolist()),
-        p_seed_t=_seed_t(by_seed),
-        mde=minimum_detectable_effect(_sd(d), len(d), alpha=1 - confidence),
+        p_mannwhitney=1.0 if np.ptp([mean_a, mean_b]) == 0 else float(ranks.pvalue),
+        d_z=delta / sd if sd > 0 else None if delta else 0.0,
+        cliffs_delta=float(2 * ranks.statistic / len(d) ** 2 - 1),
+        delta_by_seed=tuple(snap(by_seed, scale).tolist()),
+        mde=minimum_detectable_effect(sd, len(d), alpha=1 - confidence),
         n_prompts=len(d),
         n_seeds_a=a.shape[0],
         n_seeds_b=b.shape[0],
     )
 
 
-def _sd(*samples: np.ndarray) -> float:
-    """Root of the mean variance (ddof 1); exactly 0 for constant samples, where numpy leaves rounding."""
-    return math.sqrt(float(np.mean([x.var(ddof=1) if np.ptp(x) > 0 else 0.0 for x in samples])))
+def minimum_detectable_effect(sd: float, prompts: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """The difference that a two-sided paired test over P prompts finds with probability `power`, in sd's unit.
 
+    (z_{1 - alpha/2} + z_power) sd / sqrt(P), the normal approximation; at power .5 it is the half-width of the interval.
 
-def _seed_t(by_seed: np.ndarray) -> float | None:
-    if len(by_seed) < 2:
-        return None
-    if np.ptp(by_seed) == 0:
-        return None if by_seed.any() else 1.0
-    return float(st.ttest_1samp(by_seed, 0).pvalue)
+    Args:
+        sd: standard deviation over prompts of the paired differences, measured or planned.
+        power: in [.5, 1); below that the other tail, which is left out here, would matter. alpha: level of the test, in (0, 1).
+
+    Raises:
+        PolychromicError: an argument outside of these, or fewer than 2 prompts.
+    """
+    if not (sd >= 0 and math.isfinite(sd)) or prompts < 2 or not 0.5 <= power < 1 or not 0 < alpha < 1:
+        raise PolychromicError(
+            f"minimum detectable effect: got sd = {sd}, {prompts} prompts, power = {power}, alpha = {alpha}. Allowed: a finite sd >= 0, "
+            "2 or more prompts, power in [.5, 1), alpha in (0, 1). Use power = .8, alpha = .05."
+        )
+    return float((st.norm.isf(alpha / 2) + st.norm.ppf(power)) * sd / math.sqrt(prompts))
 
 
 def non_inferior(low: float, margin: float) -> bool:
-    """True when the interval of a - b excludes a loss of `margin`: low > -margin.
+    """True when the interval of a - b, of a metric where higher is better, excludes a loss of `margin`: low > -margin.
 
-    Args:
-        low: lower end of the interval of a metric where higher is better.
-        margin: the loss that would matter, >= 0, in the metric's unit (0.03 for 3 points of a share).
+    margin: the loss that would matter, >= 0, in the metric's unit (0.03 for 3 points of a share).
     """
     if not margin >= 0 or not math.isfinite(low):
         raise PolychromicError(
             f"non-inferiority: got low = {low}, margin = {margin}. Allowed: finite low, margin >= 0. Give the margin as a loss."
         )
     return low > -margin
+
+
+def _adjusted(pvalues: ArrayLike, method: str) -> np.ndarray:
+    p = np.asarray(pvalues, dtype=np.float64)
+    if p.ndim != 1 or len(p) == 0 or not ((p >= 0) & (p <= 1)).all():
+        raise PolychromicError(f"p-values: got {p.tolist()}. Allowed: one or more in [0, 1]. Leave out tests that have no p-value.")
+    return multipletests(p, method=method)[1]
+
+
+def holm(pvalues: ArrayLike) -> np.ndarray:
+    """Holm-adjusted p-values of one declared family, in the order given; reject those <= alpha (family-wise error)."""
+    return _adjusted(pvalues, "holm")
+
+
+def benjamini_hochberg(pvalues: ArrayLike) -> np.ndarray:
+    """Benjamini-Hochberg (1995) adjusted p-values, in the order given; reject those <= alpha (false discovery rate)."""
+    return _adjusted(pvalues, "fdr_bh")
+
+
+def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
+    """Do scores rise with the level (lambda, temperature)? Page's (1963) test, prompts as blocks, one-sided.
+
+    Levels are ranked within each prompt, so differences between prompts do not matter and only the order of levels counts.
+    For a fall, negate the values. Ties make the p-value conservative (scipy corrects for none): all equal gives about .5.
+
+    Args:
+        levels: K >= 3 different levels, in any order.
+        values: (K, P) scores averaged over seeds; row k belongs to levels[k].
+
+    Raises:
+        PolychromicError: fewer than 3 levels, equal ones, shapes that do not fit, fewer than 2 prompts, not finite.
+    """
+    x = check_scores({"trend_test": values})["trend_test"]
+    if len(levels) < 3 or len(set(levels)) < len(levels) or x.shape[0] != len(levels):
+        raise PolychromicError(
+            f"trend_test: got levels {list(levels)}, values {x.shape}. Allowed: 3 or more different levels, (levels, prompts). Add levels."
+        )
+    x = snap(x[np.argsort(levels)], float(np.abs(x).max()))
+    means = x.mean(axis=1)
+    result = st.page_trend_test(x.T)
+    tau = None if np.ptp(means) == 0 else float(st.kendalltau(np.arange(len(means)), means).statistic)
+    return Trend(float(result.statistic), float(result.pvalue), tuple(means.tolist()), tau)

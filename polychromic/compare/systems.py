@@ -13,8 +13,6 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl
 from polychromic.params import Params
 
-POLICY = 1.0  # temperature of training's rollouts, at which D is what lambda multiplies
-
 
 @dataclass(frozen=True)
 class System:
@@ -29,9 +27,9 @@ class System:
 
     def only(self, seeds: Collection[int]) -> System:
         """The same with those of its seeds that are among `seeds`."""
-        kept = [place for place, seed in enumerate(self.seeds) if seed in seeds]
-        scores = {name: values[kept] for name, values in self.scores.items()}
-        return replace(self, seeds=tuple(self.seeds[place] for place in kept), scores=scores)
+        places = [place for place, seed in enumerate(self.seeds) if seed in seeds]
+        scores = {name: values[places] for name, values in self.scores.items()}
+        return replace(self, seeds=tuple(self.seeds[place] for place in places), scores=scores)
 
 
 def label_of(method: str, lam: float | None, headline: float) -> str:
@@ -40,16 +38,12 @@ def label_of(method: str, lam: float | None, headline: float) -> str:
 
 
 def read_systems(params: Params, domain: str, split: str, headline: float) -> dict[tuple[str, float], System]:
-    """(label, temperature) -> System, from the file of scores that is about the split.
-
-    Args:
-        split: "dev" or "test".
-        headline: the weight at which the method of the grid goes by its bare name.
+    """(label, temperature) -> System, from the scores of the split; `headline`: the weight at which the grid goes by its bare name.
 
     Raises:
         PolychromicError: no row of the split, or a system lacks a prompt that another has.
     """
-    path = paths.scores_file(domain, split)
+    path, names = paths.scores_file(domain, split), (*params.domain(domain).metrics, "objective")
     cells: dict[tuple, dict[tuple[int, str], dict[str, float]]] = defaultdict(dict)
     for _, row in read_jsonl(path):
         if row["split"] == split:
@@ -60,19 +54,12 @@ def read_systems(params: Params, domain: str, split: str, headline: float) -> di
     systems = {}
     for (method, lam, temperature), scores in cells.items():
         seeds = tuple(sorted({seed for seed, _ in scores}))
-        missing = [(seed, prompt) for seed in seeds for prompt in prompts if (seed, prompt) not in scores]
-        if missing:
+        if missing := [(seed, prompt) for seed in seeds for prompt in prompts if (seed, prompt) not in scores]:
             raise PolychromicError(
                 f"{path}: {method} at temperature {temperature} lacks {len(missing)} scores, "
                 f"first (seed, prompt) {missing[0]}. Run `dvc repro`."
             )
-        names = (*params.domain(domain).metrics, "objective")
-        arrays = {metric: np.array([[scores[seed, prompt][metric] for prompt in prompts] for seed in seeds]) for metric in names}
+        arrays = {name: np.array([[scores[seed, prompt][name] for prompt in prompts] for seed in seeds]) for name in names}
         label = label_of(method, lam, headline)
         systems[label, temperature] = System(label, method, lam, temperature, seeds, arrays)
     return systems
-
-
-def cell_name(method: str, lam: float | None) -> str:
-    """Folder of a cell, as polychromic.sample.cells names it: the method, with lambda where it is the grid's axis."""
-    return method if lam is None else f"{method}-{lam}"

@@ -1,37 +1,31 @@
 """creative: "Write one sentence that uses these words: dog, run." from the example sentences of WordNet.
 
-WordNet illustrates its senses with sentences and phrases that its lexicographers wrote. Those that are whole sentences are taken
-by rule, get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common words of a sentence, as
-lemmas, are its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a keyword
-is decided here, from WordNet's morphology, and stands in the record; what else makes a reply valid belongs to
-polychromic/data/domains/creative.py.
+WordNet illustrates its senses with sentences and phrases that its lexicographers wrote. Those that are whole sentences are taken by rule,
+get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common words of a sentence, as lemmas, are
+its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a keyword is decided here and stands in
+the record; what else makes a reply valid belongs to polychromic/data/domains/creative.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from polychromic.base.errors import PolychromicError
+from polychromic.data import wordnet
+from polychromic.data.domains.creative import TASK
 from polychromic.data.morphology import INFLECTED, Lexicon
 from polychromic.data.records import Record
-from polychromic.data.text import near_duplicates, normalised, suitable, word_list, words
-from polychromic.data.wordnet import FOLDER, check_files
+from polychromic.data.text import hashed, joined, near_duplicates, normalised, suitable, word_list, words
 
-SOURCE, LICENCE = "WordNet 3.0 (wordnet-base 1:3.0-37)", "WordNet-3.0"
-SHA256 = {
-    "data.noun": "fea17d2f9656611334eac790e5d69e47645fa180c4aa481fb4cd9b3520754ca2",
-    "data.verb": "adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2",
-    "data.adj": "c89120dfc1f046ddff4a631bf9b7e9fa1a36b5e86565a23bf82dbe14f30b88a7",
-    "data.adv": "444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139",
-}
+PARTS = ("noun", "verb", "adj", "adv")
 WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "grim_words.txt")
 ASK = "Write one sentence that uses these words: {}."
 
@@ -45,7 +39,6 @@ CLEAR = 4  # a word is taken for a form of a lemma that was tagged so many times
 
 EXAMPLE = re.compile(r'"([^"]+)"(\s*-+\s*[A-Z])?')  # the second group: a quotation, with its author
 PLAIN = re.compile(r"[A-Za-z][a-z]*(?:,? (?:I|[a-z]+(?:'[a-z]+)*|I'[a-z]+))+[.!?]?")
-TASK = frozenset({"sentence", "sentences", "word", "words", "keyword", "keywords"})  # a reply with one counts as talk about the task
 NOUNS = frozenset({"will", "can", "might", "must"})  # auxiliaries that are nouns after a determiner
 RELATIVES = frozenset("that who whom whose which where when what".split())
 PRONOUNS = frozenset("i you he she it we they nobody everybody everyone somebody someone there".split())
@@ -67,22 +60,13 @@ class Example:
     lemmas: tuple[str, ...]
 
 
-def examples(folder: Path = FOLDER, sha256: dict[str, str] = SHA256) -> Iterator[Example]:
-    """All examples of WordNet, in the order of the database; quotations from named authors are left out.
-
-    Raises:
-        PolychromicError: a file is missing, or is not the pinned version.
-    """
-    check_files(folder, SHA256, sha256)
-    for name in SHA256:
-        for line in (folder / name).read_text(encoding="utf-8").splitlines():
-            if line[:1].isdigit():  # the licence's lines open with a blank
-                body, _, gloss = line.partition("|")
-                fields = body.split()
-                lemmas = tuple(fields[4 + 2 * i].lower() for i in range(int(fields[3], 16)))
-                for text, author in EXAMPLE.findall(gloss):
-                    if not author:
-                        yield Example(" ".join(text.split()), name.removeprefix("data."), lemmas)
+def examples() -> Iterator[Example]:
+    """All examples of WordNet, in the order of the database, without quotations from named authors; raises as wordnet.read does."""
+    for part in PARTS:
+        for synset in (wordnet.synset(line, {}) for line in wordnet.read(f"data.{part}")):
+            for text, author in EXAMPLE.findall(synset.gloss):
+                if not author:
+                    yield Example(" ".join(text.split()), part, tuple(map(str.lower, synset.lemmas)))
 
 
 def is_finite(example: Example, said: Sequence[str], lexicon: Lexicon) -> bool:
@@ -134,14 +118,9 @@ def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
         if is_finite(example, said, lexicon) and is_pleasant(said, lexicon):
             text = example.text[0].upper() + example.text[1:]
             kept.setdefault(normalised(text), text if text[-1] in ".!?" else f"{text}.")
-    ordered = sorted(kept.values(), key=_rank)
+    ordered = sorted(kept.values(), key=hashed)
     doubles = {j for _, j in near_duplicates(ordered)}
     return [text for i, text in enumerate(ordered) if i not in doubles]
-
-
-def _rank(*parts: str) -> str:
-    """An order that has nothing to do with content, and is the same everywhere."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def content_lemmas(text: str, lexicon: Lexicon) -> list[str]:
@@ -162,7 +141,7 @@ def choose_keywords(text: str, candidates: Sequence[str], numbers: Sequence[int]
 
     A noun is among them, and no two share a form. None where that fails.
     """
-    ordered = sorted(candidates, key=lambda lemma: _rank(text, lemma))
+    ordered = sorted(candidates, key=lambda lemma: hashed(text, lemma))
     for number in sorted(numbers, reverse=True):
         if len(set(words(text))) < LEAST_WORDS[number]:
             continue
@@ -187,9 +166,11 @@ def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, in
     used: Counter[str] = Counter()
     lacking = Counter(wanted)
     chosen: dict[frozenset[str], tuple[tuple[str, ...], str]] = {}
+    holders: dict[str, set[str]] = defaultdict(set)
     for text in texts:
-        candidates = [lemma for lemma in lemmas[text] if used[lemma] < MAX_RECORDS]
-        keywords = choose_keywords(text, candidates, list(+lacking), lexicon)
+        for lemma in lemmas[text]:
+            holders[lemma].add(text)
+        keywords = choose_keywords(text, [lemma for lemma in lemmas[text] if used[lemma] < MAX_RECORDS], list(+lacking), lexicon)
         if keywords and frozenset(keywords) not in chosen:
             chosen[frozenset(keywords)] = (keywords, text)
             used.update(keywords)
@@ -197,65 +178,42 @@ def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, in
     if lack := +lacking:
         got = ", ".join(f"{wanted[n] - count} of {wanted[n]} with {n} keywords" for n, count in sorted(lack.items()))
         raise PolychromicError(f"WordNet: too few sentences pass the filters ({got}). Relax a filter in polychromic/data/creative.py.")
-    holders: dict[str, set[str]] = defaultdict(set)
-    for text in texts:
-        for lemma in lemmas[text]:
-            holders[lemma].add(text)
-    found = {}
-    for keywords, text in chosen.values():
-        others = set.intersection(*(holders[lemma] for lemma in keywords)) - {text}
-        long = [other for other in others if len(set(words(other))) >= LEAST_WORDS[len(keywords)]]
-        found[keywords] = [text, *sorted(long, key=_rank)]
-    return found
+    others = {keywords: set.intersection(*map(holders.get, keywords)) - {text} for keywords, text in chosen.values()}
+    long = lambda text, number: len(set(words(text))) >= LEAST_WORDS[number]
+    return {
+        keywords: [text, *sorted((other for other in others[keywords] if long(other, len(keywords))), key=hashed)]
+        for keywords, text in chosen.values()
+    }
 
 
 def group_of(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], str]:
     """Keyword set → group: sets that share two keywords or a reference are in one, transitively."""
-    parent = {keywords: keywords for keywords in sets}
-
-    def root(keywords: tuple[str, ...]) -> tuple[str, ...]:
-        while parent[keywords] != keywords:
-            keywords = parent[keywords]
-        return keywords
-
     first: dict[object, tuple[str, ...]] = {}
-    for keywords, references in sorted(sets.items()):
-        for shared in [*map(frozenset, combinations(keywords, 2)), *references]:
-            a, b = sorted((root(first.setdefault(shared, keywords)), root(keywords)))
-            parent[b] = a
-    return {keywords: f"words-{'-'.join(sorted(root(keywords)))}" for keywords in sets}
+    alike = [
+        (first.setdefault(shared, keywords), keywords)
+        for keywords, references in sets.items()
+        for shared in [*map(frozenset, combinations(keywords, 2)), *references]
+    ]
+    return {keywords: f"words-{'-'.join(sorted(least))}" for keywords, least in joined(sets, alike).items()}
 
 
 def strata(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], str]:
     """Difficulty: the number of keywords, and among those with so many the tercile of the first reference's length in words."""
-    lengths: dict[int, list[int]] = defaultdict(list)
-    for keywords, references in sets.items():
-        lengths[len(keywords)].append(len(words(references[0])))
-    edges = {n: np.quantile(found, [1 / 3, 2 / 3]) for n, found in lengths.items()}
-    bands = ("short", "medium", "long")
-    return {
-        keywords: f"{len(keywords)}_{bands[int(np.searchsorted(edges[len(keywords)], len(words(references[0]))))]}"
-        for keywords, references in sets.items()
-    }
+    lengths = pd.Series([len(words(references[0])) for references in sets.values()])
+    numbers = pd.Series([len(keywords) for keywords in sets])
+    tercile = lengths.groupby(numbers).transform(lambda of: np.searchsorted(np.quantile(of, [1 / 3, 2 / 3]), of))
+    return {keywords: f"{len(keywords)}_{('short', 'medium', 'long')[place]}" for keywords, place in zip(sets, tercile, strict=True)}
 
 
 def build(found: Sequence[Example], lexicon: Lexicon, wanted: Mapping[int, int] = RECORDS) -> list[Record]:
     """All creative records, sorted by id, which is made of the keywords. `valid`: a line of forms per keyword, the keyword first."""
     sets = keyword_sets(sentences(found, lexicon), lexicon, wanted)
     groups, stratum = group_of(sets), strata(sets)
-    records = [
-        Record(
-            id=f"creative-{'-'.join(sorted(keywords))}",
-            domain="creative",
-            prompt=ASK.format(", ".join(keywords)),
-            references=references,
-            group=groups[keywords],
-            stratum=stratum[keywords],
-            checker="set",
-            valid=[" ".join([lemma, *sorted(lexicon.forms(lemma) - {lemma})]) for lemma in keywords],
-            source=SOURCE,
-            licence=LICENCE,
-        )
-        for keywords, references in sets.items()
-    ]
+    make = partial(Record, domain="creative", checker="set", source=wordnet.SOURCE, licence=wordnet.LICENCE)
+    records = []
+    for keywords, references in sets.items():
+        key, prompt = f"creative-{'-'.join(sorted(keywords))}", ASK.format(", ".join(keywords))
+        valid = [" ".join([lemma, *sorted(lexicon.forms(lemma) - {lemma})]) for lemma in keywords]
+        place = {"group": groups[keywords], "stratum": stratum[keywords]}
+        records.append(make(id=key, prompt=prompt, references=references, valid=valid, **place))
     return sorted(records, key=lambda record: record.id)

@@ -6,11 +6,11 @@ No stage of the pipeline calls this: data/ is an input. Everything is built befo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.errors import PolychromicError
 from polychromic.base.io import dumps, write_text
 from polychromic.data import code, creative, listqa, replies
 from polychromic.data.morphology import Lexicon
@@ -19,9 +19,7 @@ from polychromic.data.records import Record
 from polychromic.data.wordnet import WordNet
 
 LICENCES = "LICENSES.txt"
-
-Builder = Callable[[], list[Record]]
-BUILDERS: dict[str, Builder] = {
+BUILDERS: dict[str, Callable[[], list[Record]]] = {
     "code": code.build,
     "creative": lambda: creative.build(list(creative.examples()), Lexicon()),
     "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
@@ -29,55 +27,45 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
-def contents(domains: Sequence[str], builders: Mapping[str, Builder] = BUILDERS) -> dict[str, tuple[str, list[Record]]]:
-    """File name → (text, records) of what data/ must hold for `domains`.
+def build() -> dict[str, list[Record]]:
+    """Domain → its records.
 
     Raises:
-        UsageError: an unknown domain, or none.
         PolychromicError: a source is missing or not the pinned one; or a record id is used twice.
     """
-    unknown = sorted(set(domains) - set(builders))
-    if unknown or not domains:
-        got = ", ".join(unknown) or "nothing"
-        raise UsageError(f"cannot curate {got}; allowed domains: {', '.join(builders)}. Name one or more of them.")
-    files = {}
-    for domain in sorted(set(domains)):
-        records = builders[domain]()
+    found = {domain: builder() for domain, builder in BUILDERS.items()}
+    for domain, records in found.items():
         if doubles := [key for key, count in Counter(record.id for record in records).items() if count > 1]:
             raise PolychromicError(f"{domain}: id {doubles[0]!r} is made twice. Ids are to be unique: correct the builder of this domain.")
-        files[f"{domain}.jsonl"] = ("".join(dumps(record.model_dump()) + "\n" for record in records), records)
-    return files
+    return found
 
 
-def licences() -> str:
-    return resources.files("polychromic.data").joinpath("licences.txt").read_text(encoding="utf-8")
+def _texts(found: dict[str, list[Record]]) -> dict[str, str]:
+    """File name → what it must hold."""
+    texts = {f"{domain}.jsonl": "".join(dumps(r.model_dump()) + "\n" for r in records) for domain, records in found.items()}
+    return texts | {LICENCES: resources.files("polychromic.data").joinpath("licences.txt").read_text(encoding="utf-8")}
 
 
-def curate(out_dir: Path, domains: Sequence[str] = tuple(BUILDERS), builders: Mapping[str, Builder] = BUILDERS) -> dict:
-    """Write {domain}.jsonl and LICENSES.txt into `out_dir`; same bytes on every machine.
+def curate(out_dir: Path) -> dict[str, dict]:
+    """Write {domain}.jsonl and LICENSES.txt into `out_dir`; same bytes on every machine. Raises as `build` does.
 
     Returns:
         {domain: {"records": n, "groups": n, "strata": {stratum: n}}}.
     """
-    files = contents(domains, builders)
-    for name, (text, _) in files.items():
+    found = build()
+    for name, text in _texts(found).items():
         write_text(out_dir / name, text)
-    write_text(out_dir / LICENCES, licences())
+    strata = {domain: Counter(sorted(record.stratum for record in records)) for domain, records in found.items()}
     return {
-        name.removesuffix(".jsonl"): {
-            "records": len(records),
-            "groups": len({record.group for record in records}),
-            "strata": dict(sorted(Counter(record.stratum for record in records).items())),
-        }
-        for name, (_, records) in files.items()
+        domain: {"records": len(records), "groups": len({record.group for record in records}), "strata": dict(strata[domain])}
+        for domain, records in found.items()
     }
 
 
-def check(data_dir: Path, domains: Sequence[str] = tuple(BUILDERS), builders: Mapping[str, Builder] = BUILDERS) -> list[str]:
-    """Differences between `data_dir` and what curation makes, one line per file; empty when they are the same bytes."""
-    wanted = {name: text for name, (text, _) in contents(domains, builders).items()} | {LICENCES: licences()}
+def check(data_dir: Path) -> list[str]:
+    """Differences between `data_dir` and what curation makes, one line per file; empty for the same bytes. Raises as `build` does."""
     differences = []
-    for name, text in sorted(wanted.items()):
+    for name, text in sorted(_texts(build()).items()):
         path = data_dir / name
         if not path.is_file():
             differences.append(f"{path}: missing")

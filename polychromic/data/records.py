@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from polychromic.base.errors import DataError
-from polychromic.base.io import read_jsonl
+from polychromic.base import paths
+from polychromic.base.errors import DataError, PolychromicError, problems
+from polychromic.base.io import read_json, read_jsonl
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -23,8 +24,7 @@ class Record(BaseModel):
         references: human or curated replies, at least one; what cross-entropy trains on.
         group: records of one group never stand in two splits (near-duplicates share a group).
         stratum: a class whose share is kept equal in all splits (difficulty or engagement).
-        checker: "set" (a reply is good when it is in `valid` after normalisation) or
-            "person" (a reply is good when it matches a held-out human reply).
+        checker: "set" (a good reply is in `valid` after normalisation) or "person" (it matches a held-out human reply).
         valid: the full set of valid answers for checker "set", else empty.
         source: package and version the record was made from.
         licence: SPDX identifier, or the licence's name.
@@ -35,7 +35,7 @@ class Record(BaseModel):
     id: Text
     domain: Text
     prompt: Text
-    references: Annotated[list[Text], "at least one"]
+    references: Annotated[list[Text], Field(min_length=1)]
     group: Text
     stratum: Text
     checker: Literal["set", "person"]
@@ -45,24 +45,9 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Record:
-        if not self.references:
-            raise ValueError("references is empty; at least one reference reply is needed")
         if self.checker == "set" and not self.valid:
             raise ValueError('valid is empty; checker "set" needs the valid answers')
         return self
-
-
-def parse_record(where: str, row: dict) -> Record:
-    """Validate one row; a DataError names all that is wrong with it."""
-    try:
-        return Record.model_validate(row)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}"
-            + ("" if e["type"] == "missing" else f" (got {str(e['input'])[:80]!r})")
-            for e in error.errors(include_url=False)
-        )
-        raise DataError(where, problems, "fields " + ", ".join(Record.model_fields)) from None
 
 
 def read_records(path: str | os.PathLike) -> list[Record]:
@@ -70,16 +55,31 @@ def read_records(path: str | os.PathLike) -> list[Record]:
 
     Raises:
         PolychromicError: no such file.
-        DataError: a malformed record, a duplicate id, or no record at all (with file and line).
+        DataError: a malformed record (with all that is wrong with it), a duplicate id, or no record at all (with file and line).
     """
     records: list[Record] = []
     seen: dict[str, str] = {}
     for where, row in read_jsonl(path):
-        record = parse_record(where, row)
-        if record.id in seen:
+        try:
+            records.append(record := Record.model_validate(row))
+        except ValidationError as error:
+            raise DataError(where, problems(error), "fields " + ", ".join(Record.model_fields)) from None
+        if seen.setdefault(record.id, where) != where:
             raise DataError(where, f"id {record.id!r} was already used at {seen[record.id]}", "each id once per file")
-        seen[record.id] = where
-        records.append(record)
     if not records:
         raise DataError(f"{path}:1", "the file holds no record", "at least one JSON object")
     return records
+
+
+def load_split(domain: str) -> dict[str, list[Record]]:
+    """Records by split, in the order of the split file.
+
+    Raises:
+        PolychromicError: the split names a record that the data file does not hold (they are of different versions).
+    """
+    records = {record.id: record for record in read_records(paths.data_file(domain))}
+    where = paths.split_file(domain)
+    splits = read_json(where)["splits"]
+    if missing := [i for ids in splits.values() for i in ids if i not in records]:
+        raise PolychromicError(f"{where}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
+    return {name: [records[i] for i in ids] for name, ids in splits.items()}

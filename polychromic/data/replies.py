@@ -1,29 +1,28 @@
 """replies: post → reply pairs between two people, and opening prompts with many human replies, from chitchat-dataset.
 
-Every filter is a rule that looks at one text, or at one post and its reply. No text is edited except for blanks: it is kept as
-typed or dropped. Sender ids are used to tell the two people apart and to cap what one person contributes; they never
-reach a record. Quality of a reply is not judged here.
+Every filter is a rule that looks at one text, or at one post and its reply. No text is edited except for blanks: it is kept as typed or
+dropped. Sender ids tell the two people apart and cap what one person contributes; they never reach a record. Quality is not judged here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
-from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.data.records import Record
-from polychromic.data.text import near_duplicates, normalised, suitable, words
+from polychromic.data.text import hashed, near_duplicates, normalised, suitable, words
 
 SOURCE, LICENCE = "chitchat-dataset 0.9.0", "MIT"
 POST_WORDS, REPLY_WORDS, OPENER_WORDS = (6, 40), (4, 30), (4, 40)
@@ -70,28 +69,14 @@ class Pair:
 
 def load_conversations(path: Path) -> dict[str, dict]:
     """The corpus: id → {"prompt"?, "ratings"?, "messages": [[{"sender", "text"}]]}."""
-    remedy = "Delete the file and curate again."
-    try:
-        corpus = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"not JSON ({error})", "the dataset.json of chitchat-dataset 0.9.0", remedy) from None
-    if not isinstance(corpus, dict) or not corpus:
-        raise DataError(str(path), "no conversations", "an object that maps ids to conversations", remedy)
-    return corpus
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def turns(conversation: Mapping) -> list[Turn]:
     """Turns in order; neighbouring messages of one person are one turn."""
-    found: list[Turn] = []
-    for message in (message for block in conversation["messages"] for message in block):
-        text = " ".join(message["text"].split())
-        if not text:
-            continue
-        if found and found[-1].person == message["sender"]:
-            found[-1] = Turn(message["sender"], f"{found[-1].text} {text}")
-        else:
-            found.append(Turn(message["sender"], text))
-    return found
+    said = [(message["sender"], " ".join(message["text"].split())) for block in conversation["messages"] for message in block]
+    by_person = groupby((one for one in said if one[1]), key=itemgetter(0))
+    return [Turn(person, " ".join(text for _, text in texts)) for person, texts in by_person]
 
 
 @cache
@@ -110,15 +95,19 @@ def acceptable(text: str, band: tuple[int, int]) -> bool:
     )
 
 
+def substantive(text: str, band: tuple[int, int]) -> bool:
+    """Acceptable, no greeting and no small talk."""
+    return acceptable(text, band) and not (GREETING.search(text) or SMALL_TALK.search(text))
+
+
 def acceptable_post(text: str) -> bool:
-    """Can be understood and answered on its own: not a greeting, not small talk, does not open by pointing back."""
-    return acceptable(text, POST_WORDS) and not (GREETING.search(text) or SMALL_TALK.search(text) or POINTS_BACK.search(text))
+    """Can be understood and answered on its own: does not open by pointing back."""
+    return substantive(text, POST_WORDS) and not POINTS_BACK.search(text)
 
 
 def acceptable_reply(post: str, reply: str) -> bool:
-    """A reply to what was said: not a greeting, not small talk, no copy of the post."""
-    talk = GREETING.search(reply) or SMALL_TALK.search(reply)
-    return acceptable(reply, REPLY_WORDS) and not talk and normalised(post) != normalised(reply)
+    """A reply to what was said, and no copy of it."""
+    return substantive(reply, REPLY_WORDS) and normalised(post) != normalised(reply)
 
 
 def mean_rating(conversation: Mapping) -> float | None:
@@ -149,39 +138,28 @@ def pairs(corpus: Mapping[str, Mapping]) -> Iterator[Pair]:
                 yield Pair(post.text, reply.text, key, (post.person, reply.person), mean_rating(corpus[key]))
 
 
-def _rank(*parts: str) -> str:
-    """An order that has nothing to do with content, and is the same everywhere."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-
-
 def select(candidates: list[Pair], n: int = N_PAIRS, openers: Sequence[str] = ()) -> list[Pair]:
     """`n` pairs in hash order, under the caps, without near-duplicates of a post or an opening prompt and without copies of a reply.
 
     Raises:
         PolychromicError: fewer than `n` remain.
     """
-    ordered = sorted(candidates, key=lambda pair: _rank(pair.post, pair.reply))
-    kept: list[Pair] = []
-    of_conversation: Counter[str] = Counter()
-    of_person: Counter[str] = Counter()
-    replies: set[str] = set()
-    for pair in ordered:
-        full = of_conversation[pair.conversation] >= MAX_PER_CONVERSATION or any(of_person[a] >= MAX_PER_PERSON for a in pair.authors)
-        if full or normalised(pair.reply) in replies:
+    kept: dict[str, Pair] = {}  # by reply
+    given: Counter[str] = Counter()  # by conversation and by person
+    for pair in sorted(candidates, key=lambda pair: hashed(pair.post, pair.reply)):
+        caps = {pair.conversation: MAX_PER_CONVERSATION} | dict.fromkeys(pair.authors, MAX_PER_PERSON)
+        if normalised(pair.reply) in kept or any(given[key] >= most for key, most in caps.items()):
             continue
-        kept.append(pair)
-        replies.add(normalised(pair.reply))
-        of_conversation[pair.conversation] += 1
-        of_person.update(pair.authors)
+        kept[normalised(pair.reply)] = pair
+        given.update([pair.conversation, *pair.authors])
         if len(kept) == 3 * n // 2:  # enough even if a third were doubles
             break
-    doubles = {j - len(openers) for _, j in near_duplicates([*openers, *(pair.post for pair in kept)])}
-    kept = [pair for i, pair in enumerate(kept) if i not in doubles][:n]
-    if len(kept) < n:
-        raise PolychromicError(
-            f"chitchat-dataset: {len(kept)} pairs pass the filters, {n} are needed. Relax a filter in polychromic/data/replies.py."
-        )
-    return kept
+    doubles = {j - len(openers) for _, j in near_duplicates([*openers, *(pair.post for pair in kept.values())])}
+    found = [pair for i, pair in enumerate(kept.values()) if i not in doubles][:n]
+    if len(found) < n:
+        remedy = "Relax a filter in polychromic/data/replies.py."
+        raise PolychromicError(f"chitchat-dataset: {len(found)} pairs pass the filters, {n} are needed. {remedy}")
+    return found
 
 
 def asks_opener(prompt: str, text: str) -> bool:
@@ -197,55 +175,41 @@ def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
     partner, it does not answer the prompt), and no filter of `acceptable` hits. The turn before it must be absent, a
     short greeting, or the opening prompt put as a question: otherwise it answers something else.
     """
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for key in sorted(corpus, key=_rank):
-        prompt = " ".join((corpus[key].get("prompt") or "").split())
-        if not prompt:
-            continue
+    found: dict[str, dict[str, str]] = defaultdict(dict)  # prompt → person → reply
+    for key in sorted((key for key, chat in corpus.items() if chat.get("prompt")), key=hashed):
+        prompt, before = " ".join(corpus[key]["prompt"].split()), ""
         mine = found[prompt]
-        before = ""
         for turn in turns(corpus[key])[:OPENER_TURNS]:
             leads = not before or asks_opener(prompt, before) or ("?" not in before and len(words(before)) <= 3)
-            passes = acceptable(turn.text, OPENER_WORDS) and "?" not in turn.text
-            if leads and passes and not (GREETING.search(turn.text) or SMALL_TALK.search(turn.text)):
+            if leads and "?" not in turn.text and substantive(turn.text, OPENER_WORDS):
                 new = turn.person not in mine and normalised(turn.text) not in map(normalised, mine.values())
                 if new and len(mine) < MAX_OPENER_REPLIES:
                     mine[turn.person] = turn.text
                 break
             before = turn.text
-    return {prompt: sorted(found[prompt].values()) for prompt in sorted(found) if len(found[prompt]) >= MIN_OPENER_REPLIES}
+    return {prompt: sorted(mine.values()) for prompt, mine in sorted(found.items()) if prompt and len(mine) >= MIN_OPENER_REPLIES}
 
 
 def strata(selected: list[Pair]) -> list[str]:
     """Engagement: tercile of the reply's length in words (short, medium, long) by mean rating of the conversation (high: 7 or more)."""
     lengths = np.array([len(words(pair.reply)) for pair in selected])
-    low, high = np.quantile(lengths, [1 / 3, 2 / 3])
-    size = np.where(lengths <= low, "short", np.where(lengths <= high, "medium", "long"))
-    return [f"{s}_{'high' if pair.rating is not None and pair.rating >= 7 else 'other'}" for s, pair in zip(size, selected, strict=True)]
+    size = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
+    high = ["high" if pair.rating is not None and pair.rating >= 7 else "other" for pair in selected]
+    return [f"{('short', 'medium', 'long')[s]}_{rated}" for s, rated in zip(size, high, strict=True)]
 
 
 def build(corpus: Mapping[str, Mapping], n: int = N_PAIRS) -> list[Record]:
     """All replies records: pairs in order of their ids, then the openers. Ids and groups are hashes of content, never ids of the corpus."""
     openers = opener_replies(corpus)
-    asked = sorted(openers)
-    selected = select(on_topic([pair for pair in pairs(corpus) if not any(asks_opener(prompt, pair.post) for prompt in asked)]), n, asked)
-    common = {"domain": "replies", "checker": "person", "source": SOURCE, "licence": LICENCE}
-    first = {pair.conversation: _rank("group", pair.post, pair.reply)[:12] for pair in reversed(selected)}
-    records = [
-        Record(
-            id=f"replies-{_rank(pair.post)[:12]}",
-            prompt=pair.post,
-            references=[pair.reply],
-            group=f"chat-{first[pair.conversation]}",
-            stratum=stratum,
-            **common,
-        )
-        for pair, stratum in zip(selected, strata(selected), strict=True)
-    ]
-    records.sort(key=lambda record: record.id)
-    records += [
-        Record(id=f"replies-opener-{_rank(prompt)[:12]}", prompt=prompt, references=said, group="opener", stratum="opener", **common)
+    selected = select(on_topic([pair for pair in pairs(corpus) if not any(asks_opener(p, pair.post) for p in openers)]), n, list(openers))
+    first = {pair.conversation: hashed("group", pair.post, pair.reply)[:12] for pair in reversed(selected)}
+    make = partial(Record, domain="replies", checker="person", source=SOURCE, licence=LICENCE)
+    records = []
+    for pair, stratum in zip(selected, strata(selected), strict=True):
+        place = {"group": f"chat-{first[pair.conversation]}", "stratum": stratum}
+        records.append(make(id=f"replies-{hashed(pair.post)[:12]}", prompt=pair.post, references=[pair.reply], **place))
+    opening = [
+        make(id=f"replies-opener-{hashed(prompt)[:12]}", prompt=prompt, references=said, group="opener", stratum="opener")
         for prompt, said in openers.items()
     ]
-    return records
-
+    return sorted(records, key=lambda record: record.id) + opening

@@ -1,14 +1,18 @@
-"""Small text tools that curation and split share: word lists, words, near-duplicates. No models, no downloads."""
+"""What curation, split and domains share: word lists, words, near-duplicates, groups, an order by hash. No models, no downloads."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
+from typing import TypeVar
+
+Key = TypeVar("Key", str, tuple[str, ...])
 
 
 @cache
@@ -18,10 +22,14 @@ def word_list(name: str) -> frozenset[str]:
     return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
+def unaccented(text: str) -> str:
+    """Without accents, width and ligatures."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
 def words(text: str) -> list[str]:
     """Lower-case words and numbers, without accents and punctuation; "don't" is one word."""
-    folded = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c)).replace("\u2019", "'")
-    return re.findall(r"\w+(?:'\w+)*", folded)
+    return re.findall(r"\w+(?:'\w+)*", unaccented(text.lower()).replace("\u2019", "'"))
 
 
 def suitable(text: str, lists: Sequence[str] = ("unsuitable_words.txt",)) -> bool:
@@ -35,13 +43,32 @@ def normalised(text: str) -> str:
     return " ".join(words(text))
 
 
+def hashed(*parts: str) -> str:
+    """Hexadecimal digits; as a key of `sorted` an order that has nothing to do with content, and is the same everywhere."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def joined(names: Iterable[Key], pairs: Iterable[tuple[Key, Key]]) -> dict[Key, Key]:
+    """Name → the least of the names that pairs join it with, directly or through others."""
+    parent = {name: name for name in names}
+
+    def root(name: Key) -> Key:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for a, b in pairs:
+        least, other = sorted((root(a), root(b)))
+        parent[other] = least
+    return {name: root(name) for name in parent}
+
+
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8, common: float = 0.02) -> list[tuple[int, int]]:
     """Pairs i < j whose sets of content words have a Jaccard index of at least `threshold`, sorted.
 
-    Content words are those that at most `common` of the texts hold (but never fewer than 5 texts), so that a template
-    ("Name a country that borders …") does not make all its instances alike; a text that has only common words keeps
-    them all. Exact up to that definition, and cheap: candidates share one of their rarest words (prefix filter of
-    Bayardo et al., WWW 2007), since a pair above the threshold cannot differ in all of them.
+    Content words are those that at most `common` of the texts hold (but never fewer than 5 texts), so that a template ("Name a country
+    that borders …") does not make all its instances alike; a text of common words alone keeps them all. Exact up to that definition:
+    candidates share one of their rarest words (prefix filter of Bayardo et al., WWW 2007), as a pair above the threshold must.
     """
     sets = [frozenset(words(text)) for text in texts]
     frequency = Counter(word for s in sets for word in s)

@@ -5,7 +5,7 @@ For S = {y_1..y_N} drawn from pi_theta(.|x) and f symmetric and free of theta (W
     grad E[f(S)] = E[ sum_i grad log pi(y_i|x) * (f(S) - b_i) ]
 
 for any b_i that does not depend on y_i given x. Every entry of BASELINES is of that kind, so the estimate stays
-unbiased and only its variance differs; tests/training/test_enumeration.py checks each against the exact gradient to
+unbiased and only its variance differs; tests/method/test_enumeration.py checks each against the exact gradient to
 1e-10. Those of BIASED are not: they are there to be measured against, and nothing trains with them.
 """
 
@@ -50,32 +50,28 @@ def leave_one_out(objective: SetObjective, q: Array, s: Array) -> Array:
 
     Returns: (B, N). Raises ValueError where the objective is not defined for N - 1 replies.
     """
-    whole = evaluate(objective, q, s)
-    n = q.shape[-1]
+    whole, n = evaluate(objective, q, s), q.shape[-1]
     everyone = np.ones(n - 1, dtype=bool)
-    others = np.empty_like(q)
-    for i in range(n):
-        rest = np.arange(n) != i
-        try:
-            others[:, i] = objective(q[:, rest], s[:, rest][:, :, rest], everyone)
-        except ValueError as error:
-            raise ValueError(
-                f"baseline leave_one_out scores sets of N - 1 = {n - 1} replies: {error}. Raise n or take another baseline."
-            ) from None
-    return whole[:, None] - others
+    rests = [np.delete(np.arange(n), i) for i in range(n)]
+    try:
+        others = [objective(q[:, rest], s[:, rest][:, :, rest], everyone) for rest in rests]
+    except ValueError as error:
+        raise ValueError(
+            f"baseline leave_one_out scores sets of N - 1 = {n - 1} replies: {error}. Raise n or take another baseline."
+        ) from None
+    return whole[:, None] - np.stack(others, axis=-1)
 
 
-def mean_of_others(means: Array) -> Array:
-    """For each prompt the mean over the OTHER prompts; 0 for a prompt alone.
+def mean_of_others(means: Array, everywhere: Array) -> Array:
+    """For each of B prompts, with mean marginals `means` (B,), the mean over the OTHERS of `everywhere`; 0 for a prompt alone.
 
     Replies to other prompts are independent of y_i given x, so as a baseline it adds no bias, and it takes the
     positive mean out of the marginals.
 
-    Args: means (B,), one number per prompt: the mean of its marginals.
-    Returns: (B,).
+    Args: everywhere, the mean marginals of the whole batch, these B among them.
     """
-    b = len(means)
-    return (means.sum() - means) / (b - 1) if b > 1 else np.zeros_like(means)
+    count = len(everywhere)
+    return (everywhere.sum() - means) / (count - 1) if count > 1 else np.zeros_like(means)
 
 
 def advantages(
@@ -109,7 +105,8 @@ def advantages(
     if baseline == "running":
         return marginals - past
     if others is None:
-        others = mean_of_others(marginals.mean(axis=1))
+        means = marginals.mean(axis=1)
+        others = mean_of_others(means, means)
     elif np.shape(others) != (len(q),):
         raise ValueError(f"others has shape {np.shape(others)}, expected {(len(q),)}, one mean per prompt")
     elsewhere = np.asarray(others)[:, None]

@@ -100,8 +100,7 @@ def token_loss(name: str, logits: Tensor, target: Tensor, settings: Mapping[str,
         entropy = -(log_p.exp() * log_p).sum(dim=-1)
         return F.nll_loss(log_p, target, reduction="none") - settings["beta"] * entropy
     if name in ("gem", "tofu"):
-        beta = settings["beta"]
-        loss = beta * F.cross_entropy(logits / beta, target, reduction="none")
+        loss = settings["beta"] * F.cross_entropy(logits / settings["beta"], target, reduction="none")
         return loss if name == "gem" else _focal_factor(logits.detach(), target, settings["gamma"]) * loss
     return F.cross_entropy(logits, target, reduction="none")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -83,9 +83,6 @@ class SetObjectiveConfig:
         max_new_tokens: horizon T; replies are cut there.
         share: share rho of the batch's prompts that get a rollout, in (0, 1].
         every: rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean.
-        reuse: K; with K > 1 one large rollout serves the prompts of the next K steps (bulk mode).
-        correction: in bulk mode, how old samples count: by the importance weight of their "set" (unbiased), of each
-            "reply" alone, or as they are ("none"); the latter two are biased.
         baseline: a key of polychromic.method.advantages.BASELINES.
         seed: of the rollout streams.
 
@@ -102,8 +99,6 @@ class SetObjectiveConfig:
     max_new_tokens: int = 64
     share: float = 1.0
     every: int = 1
-    reuse: int = 1
-    correction: Literal["set", "reply", "none"] = "set"
     baseline: str = "marginal"
     seed: int = 0
 
@@ -116,12 +111,8 @@ class SetObjectiveConfig:
             problems.append(f"max_new_tokens (the horizon) is {self.max_new_tokens}, it must be 1 or more")
         if not 0 < self.share <= 1:
             problems.append(f"share is {self.share}, it must lie in (0, 1]")
-        if self.every < 1 or self.reuse < 1:
-            problems.append(f"every is {self.every} and reuse is {self.reuse}, both must be 1 or more")
-        if self.every > 1 and self.reuse > 1:
-            problems.append("every and reuse are both above 1; choose rollouts at every m-th step or rollouts that serve K steps")
-        if self.correction not in ("set", "reply", "none"):
-            problems.append(f"correction is {self.correction!r}; allowed: set, reply, none")
+        if self.every < 1:
+            problems.append(f"every is {self.every}, it must be 1 or more")
         if problems:
             raise ValueError("set objective: " + "; ".join(problems) + ".")
 
@@ -129,48 +120,35 @@ class SetObjectiveConfig:
     def objective(self) -> SetObjective:
         return make_objective(self.name, self.n, self.subset)
 
-    def score(self, examples: Sequence[Example], sets: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-        """q (B, N) and s (B, N, N) of one set per example.
-
-        Raises:
-            ValueError: as `checked`.
-        """
-        q, s = [], []
-        for example, replies in zip(examples, sets, strict=True):
-            q.append(checked(self.quality, example, replies, 1))
-            s.append(checked(self.similarity, example, replies, 2))
-        return np.stack(q), np.stack(s)
-
 
 @dataclass(frozen=True)
 class ScoredSets:
-    """B sets of N replies with q (B, N), f (B,) and marginal contributions (B, N)."""
+    """B sets of N replies: quality q (B, N), similarity s (B, N, N), value f (B,) and marginal contributions (B, N)."""
 
     q: np.ndarray
+    s: np.ndarray
     f: np.ndarray
     marginals: np.ndarray
-    s: np.ndarray
 
 
 def score_sets(config: SetObjectiveConfig, examples: Sequence[Example], texts: Sequence[str]) -> ScoredSets:
-    """Score the replies to each example; `texts` holds N per example, one example after the other."""
-    sets = [texts[i : i + config.n] for i in range(0, len(texts), config.n)]
-    q, s = config.score(examples, sets)
-    return ScoredSets(q, evaluate(config.objective, q, s), adv.marginal_contributions(config.objective, q, s), s)
+    """Score the replies to each example; `texts` holds N per example, one example after the other. Raises ValueError as `checked`."""
+    sets = [(example, texts[i * config.n : (i + 1) * config.n]) for i, example in enumerate(examples)]
+    q = np.stack([checked(config.quality, example, replies, 1) for example, replies in sets])
+    s = np.stack([checked(config.similarity, example, replies, 2) for example, replies in sets])
+    return ScoredSets(q, s, evaluate(config.objective, q, s), adv.marginal_contributions(config.objective, q, s))
 
 
-def merge_equal(rows: Sequence[tuple[int, tuple[int, ...]]], weight: np.ndarray) -> tuple[list[int], np.ndarray]:
+def merge_equal(rows: Sequence[tuple[int, tuple[int, ...]]], weight: np.ndarray) -> tuple[list[tuple], np.ndarray]:
     """Replies that are the same tokens to the same prompt have the same log-probability: score one, with the sum of weights.
 
     A sum of 0 (up to rounding) drops out: with the `marginal` baseline every reply that adds nothing to its set does.
 
     Args: rows (prompt number, tokens) of each reply; weight (R,).
-    Returns: indices of the replies to score, in order, and their weights.
+    Returns: the rows to score, each once, in the order of their first reply, and their weights.
     """
     total: dict[tuple, float] = {}
-    first: dict[tuple, int] = {}
-    for i, row in enumerate(rows):
-        total[row] = total.get(row, 0.0) + float(weight[i])
-        first.setdefault(row, i)
-    kept = [row for row in first if abs(total[row]) > ROUNDING]
-    return [first[row] for row in kept], np.array([total[row] for row in kept])
+    for row, value in zip(rows, weight, strict=True):
+        total[row] = total.get(row, 0.0) + float(value)
+    kept = {row: value for row, value in total.items() if abs(value) > ROUNDING}
+    return list(kept), np.array(list(kept.values()))

@@ -43,11 +43,10 @@ class Prompts:
     def gather(self, rows: Tensor) -> Tensor:
         """(R, K, g, n) by row -> (B, K, width * g, n) by prompt, 0 where a prompt has fewer rows."""
         b = len(self.bias)
-        full = rows
         if len(rows) < b * self.width:
-            full = rows.new_zeros(b * self.width, *rows.shape[1:])
-            full[self.place] = rows
-        return full.unflatten(0, (b, self.width)).transpose(1, 2).flatten(2, 3)
+            given, rows = rows, rows.new_zeros(b * self.width, *rows.shape[1:])
+            rows[self.place] = given
+        return rows.unflatten(0, (b, self.width)).transpose(1, 2).flatten(2, 3)
 
     def scatter(self, prompts: Tensor) -> Tensor:
         """The way back."""
@@ -86,10 +85,9 @@ def _attention(decoder: torch.nn.Module, name: str) -> Iterator[None]:
 
 
 class Branches:
-    """A decoder for the models in KNOWN.
+    """A decoder for the models in KNOWN; it starts with one row per prompt.
 
     Args: decoder, the language model below its head; keys_values and mask (B, P) of the prompts, left padded.
-    It starts with one row per prompt.
     """
 
     def __init__(self, decoder: torch.nn.Module, keys_values: list[tuple[Tensor, Tensor]], mask: Tensor):
@@ -110,14 +108,10 @@ class Branches:
         first = counts.cumsum(0) - counts
         width = int(counts.max())
         place = self.prompt * width + torch.arange(len(self.prompt), device=token.device) - first[self.prompt]
+        inputs = {"input_ids": token[:, None], "position_ids": (self.lengths[self.prompt] + self.t)[:, None]}
         with _attention(self.decoder, ATTENTION):
-            output = self.decoder(
-                input_ids=token[:, None],
-                position_ids=(self.lengths[self.prompt] + self.t)[:, None],
-                past_key_values=self.replies,
-                use_cache=True,
-                prompts=Prompts(self.keys_values, self.bias, place, width),
-            )
+            prompts = Prompts(self.keys_values, self.bias, place, width)
+            output = self.decoder(**inputs, past_key_values=self.replies, use_cache=True, prompts=prompts)
         self.t += 1
         return output.last_hidden_state[:, -1]
 
@@ -137,9 +131,8 @@ class Copies:
     def step(self, token: Tensor) -> Tensor:
         position = self.mask.sum(-1, keepdim=True)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=-1)
-        output = self.decoder(
-            input_ids=token[:, None], attention_mask=self.mask, position_ids=position, past_key_values=self.cache, use_cache=True
-        )
+        inputs = {"input_ids": token[:, None], "attention_mask": self.mask, "position_ids": position}
+        output = self.decoder(**inputs, past_key_values=self.cache, use_cache=True)
         return output.last_hidden_state[:, -1]
 
 

@@ -12,11 +12,14 @@ Shapes: P prompt length (left padded), T reply length (right padded), B prompts,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from polychromic.base.seeds import derive_seed
@@ -55,18 +58,27 @@ class Replies:
         tokens: (R, T) with the end token where there was one, then padding.
         mask: (R, T) 1 on reply tokens, end token included.
         finished: (R,) whether the end token came within T.
-        log_p: (R,) log-probability of the reply under the distribution it was drawn from.
     """
 
     tokens: Tensor
     mask: Tensor
     finished: Tensor
-    log_p: Tensor
 
 
 def causal_lm(model: torch.nn.Module) -> torch.nn.Module:
     """The language model under a PEFT wrapper; its adapter layers stay in place."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode it had."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def last_hidden(model: torch.nn.Module, **inputs: Tensor | DynamicCache) -> tuple[Tensor, DynamicCache]:
@@ -86,33 +98,26 @@ def head(model: torch.nn.Module, hidden: Tensor) -> Tensor:
 
 @torch.no_grad()
 def check_head(model: torch.nn.Module) -> None:
-    """That `head` of `last_hidden` is the model's own logits.
+    """Refuse a model whose logits are not `head` of `last_hidden`: log-probabilities taken by these would be of another model.
 
     Raises:
-        ValueError: it is not. Some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head;
-            log-probabilities taken without that are of another model.
+        ValueError: some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head.
     """
     language_model = causal_lm(model)
     ids = torch.arange(2, device=next(language_model.parameters()).device)[None]
-    training = language_model.training
-    language_model.eval()
-    try:
+    with evaluating(language_model):
         own = language_model(input_ids=ids, use_cache=False).logits[0].float()
         ours = head(language_model, last_hidden(language_model, input_ids=ids, use_cache=False)[0][0]).float()
-    finally:
-        language_model.train(training)
     if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2 * float(own.abs().max())):
+        apart = float((own - ours).abs().max())
         raise ValueError(
-            f"{type(language_model).__name__} changes its logits after the head (by up to {float((own - ours).abs().max()):.3g}), as models "
-            "with logit scaling or soft caps do; rollouts are scored without that. Use a model whose logits are the head's, such as Llama or Qwen3."
+            f"{type(language_model).__name__} changes its logits after the head (by up to {apart:.3g}), as models with logit scaling or "
+            "soft caps do; rollouts are scored without that. Use a model whose logits are the head's, such as Llama or Qwen3."
         )
 
 
 def shared_beginning(ids: Tensor, mask: Tensor) -> int:
-    """How many tokens all prompts of a left-padded batch start with; each keeps at least one token of its own.
-
-    0 for a single prompt, which shares with nobody.
-    """
+    """How many tokens all prompts (two or more) of a left-padded batch start with; each keeps at least one token of its own."""
     if len(ids) < 2:
         return 0
     lengths = mask.sum(-1)
@@ -140,14 +145,9 @@ def prefill(model: torch.nn.Module, ids: Tensor, mask: Tensor) -> Prefill:
 
 def pad_sequences(sequences: Sequence[list[int]], pad_token: int, left: bool) -> tuple[Tensor, Tensor]:
     """Token ids of different lengths to (ids, mask), both (len(sequences), longest)."""
-    width = max(map(len, sequences))
-    ids, mask = [], []
-    for sequence in sequences:
-        gap = width - len(sequence)
-        filler, ones, zeros = [pad_token] * gap, [1] * len(sequence), [0] * gap
-        ids.append(filler + sequence if left else sequence + filler)
-        mask.append(zeros + ones if left else ones + zeros)
-    return torch.tensor(ids), torch.tensor(mask)
+    pad = partial(pad_sequence, batch_first=True, padding_side="left" if left else "right")
+    tokens = [torch.tensor(sequence, dtype=torch.long) for sequence in sequences]
+    return pad(tokens, padding_value=pad_token), pad([torch.ones_like(ids) for ids in tokens])
 
 
 def uniforms(rows: int, width: int, seed: int, *names: str | int | float) -> Tensor:
@@ -156,8 +156,8 @@ def uniforms(rows: int, width: int, seed: int, *names: str | int | float) -> Ten
     return torch.rand(rows, width, generator=generator)
 
 
-def draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p: float = 0.0) -> tuple[Tensor, Tensor]:
-    """One token per reply: by inversion of the cumulative distribution, first over blocks of the vocabulary, then within the block.
+def draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p: float = 0.0) -> Tensor:
+    """One token per reply (R,): by inversion of the cumulative distribution, first over blocks of the vocabulary, then within the block.
 
     Several replies may draw from one row of logits. Inversion takes one uniform per reply; torch.multinomial draws one
     per vocabulary entry, which is several times slower on a CPU.
@@ -166,23 +166,18 @@ def draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p
         logits: (G, V). row: (R,) the row of logits of each reply. uniform: (R,) in [0, 1).
         temperature: the softmax is of logits / temperature; 0 is the argmax.
         min_p: tokens less probable than min_p times the most probable one are dropped (Nguyen et al. 2024, 2407.01082).
-
-    Returns: tokens (R,) and the log-probabilities (R,), float32, with which they were drawn.
     """
     if temperature == 0:
-        return logits.argmax(-1)[row], torch.zeros(len(row), device=logits.device)
+        return logits.argmax(-1)[row]
     probability = torch.softmax(logits.float() / temperature, dim=-1)
     if min_p:
         probability = probability.where(probability >= min_p * probability.amax(-1, keepdim=True), 0.0)
     if missing := -logits.shape[-1] % BLOCK:
         probability = torch.nn.functional.pad(probability, (0, missing))
     blocks = probability.unflatten(-1, (-1, BLOCK))  # (G, V / BLOCK, BLOCK)
-    mass = blocks.sum(-1)
-    block, rest = _invert(mass[row], uniform[:, None])
-    inner = blocks[row, block.squeeze(-1)]  # (R, BLOCK)
-    place, _ = _invert(inner, rest)
-    chosen = inner.gather(-1, place) / mass.sum(-1)[row, None]
-    return (BLOCK * block + place).squeeze(-1), chosen.log().squeeze(-1)
+    block, rest = _invert(blocks.sum(-1)[row], uniform[:, None])
+    place, _ = _invert(blocks[row, block.squeeze(-1)], rest)
+    return (BLOCK * block + place).squeeze(-1)
 
 
 def _invert(mass: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,12 +224,10 @@ def sample(
     tokens = torch.full((rows, horizon), pad_token, dtype=torch.long, device=device)
     lengths = torch.full((rows,), horizon, dtype=torch.long, device=device)
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
-    log_p = torch.zeros(rows, device=device)
     alive = torch.arange(rows, device=device)
     for t in range(horizon):
-        token, chance = draw(logits, node, uniform[alive, t], temperature, min_p)
+        token = draw(logits, node, uniform[alive, t], temperature, min_p)
         tokens[alive, t] = token
-        log_p[alive] += chance
         ended = token == end_token
         lengths[alive[ended]] = t + 1
         finished[alive[ended]] = True
@@ -249,7 +242,7 @@ def sample(
         logits = head(model, decoder.step(distinct % vocabulary))
     width = int(lengths.max())
     steps = torch.arange(width, device=device)
-    return Replies(tokens[:, :width], (steps[None] < lengths[:, None]).long(), finished, log_p)
+    return Replies(tokens[:, :width], (steps[None] < lengths[:, None]).long(), finished)
 
 
 def chosen_log_probs(logits: Tensor, token: Tensor) -> Tensor:

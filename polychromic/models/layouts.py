@@ -5,7 +5,7 @@
               which switches the cache off
     repeated  every reply carries its prompt along: the usual way, N times the prompt's cost; kept as the yardstick
 
-Equal values and gradients (tests/training/test_layouts.py); they differ in time and memory only.
+Equal values and gradients (tests/models/test_layouts.py); they differ in time and memory only.
 Shapes as in polychromic.models.decode.
 """
 
@@ -79,9 +79,8 @@ def packed_states(model: torch.nn.Module, ids: Tensor, prompt_mask: Tensor, inde
     block = torch.cat([torch.full((p,), -1), torch.arange(slots).repeat_interleave(t)]).to(device)
     causal = torch.ones(len(block), len(block), dtype=torch.bool, device=device).tril()
     visible = causal & ((block[None, :] == -1) | (block[None, :] == block[:, None]))
-    allowed = visible[None] & real[:, None, :] | torch.eye(
-        len(block), dtype=torch.bool, device=device
-    )  # padding sees itself: no empty softmax
+    itself = torch.eye(len(block), dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
+    allowed = visible[None] & real[:, None, :] | itself
     dtype = causal_lm(model).get_input_embeddings().weight.dtype
     bias = torch.zeros(allowed.shape, dtype=dtype, device=device).masked_fill(~allowed, torch.finfo(dtype).min)[:, None]
     hidden, _ = last_hidden(model, input_ids=packed, attention_mask=bias, position_ids=position, use_cache=False)

@@ -45,13 +45,9 @@ def compute_reproducibly(threads: int) -> None:
 
 def set_pad_token(tokenizer) -> None:
     """Give the tokenizer a pad token other than its end of reply, where it has one: masking pads must not mask the end."""
-    if tokenizer.pad_token is not None and tokenizer.pad_token != tokenizer.eos_token:
-        return
-    for token in ("<|endoftext|>", tokenizer.unk_token, tokenizer.eos_token):
-        if token is not None and token in tokenizer.get_vocab() and token != tokenizer.eos_token:
-            tokenizer.pad_token = token
-            return
-    tokenizer.pad_token = tokenizer.eos_token
+    end, known = tokenizer.eos_token, tokenizer.get_vocab()
+    if tokenizer.pad_token in (None, end):
+        tokenizer.pad_token = next((token for token in ("<|endoftext|>", tokenizer.unk_token) if token in known and token != end), end)
 
 
 def load_causal_lm(
@@ -102,8 +98,7 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
     names = target_modules
     if names != "all-linear":
         names = [names] if isinstance(names, str) else sorted(names)
-    unknown = [] if names == "all-linear" else [name for name in names if name not in linear]
-    if unknown:
+    if unknown := [] if names == "all-linear" else [name for name in names if name not in linear]:
         raise PolychromicError(
             f"target_modules: the model has no linear module named {', '.join(unknown)}. "
             f"Allowed: all-linear, or some of {', '.join(linear)}. Correct it in params.yaml."

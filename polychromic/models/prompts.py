@@ -14,7 +14,7 @@ from importlib import resources
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 
-from polychromic.base.errors import UsageError
+from polychromic.base.errors import UsageError, problems
 from polychromic.base.seeds import derive_seed
 
 SLOT = "{prompt}"
@@ -47,17 +47,18 @@ def variants() -> dict[str, dict[str, PromptVariant]]:
     try:
         return TypeAdapter(dict[str, dict[str, PromptVariant]]).validate_python(YAML(typ="safe").load(source.read_text(encoding="utf-8")))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        raise UsageError(f"polychromic/models/prompts.yaml: {problems}. Its head says what a variant may hold.") from None
+        raise UsageError(f"polychromic/models/prompts.yaml: {problems(error)}. Its head says what a variant may hold.") from None
 
 
 def variant(domain: str, name: str) -> PromptVariant:
     """Raises UsageError for a domain or variant that prompts.yaml does not have."""
     table = variants().get(domain)
     if table is None:
-        raise UsageError(f"polychromic/models/prompts.yaml has no prompts for domain {domain!r}. It has: {', '.join(variants())}. Add a section.")
+        has = f"It has: {', '.join(variants())}. Add a section."
+        raise UsageError(f"polychromic/models/prompts.yaml has no prompts for domain {domain!r}. {has}")
     if name not in table:
-        raise UsageError(f"prompt variant {name!r} does not exist for {domain}. Allowed: {', '.join(table)}. See polychromic/prompts.yaml.")
+        allowed = f"Allowed: {', '.join(table)}. See polychromic/models/prompts.yaml."
+        raise UsageError(f"prompt variant {name!r} does not exist for {domain}. {allowed}")
     return table[name]
 
 

@@ -1,13 +1,13 @@
 """Can the main job (`make paper`) run here, and if not, what is to be done?
 
-Each check looks and changes nothing: no download, no torch. A check is required (`ok` is True or False) or
-optional (`ok` is True, or None where the thing is missing). Values of API keys are never read further than
-"present or not".
+Each check looks and changes nothing: no download, no torch. A check is required (`ok` is True or False) or optional (`ok` is True, or None
+where the thing is missing). Values of API keys are never read further than "present or not".
 """
 
 from __future__ import annotations
 
 import configparser
+import gzip
 import hashlib
 import json
 import os
@@ -22,25 +22,28 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from rich import box
 from rich.table import Table
 from rich.text import Text
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import hardware
 from polychromic.base.errors import PolychromicError
 from polychromic.base.paths import DATA, PAPER, cache_dir
-from polychromic.models.weights import Source, cached, check_available
+from polychromic.data import packages
+from polychromic.data.domains.code.sandbox.run import Limits, Test, passes
+from polychromic.models.weights import Source, check_available
 
 PYTHON = (3, 11)
 KEYS = {"ANTHROPIC_API_KEY": "the judge by a large model", "APIFY_TOKEN": "collecting new posts"}
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern"
 FREE_BYTES = 4 * 2**30  # the model in float32 stands twice on disk while it is converted (1.1 GB); the rest is samples and adapters
+# Ample for HumanEval: a right program is never stopped by a busy machine, and the slowest solution takes a second.
+LIMITS = Limits(seconds=120.0, cpu_seconds=20)
+EMPTY = "    pass\n"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Check:
     """One finding. `ok`: True; False (required and missing); None (optional and missing). `remedy` is empty when ok."""
 
@@ -50,11 +53,16 @@ class Check:
     expected: str
     remedy: str = ""
 
+    def __post_init__(self):
+        self.remedy = "" if self.ok else self.remedy
+
 
 def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
     """Run every check on the workspace `root`; `sources` names the weights that params.yaml asks for."""
+    python = ".".join(map(str, PYTHON))
+    remedy = f"Install Python {python}, delete .venv and run make again."
     return [
-        _python(),
+        Check("python", sys.version_info[:2] == PYTHON, platform.python_version(), python, remedy),
         _packages(root / "requirements.lock"),
         *(_weights(name, source) for name, source in sources.items()),
         _data(root),
@@ -67,18 +75,40 @@ def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
     ]
 
 
-def sandbox_check(tick: Callable[[int], None]) -> Check:
-    """HumanEval's own solutions in the sandbox of domain code: about a minute, and 40 KB are downloaded once. tick: problems done."""
-    from polychromic.pipeline import human_eval
+def problems() -> list[dict[str, str]]:
+    """The 164 of HumanEval: task_id, prompt, entry_point, canonical_solution and test; raises as packages.obtain does."""
+    with gzip.open(packages.obtain(packages.HUMAN_EVAL), "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
-    expected = "HumanEval's own solutions pass, empty ones fail"
+
+def judged(problem: Mapping[str, str], body: str) -> bool:
+    """Whether the function with this body passes HumanEval's assertions. They run beside it, so this is for honest programs only.
+
+    Raises:
+        PolychromicError: the sandbox has no verdict (polychromic.data.domains.code.sandbox.run.call says when).
+    """
+    program = f"{problem['prompt']}{body}\n{problem['test']}\ndef verdict():\n    check({problem['entry_point']})\n    return True\n"
+    return passes(program, [Test("verdict", (), True)], LIMITS)
+
+
+def sandbox_check(tick: Callable[[int], None]) -> Check:
+    """HumanEval's solutions in the sandbox of domain code, and an empty body for every eighth problem. tick: is told how many are done.
+
+    It takes about a minute, and 40 KB are downloaded once.
+    """
+    expected, wrong, passed = "HumanEval's own solutions pass, empty ones fail", [], []
     try:
-        found = human_eval.verdicts(human_eval.problems(), tick)
+        for place, problem in enumerate(found := problems()):
+            if not judged(problem, problem["canonical_solution"]):
+                wrong.append(problem["task_id"])
+            if place % 8 == 0 and judged(problem, EMPTY):
+                passed.append(problem["task_id"])
+            tick(place + 1)
     except PolychromicError as error:
         return Check("sandbox", False, str(error), expected, "Do what the message says; domain code alone needs the sandbox.")
-    got = f"{found.problems - len(found.failed)} of {found.problems} pass; {len(found.passed)} empty ones do"
-    names = ", ".join([*found.failed, *found.passed])
-    return _check("sandbox", found.right, got, expected, f"Judged wrongly: {names}. Is the machine overloaded? Run it again.")
+    got = f"{len(found) - len(wrong)} of {len(found)} pass; {len(passed)} empty ones do"
+    remedy = f"Judged wrongly: {', '.join(wrong + passed)}. Is the machine overloaded? Run it again."
+    return Check("sandbox", bool(found) and not wrong + passed, got, expected, remedy)
 
 
 def failed(checks: Sequence[Check]) -> list[Check]:
@@ -102,72 +132,44 @@ def to_json(checks: Sequence[Check]) -> dict[str, Any]:
     return {"ok": not failed(checks), "checks": [asdict(check) for check in checks]}
 
 
-def _check(name: str, ok: bool | None, got: str, expected: str, remedy: str) -> Check:
-    return Check(name, ok, got, expected, "" if ok else remedy)
-
-
-def _python() -> Check:
-    wanted = ".".join(map(str, PYTHON))
-    remedy = f"Install Python {wanted}, delete .venv and run make again."
-    return _check("python", sys.version_info[:2] == PYTHON, platform.python_version(), wanted, remedy)
+def _version(name: str) -> str:
+    return next((one.version for one in metadata.distributions(name=name)), "not installed")
 
 
 def _packages(lock: Path) -> Check:
-    expected = f"the versions of {lock.name}"
+    expected, remedy = f"the versions of {lock.name}", f"python -m pip install -r {lock.name}"
     if not lock.is_file():
         return Check("packages", False, f"no {lock.name}", expected, f"Restore it: git checkout {lock.name}")
-    differences, pinned = [], 0
-    for number, line in enumerate(lock.read_text(encoding="utf-8").splitlines(), start=1):
-        text = line.split(" #")[0].split(" --hash")[0].strip().rstrip("\\").strip()
-        if not text or text.startswith(("#", "-")):
-            continue
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            differences.append(f"{lock.name}:{number}: not a requirement: {text}")
-            continue
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            continue
-        pinned += 1
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            differences.append(f"{requirement.name}: not installed, {requirement.specifier} expected")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):  # "==2.13.0" admits a local build such as 2.13.0+cpu
-            differences.append(f"{requirement.name}: {version}, {requirement.specifier} expected")
-    got = "\n".join(differences) or f"{pinned} packages as pinned"
-    return _check("packages", not differences and pinned > 0, got, expected, f"python -m pip install -r {lock.name}")
+    wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    found = {name: _version(name) for name in wanted}
+    # "2.13.0" admits a local build such as 2.13.0+cpu
+    differences = [f"{name}: {found[name]}, {wanted[name]} expected" for name in wanted if found[name].split("+")[0] != wanted[name]]
+    got = "\n".join(differences) or f"{len(wanted)} packages as pinned"
+    return Check("packages", bool(wanted) and not differences, got, expected, remedy)
 
 
 def _weights(name: str, source: Source) -> Check:
     expected = f"{source} in the cache, or to be had"
     try:
-        found = cached(source)
-        got = f"in {found}" if found else check_available(source)
+        return Check(f"weights: {name}", True, check_available(source), expected)
     except PolychromicError as error:
-        return Check(
-            f"weights: {name}", False, str(error), expected, f"Do what the message says, or set `{name}` in params.yaml to source: folder."
-        )
-    return Check(f"weights: {name}", True, got, expected)
+        remedy = f"Do what the message says, or set `{name}` in params.yaml to source: folder."
+        return Check(f"weights: {name}", False, str(error), expected, remedy)
 
 
-def _yaml(path: Path) -> dict[str, Any] | None:
-    """A YAML mapping, or None where the file is missing or no such thing."""
-    if not path.is_file():
-        return None
+def _yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping, empty where the file is missing or no such thing."""
     try:
         value = YAML(typ="safe", pure=True).load(path)
-    except YAMLError:
-        return None
-    return value if isinstance(value, dict) else None
+    except (OSError, YAMLError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _md5(path: Path) -> str | None:
     """The hash by which DVC knows a file, or a folder: of the JSON list of its files' hashes, in order of their paths."""
     if path.is_file():
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     if not path.is_dir():
         return None
     files = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
@@ -176,52 +178,34 @@ def _md5(path: Path) -> str | None:
 
 
 def _data(root: Path) -> Check:
-    expected, remedy = f"{DATA}/*.jsonl as data.dvc records them", "dvc pull data.dvc"
-    tracked = _yaml(root / "data.dvc")
-    outs = [out for out in (tracked or {}).get("outs", []) if "md5" in out and "path" in out]
+    expected = f"{DATA}/*.jsonl as data.dvc records them"
+    outs = _yaml(root / "data.dvc").get("outs")
     if not outs:
         return Check("data", False, "no data.dvc, or nothing in it", expected, "git checkout data.dvc && dvc pull data.dvc")
-    problems = []
-    for out in outs:
-        got = _md5(root / out["path"])
-        if got is None:
-            problems.append(f"{out['path']}: missing")
-        elif got != out["md5"]:
-            problems.append(f"{out['path']}: md5 {got}, {out['md5']} expected")
-    if not problems and not list((root / DATA).glob("*.jsonl")):
-        problems.append(f"{DATA}: no .jsonl file")
-    if any("md5" in problem for problem in problems):
-        remedy = "dvc checkout --force data.dvc (undoes your changes), or dvc add data (keeps them)"
-    return _check("data", not problems, "\n".join(problems) or "as recorded", expected, remedy)
+    recorded, got = outs[0]["md5"], _md5(root / DATA)
+    if got is None:
+        return Check("data", False, f"{DATA}: missing", expected, "dvc pull data.dvc")
+    remedy = "dvc checkout --force data.dvc (undoes your changes), or dvc add data (keeps them)"
+    return Check("data", got == recorded, "as recorded" if got == recorded else f"md5 {got}, {recorded} expected", expected, remedy)
 
 
-def _remote_url(root: Path) -> tuple[str, str] | None:
-    """Name and URL of the default DVC remote; a relative URL starts at .dvc/."""
+def _remote_of(root: Path) -> tuple[str, str, Path | None]:
+    """Name and URL of the default DVC remote, empty where there is none, and the folder of its objects, where it is on this machine."""
     config = configparser.ConfigParser()
-    try:
-        config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
-    except configparser.Error:
-        return None
-    name = config.get("core", "remote", fallback=None)
-    url = config.get(f"'remote \"{name}\"'", "url", fallback=None)
-    return (name, url) if name and url else None
-
-
-def _store(root: Path) -> Path | None:
-    remote = _remote_url(root)
-    return None if remote is None or "://" in remote[1] else (root / ".dvc" / remote[1]).resolve()
+    config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+    name = config.get("core", "remote", fallback="")
+    url = config.get(f"'remote \"{name}\"'", "url", fallback="")  # a relative one starts at .dvc/
+    return name, url, (root / ".dvc" / url / "files" / "md5").resolve() if url and "://" not in url else None
 
 
 def _remote(root: Path) -> Check:
-    expected, remote = "a default remote with its objects", _remote_url(root)
-    if remote is None:
+    expected, (name, url, store) = "a default remote with its objects", _remote_of(root)
+    if not url:
         return Check("dvc remote", False, "none is configured in .dvc/config", expected, "git checkout .dvc/config")
-    store = _store(root)
     if store is None:
-        return Check("dvc remote", True, f"{remote[0]}: {remote[1]} (not asked)", expected)
-    present = (store / "files" / "md5").is_dir()
-    got = f"{remote[0]}: {store.name}/" + ("" if present else " has no objects")
-    return _check("dvc remote", present, got, expected, f"git checkout -- {store.name}")
+        return Check("dvc remote", True, f"{name}: {url} (not asked)", expected)
+    got = f"{name}: {store.parents[1].name}/" + ("" if store.is_dir() else " has no objects")
+    return Check("dvc remote", store.is_dir(), got, expected, f"git checkout -- {store.parents[1].name}")
 
 
 def _disk(root: Path) -> Check:
@@ -230,17 +214,14 @@ def _disk(root: Path) -> Check:
     free = {name: shutil.disk_usage(path).free for name, path in places.items()}
     got = ", ".join(f"{name} {size / 2**30:.1f} GiB" for name, size in free.items())
     remedy = "Free some space, or set POLYCHROMIC_CACHE to a folder on a larger disk."
-    return _check("free disk", min(free.values()) >= FREE_BYTES, got, f"at least {FREE_BYTES / 2**30:.0f} GiB each", remedy)
+    return Check("free disk", min(free.values()) >= FREE_BYTES, got, f"at least {FREE_BYTES / 2**30:.0f} GiB each", remedy)
 
 
 def _pdf_at_hand(root: Path) -> bool:
     """Whether the paper of dvc.lock is in the workspace or in the store, so that LaTeX is not needed for it."""
-    stages = (_yaml(root / "dvc.lock") or {}).get("stages", {})
-    outs = [out for stage in stages.values() for out in stage.get("outs", []) if out.get("path") == (PAPER / "main.pdf").as_posix()]
-    if not outs or not (md5 := outs[0].get("md5")):
-        return False
-    store = _store(root)
-    return _md5(root / PAPER / "main.pdf") == md5 or (store is not None and (store / "files" / "md5" / md5[:2] / md5[2:]).is_file())
+    stages, pdf, store = _yaml(root / "dvc.lock").get("stages", {}), PAPER / "main.pdf", _remote_of(root)[2]
+    recorded = [out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == pdf.as_posix()]
+    return any(_md5(root / pdf) == md5 or (store is not None and (store / md5[:2] / md5[2:]).is_file()) for md5 in recorded)
 
 
 def _missing_latex(root: Path) -> list[str]:
@@ -251,9 +232,8 @@ def _missing_latex(root: Path) -> list[str]:
         return missing
     groups = re.findall(r"^[^%\n]*\\usepackage(?:\[[^\]]*\])?\{([^}]+)\}", main.read_text(encoding="utf-8"), re.MULTILINE)
     styles = [f"{name.strip()}.sty" for group in groups for name in group.split(",")]
-    found = subprocess.run(["kpsewhich", *styles], capture_output=True, text=True, cwd=main.parent, check=False).stdout if styles else ""
-    names = {Path(line).name for line in found.splitlines()}
-    return [style for style in styles if style not in names]
+    found = subprocess.run(["kpsewhich", *styles], capture_output=True, text=True, cwd=main.parent, check=False).stdout
+    return [style for style in styles if style not in {Path(line).name for line in found.splitlines()}]
 
 
 def _latex(root: Path) -> Check:
@@ -272,7 +252,7 @@ def _bfloat16() -> Check:
     fast, name = hardware.fast_bfloat16(), hardware.cpu_model()
     got = {True: "fast", False: f"about {hardware.SLOWER} times slower than float32", None: "unknown"}[fast]
     remedy = "Nothing to restore the paper. To run cells: another processor, or train.precision and sampling.precision float32."
-    return _check("bfloat16", fast or None, f"{got}: {name}", "a processor with AVX-512, or Arm with bf16", remedy)
+    return Check("bfloat16", fast or None, f"{got}: {name}", "a processor with AVX-512, or Arm with bf16", remedy)
 
 
 def _gpu() -> Check:
@@ -280,15 +260,11 @@ def _gpu() -> Check:
     if shutil.which("nvidia-smi") is None:
         return Check("gpu", None, "none (no nvidia-smi)", expected, "Nothing: everything runs on the CPU.")
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    done, build = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False), _version("torch")
     if done.returncode or not done.stdout.strip():
         remedy = "Check the driver with nvidia-smi, or go on: everything runs on the CPU."
         return Check("gpu", None, "nvidia-smi finds none", expected, remedy)
     got = "; ".join(done.stdout.strip().splitlines())
-    try:
-        build = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        build = "not installed"
     if build == "not installed" or build.endswith("+cpu"):
         remedy = "Install a CUDA build of torch to use it (Dockerfile: build argument)."
         return Check("gpu", None, f"{got}; torch {build}", expected, remedy)
@@ -296,6 +272,6 @@ def _gpu() -> Check:
 
 
 def _key(name: str, purpose: str) -> Check:
-    present = bool(os.environ.get(name))
-    got = "present" if present else "not set"
-    return _check(name, present or None, got, f"set, for {purpose}", f"export {name}=..., only if you want {purpose}")
+    present = bool(os.environ.get(name))  # no more is read of it
+    expected, remedy = f"set, for {purpose}", f"export {name}=..., only if you want {purpose}"
+    return Check(name, present or None, "present" if present else "not set", expected, remedy)

@@ -1,56 +1,40 @@
-"""Run the pipeline's stages on several cores: DVC itself runs one stage at a time, and our cells use one thread each.
+"""Several processes for what DVC runs one by one: all stages on the cores there are, and test on a rented GPU.
 
-Each stage is a `dvc repro --single-item` of its own, started as soon as the stages it depends on are done. What is
-up to date is skipped by DVC unless everything is forced.
+Each stage is a `dvc repro --single-item` of its own, started as soon as the stages it depends on are done; what is up to date is skipped by
+DVC unless everything is forced. A small model waits for its processor, not for the GPU, so `open_test` lets several processes share
+one; it writes what the stages write, and `dvc repro` then finds adapters, drafts and likelihoods in the cache and records it.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from itertools import zip_longest
+from typing import NamedTuple
 
-import networkx as nx
-
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.progress import progress
+from polychromic.base.progress import progress, silence
+from polychromic.params import Adapter, Cell, Params
+from polychromic.pipeline.stages import Stage, stages
 
 LOCKED = ("is busy, it is being blocked by", "Unable to acquire lock")
 RETRIES = 60
+PARTS = 16  # of a domain's prompts, whose replies are shown to a model in one task
 
 
-def stage_graph() -> nx.DiGraph:
-    """Stage addresses of dvc.yaml, with an edge from each stage to the stages it depends on."""
-    from dvc.repo import Repo
-
-    with Repo(".") as repo:
-        graph = nx.DiGraph()
-        for stage in repo.index.stages:
-            if stage.cmd is not None:  # data.dvc has none: nothing to run
-                upstream = [other.addressing for other in repo.index.graph.successors(stage) if other.cmd is not None]
-                graph.add_node(stage.addressing)
-                graph.add_edges_from((stage.addressing, other) for other in upstream)
-        return graph
-
-
-def foreseen(jobs: int) -> str:
-    """What `reproduce` takes from an empty cache, in words for its start; says so where too little was ever timed."""
-    from polychromic.provenance.cost import whole
-    from polychromic.provenance.state import State
-
-    found = whole(State(Path(".")))
-    cells = "cell" if found.unknown == 1 else "cells"
-    rest = f" {found.unknown} {cells} that never ran or that nobody timed: not in it." if found.unknown else ""
-    if not found.device:
-        return f"How long this takes is not known: no timings in benchmarks/results/ are of cells that have run.{rest}"
-    hours = (found.dev + found.test) / jobs
-    return (
-        f"From an empty cache about {hours:.1f} hours for training and sampling, {jobs} at a time (of one core: dev {found.dev:.1f} hours, "
-        f"test {found.test:.1f}), by timings on {found.device}; scores, reports and the PDF come on top. What is up to date takes nothing "
-        f"unless it is forced.{rest}"
-    )
+def upstream(found: dict[str, Stage]) -> dict[str, set[str]]:
+    """Stage -> the stages whose outs it reads; a dep may be a folder that holds them."""
+    made = {path: name for name, stage in found.items() for path in stage.outs}
+    needs = {}
+    for name, stage in found.items():
+        inside = {maker for path, maker in made.items() if any(path.startswith(f"{dep}/") for dep in stage.deps)}
+        needs[name] = ({made[dep] for dep in stage.deps if dep in made} | inside) - {name}
+    return needs
 
 
 def run_stage(stage: str, force: bool) -> None:
@@ -72,12 +56,12 @@ def reproduce(jobs: int, force: bool) -> dict[str, float]:
     Raises:
         PolychromicError: a stage failed; those that were running are waited for.
     """
-    graph = stage_graph()
-    waiting, minutes = set(graph), {}
+    needs = upstream(stages())
+    waiting, minutes = set(needs), {}
     running: dict[Future, tuple[str, float]] = {}
-    with ThreadPoolExecutor(jobs) as pool, progress("stages", len(graph)) as tick:
+    with ThreadPoolExecutor(jobs) as pool, progress("stages", len(needs)) as tick:
         while waiting or running:
-            ready = sorted(stage for stage in waiting if all(up in minutes for up in graph.successors(stage)))
+            ready = sorted(stage for stage in waiting if needs[stage] <= minutes.keys())
             for stage in ready[: jobs - len(running)]:
                 waiting.discard(stage)
                 running[pool.submit(run_stage, stage, force)] = (stage, time.monotonic())
@@ -89,3 +73,90 @@ def reproduce(jobs: int, force: bool) -> dict[str, float]:
                 minutes[stage] = round((time.monotonic() - started) / 60, 1)
                 tick(len(minutes))
     return minutes
+
+
+class Task(NamedTuple):
+    """kind: one of KINDS. number: the seed, or the part of the prompts; 0 where there is neither."""
+
+    kind: str
+    domain: str
+    cell: Cell | None = None
+    number: int = 0
+
+
+KINDS = ("train", "draw", "write", "ask", "score")
+
+
+def tasks(params: Params, domains: Sequence[str]) -> dict[str, list[Task]]:
+    """By kind, in the order in which they run: each adapter once, the longest first; drafts as their adapters will be there."""
+    work: dict[Adapter, float] = {}
+    train: dict[Adapter, Task] = {}
+    draw: list[tuple[Adapter | None, Task]] = []
+    write: list[Task] = []
+    for domain in domains:
+        for cell in params.cells(domain, "test"):
+            method = params.methods[cell.method]
+            for seed, run in zip_longest(cell.seeds, params.adapters(domain, cell)):
+                if run is not None:
+                    work[run] = params.domain(domain).steps * method.budget * (1 if method.objective == "none" else 2)
+                    train.setdefault(run, Task("train", domain, cell, seed))
+                draw.append((run, Task("draw", domain, cell, seed)))
+            write.append(Task("write", domain, cell))
+    longest = sorted(train, key=lambda run: -work[run])
+    ready = sorted(draw, key=lambda one: longest.index(one[0]) if one[0] in train else -1)
+    return {
+        "train": [train[run] for run in longest],
+        "draw": [task for _, task in ready],
+        "write": write,
+        "ask": [Task("ask", domain, number=part) for domain in domains for part in range(PARTS)],
+        "score": [Task("score", domain) for domain in domains],
+    }
+
+
+def open_test(params: Params, domains: Sequence[str], jobs: int) -> None:
+    """Sample and score test for every declared system of the domains, in `jobs` processes. A run that was killed goes on where it was.
+
+    Raises:
+        UsageError: a domain for which nothing was declared.
+        PolychromicError: `analysis:` is not committed as it stands, or was changed after test was opened (polychromic.data.seal).
+    """
+    from polychromic.sample.prompts import prompts_of
+
+    groups = tasks(params, domains)
+    for domain in domains:
+        prompts_of(params, domain, "test")  # asks the seal before anything is trained
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=silence) as pool:
+        for what in KINDS:
+            with progress(what, len(groups[what])) as tick:
+                tick(0)
+                running = [pool.submit(_run, params, task) for task in groups[what]]
+                try:
+                    for done, finished in enumerate(as_completed(running), start=1):
+                        finished.result()
+                        tick(done)
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+
+
+def _run(params: Params, task: Task) -> None:
+    from polychromic.sample.cells import Workbench, sample_cell, sample_seed
+    from polychromic.sample.prompts import prompts_of
+    from polychromic.score import score as scoring
+
+    domain, cell = task.domain, task.cell
+    if task.kind == "score":
+        scoring.score(params, domain, "test")
+    elif task.kind == "ask":
+        records = {record.id: record for record in prompts_of(params, domain, "test")}
+        mine = dict(list(records.items())[task.number :: PARTS])
+        rows = [row for _, _, rows in scoring.sampled(params, domain, "test", records) for row in rows if row["id"] in mine]
+        scoring.ask_models(params.on(domain, "test"), scoring.given(params, domain)[0], mine, rows)
+    elif task.kind == "write":
+        sample_cell(params, domain, "test", cell, paths.cell_dir(domain, "test", cell.name))
+    else:
+        bench = Workbench(params.on(domain, "test"), domain, cell, validate=False)
+        if task.kind == "train":
+            bench.train(task.number)
+        else:
+            sample_seed(bench, task.number, "test", prompts_of(params, domain, "test"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +25,8 @@ from ruamel.yaml import YAML
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json, write_text
-from polychromic.params import load_params
-from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
+from polychromic.params import ALWAYS
+from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 
 MARKER = ".polychromic-workspace"
 MARKER_TEXT = "Made by `polychromic`, which may delete and rebuild this folder. Keep nothing of yours in it.\n"
@@ -70,10 +69,10 @@ def make_workspace(
             ignore are copied, as they are now; without, everything but results, caches and environments.
         target: a folder that does not exist, is empty, or is an earlier workspace, which is replaced.
         overrides: params.yaml's values by dotted key, such as {"listqa.steps": 4}; every key must exist.
-        methods, lambdas: the cells to keep, see polychromic.pipeline.subgrid.keep_cells; None keeps all.
+        methods: to keep, the four baselines among them; lambdas: weights of the grid to keep, beside the headline's; None keeps all.
 
     Returns:
-        `target`, absolute: one commit, data/ in place, no results, no dvc.lock.
+        `target`, absolute: one commit, data/ in place, no results, no dvc.lock, dvc.yaml printed anew.
 
     Raises:
         UsageError: an unknown key, method or weight, or values that params.yaml may not hold.
@@ -86,10 +85,12 @@ def make_workspace(
     for name in _sources(root, target):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, target / name, follow_symlinks=False)
-    _override(target / paths.PARAMS, overrides)
-    if methods is not None or lambdas is not None:
-        keep_cells(target, methods, lambdas)
-    load_params(target / paths.PARAMS)
+    yaml = round_trip_yaml()
+    values = yaml.load(target / paths.PARAMS)
+    _override(values, overrides)
+    _keep(values, methods, lambdas)
+    yaml.dump(values, target / paths.PARAMS)
+    write_text(target / PIPELINE, to_yaml(target))
     write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
     for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=Workspace")):
         _run(["git", *command], target, _git_environment())
@@ -113,7 +114,7 @@ def run_smoke(root: Path, target: Path) -> None:
     started = time.monotonic()
     target = make_workspace(root, target, SMOKE, SMOKE_METHODS, lambdas=())
     # The stages' output is progress: stdout is for what was found.
-    command = [sys.executable, "-m", "dvc", "repro", "report@listqa"]
+    command = [sys.executable, "-m", "dvc", "repro", "report-dev@listqa"]
     done = subprocess.run(command, cwd=target, env=workspace_environment(target), stdout=sys.stderr, check=False)
     if done.returncode:
         raise PolychromicError(f"the smoke run failed in {target}: see the stage's message above. Mend it and run it again.")
@@ -121,7 +122,7 @@ def run_smoke(root: Path, target: Path) -> None:
 
 
 def _print_smoke(target: Path, seconds: float) -> None:
-    compare = read_json(target / "results" / "listqa" / "compare.json")
+    compare = read_json(target / paths.compare_file("listqa", "dev"))
     metrics = (compare["primary"], compare["quality"], "semantic_diversity")
     table = Table("system", "temperature", *metrics, title=f"listqa, {compare['split']}, few steps: shows that it works, not how well")
     for system in compare["systems"]:
@@ -129,7 +130,7 @@ def _print_smoke(target: Path, seconds: float) -> None:
         table.add_row(escape(system["label"]), f"{system['temperature']:g}", *means)
     console = Console()
     console.print(table)
-    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("numbers", "results/*/numbers.json.gz")):
+    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("metrics", "results/*/*/metrics.json")):
         for path in sorted(target.glob(pattern)):
             console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{seconds:.0f} s", highlight=False)
@@ -147,7 +148,7 @@ def _clear(target: Path) -> None:
 
 def _sources(root: Path, target: Path) -> Iterator[str]:
     """Paths under `root` that make a workspace, sorted: what Git knows of, without the outs of stages."""
-    made = [*_stage_outs(root), "dvc.lock", f"{STORE}/*", MARKER]
+    made = [*(path for stage in stages(root).values() for path in stage.outs), "dvc.lock", f"{STORE}/*", MARKER]
     if (root / ".git").exists():
         listed = _run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], root, _git_environment())
         names = sorted(set(filter(None, listed.split("\0"))))
@@ -169,19 +170,11 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _stage_outs(root: Path) -> list[str]:
-    """Patterns of the stages' outs in dvc.yaml: `results/${item.domain}/split.json` becomes `results/*/split.json`."""
-    stages = YAML(typ="safe").load(root / "dvc.yaml")["stages"].values()
-    declared = [out for stage in stages for out in stage.get("do", stage).get("outs", ())]  # `foreach` keeps the stage under `do`
-    outs = [out if isinstance(out, str) else next(iter(out)) for out in declared]
-    return [re.sub(r"\$\{[^}]*\}", "*", out) for out in outs]
-
-
 def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
     """Raise UsageError for the keys that params.yaml does not have, all at once and before anything is written."""
     if not path.exists():
         raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml.")
-    values, unknown = round_trip_yaml().load(path), []
+    values, unknown = YAML(typ="safe").load(path), []
     for key in overrides:
         place = values
         for part in key.split("."):
@@ -194,16 +187,43 @@ def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
         raise UsageError(f"{path}: {len(unknown)} unknown key(s) to override:\n" + "\n".join(unknown) + "\nCorrect the keys.")
 
 
-def _override(path: Path, overrides: Mapping[str, Any]) -> None:
-    yaml = round_trip_yaml()
-    values = yaml.load(path)
+def _override(values: Any, overrides: Mapping[str, Any]) -> None:
     for key, value in overrides.items():
         *parents, last = key.split(".")
         place = values
         for part in parents:
             place = place[part]
         place[last] = value
-    yaml.dump(values, path)
+
+
+def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[float] | None) -> None:
+    """Drop other methods and weights from params.yaml's values: from the grid, the contrasts, and what test is declared for."""
+    domains = [values[name] for name in values["domains"]]
+    grid = {lam for domain in domains for lam in domain["lambdas"]}
+    kept, weights = set(values["methods"] if methods is None else methods), set(grid if lambdas is None else lambdas)
+    for what, wanted, known in (("methods", kept, list(values["methods"])), ("lambdas", weights, sorted(grid))):
+        if unknown := sorted(wanted - set(known)):
+            raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
+    if missing := sorted(set(ALWAYS) - kept):
+        raise UsageError(f"methods to keep: {', '.join(missing)} not among them; the four baselines are always there.")
+    dropped = set(values["methods"]) - kept
+    for domain in domains:
+        domain["lambdas"] = [lam for lam in domain["lambdas"] if lam in weights] or [values["lambda"]]
+        domain["people"] = [name for name in domain.get("people", ()) if name in kept]
+    plans = values["analysis"]["test"].values()
+    for table in (values["methods"], *(plan["systems"] for plan in plans)):
+        for name in dropped & table.keys():
+            del table[name]
+    for holder in (values["analysis"], *plans):
+        holder["contrasts"] = [pair for pair in holder["contrasts"] if not {pair["a"], pair["b"]} & dropped]
+
+
+def round_trip_yaml() -> YAML:
+    """Loads and dumps with comments, quotes and order as they are."""
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
 
 
 def _provide_data(root: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which commit this is, in a repository, in an unpacked `git archive`, or in neither; and since which commit a text is in a file.
+"""Which commit this is, in a repository, an unpacked `git archive` or neither; since which one a text is in a file; the release copy.
 
 A repository around the folder does not count: an unpacked archive inside one has no commit of its own.
 """
@@ -9,15 +9,21 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open, sha256_file, write_json
+from polychromic.base.paths import NUMBERS
+from polychromic.provenance.lock import LOCK, stored
+from polychromic.report.paper import records_hash
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
 FIELDS = "%H%x00%cI%x00%P%x00%s"
+DIGITS = 12  # of the records' hash in the PDF
 
 
 @dataclass(frozen=True)
@@ -26,37 +32,30 @@ class Commit:
 
     hash: str | None
     dirty: bool | None
-    source: Literal["git", "archive", "unknown"]
+
+    @property
+    def name(self) -> str:
+        """As files are named by it: "858f1a2", "858f1a2-dirty" or "unknown"."""
+        return f"{(self.hash or 'unknown')[:7]}{'-dirty' if self.dirty else ''}"
 
 
 @dataclass(frozen=True)
 class Introduced:
-    """The commit since which a text has been where it is.
-
-    Attributes:
-        commit: None where the text is not committed, or nothing is known.
-        exact: False where the history ends at this commit, so that the text may be older.
-        note: what a reader must know beside the commit, "" if nothing.
-    """
+    """The commit since which a text has been where it is; None where the text is not committed, or nothing is known."""
 
     commit: str | None
     date: str = ""
     subject: str = ""
-    exact: bool = True
-    note: str = ""
+    exact: bool = True  # False where the history ends at this commit, so that the text may be older
+    note: str = ""  # what a reader must know beside the commit
 
 
 def current(folder: Path = Path(".")) -> Commit:
-    """The commit of the repository whose top is `folder`, else the one of the archive that it was unpacked from.
-
-    Raises:
-        PolychromicError: git refuses to answer.
-    """
-    if is_repository(folder):
-        found = git(folder, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1)).strip()
-        return Commit(found, bool(git(folder, "status", "--porcelain").strip()), "git") if found else Commit(None, None, "unknown")
-    archival = _archival(folder)
-    return Commit(archival["commit"], None, "archive") if "commit" in archival else Commit(None, None, "unknown")
+    """The commit of the repository whose top is `folder`, else the one of the archive that it was unpacked from."""
+    if not is_repository(folder):
+        return Commit(_archival(folder).get("commit"), None)
+    found = git(folder, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1)).strip()
+    return Commit(found, bool(git(folder, "status", "--porcelain").strip())) if found else Commit(None, None)
 
 
 def is_repository(folder: Path) -> bool:
@@ -65,46 +64,34 @@ def is_repository(folder: Path) -> bool:
 
 
 def git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
-    """What `git arguments` prints in `folder`.
-
-    Raises:
-        PolychromicError: it ends with another code than the allowed ones.
-    """
+    """What `git arguments` prints in `folder`. Raises PolychromicError where it ends with another code than the allowed ones."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=env, capture_output=True, check=False)
+    done = subprocess.run(["git", *arguments], cwd=folder, env=env, capture_output=True, check=False, encoding="utf-8", errors="replace")
     if done.returncode not in allowed:
-        said = done.stderr.decode(errors="replace").strip()
-        raise PolychromicError(
-            f"git {' '.join(arguments)[:200]} failed in {folder}: {said}. Mend the repository and run the command again."
-        )
-    return done.stdout.decode(errors="replace")
+        what = f"git {' '.join(arguments)[:200]} failed in {folder}: {done.stderr.strip()}."
+        raise PolychromicError(f"{what} Mend the repository and run the command again.")
+    return done.stdout
 
 
 def resolve(folder: Path, name: str) -> str | None:
-    """The commit of a revision or of a DVC experiment of this name, None where there is neither.
-
-    Raises:
-        PolychromicError: several experiments have this name.
-    """
+    """The commit of a revision or of a DVC experiment of this name, None where there is neither. Raises PolychromicError: several."""
     if not name.startswith("-") and (found := git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", allowed=(0, 1, 128))):
         return found.strip()
-    found = {ref: commit for commit, ref in (line.split() for line in experiments(folder)) if ref.rpartition("/")[2] == name}
+    found = {ref: commit for commit, ref in experiments(folder) if ref.rpartition("/")[2] == name}
     if len(set(found.values())) > 1:
         raise PolychromicError(f"experiment {name!r} exists {len(found)} times: {', '.join(found)}. Name one of these in full.")
     return next(iter(found.values()), None)
 
 
-def experiments(folder: Path) -> list[str]:
-    """ "<commit> <ref>" of each DVC experiment, the newest first; DVC keeps them as refs/exps/<baseline>/<name>."""
+def experiments(folder: Path) -> list[tuple[str, str]]:
+    """(commit, ref) of each DVC experiment, the newest first; DVC keeps them as refs/exps/<baseline>/<name>."""
     lines = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return [line for line in lines if not line.split()[1].startswith(("refs/exps/exec/", "refs/exps/stash", "refs/exps/celery/"))]
+    return [(line[:40], line[41:]) for line in lines if re.match(r"refs/exps/[0-9a-f]{2}/", line[41:])]
 
 
-def show(folder: Path, commit: str, path: str) -> str | None:
-    """A file's text at a commit, None where the commit has no such file."""
-    if not git(folder, "ls-tree", "--name-only", commit, "--", path).strip():
-        return None
-    return git(folder, "show", f"{commit}:{path}")
+def show(folder: Path, commit: str, path: str) -> str:
+    """A file's text at a commit, "" where the commit has no such file."""
+    return git(folder, "show", f"{commit}:{path}", allowed=(0, 128))
 
 
 def introduced(folder: Path, text: str, path: str) -> Introduced:
@@ -113,58 +100,99 @@ def introduced(folder: Path, text: str, path: str) -> Introduced:
     Without Git the archive's commit is the latest possible; in a shallow clone so is the first one that is there.
     """
     if not is_repository(folder):
-        known = _archival(folder)
-        if "commit" not in known:
-            return Introduced(None, exact=False, note="no Git history here")
-        return Introduced(known["commit"], known.get("date", ""), exact=False, note="archive without history")
-    if text not in (show(folder, "HEAD", path) or ""):
+        return _of_archive(folder)
+    if text not in show(folder, "HEAD", path):
         return Introduced(None, note=f"not committed: {path} of the last commit does not have it")
-    entry = _first(folder, text, path, ("--first-parent", "-m", "HEAD"))
-    if entry is None:  # the file came under its name without a change of its own
-        return Introduced(None, exact=False, note="not found in the history of its file")
-    if len(entry[2].split()) > 1:  # a merge: who wrote it, on the side that it merged?
-        entry = _first(folder, text, path, (f"{entry[0]}^1..{entry[0]}",)) or entry
-    shallow = entry[0] in _boundary(folder)
-    return Introduced(entry[0], entry[1], entry[3], exact=not shallow, note="shallow history" if shallow else "")
+    # -S finds where the number of occurrences changes; only a change from none is an introduction
+    for line in git(folder, "log", f"--format={FIELDS}", f"-S{text}", "--", path).splitlines():
+        commit, _, parents, _ = line.split("\x00", 3)
+        if text in show(folder, commit, path) and not (parents and text in show(folder, parents.split()[0], path)):
+            return _introduced(folder, line)
+    return Introduced(None, exact=False, note="not found in the history of its file")  # which came under its name without a change
 
 
 def last_change(folder: Path, path: str) -> Introduced:
     """The commit that last changed a file that Git tracks; what `introduced` says of archives and shallow clones holds here, too."""
     if not is_repository(folder):
-        return introduced(folder, "", path)
+        return _of_archive(folder)
     if git(folder, "status", "--porcelain", "--", path).strip():
         return Introduced(None, note=f"not committed: {path} differs from the last commit")
-    lines = git(folder, "log", "-1", f"--format={FIELDS}", "--", path).splitlines()
-    if not lines:
-        return Introduced(None, exact=False, note="not tracked by Git")
-    entry = lines[0].split("\x00", 3)
-    shallow = entry[0] in _boundary(folder)
-    return Introduced(entry[0], entry[1], entry[3], exact=not shallow, note="shallow history" if shallow else "")
+    line = git(folder, "log", "-1", f"--format={FIELDS}", "--", path).rstrip("\n")
+    return _introduced(folder, line) if line else Introduced(None, exact=False, note="not tracked by Git")
 
 
-def _first(folder: Path, text: str, path: str, revisions: Sequence[str]) -> list[str] | None:
-    """The newest commit whose change brought the text into the file: [hash, date, parents, subject]."""
-    # -S finds where the number of occurrences changes; only a change from none is an introduction
-    for line in git(folder, "log", f"--format={FIELDS}", f"-S{text}", *revisions, "--", path).splitlines():
-        entry = line.split("\x00", 3)
-        parents = entry[2].split()
-        if text in (show(folder, entry[0], path) or "") and not (parents and text in (show(folder, parents[0], path) or "")):
-            return entry
+def of_records(folder: Path, wanted: str) -> Introduced | None:
+    """The commit that first had the records with the hash that a PDF carries, as far back as they stayed; None where none is known.
+
+    dvc.lock of each commit names the md5 of results/numbers.json.gz, and the store has the file. Without Git the present ones count.
+    """
+    hash_of = cache(lambda md5: records_hash(place) if (place := stored(folder, md5)) else None)
+    if not is_repository(folder):
+        return _of_archive(folder) if hash_of(_records_md5((folder / LOCK).read_text(encoding="utf-8"))) == wanted else None
+    found = None
+    for line in git(folder, "log", "--first-parent", f"--format={FIELDS}", "--", LOCK).splitlines():
+        if hash_of(_records_md5(show(folder, line[:40], LOCK))) == wanted:
+            found = line
+        elif found:
+            break
+    return _introduced(folder, found) if found else None
+
+
+def carried_hash(pdf_file: Path) -> str | None:
+    """The records' hash on the first page of a PDF that pdfTeX wrote; None where none is found."""
+    content = pdf_file.read_bytes()
+    for start in re.finditer(rb"stream\r?\n", content):
+        with suppress(zlib.error):  # an image or a font
+            page = zlib.decompressobj().decompress(content[start.end() :])
+            if found := re.search(rb"\(Records\)\]?TJ.{0,80}?\(([0-9a-f]{%d})\)" % DIGITS, page, re.DOTALL):
+                return found[1].decode()
     return None
 
 
-def _boundary(folder: Path) -> set[str]:
-    """Commits whose parents a shallow clone does not have."""
-    path = folder / git(folder, "rev-parse", "--git-path", "shallow").strip()
-    return set(path.read_text().split()) if path.exists() else set()
+def _records_md5(lock: str) -> str | None:
+    found = re.search(rf"path: {re.escape(NUMBERS.as_posix())}\n +hash: md5\n +md5: ([0-9a-f]{{32}})", lock)
+    return found[1] if found else None
+
+
+def _introduced(folder: Path, line: str) -> Introduced:
+    """From a line of `git log` in FIELDS. In a shallow clone the first commit that is there may not be the first one."""
+    commit, date, _, subject = line.split("\x00", 3)
+    boundary = folder / git(folder, "rev-parse", "--git-path", "shallow").strip()
+    shallow = boundary.exists() and commit in boundary.read_text().split()
+    return Introduced(commit, date, subject, exact=not shallow, note="shallow history" if shallow else "")
+
+
+def _of_archive(folder: Path) -> Introduced:
+    known = _archival(folder)
+    note = "archive without history" if known else "no Git history here"
+    return Introduced(known.get("commit"), known.get("date", ""), exact=False, note=note)
 
 
 def _archival(folder: Path) -> dict[str, str]:
-    """The fields of the archival file that `git archive` filled in."""
+    """The fields of the archival file that `git archive` filled in, else none."""
     path = folder / ARCHIVAL
-    if not path.exists():
-        return {}
-    fields = dict(line.split(": ", 1) for line in path.read_text(encoding="utf-8").splitlines() if ": " in line)
-    if not re.fullmatch(r"[0-9a-f]{40}", fields.get("commit", "")):
-        return {}
-    return fields
+    fields = dict(re.findall(r"^(\w+): (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)) if path.exists() else {}
+    return fields if re.fullmatch(r"[0-9a-f]{40}", fields.get("commit", "")) else {}
+
+
+def release(root: Path) -> Path:
+    """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json.
+
+    main.pdf itself cannot hold them: dvc.lock records it, so its hash would have to contain itself. The JSON holds {"commit", "dirty",
+    "dvc_lock_sha256", "pdf_sha256"}. In an unpacked `git archive` the commit is the archive's, before the first commit it is "unknown";
+    dirty is null in both.
+
+    Raises:
+        PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.
+    """
+    pdf, lock = root / "paper" / "main.pdf", root / LOCK
+    for path in (pdf, lock):
+        if not path.exists():
+            raise PolychromicError(f"{path}: file not found. A release needs it; run `dvc repro` first.")
+    found = current(root)
+    out = root / "release" / f"polychromic-{found.name}.pdf"
+    with atomic_open(out) as file:
+        file.write(pdf.read_bytes())
+    facts = {"commit": found.hash or "unknown", "dirty": found.dirty, "dvc_lock_sha256": sha256_file(lock), "pdf_sha256": sha256_file(out)}
+    write_json(out.with_suffix(".json"), facts)
+    return out

@@ -1,6 +1,6 @@
-r"""paper/main.tex as data: which records it prints and where, which figures and tables it has, and its sentences. No LaTeX runs.
+r"""paper/main.tex as data: the records it prints, its figures and tables, its sentences, and digits that somebody typed. No LaTeX runs.
 
-It knows the manuscript's own habits and no more: values as \num{key}, figures by \includegraphics{figures/...}, tables by
+It knows the manuscript's own habits alone: values as \num{key}, figures by \includegraphics{figures/...}, tables by
 \input{tables/...}, whose caption is \caption, \captionof{table} or \renewcommand{\tablecaption}.
 """
 
@@ -14,25 +14,19 @@ from pathlib import Path
 
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.records import plain
+from polychromic.report.records import Use
 
+MAIN = "paper/main.tex"
 NUM = re.compile(r"\\num\{([^{}]+)\}")
 KINDS = {"figure": "Figure", "table": "Table"}
-
-
-@dataclass(frozen=True)
-class Use:
-    """A \\num{key} at file:line, paths relative to the workspace."""
-
-    key: str
-    file: str
-    line: int
+SUFFIXES = {"figure": ".pdf", "table": ".tex"}
 
 
 @dataclass(frozen=True)
 class Float:
     """A figure or table: its label, the number that LaTeX gives it, and the files it shows, relative to the workspace."""
 
-    kind: str  # "figure" or "table"
+    kind: str  # of KINDS
     label: str
     number: int
     files: tuple[str, ...]
@@ -62,24 +56,24 @@ class Manuscript:
             is missing to LaTeX and to the appendix, not to whoever follows another value.
     """
 
-    path: str
     text: str
     inputs: Mapping[str, str]
 
     @classmethod
     def load(cls, folder: Path = Path(".")) -> Manuscript:
         """folder/paper/main.tex and the tables it reads. Raises PolychromicError when main.tex is missing."""
-        path = "paper/main.tex"
-        text = _without_comments(_read(folder / path))
-        names = [f"paper/{_with_suffix(name, '.tex')}" for name in re.findall(r"\\input\{(tables/[^{}]+)\}", text)]
-        here = [name for name in dict.fromkeys(names) if "/provenance" not in name and (folder / name).is_file()]
-        return cls(path, text, {name: _without_comments(_read(folder / name)) for name in here})
+        if not (folder / MAIN).is_file():
+            raise PolychromicError(f"{folder / MAIN}: file not found. Run in the folder that holds params.yaml and paper/.")
+        read = lambda name: re.sub(r"(?<!\\)%[^\n]*", lambda found: " " * len(found[0]), (folder / name).read_text(encoding="utf-8"))
+        text = read(MAIN)
+        names = dict.fromkeys(_path(name, ".tex") for name in re.findall(r"\\input\{(tables/[^{}]+)\}", text))
+        return cls(text, {name: read(name) for name in names if "/provenance" not in name and (folder / name).is_file()})
 
     @cached_property
     def uses(self) -> list[Use]:
         """Every \\num, first those of main.tex, in order."""
-        texts = {self.path: self.text, **self.inputs}
-        return [Use(found[1], name, _line(text, found.start())) for name, text in texts.items() for found in NUM.finditer(text)]
+        texts = {MAIN: self.text, **self.inputs}.items()
+        return [Use(found[1], name, _line(text, found.start())) for name, text in texts for found in NUM.finditer(text)]
 
     @cached_property
     def keys(self) -> list[str]:
@@ -88,46 +82,27 @@ class Manuscript:
 
     @cached_property
     def floats(self) -> list[Float]:
-        """Figures and tables in the order of the source, which is that of their numbers.
-
-        Raises:
-            DataError: one of them has no label, by which the appendix refers to it.
-        """
-        events = re.compile(
-            r"\\begin\{(?P<begin>figure|table)\}|\\captionof\{(?P<captionof>figure|table)\}|(?P<long>\\renewcommand\{\\tablecaption\})"
-            r"|\\label\{(?P<label>(?:fig|tab):[^{}]+)\}|\\includegraphics(?:\[[^\]]*\])?\{(?P<figure>[^{}]+)\}"
-            r"|\\input\{(?P<table>tables/[^{}]+)\}|(?P<end>\\end\{(?:figure|table|center)\})"
-        )
+        """Figures and tables in the order of the source, which is that of their numbers. Raises DataError: one of them has no label."""
         found: list[Float] = []
-        numbers = dict.fromkeys(KINDS, 0)
         kind, label, files, line, long = "", "", [], 0, False
-
-        def close() -> None:
-            if kind and files:
-                if not label:
-                    raise DataError(f"{self.path}:{line}", f"a {kind} without a label", "a figure or table with \\label", "Add the label.")
-                numbers[kind] += 1
-                found.append(Float(kind, label, numbers[kind], tuple(files), line))
-
-        for event in events.finditer(self.text):
+        for event in _FLOATS.finditer(self.text):
             if opened := event["begin"] or event["captionof"] or ("table" if event["long"] else ""):
                 kind, label, files, line, long = opened, "", [], _line(self.text, event.start()), bool(event["long"])
-            elif event["label"] and kind:
-                label = event["label"]
-            elif event["figure"] and kind:
-                files.append(f"paper/{_with_suffix(event['figure'], '.pdf')}")
-            elif event["table"] and kind:
-                files.append(f"paper/{_with_suffix(event['table'], '.tex')}")
+            if kind:
+                label = event["label"] or label
+                files += [_path(event[one], SUFFIXES[one]) for one in KINDS if event[one]]
             if event["end"] or (long and event["table"]):
-                close()
-                kind, label, files, long = "", "", [], False
+                if kind and files:
+                    if not label:
+                        raise DataError(f"{MAIN}:{line}", f"a {kind} without a label", "a figure or table with \\label", "Add the label.")
+                    found.append(Float(kind, label, 1 + sum(one.kind == kind for one in found), tuple(files), line))
+                kind, files, long = "", [], False
         return found
 
     @cached_property
     def sentences(self) -> list[Sentence]:
         """The sentences of text and captions that print a record, in order."""
-        start = self.text.find(r"\begin{document}")
-        found, place = [], max(start, 0)
+        found, place = [], max(self.text.find(r"\begin{document}"), 0)
         for block in re.split(_BREAK, self.text[place:]):
             for piece in re.split(_END, block or ""):
                 if keys := tuple(NUM.findall(piece)):
@@ -145,20 +120,38 @@ class Manuscript:
         """
         numbers = {one.label: str(one.number) for one in self.floats}
         text = re.sub(r"\\(?:eq)?ref\{([^{}]+)\}", lambda found: numbers.get(found[1], f"[{found[1]}]"), sentence.source)
-        text = re.sub(r"\\cite[a-z]*\{([^{}]+)\}", r"[\1]", text)
-        text = re.sub(r"\\(?:(?:sub)*section|paragraph)\*?(?=\{)", "", text)
-        text = re.sub(r"\\(?:label|vspace|hspace)\{[^{}]*\}|\\(?:centering|noindent|maketitle)\b|\\\\(?:\[[^\]]*\])?", "", text)
+        for pattern, shown in _MARKUP:
+            text = re.sub(pattern, shown, text)
+        value = lambda found: mark(found[1], plain(texts[found[1]])) if found[1] in texts else f"[{found[1]}]"
         # values last, behind marks that the clean-up leaves alone
-        kept: list[str] = []
+        return re.sub("\x00([^\x00]+)\x00", value, plain(NUM.sub("\x00\\1\x00", text)))
 
-        def keep(found: re.Match) -> str:
-            kept.append(mark(found[1], plain(texts[found[1]])) if found[1] in texts else f"[{found[1]}]")
-            return f"\x00{len(kept) - 1}\x00"
+    def typed_digits(self, confidence: float) -> list[tuple[int, str]]:
+        r"""(line, the digits and the words around them) of each number in the body that is no record.
 
-        text = plain(NUM.sub(keep, text))
-        return re.sub("\x00(\\d+)\x00", lambda found: kept[int(found[1])], text)
+        What may stand there: lengths and arguments that are not printed, citations, references, names (md5, SmolLM2, pass@1), years in
+        parentheses, zero and one in mathematics and single digits as its indices, powers and coefficients, "temperature 1" (the policy
+        itself), and the level of the intervals (`confidence`, in (0, 1)). A value that is written as a word ("ten") is not seen.
+        """
+        maths = [span.span() for span in _MATH.finditer(self.text)]
+        # Blanked at their length, so that places stay those of the file; a begin that opens mathematics was looked at above.
+        text = _HIDDEN.sub(lambda found: " " * len(found[0]), self.text)
+        found = []
+        for digits in re.compile(r"(?<![A-Za-z@\d])\d+(?:\.\d+)?").finditer(text, max(self.text.find(r"\begin{document}"), 0)):
+            begin, end = digits.span()
+            before, after = text[max(begin - 40, 0) : begin], text[end : end + 40]
+            in_math = any(first <= begin < last for first, last in maths)
+            if not _may_stand(digits[0], before, after, in_math, rf"{100 * confidence:g}\,\%"):
+                words = f"{before.rpartition(chr(10))[2]}{digits[0]}{after.partition(chr(10))[0]}"
+                found.append((_line(self.text, begin), " ".join(words.split())))
+        return found
 
 
+_FLOATS = re.compile(
+    r"\\begin\{(?P<begin>figure|table)\}|\\captionof\{(?P<captionof>figure|table)\}|(?P<long>\\renewcommand\{\\tablecaption\})"
+    r"|\\label\{(?P<label>(?:fig|tab):[^{}]+)\}|\\includegraphics(?:\[[^\]]*\])?\{(?P<figure>[^{}]+)\}"
+    r"|\\input\{(?P<table>tables/[^{}]+)\}|(?P<end>\\end\{(?:figure|table|center)\})"
+)
 # Records of whole sentences end one, too.
 _END = r"(?<=[.!?])(?=[}'\")]*\s)|(?<=[.!?][}'\")])(?=\s)|(?<=sentence\})(?=\s)|(?<=notice\})(?=\s)"
 # Capturing, so that the parts add up to the text and places can be counted.
@@ -167,22 +160,35 @@ _BREAK = (
     r"\\item\b|\\caption\b|"
     r"\\captionof\{[^{}]*\}|\\renewcommand\{\\[a-z]+\}|\\input\{[^{}]*\}|\\includegraphics(?:\[[^\]]*\])?\{[^{}]*\}|\\setlength\S*)"
 )
+_MARKUP = (
+    (r"\\cite[a-z]*\{([^{}]+)\}", r"[\1]"),
+    (r"\\(?:(?:sub)*section|paragraph)\*?(?=\{)", ""),
+    (r"\\(?:label|vspace|hspace)\{[^{}]*\}|\\(?:centering|noindent|maketitle)\b|\\\\(?:\[[^\]]*\])?", ""),
+)
+_ARGUMENT = r"\{(?:[^{}]|\{[^{}]*\})*\}"
+_HIDDEN = re.compile(
+    r"\\num\{[^{}]*\}"
+    rf"|\\(?:cite[a-z]*|ref|eqref|pageref|label|input|includegraphics|end|bibliographystyle|bibliography|url)\*?(?:\[[^\]]*\])*{_ARGUMENT}"
+    rf"|\\(?:begin|setlength|setcounter|addtolength|hspace|vspace|fontsize|newgeometry|cmidrule|multicolumn)\*?(?:\[[^\]]*\])?(?:{_ARGUMENT})+"
+    r"|\\\\(?:\[[^\]]*\])?"
+)
+_MATH = re.compile(r"\$[^$]*\$|\\\[.*?\\\]|\\begin\{(equation|align|gather|multline)(\*?)\}.*?\\end\{\1\2\}", re.DOTALL)
+_YEAR = re.compile(r"\((?:[^()\d]*\b)?(?:19|20)\d\d\)$")
 
 
-def _without_comments(text: str) -> str:
-    return re.sub(r"(?<!\\)%[^\n]*", lambda found: " " * len(found[0]), text)
+def _may_stand(digits: str, before: str, after: str, in_math: bool, level: str) -> bool:
+    if in_math:
+        of_formula = re.search(r"[_^]\{?$", before) or re.match(r"\\[a-z]|[a-zA-Z(]", after.removeprefix("\\,"))
+        return digits in ("0", "1") or (of_formula is not None and len(digits) == 1)
+    is_level = re.match(r"\s+intervals?\b", after.removeprefix(r"\,\%")) and f"{digits}{after}".startswith(level)
+    is_policy = digits == "1" and re.search(r"\btemperature[\s~]+$", before)
+    return bool(is_level or is_policy or _YEAR.search(before[-30:] + digits + after[:1]))
 
 
-def _with_suffix(name: str, suffix: str) -> str:
-    return name if Path(name).suffix == suffix else f"{name}{suffix}"
+def _path(name: str, suffix: str) -> str:
+    """Of a file that main.tex names, relative to the workspace."""
+    return f"paper/{name}" if Path(name).suffix == suffix else f"paper/{name}{suffix}"
 
 
 def _line(text: str, place: int) -> int:
     return text.count("\n", 0, place) + 1
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and paper/.") from None

@@ -1,99 +1,76 @@
-"""All records of printed numbers in one list, whichever stage made them; and the search for what a reader copied from the page."""
+"""The records of what the paper prints (results/numbers.json.gz), and the search for what a reader copied from the page."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.io import holds, read_json
-from polychromic.provenance.lock import Lock, no_collection, stored
-from polychromic.report.records import Number
+from polychromic.base.io import read_json
+from polychromic.base.paths import NUMBERS
+from polychromic.provenance.lock import Lock, stored
+from polychromic.report.records import Number, unique
 
-NAMES = ("numbers.json.gz", "test-numbers.json.gz")
+MACROS = "paper/numbers.tex"
 REMEDY = "Make it again with `dvc repro`, or fetch it with `dvc pull`."
-FIELDS = {field.name for field in fields(Number)}
 
 
-@dataclass(frozen=True)
-class Record(Number):
-    """A printed number and the file that holds its record, relative to the workspace ("results/listqa/numbers.json.gz")."""
-
-    file: str = ""
-
-    def sources(self) -> list[tuple[str, str]]:
-        """(file, row) pairs that the value was read from; the row is "" where the whole file is meant."""
-        return [(file, row) for part in self.source.split("; ") if part for file, _, row in [part.partition("#")]]
-
-
-def load_records(folder: Path = Path("."), files: Iterable[Path] | None = None, lock: Lock | None = None) -> list[Record]:
-    """The records of results/*/numbers.json.gz and results/*/test-numbers.json.gz, sorted by key.
-
-    Args:
-        lock: where given, a file that it names and that is not here (a clone before `dvc pull`) is read from the store.
-        files: files of records to read, relative to `folder`; None reads all that are there.
+def load_records(folder: Path = Path("."), lock: Lock | None = None) -> dict[str, Number]:
+    """The records of folder/results/numbers.json.gz by key, sorted; with `lock` from the store where they are not here, as in a clone.
 
     Raises:
-        PolychromicError: no file is there, a named one is missing, or two files define one key.
-        DataError: a file is not a list of records.
+        PolychromicError: the file is not there, or a key stands twice.
+        DataError: it is not a list of records.
     """
-    return _load(_places(folder, files, lock))
+    place = folder / NUMBERS
+    if not place.is_file():
+        maker = lock.producer(NUMBERS.as_posix()) if lock else None
+        place = stored(folder, maker.out(NUMBERS.as_posix()).md5) if maker else None
+    if place is None:
+        raise PolychromicError(f"{folder / NUMBERS}: file not found. The records of the printed numbers lie there. {REMEDY}")
+    try:
+        records = [Number(**row | {"seeds": tuple(row["seeds"])}) for row in read_json(place)]
+    except (KeyError, TypeError) as error:
+        raise DataError(str(place), f"no record ({error})", f"objects with {', '.join(Number.__dataclass_fields__)}", REMEDY) from None
+    return unique(sorted(records, key=lambda record: record.key))
 
 
-def find_record(key: str, folder: Path = Path("."), lock: Lock | None = None) -> Record | None:
-    """The record of a key, None where there is none. Parses only files that hold the key's text; arguments and errors as load_records."""
-    places = {file: path for file, path in _places(folder, None, lock).items() if holds(path, json.dumps(key, ensure_ascii=False))}
-    return next((record for record in _load(places) if record.key == key), None)
-
-
-def _places(folder: Path, files: Iterable[Path] | None, lock: Lock | None) -> dict[str, Path]:
-    """Where each file of records lies, by its name in the workspace."""
-    results = folder / paths.RESULTS
-    names = [path.relative_to(folder) for name in NAMES for path in results.glob(f"*/{name}")] if files is None else files
-    places = {path.as_posix(): folder / path for path in names}
-    for out in [out for stage in lock.stages.values() for out in stage.outs if out.path.rpartition("/")[2] in NAMES] if lock else []:
-        if not (folder / out.path).exists() and out.md5 and (place := stored(folder, out.md5)):
-            places[out.path] = place
-    if not places:
-        raise PolychromicError(f"{results}/*/{NAMES[0]}: no file found. The records of the printed numbers lie there. {REMEDY}")
-    return places
-
-
-def _load(places: Mapping[str, Path]) -> list[Record]:
-    """The records of these files, sorted by key."""
-    found: dict[str, Record] = {}
-    with no_collection():
-        for file, path in sorted(places.items()):
-            rows = read_json(path)
-            if not isinstance(rows, list):
-                raise DataError(str(path), f"a JSON {type(rows).__name__}", "a list of records", REMEDY)
-            for number, row in enumerate(rows):
-                record = _record(row, file, f"{path}: record {number}")
-                if record.key in found:
-                    raise PolychromicError(
-                        f"the number {record.key!r} is defined twice ({found[record.key].file}, {record.file}). {REMEDY}"
-                    )
-                found[record.key] = record
-    return [found[key] for key in sorted(found)]
+def sources(record: Number) -> list[tuple[str, str]]:
+    """(file, row) pairs that the value was read from; the row is "" where the whole file is meant."""
+    return [(file, row) for part in record.source.split("; ") if part for file, _, row in [part.partition("#")]]
 
 
 def definitions(text: str) -> dict[str, str]:
-    r"""The macros of paper/numbers/*.tex: key -> what \num{key} prints."""
+    r"""The macros of paper/numbers.tex: key -> what \num{key} prints."""
     return dict(re.findall(r"^\\definenumber\{([^{}]+)\}\{(.*)\}%$", text, flags=re.MULTILINE))
 
 
-def _record(row: Any, file: str, where: str) -> Record:
-    if not isinstance(row, dict) or row.keys() != FIELDS or not all(isinstance(row[name], str) for name in ("key", "text", "source")):
-        raise DataError(where, f"{row!r}"[:200], f"an object with {', '.join(sorted(FIELDS))}", REMEDY)
-    return Record(**row | {"seeds": tuple(row["seeds"])}, file=file)
+def interval_key(record: Number, records: Mapping[str, Number]) -> str | None:
+    """The record that prints this one's interval: its own ".ci", or that of its group; None where there is none."""
+    names = (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci") if record.low is not None else ()
+    ends = lambda one: (one.low, one.high)
+    return next((name for name in names if name != record.key and name in records and ends(records[name]) == ends(record)), None)
+
+
+def interval(record: Number, records: Mapping[str, Number]) -> str:
+    """The record's 95 % interval as the paper prints it, "" where it has none or is the interval itself."""
+    if record.low is None or record.high is None or record.key.endswith(".ci"):
+        return ""
+    if key := interval_key(record, records):
+        return records[key].text
+    from polychromic.report.labels import tex_minus  # and all that metrics are computed with
+
+    scale = 100 if record.unit in ("%", "points") else 1
+    return tex_minus(f"[{scale * record.low:.3g}, {scale * record.high:.3g}]")
 
 
 SPELLINGS = {"\u2212": "-", "\u2013": "-", "--": "-", "\u2009": " ", "\u202f": " ", "\u00a0": " ", "~": " ", r"\,": " ", "\u03bb": "lambda"}
+# In this order: the arguments of commands, escapes, signs, names of what remains, braces, spaces.
+CLEANED = (
+    (r"\\(?:emph|textbf|texttt|mathrm|text)\{([^{}]*)\}", r"\1"), (r"\\([%&$#_{}])", r"\1"), (r"\\times", "x"), (r"\\pm", "+-"),
+    (r"\\([A-Za-z]+)\b", r"\1"), (r"[${}]", ""), (r"\s+", " "), (r"\s+(?=%)", ""),
+)  # fmt: skip
 
 
 def plain(text: str) -> str:
@@ -101,24 +78,17 @@ def plain(text: str) -> str:
     text = re.sub(r"\\ensuremath\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"\1", text)
     for written, typed in SPELLINGS.items():
         text = text.replace(written, typed)
-    text = re.sub(r"\\(?:emph|textbf|texttt|mathrm|text)\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"\\([%&$#_{}])", r"\1", text)
-    text = text.replace(r"\times", "x").replace(r"\pm", "+-")
-    text = re.sub(r"\\([A-Za-z]+)\b", r"\1", text)
-    text = re.sub(r"[${}]", "", text)
-    return re.sub(r"\s+(?=%)", "", re.sub(r"\s+", " ", text)).strip()
+    for pattern, typed in CLEANED:
+        text = re.sub(pattern, typed, text)
+    return text.strip()
 
 
-def printed_as(records: Iterable[Record], text: str, used: Collection[str] = ()) -> list[Record]:
-    """The records that print exactly `text`, in any spelling of minus, spaces and per cent, and the longer ones in `used` that hold it.
-
-    Where there are none, all that hold it. Those in `used` come first, then by key.
-    """
-    wanted = plain(text)
-    if not wanted:
+def printed_as(records: Iterable[Number], text: str, used: Collection[str] = ()) -> list[Number]:
+    """The records that print exactly `text`, in any spelling of minus, spaces and per cent, and the longer ones in `used` that hold it;
+    where there are none, all that hold it. Those in `used` come first, then by key."""
+    if not (wanted := plain(text)):
         return []
-    spelled = [(record, plain(record.text)) for record in records]
     within = re.compile(rf"(?<![\w.]){re.escape(wanted)}(?![\w]|\.\d)")
-    holding = [(record, printed) for record, printed in spelled if printed == wanted or within.search(printed)]
+    holding = [(record, printed) for record in records if within.search(printed := plain(record.text)) or printed == wanted]
     found = [record for record, printed in holding if printed == wanted or record.key in used]
     return sorted(found or [record for record, _ in holding], key=lambda record: (record.key not in used, record.key))

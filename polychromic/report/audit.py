@@ -1,21 +1,18 @@
-"""How many cells were run again and came out the same: the records of benchmarks/results/audit.json, which `polychromic audit` writes.
+"""benchmarks/results/audit.json, which `polychromic audit` writes: cells that were run again, and the sentence that the paper says of them.
 
 Singular, plural and none are decided here, from the record, so that the text cannot claim more than was done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
-from polychromic.base import paths
-from polychromic.base.io import write_json, write_text
 from polychromic.report import labels
-from polychromic.report.records import Number, to_json, to_latex, unique
-from polychromic.report.results import Frozen, parse
+from polychromic.report.choices import Frozen
+from polychromic.report.results import parse
 
 SOURCE = "benchmarks/results/audit.json"
 
@@ -62,17 +59,9 @@ def load(path: Path) -> Audit:
     return parse(Audit, path)
 
 
-def audit_numbers(found: Audit) -> list[Number]:
-    """Keys audit.{cells,equal,population,sentence}; only what trains or samples counts."""
-    cells = [cell for cell in found.cells if cell.kind == "cell"]
-    equal = [cell for cell in cells if cell.equal]
-    numbers = {"cells": len(cells), "equal": len(equal), "population": found.population}
-    records = [Number(f"audit.{key}", value, str(value), source=SOURCE) for key, value in numbers.items()]
-    return unique([*records, Number("audit.sentence", None, sentence(cells, found.population), source=SOURCE)])
-
-
-def sentence(cells: Sequence[AuditedCell], population: int) -> str:
-    """What the paper says about the cells that ran again, whatever their number."""
+def sentence(found: Audit) -> str:
+    """What the paper says about the cells that ran again, whatever their number; only what trains or samples counts."""
+    cells, population = [cell for cell in found.cells if cell.kind == "cell"], found.population
     if not cells:
         return f"Of the {population} cells that train or sample, none has been run again for these records."
     parts = []
@@ -86,23 +75,6 @@ def sentence(cells: Sequence[AuditedCell], population: int) -> str:
     fewer = [cell.among for cell in cells if cell.among is not None and cell.among < population]
     chance = "drawn" if len(fewer) == len(cells) else f"{len(fewer)} of them drawn"
     drawn = f" ({chance} from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
-    again = f"{were} run again with an empty cache on {_processors(cells)}{drawn}"
+    processors = " and ".join(labels.escape(cpu) for cpu in sorted({cell.cpu for cell in cells}))
+    again = f"{were} run again with an empty cache on {processors}{drawn}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."
-
-
-def _processors(cells: Sequence[AuditedCell]) -> str:
-    return " and ".join(labels.escape(cpu) for cpu in sorted({cell.cpu for cell in cells}))
-
-
-def build_audit(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, source: Path = Path(SOURCE)) -> list[Path]:
-    """Stage `audit`: write paper/numbers/audit.tex and results/audit/numbers.json.gz.
-
-    Raises:
-        PolychromicError: audit.json is missing.
-        DataError: a field is missing or malformed.
-    """
-    found = audit_numbers(load(source))
-    written = [paper_dir / "numbers" / "audit.tex", results_dir / "audit" / "numbers.json.gz"]
-    write_text(written[0], to_latex(found))
-    write_json(written[1], to_json(found))
-    return written

@@ -1,236 +1,175 @@
-"""The report stages: from results/{domain}/{select,compare,test}.json to tables, figures and numbers. No torch, no statistics.
+"""The report stages: from results/ and benchmarks/results/ to the paper's tables, figures and numbers. No torch, no statistics.
 
-`build` is stage report@{domain}, `build_test` report_test@{domain}; `build_summary`, `build_costs`, `build_people`, `build_designs`,
-`build_setup` and `build_provenance` are the stages of these names. All read single named files.
+Each stage has one function here, and `outs` says what it writes without running it. Everything is computed before the first byte is
+written, so an error leaves the old files as they were: PolychromicError where a file is missing (it names the command that makes it),
+lacks what the paper states or was made from other choices, DataError where a field is missing or malformed. The functions return the
+files written, sorted. Examples are polychromic.report.examples, the appendix is polychromic.provenance.appendix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError
+from polychromic.base.errors import UsageError
 from polychromic.base.io import write_json, write_text
-from polychromic.provenance import appendix
-from polychromic.report import (
-    compute,
-    confirmation,
-    cost_numbers,
-    costs,
-    curves,
-    designs,
-    distributions,
-    figures,
-    numbers,
-    people,
-    records,
-    results,
-    setup_table,
-    summary,
-    tables,
-)
+
+if TYPE_CHECKING:  # drawing takes a second, which whoever asks for `outs` has not
+    from matplotlib.figure import Figure
+
+    from polychromic.params import Params
 
 BENCHMARKS = Path("benchmarks/results")
+OUTS = {  # stage, or split of stage report -> files under paper/; {} is the domain
+    "dev": ("tables/{}-systems.tex", "tables/{}-systems.md", "tables/{}-metrics.tex", "tables/{}-peers.tex", "tables/{}-contrasts.tex",
+            "tables/{}-lambda.tex", "tables/{}-tries.tex", "figures/{}-frontier.pdf", "figures/{}-frontier.svg", "figures/{}-passk.pdf",
+            "figures/{}-lambda.pdf", "figures/{}-training.pdf", "figures/{}-cover.pdf", "figures/{}-forest.pdf",
+            "figures/{}-differences.pdf"),
+    "test": ("tables/{}-test.tex", "tables/{}-test.md", "tables/{}-test-contrasts.tex", "figures/{}-test-frontier.pdf",
+             "figures/{}-test-frontier.svg", "figures/{}-test-gains.pdf"),
+    "calibration": ("tables/people.tex", "figures/people.pdf"),
+    "examples": ("tables/{}-samples.tex", "tables/{}-lambda-samples.tex"),
+    "costs": ("tables/cost.tex", "tables/sampler.tex", "tables/gradient-variance.tex", "figures/cost-gain.pdf"),
+    "designs": ("tables/designs.tex",),
+    "summary": ("tables/summary.tex",),
+    "setup": ("tables/setup.tex", "tables/definitions.tex"),
+    "numbers": ("numbers.tex",),
+}  # fmt: skip
 
 
-def build(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
-    """Write a domain's tables, figures and numbers.
-
-    Everything is computed before the first byte is written, so an error leaves the old files as they were.
+def outs(what: str, domain: str | None = None, split: str | None = None) -> list[str]:
+    """The paths, relative to the workspace, that a stage writes.
 
     Args:
-        benchmarks: folder that may hold step_cost-{domain}.json; without it the table of peers has no costs.
-
-    Returns:
-        The files written, sorted: paper/tables/{domain}-{systems,metrics,peers,lambda,tries,contrasts}.tex and -systems.md (for the
-        README), paper/figures/{domain}-{frontier,passk,lambda,training,cover,forest,differences}.pdf and -frontier.svg,
-        paper/numbers/{domain}.tex,
-        results/{domain}/numbers.json.gz.
+        what: "report" (of a domain and a split), "examples" (of a domain), "costs", "designs", "summary", "setup" or "numbers".
 
     Raises:
-        PolychromicError: compare.json lacks what the paper states, or was made from another select.json.
-        DataError: a field is missing or malformed.
+        UsageError: there is no such stage.
     """
-    compare = results.load(domain, results_dir)
-    cost_file = benchmarks / f"step_cost-{domain}.json"
-    cost = costs.load(costs.StepCost, cost_file) if cost_file.exists() else None
-    found = numbers.domain_numbers(compare)
-    if cost is not None:
-        spent = cost_numbers.headline_numbers(cost, compare.headline, f"{domain}.cost")
-        found = records.unique([*found, *spent, *cost_numbers.equal_cost_numbers(cost, compare)])
-    texts = {
-        paper_dir / "tables" / f"{domain}-systems.tex": tables.systems_table(compare),
-        paper_dir / "tables" / f"{domain}-metrics.tex": tables.metrics_table(compare),
-        paper_dir / "tables" / f"{domain}-peers.tex": tables.peers_table(compare, cost),
-        paper_dir / "tables" / f"{domain}-contrasts.tex": tables.contrasts_table(compare),
-        paper_dir / "tables" / f"{domain}-lambda.tex": tables.lambda_table(compare),
-        paper_dir / "tables" / f"{domain}-tries.tex": tables.tries_table(compare),
-        paper_dir / "tables" / f"{domain}-systems.md": tables.systems_markdown(compare),
-        paper_dir / "numbers" / f"{domain}.tex": records.to_latex(found),
-    }
-    main, others = curves.frontier_curves(compare)
-    frontier = figures.frontier(main, others, compare.quality, compare.primary)
-    drawings = {
-        paper_dir / "figures" / f"{domain}-frontier.pdf": frontier,
-        paper_dir / "figures" / f"{domain}-frontier.svg": frontier,
-        paper_dir / "figures" / f"{domain}-passk.pdf": figures.passk(curves.passk_curves(compare)),
-        paper_dir / "figures" / f"{domain}-lambda.pdf": figures.ablation(curves.lambda_panels(compare), compare.selection.grid.headline),
-        paper_dir / "figures" / f"{domain}-training.pdf": figures.training(curves.training_panels(compare)),
-        paper_dir / "figures" / f"{domain}-cover.pdf": distributions.cover(curves.pass_rates(compare)),
-        paper_dir / "figures" / f"{domain}-forest.pdf": distributions.forest(curves.effects(compare)),
-        paper_dir / "figures" / f"{domain}-differences.pdf": curves.headline_differences(compare),
-    }
-    return _write(texts, drawings, found, results_dir / domain / "numbers.json.gz")
+    allowed = paths.SPLITS if what == "report" else [name for name in OUTS if name not in paths.SPLITS]
+    if (key := split if what == "report" else what) not in allowed:
+        raise UsageError(f"report: {key!r} does not exist. Allowed: {', '.join(allowed)}.")
+    made = [(paths.PAPER / name.format(domain)).as_posix() for name in OUTS[key]]
+    return [*made, paths.NUMBERS.as_posix()] if what == "numbers" else made
+
+
+def build(
+    domain: str, split: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
+) -> list[Path]:
+    """Stage `report` of a domain's split: dev, test, or calibration (drafts beside people).
+
+    Args:
+        benchmarks: folder that may hold step_cost-{domain}.json; without it dev's table of peers has no costs.
+    """
+    wanted = outs("report", domain, split)
+    from polychromic.report import differences, figures, people, points, results, tables, timings
+
+    if split == "calibration":
+        found = people.load(domain, results_dir)
+        return _write(paper_dir, wanted, {"people.tex": people.people_table(found), "people.pdf": people.people_figure(found)})
+    compare = results.load(domain, split, results_dir)
+    drawn = figures.frontier(*points.frontier_curves(compare), compare.quality, compare.primary)
+    if split == "test":
+        made = {
+            "test.tex": tables.test_table(compare),
+            "test.md": tables.markdown(compare),
+            "test-contrasts.tex": tables.contrasts_table(compare),
+            "test-frontier.pdf": drawn,
+            "test-frontier.svg": drawn,
+            "test-gains.pdf": differences.gains(points.gain_rows(compare), compare.primary),
+        }
+    else:
+        cost_file = benchmarks / f"step_cost-{domain}.json"
+        cost = timings.load(timings.StepCost, cost_file) if cost_file.exists() else None
+        made = {
+            "systems.tex": tables.systems_table(compare),
+            "systems.md": tables.markdown(compare),
+            "metrics.tex": tables.metrics_table(compare),
+            "peers.tex": tables.peers_table(compare, cost),
+            "contrasts.tex": tables.contrasts_table(compare),
+            "lambda.tex": tables.lambda_table(compare),
+            "tries.tex": tables.tries_table(compare),
+            "frontier.pdf": drawn,
+            "frontier.svg": drawn,
+            "passk.pdf": figures.passk(points.passk_curves(compare)),
+            "lambda.pdf": figures.ablation(points.lambda_panels(compare), compare.selection.grid.headline),
+            "training.pdf": figures.training(points.training_panels(compare)),
+            "cover.pdf": figures.cover(points.pass_rates(compare)),
+            "forest.pdf": differences.forest(points.forest_rows(compare)),
+            "differences.pdf": points.headline_differences(compare),
+        }
+    return _write(paper_dir, wanted, {f"{domain}-{name}": content for name, content in made.items()})
 
 
 def build_costs(
     domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
 ) -> list[Path]:
-    """Write what training costs, what the first domain gains for it, and what the results of all of them took.
+    """Stage `costs`: what training costs, and what the first domain gains for it."""
+    from polychromic.report import cost_tables, figures, points, results, timings
 
-    Returns:
-        The files written, sorted: paper/tables/{cost,sampler,gradient-variance}.tex, paper/figures/cost-gain.pdf,
-        paper/numbers/cost.tex, results/costs/numbers.json.gz.
-
-    Raises:
-        PolychromicError: a file of benchmarks/results/ is missing (names `make bench`).
-        DataError: a field is missing or malformed.
-    """
-    steps = {domain: costs.load(costs.StepCost, benchmarks / f"step_cost-{domain}.json") for domain in domains}
-    sampler = costs.load(costs.Sampler, benchmarks / "sampler.json")
-    variance = costs.load(costs.GradientVariance, benchmarks / "gradient_variance.json")
-    compares = [results.load(domain, results_dir) for domain in domains]
-    compare, cost = compares[0], steps[domains[0]]
-    found = cost_numbers.cost_numbers(cost, sampler, variance, compare.headline)
-    found = records.unique([*found, *compute.compute_numbers(compares, steps)])
-    texts = {
-        paper_dir / "tables" / "cost.tex": costs.cost_table(cost, compare),
-        paper_dir / "tables" / "sampler.tex": costs.sampler_table(sampler),
-        paper_dir / "tables" / "gradient-variance.tex": costs.variance_table(variance),
-        paper_dir / "numbers" / "cost.tex": records.to_latex(found),
+    cost = timings.load(timings.StepCost, benchmarks / f"step_cost-{domains[0]}.json")
+    compare = results.load(domains[0], "dev", results_dir)
+    made = {
+        "cost.tex": cost_tables.cost_table(cost, compare),
+        "sampler.tex": cost_tables.sampler_table(timings.load(timings.Sampler, benchmarks / "sampler.json")),
+        "gradient-variance.tex": cost_tables.variance_table(timings.load(timings.GradientVariance, benchmarks / "gradient_variance.json")),
+        "cost-gain.pdf": figures.cost_gain(points.cost_points(cost, compare), compare.primary),
     }
-    drawings = {paper_dir / "figures" / "cost-gain.pdf": figures.cost_gain(curves.gain_points(cost, compare), compare.primary)}
-    return _write(texts, drawings, found, results_dir / "costs" / "numbers.json.gz")
+    return _write(paper_dir, outs("costs"), made)
 
 
-def build_test(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write what test says of a domain: paper/tables/{domain}-test{,-contrasts}.tex and -test.md (for the README),
-    paper/figures/{domain}-test-{frontier,gains}.pdf and -frontier.svg, paper/numbers/{domain}-test.tex,
-    results/{domain}/test-numbers.json.gz.
+def build_designs(paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
+    """Stage `designs`: whether the intervals are right."""
+    from polychromic.report import cost_tables, timings
 
-    Raises:
-        PolychromicError: test.json is missing or lacks a contrast that the text states.
-        DataError: a field is missing or malformed.
-    """
-    test = results.parse(results.Confirmation, results_dir / domain / "test.json")
-    found = confirmation.test_numbers(test)
-    texts = {
-        paper_dir / "tables" / f"{domain}-test.tex": confirmation.test_table(test),
-        paper_dir / "tables" / f"{domain}-test.md": confirmation.test_markdown(test),
-        paper_dir / "tables" / f"{domain}-test-contrasts.tex": tables.contrasts_table(test),
-        paper_dir / "numbers" / f"{domain}-test.tex": records.to_latex(found),
-    }
-    frontier = figures.frontier(*confirmation.test_curves(test), test.quality, test.primary)
-    drawings = {
-        paper_dir / "figures" / f"{domain}-test-frontier.pdf": frontier,
-        paper_dir / "figures" / f"{domain}-test-frontier.svg": frontier,
-        paper_dir / "figures" / f"{domain}-test-gains.pdf": distributions.gains(confirmation.gains(test), test.primary),
-    }
-    return _write(texts, drawings, found, results_dir / domain / "test-numbers.json.gz")
-
-
-def build_people(domain: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write drafts beside people.
-
-    paper/tables/people.tex, paper/figures/people.pdf, paper/numbers/people.tex, results/people/numbers.json.gz.
-
-    Raises:
-        PolychromicError: the domain has no person-match, or a file is missing.
-        DataError: a field is missing or malformed.
-    """
-    compare = results.load(domain, results_dir)
-    if compare.calibration is None:
-        raise PolychromicError(f"compare.json of {domain} has no calibration of the person-match. Allowed: a domain judged by people.")
-    openers = results.parse(people.Openers, results_dir / domain / "openers.json")
-    found = people.people_numbers(openers, compare)
-    texts = {
-        paper_dir / "tables" / "people.tex": people.people_table(openers),
-        paper_dir / "numbers" / "people.tex": records.to_latex(found),
-    }
-    drawings = {paper_dir / "figures" / "people.pdf": people.people_figure(openers)}
-    return _write(texts, drawings, found, results_dir / "people" / "numbers.json.gz")
-
-
-def build_designs(results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
-    """Write whether the intervals are right: paper/tables/designs.tex, paper/numbers/designs.tex, results/designs/numbers.json.gz.
-
-    Raises:
-        PolychromicError: calibration.json is missing (names `make calibration`).
-        DataError: a field is missing or malformed.
-    """
-    path = benchmarks / "calibration.json"
-    if not path.exists():
-        raise PolychromicError(f"{path}: file not found. The paper's check of its intervals comes from it; run `make calibration`.")
-    document = results.parse(designs.Designs, path)
-    found = designs.designs_numbers(document)
-    texts = {
-        paper_dir / "tables" / "designs.tex": designs.designs_table(document),
-        paper_dir / "numbers" / "designs.tex": records.to_latex(found),
-    }
-    return _write(texts, {}, found, results_dir / "designs" / "numbers.json.gz")
+    found = timings.load(timings.Designs, benchmarks / "calibration.json")
+    return _write(paper_dir, outs("designs"), {"designs.tex": cost_tables.designs_table(found)})
 
 
 def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write all domains together, on test: paper/tables/summary.tex, paper/numbers/summary.tex, results/summary/numbers.json.gz.
+    """Stage `summary`: all domains together, on test."""
+    from polychromic.report import results, tables
+
+    compares = [results.load(domain, "test", results_dir) for domain in domains]
+    return _write(paper_dir, outs("summary"), {"summary.tex": tables.summary_table(compares)})
+
+
+def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
+    """Stage `setup`: every value of params.yaml, and what the metrics in use are. params: as params.yaml spells it."""
+    from polychromic.report import setup_table
+
+    made = {"setup.tex": setup_table.setup_table(params), "definitions.tex": setup_table.definitions_table(params)}
+    return _write(paper_dir, outs("setup"), made)
+
+
+def build_numbers(
+    params: Params | Mapping[str, Any], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
+) -> list[Path]:
+    """Stage `numbers`: paper/numbers.tex, the macros that the manuscript asks for, and results/numbers.json.gz, their records and those
+    of their intervals.
 
     Raises:
-        PolychromicError: a domain's test.json is missing, or lacks the headline's contrast with LoRA.
-        DataError: a field is missing or malformed.
+        PolychromicError: beside what the module says, the manuscript asks for a key that nothing makes.
     """
-    compares = [results.parse(results.Confirmation, results_dir / domain / "test.json") for domain in domains]
-    found = summary.summary_numbers(compares)
-    texts = {
-        paper_dir / "tables" / "summary.tex": summary.summary_table(compares),
-        paper_dir / "numbers" / "summary.tex": records.to_latex(found),
-    }
-    return _write(texts, {}, found, results_dir / "summary" / "numbers.json.gz")
+    from polychromic.report import numbers, records
+
+    spelled = params if isinstance(params, Mapping) else params.model_dump(mode="json", by_alias=True)
+    printed, kept = numbers.asked(records.uses(paper_dir), numbers.Inputs(spelled, results_dir, benchmarks))
+    record_file = results_dir / paths.NUMBERS.name
+    write_json(record_file, records.to_json(kept))
+    return sorted([record_file, *_write(paper_dir, outs("numbers")[:1], {"numbers.tex": records.to_latex(printed)})])
 
 
-def _write(texts: Mapping[Path, str], drawings: Mapping[Path, Any], found: list[records.Number], record_file: Path) -> list[Path]:
-    for path, text in texts.items():
-        write_text(path, text)
-    for path, figure in drawings.items():
-        figures.save(figure, path)
-    write_json(record_file, records.to_json(found))
-    return sorted([*texts, *drawings, record_file])
+def _write(paper_dir: Path, wanted: Sequence[str], made: Mapping[str, str | Figure]) -> list[Path]:
+    """Each wanted path with what was made under its name. Returns where they lie, sorted."""
+    placed = {paper_dir / Path(path).relative_to(paths.PAPER): made[Path(path).name] for path in wanted}
+    for path, content in placed.items():
+        if isinstance(content, str):
+            write_text(path, content)
+        else:
+            from polychromic.report.style import save
 
-
-def build_setup(params: Mapping[str, Any], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Write every value of params.yaml as "setup.<dotted key>", and what the metrics in use are.
-
-    Returns:
-        The files written, sorted: paper/tables/{setup,definitions}.tex, paper/numbers/setup.tex, results/setup/numbers.json.gz.
-    """
-    found = numbers.setup_numbers(params)
-    texts = {
-        paper_dir / "numbers" / "setup.tex": records.to_latex(found),
-        paper_dir / "tables" / "setup.tex": setup_table.setup_table(params),
-        paper_dir / "tables" / "definitions.tex": tables.definitions_table(params),
-    }
-    for path, text in texts.items():
-        write_text(path, text)
-    record_file = results_dir / "setup" / "numbers.json.gz"
-    write_json(record_file, records.to_json(found))
-    return sorted([*texts, record_file])
-
-
-def build_provenance(domains: Sequence[str], root: Path = Path(".")) -> list[Path]:
-    """Write paper/tables/provenance-{outputs,sources,numbers}.tex, see polychromic.provenance.appendix.
-
-    Raises:
-        PolychromicError: the text prints a record that does not exist, or an input of the pipeline is missing.
-        DataError: a file is malformed.
-    """
-    return appendix.write(root, paths.record_files(domains))
+            save(content, path)
+    return sorted(placed)

@@ -1,4 +1,4 @@
-"""How methods and metrics are printed: names, arrows, rounding. What a metric is stands in polychromic.score.catalogue.
+"""How methods, metrics and parameters are printed: names, arrows, rounding. What a metric is stands in polychromic.score.metrics.
 
 It knows nothing about results. Tables, figures and numbers all ask here, so a metric cannot be rounded
 one way in a table and another way in the text.
@@ -7,16 +7,15 @@ one way in a table and another way in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from polychromic.score import catalogue
-from polychromic.score.catalogue import Metric
+if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need
+    from polychromic.score.registry import Metric
 
 ALPHA = 0.05  # level of the adjusted tests
 
 MINUS = r"\ensuremath{-}"
-
-
 # In printed order. A method that is not here is printed by its own name, after these.
 METHODS: dict[str, str] = {
     "zero_shot": "Zero-shot",
@@ -52,7 +51,6 @@ METHODS: dict[str, str] = {
     "polychromic_full": "Polychromic, full",
     "polychromic_quarter": "Polychromic, quarter",
     "polychromic_tenth": "Polychromic, tenth",
-    "polychromic_bulk": "Polychromic, bulk",
     "polychromic": "Polychromic",
 }
 
@@ -66,7 +64,9 @@ DOMAINS: dict[str, str] = {
 
 def metric(name: str) -> Metric:
     """The catalogue's entry; raises UsageError for a name that it does not have."""
-    return catalogue.metric(name)
+    from polychromic.score import metrics
+
+    return metrics.metric(name)
 
 
 def title(name: str, math: bool = False) -> str:
@@ -85,7 +85,9 @@ def title(name: str, math: bool = False) -> str:
 
 def metric_order(names: Iterable[str]) -> list[str]:
     """Names in the catalogue's order, members of a family by their number."""
-    families = list(catalogue.FAMILIES)
+    from polychromic.score.metrics import FAMILIES
+
+    families = list(FAMILIES)
     return sorted(set(names), key=lambda name: (families.index(metric(name).family), metric(name).at or 0))
 
 
@@ -142,7 +144,7 @@ def format_value(name: str, value: float, unit: bool = False, sign: bool = False
     """
     info = metric(name)
     text = f"{value * (100 if info.percent else 1):{'+' if sign else ''}.{info.decimals}f}"
-    text = tex_minus(signed_zero(text))
+    text = signed(text)
     if unit and info.percent:
         text += "~points" if sign else r"\,\%"
     return text
@@ -166,4 +168,54 @@ def format_p(p: float) -> str:
 
 def format_effect(value: float) -> str:
     """A standardised effect size: two decimals, signed."""
-    return tex_minus(signed_zero(f"{value:+.2f}"))
+    return signed(f"{value:+.2f}")
+
+
+def signed(number: str) -> str:
+    """A formatted number as LaTeX: its minus is a minus, and zero has none."""
+    return tex_minus(signed_zero(number))
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def thousands(count: float) -> str:
+    return f"{count:,.0f}".replace(",", r"\,")
+
+
+def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings in file order, keys joined with dots; an item of a list of mappings is one leaf, "key: value, ..."."""
+    for key, value in params.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            value = {i: ", ".join(f"{k}: {v}" for k, v in item.items()) for i, item in enumerate(value)}
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, list(value) if isinstance(value, list | tuple) else value
+
+
+def param_text(value: Any) -> str:
+    """A parameter as LaTeX: 1e-05 → $10^{-5}$, true → yes, null → none, a long hash → its first 12 digits."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return tex_minus(str(value))
+    if isinstance(value, float):
+        mantissa, _, exponent = f"{value:.6g}".partition("e")
+        if value == 0 or (not exponent and abs(value) >= 0.001):
+            return tex_minus(mantissa)
+        mantissa, _, exponent = f"{value:.5e}".partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".")
+        factor = "" if mantissa == "1" else rf"{mantissa}\times "
+        return rf"\ensuremath{{{factor}10^{{{int(exponent)}}}}}"
+    if isinstance(value, list):
+        return ", ".join(param_text(item) for item in value) or "none"
+    text = str(value)
+    if len(text) >= 40 and all(char in "0123456789abcdef" for char in text):
+        text = text[:12]
+    return escape(text)

@@ -1,203 +1,235 @@
-"""Every number that the paper prints about a domain and about params.yaml, as records (polychromic/report/records.py)."""
+"""The values that the paper may print, as records, by group: the first part of a key (and "<domain>.test") says which file it is from.
+
+Pull, not push: only the groups that main.tex asks for are made, and of these only the records that it asks for are kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.report import labels
-from polychromic.report.choices import choice_numbers
-from polychromic.report.records import Number, contrast_numbers, estimate_numbers, rule_text, unique
-from polychromic.report.results import Compare, Results
+from polychromic.report import audit, labels, people, results, sentences
+from polychromic.report.choices import Frozen
+from polychromic.report.domain_numbers import cost_sentences, dev_numbers, test_numbers
+from polychromic.report.records import Number, Use, unique
+from polychromic.report.results import Compare
+from polychromic.report.timings import FOLDER, Designs, GradientVariance, Sampler, StepCost, load
+
+NEAREST = 3  # keys that an error names
 
 
-def domain_numbers(compare: Compare) -> list[Number]:
-    """All records of a domain, sorted by key, each key once."""
-    source = f"results/{compare.domain}/compare.json"
-    records = [
-        replace(
-            number,
-            key=f"{compare.domain}.{number.key}",
-            split=compare.split,
-            source=f"{source}#{number.source}" if number.source else source,
+@dataclass(frozen=True)
+class Inputs:
+    """Where numbers are read from. params: params.yaml as a mapping, keys as it spells them."""
+
+    params: Mapping[str, Any]
+    results: Path
+    benchmarks: Path
+
+    @property
+    def domains(self) -> list[str]:
+        return self.params["domains"]
+
+    @cached_property
+    def dev(self) -> dict[str, Compare]:
+        return {domain: results.load(domain, "dev", self.results) for domain in self.domains}
+
+    @cached_property
+    def test(self) -> dict[str, Compare]:
+        return {domain: results.load(domain, "test", self.results) for domain in self.domains}
+
+    @cached_property
+    def costs(self) -> dict[str, StepCost]:
+        return {domain: load(StepCost, self.benchmarks / f"step_cost-{domain}.json") for domain in self.domains}
+
+
+def asked(wanted: Sequence[Use], inputs: Inputs) -> tuple[list[Number], list[Number]]:
+    """The records of the keys that the manuscript uses, sorted; and with them the records of the intervals of these values.
+
+    Raises:
+        PolychromicError: a key that no group makes (file:line, key, the nearest keys), a file that is missing, or a key made twice.
+        DataError: a field of a file is missing or malformed.
+    """
+    made: dict[str, dict[str, Number]] = {}
+    found: dict[str, Number] = {}
+    wrong = []
+    for use in wanted:
+        name = _group(use.key, inputs.domains)
+        if name is not None and name not in made:
+            made[name] = unique(_make(name, inputs))
+        group = made.get(name, {})
+        if use.key in group:
+            found[use.key] = group[use.key]
+        else:
+            near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in (*GROUPS, *inputs.domains)]
+            wrong.append(f"{use.file}:{use.line}: \\num{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
+    if wrong:
+        raise PolychromicError(
+            "\n".join([*dict.fromkeys(wrong), "Correct the key in the text; polychromic/report/numbers.py makes the records."])
         )
-        for group in (
-            _about(compare),
-            system_numbers(compare),
-            _contrasts(compare),
-            _lambda(compare),
-            _calibration(compare),
-            _bulk(compare),
-            choice_numbers(compare),
-        )
-        for number in group
-    ]
-    return unique(records)
+    beside = {}
+    for record in found.values():
+        if record.low is not None:
+            group = made[_group(record.key, inputs.domains)]
+            names = (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci")
+            beside |= {name: group[name] for name in names if name in group}
+    order = lambda by_key: [by_key[key] for key in sorted(by_key)]
+    return order(found), order(found | beside)
 
 
-def setup_numbers(params: Mapping[str, Any]) -> list[Number]:
-    """Each leaf of params.yaml as "setup.<dotted key>"; a list's length is "<key>.count", a share in per cent "<key>.percent".
+def _group(key: str, domains: Sequence[str]) -> str | None:
+    first, second = (key.split(".") + [""])[:2]
+    if first in domains:
+        return f"{first}.test" if second == "test" else first
+    return first if first in GROUPS else None
+
+
+def _make(name: str, inputs: Inputs) -> Iterator[Number]:
+    if name in GROUPS:
+        return GROUPS[name](inputs)
+    domain, _, on_test = name.partition(".")
+    if on_test:
+        return test_numbers(inputs.test[domain])
+    timed = (inputs.benchmarks / f"step_cost-{domain}.json").exists()
+    return dev_numbers(inputs.dev[domain], inputs.costs[domain] if timed else None)
+
+
+def summary_numbers(inputs: Inputs) -> Iterator[Number]:
+    """ "summary.domains.count", ".sentence" (where the headline gains over LoRA), ".range.sentence" (floor and ceiling of LoRA)."""
+    compares = [*inputs.test.values()]
+    source = "; ".join(compare.path for compare in compares)
+    yield Number("summary.domains.count", len(compares), str(len(compares)), source="params.yaml#domains")
+    yield Number("summary.sentence", None, sentences.summary(compares), source=source)
+    yield Number("summary.range.sentence", None, sentences.task_range(compares), source=source)
+
+
+def cost_numbers(inputs: Inputs) -> Iterator[Number]:
+    """ "cost.*": the step of the first domain."""
+    cost = inputs.costs[inputs.domains[0]]
+    yield from _fields("cost", cost, f"step_cost-{cost.domain}.json", "device", "precision", "threads", "steps", "batch_size")
+    yield from cost_sentences(cost, inputs.dev[cost.domain].headline, "cost")
+
+
+def sampler_numbers(inputs: Inputs) -> Iterator[Number]:
+    sampler = load(Sampler, inputs.benchmarks / "sampler.json")
+    yield from _fields("sampler", sampler, "sampler.json", "device")
+    yield Number("sampler.sentence", None, sentences.sampler_speed(sampler), source=f"{FOLDER}/sampler.json")
+
+
+def gradient_numbers(inputs: Inputs) -> Iterator[Number]:
+    variance = load(GradientVariance, inputs.benchmarks / "gradient_variance.json")
+    yield from _fields("gradient", variance, "gradient_variance.json", "prompts", "draws", "objective")
+    text = sentences.gradient_variance(variance)
+    yield Number("gradient.sentence", None, text, source=f"{FOLDER}/gradient_variance.json")
+
+
+def _fields(prefix: str, document: Frozen, file: str, *names: str) -> Iterator[Number]:
+    """Fields of a benchmark's document as they are: counts, or words."""
+    for name in names:
+        value = getattr(document, name)
+        text = str(value).replace("_", " ") if name == "objective" else str(value)
+        yield Number(f"{prefix}.{name}", value if isinstance(value, int) else None, labels.escape(text), source=f"{FOLDER}/{file}")
+
+
+def compute_numbers(inputs: Inputs) -> Iterator[Number]:
+    """What the results of dev took: "compute.<domain>.*" and, over all domains, "compute.*".
+
+    A run is one training with one seed; methods that differ in decoding alone share theirs, which is not deducted. A step of a method
+    that was not timed counts as one of LoRA's.
+    """
+    total: dict[str, float] = {}
+    for domain, compare in inputs.dev.items():
+        source = f"{compare.path}; {FOLDER}/step_cost-{domain}.json"
+        for field, value in _spent(compare, inputs.costs[domain]).items():
+            total[field] = total.get(field, 0) + value
+            yield Number(f"compute.{domain}.{field}", value, _amount(field, value), source=source)
+    where = "; ".join(compare.path for compare in inputs.dev.values())
+    for field, value in total.items():
+        yield Number(f"compute.{field}", value, _amount(field, value), source=where)
+
+
+def _spent(compare: Compare, cost: StepCost) -> dict[str, float]:
+    found = {"systems": len(compare.systems), "runs": 0, "steps": 0, "drafts": 0, "tokens": 0.0, "hours": 0.0}
+    for label in compare.all_labels():
+        method = labels.method_of(label)
+        about = compare.methods[method]
+        if about.trained:
+            runs, steps = len(compare.chosen(label).seeds), compare.histories[method][-1].step
+            timed = cost.variants.get(about.trains_like, cost.variants["lora"])
+            found["runs"] += runs
+            found["steps"] += runs * steps
+            found["hours"] += runs * steps * timed.mean_seconds / 3600
+    for system in compare.systems:
+        drafts = len(system.seeds) * system.n_prompts * system.n_samples
+        found["drafts"] += drafts
+        found["tokens"] += drafts * system.metrics["tokens"].mean
+    return found
+
+
+def _amount(field: str, value: float) -> str:
+    if field == "hours":
+        return f"{value:.1f}"
+    return f"{value / 1e6:.1f} million" if value >= 1e6 else labels.thousands(value)
+
+
+def people_numbers(inputs: Inputs) -> Iterator[Number]:
+    """ "people.*", of the first domain that is judged by people."""
+    judged = [domain for domain, compare in inputs.dev.items() if compare.calibration is not None]
+    if not judged:
+        return iter(())
+    return people.people_numbers(people.load(judged[0], inputs.results), judged[0], inputs.dev[judged[0]].headline)
+
+
+def designs_numbers(inputs: Inputs) -> Iterator[Number]:
+    """False positives are the test's, which the paper's verdicts need beside the interval.
+
+    Keys designs.{runs,seeds,samples,effect,coverage.low,coverage.high,false_positives,pooled.false_positives,sentence}."""
+    found, source = load(Designs, inputs.benchmarks / "calibration.json"), f"{FOLDER}/calibration.json"
+    yield from _fields("designs", found, "calibration.json", "runs", "seeds", "samples")
+    ours = [r for r in found.rows if r.ours]
+    covered = [r.coverage for r in [*ours, *found.observed] if r.coverage is not None]
+    shares = {
+        "effect": found.effect,
+        "coverage.low": min(covered),
+        "coverage.high": max(covered),
+        "false_positives": max(r.false_positives for r in ours if r.coverage is None),
+        "pooled.false_positives": max(r.false_positives for r in found.rows if r.design == "pooled"),
+    }
+    for key, value in shares.items():
+        yield Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=source)
+    largest, smallest_effect = max((r.prompts, r.minimum_detectable_effect) for r in found.rows)
+    text = f"With {largest} prompts, a difference of {100 * smallest_effect:.1f} points is found with a probability of four in five."
+    yield Number("designs.sentence", None, text, source=source)
+
+
+def audit_numbers(inputs: Inputs) -> Iterator[Number]:
+    found = audit.load(inputs.benchmarks / "audit.json")
+    yield Number("audit.sentence", None, audit.sentence(found), source=audit.SOURCE)
+
+
+def setup_numbers(inputs: Inputs) -> Iterator[Number]:
+    """Each leaf of params.yaml as "setup.<dotted key>"; a share in per cent is "<key>.percent".
 
     "setup.model.name" names the weights whatever their source: package and version, repository and revision, or folder.
     """
-    records = [Number("setup.alpha", labels.ALPHA, labels.plain(labels.ALPHA), source="polychromic/report/labels.py")]
-    if model := params.get("model"):
+    yield Number("setup.alpha", labels.ALPHA, labels.plain(labels.ALPHA), source="polychromic/report/labels.py")
+    if model := inputs.params.get("model"):
         parts = [model[key] for key in ("package", "version", "repository", "revision", "path") if model.get(key)]
-        records.append(Number("setup.model.name", None, param_text(" ".join(parts)), source="params.yaml#model"))
-    for key, value in flatten(params):
+        yield Number("setup.model.name", None, labels.param_text(" ".join(parts)), source="params.yaml#model")
+    for key, value in labels.flatten(inputs.params):
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-        records.append(Number(f"setup.{key}", number, param_text(value), source=f"params.yaml#{key}"))
+        yield Number(f"setup.{key}", number, labels.param_text(value), source=f"params.yaml#{key}")
         if isinstance(number, float) and 0 < number < 1:
             percent = 100 * number
-            records.append(Number(f"setup.{key}.percent", percent, rf"{labels.plain(percent)}\,\%", unit="%", source=f"params.yaml#{key}"))
-        if isinstance(value, list):
-            records.append(Number(f"setup.{key}.count", len(value), str(len(value)), source=f"params.yaml#{key}"))
-    return unique(records)
+            yield Number(f"setup.{key}.percent", percent, rf"{labels.plain(percent)}\,\%", unit="%", source=f"params.yaml#{key}")
 
 
-def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings in file order, keys joined with dots; an item of a list of mappings is one leaf, "key: value, ..."."""
-    for key, value in params.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            value = {i: ", ".join(f"{k}: {v}" for k, v in item.items()) for i, item in enumerate(value)}
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{name}.")
-        else:
-            yield name, list(value) if isinstance(value, list | tuple) else value
-
-
-def param_text(value: Any) -> str:
-    """A parameter as LaTeX: 1e-05 → $10^{-5}$, true → yes, null → none, a long hash → its first 12 digits."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return labels.tex_minus(str(value))
-    if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.6g}".partition("e")
-        if value == 0 or (not exponent and abs(value) >= 0.001):
-            return labels.tex_minus(mantissa)
-        mantissa, _, exponent = f"{value:.5e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".")
-        factor = "" if mantissa == "1" else rf"{mantissa}\times "
-        return rf"\ensuremath{{{factor}10^{{{int(exponent)}}}}}"
-    if isinstance(value, list):
-        return ", ".join(param_text(item) for item in value) or "none"
-    text = str(value)
-    if len(text) >= 40 and all(char in "0123456789abcdef" for char in text):
-        text = text[:12]
-    return labels.escape(text)
-
-
-def _about(compare: Compare) -> Iterator[Number]:
-    main = [compare.chosen(label) for label in compare.main_labels()]
-    seeds = sorted({seed for system in main for seed in system.seeds})
-    yield Number("name", None, labels.DOMAINS.get(compare.domain, compare.domain))
-    yield Number("split", None, "development")
-    yield Number("split.notice", None, NOTICE)
-    yield Number("primary.name", None, labels.metric(compare.primary).label)
-    yield Number("quality.name", None, labels.metric(compare.quality).label)
-    yield Number("seeds", None, ", ".join(map(str, seeds)), seeds=tuple(seeds))
-    yield Number("seeds.count", len(seeds), str(len(seeds)), seeds=tuple(seeds))
-    yield _span("n_prompts", [system.n_prompts for system in main])
-    yield _span("n_samples", [system.n_samples for system in main])
-    temperatures = sorted({system.temperature for system in compare.systems})
-    yield Number("temperatures", None, ", ".join(map(labels.plain, temperatures)))
-    headline = compare.chosen(compare.headline)
-    if headline.lam is None:
-        raise PolychromicError(
-            f"compare.json of {compare.domain}: the headline {compare.headline!r} has no lambda. Make it again with `dvc repro`."
-        )
-    yield Number("headline.lambda", headline.lam, labels.plain(headline.lam))
-
-
-NOTICE = (
-    "These are development-set results: temperatures were chosen on the same prompts, so the intervals do not account for that choice "
-    "and no confirmatory claim follows from them."
-)
-
-
-def _span(key: str, counts: list[int]) -> Number:
-    """A count that all systems share, or "low--high" where they differ."""
-    low, high = min(counts), max(counts)
-    return Number(key, low if low == high else None, str(low) if low == high else f"{low}--{high}")
-
-
-def system_numbers(compare: Results) -> Iterator[Number]:
-    """ "<label>.<metric>" at the chosen temperature; "<label>.T<temperature>.<metric>" at each one for the metrics that decide."""
-    decide = (compare.primary, compare.quality, "objective")
-    for system in compare.systems:
-        source = f"systems/{system.label}@T={labels.plain(system.temperature)}"
-        for name in decide:
-            key = f"{system.label}.T{labels.plain(system.temperature)}.{name}"
-            yield from estimate_numbers(key, name, system.metrics[name], system, source)
-        if system.chosen:
-            for name, estimate in system.metrics.items():
-                yield from estimate_numbers(f"{system.label}.{name}", name, estimate, system, source)
-            yield Number(f"{system.label}.temperature", system.temperature, labels.plain(system.temperature), source=source)
-            yield Number(f"{system.label}.n_samples", system.n_samples, str(system.n_samples), source=source)
-            yield Number(f"{system.label}.seeds.count", len(system.seeds), str(len(system.seeds)), seeds=tuple(system.seeds), source=source)
-
-
-def _contrasts(compare: Compare) -> Iterator[Number]:
-    """ "<a>-vs-<b>.<metric>.<rule>.<field>" for all; "primary.<field>" and "quality.<field>" for the headline against lora."""
-    for contrast in compare.contrasts:
-        yield from contrast_numbers(f"{contrast.a}-vs-{contrast.b}.{contrast.metric}.{contrast.rule}", contrast)
-    main = {
-        "primary": compare.contrast(compare.headline, "lora", compare.primary, ("matched", "chosen")),
-        "quality": compare.contrast(compare.headline, "lora", compare.quality, ("chosen", "matched")),
-    }
-    for alias, contrast in main.items():
-        yield from contrast_numbers(alias, contrast)
-        yield Number(f"{alias}.rule", None, rule_text(contrast, compare), source=f"contrasts/{contrast.id}")
-
-
-def _lambda(compare: Compare) -> Iterator[Number]:
-    """The ablation in words: its grid, its one temperature, the best λ per metric, and whether a metric moves one way."""
-    rows = compare.lambda_rows()
-    grid = [0.0 if row.label == "lora" else row.lam or 0.0 for row in rows]
-    yield Number("lambda.temperature", rows[0].temperature, labels.plain(rows[0].temperature), source="systems")
-    yield Number("lambda.grid", None, ", ".join(labels.plain(lam) for lam in grid if lam > 0), source="systems")
-    for name in rows[0].metrics:
-        means = [row.metrics[name].mean for row in rows]
-        steps = [after - before for before, after in pairwise(means)]
-        trend = (
-            "rises at every step of the grid"
-            if min(steps) > 0
-            else "falls at every step of the grid"
-            if max(steps) < 0
-            else "is not monotone over the grid"
-        )
-        yield Number(f"lambda.{name}.trend", None, trend, source="systems")
-        info = labels.metric(name)
-        if info.direction == "none":
-            continue
-        best = max(range(len(rows)), key=lambda i: means[i] if info.direction == "up" else -means[i])
-        source = f"systems/{rows[best].label}@T={labels.plain(rows[best].temperature)}"
-        yield Number(f"lambda.{name}.best", grid[best], labels.plain(grid[best]), source=source)
-        yield from estimate_numbers(f"lambda.{name}.best.value", name, rows[best].metrics[name], rows[best], source)
-
-
-def _bulk(compare: Compare) -> Iterator[Number]:
-    """ "ess.sentence": how much of old samples counted in bulk mode; says so where no method had it."""
-    texts = []
-    for label, steps in compare.histories.items():
-        if shares := [100 * step.ess_mean for step in steps if step.ess_mean is not None]:
-            name, mean, least = labels.system_name(label), sum(shares) / len(shares), min(shares)
-            texts.append(rf"{name}: {mean:.0f}\,\% of its samples on the mean over steps, {least:.0f}\,\% at the lowest step.")
-    text = "The effective sample size, " + " ".join(texts) if texts else "No method of this build drew its rollouts in bulk."
-    yield Number("ess.sentence", None, text, source="histories")
-
-
-def _calibration(compare: Compare) -> Iterator[Number]:
-    """The human-only fit of the match threshold: shares in per cent, counts as they are, the threshold to three digits."""
-    for key, value in (compare.calibration or {}).items():
-        if key in ("within", "across", "ceiling", "floor"):
-            yield Number(f"calibration.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source="calibration")
-        else:
-            yield Number(f"calibration.{key}", value, f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}", source="calibration")
+GROUPS: dict[str, Callable[[Inputs], Iterator[Number]]] = {
+    "setup": setup_numbers, "summary": summary_numbers, "cost": cost_numbers, "sampler": sampler_numbers, "gradient": gradient_numbers,
+    "compute": compute_numbers, "people": people_numbers, "designs": designs_numbers, "audit": audit_numbers,
+}  # fmt: skip

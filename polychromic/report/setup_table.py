@@ -1,8 +1,8 @@
-r"""The table of params.yaml: a row per method, the domains side by side, a row per key for everything else. It touches no file.
+r"""The tables of params.yaml: every parameter, and what the metrics in use are. They touch no file.
 
-Nothing is left out: what most methods share stands once, in the row under the methods; contrasts of one kind stand
-together. Three longtables with one caption and one
-number, which main.tex gives as \tablecaption.
+Of the parameters nothing is left out: a row per method, the domains side by side, a row per key for everything else; what most methods
+share stands once, in the row under the methods; contrasts of one kind stand together. Three longtables with one caption and one number,
+which main.tex gives as \tablecaption.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polychromic.report import labels
-from polychromic.report.latex_rows import DASH, continued, longtable, row
-from polychromic.report.numbers import flatten, param_text
+from polychromic.report.labels import flatten, param_text
+from polychromic.report.tables import DASH, longtable, row
 
 # Head, then the keys that share the cell; all further keys of a method go into the last column, where they differ from the others'.
 COLUMNS = (("adapter", "adapter"), ("loss", "loss", "settings"), ("objective", "objective", "subset"), (r"$\lambda$", "lam"),
@@ -113,3 +113,27 @@ def _name(key: Any) -> str:
 
 def _code(key: str) -> str:
     return rf"\texttt{{{_name(key)}}}"
+
+
+def continued(columns: str, head: str, lines: Sequence[str]) -> str:
+    """A table that may break over pages and belongs to the one before it: no caption and, by the star, no number."""
+    start = [rf"\begin{{longtable*}}{{@{{}}{columns}@{{}}}}", r"\toprule", head, r"\midrule\endhead", r"\bottomrule\endfoot"]
+    return "\n".join([*start, *lines, r"\end{longtable*}"]) + "\n"
+
+
+def definitions_table(params: Mapping[str, Any]) -> str:
+    """Every metric that a domain reports, in the catalogue's order: label with direction, range, signature."""
+    from polychromic.score.metrics import signature  # brings the metrics' packages, which no other table needs
+
+    names = labels.metric_order({name for domain in params["domains"] for name in params[domain]["metrics"]} | {"objective"})
+    encoder = params["encoder"].get("package") or params["encoder"].get("repository") or ""
+    lines = []
+    for name in names:
+        info = labels.metric(name)
+        bounds = [
+            r"$-\infty$" if info.low is None else f"{info.low:g}",
+            r"$\infty$" if info.high is None else f"{info.high}".removesuffix(".0"),
+        ]
+        text = labels.escape(signature(name, encoder).partition("|")[2]).replace("|", r" \textbar{} ")
+        lines.append(row([labels.title(name, math=True), f"{bounds[0]} to {bounds[1]}", text]))
+    return longtable(r"llp{0.6\linewidth}", row(["metric", "range", "definition"]), lines)

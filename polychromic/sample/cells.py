@@ -1,8 +1,8 @@
-"""A cell of the grid: train (or load) the adapter of each seed, sample the prompts of dev, write the samples.
+"""A cell of the grid: train (or load) the adapter of each seed, sample the prompts of a split, write the samples.
 
-The out is the samples and the history. Adapters stay in the content-addressed cache (polychromic.train.adapter):
-on a fresh clone `dvc pull` then restores a cell without training it. Each seed's samples are kept there too, so a
-cell that is killed goes on with the seed it was at.
+The out is the samples and, on dev, the training history. Adapters stay in the content-addressed cache (polychromic.train.adapter):
+on a fresh clone `dvc pull` then restores a cell without training it. Each seed's samples are kept there too, so a cell that is killed
+goes on with the seed it was at. Which systems a split has, with which seeds and temperatures, is `Params.cells`.
 """
 
 from __future__ import annotations
@@ -14,71 +14,32 @@ import torch
 
 from polychromic.base import paths
 from polychromic.base.cache import code_fingerprint, environment
-from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.base.hardware import best_device
-from polychromic.base.io import read_json, read_jsonl, sha256_json, write_jsonl
+from polychromic.base.errors import UsageError
+from polychromic.base.hardware import best_device, cpu_model
+from polychromic.base.io import read_jsonl, sha256_json, write_jsonl
 from polychromic.data.domains import get_domain
-from polychromic.data.records import Record, read_records
+from polychromic.data.records import Record, load_split
 from polychromic.models import prompts, weights
 from polychromic.models.load import compute_reproducibly, embed, load_causal_lm, load_encoder, rows_at_once
-from polychromic.params import Method, Params
+from polychromic.params import Cell, Params
 from polychromic.sample.draw import sample_prompts
+from polychromic.sample.prompts import prompts_of
 from polychromic.train.adapter import Trained, train_adapter
 
 SAMPLING_CODE = ("base/seeds.py", "models", "sample/draw.py")
 
 
-def cell_name(method: str, lam: float | None) -> str:
-    """Folder of a cell: the method's name, with lambda where it is the grid's axis."""
-    return method if lam is None else f"{method}-{lam}"
-
-
-def resolve(params: Params, name: str, lam: float | None) -> tuple[Method, float | None]:
-    """The method and the weight it trains with.
-
-    Raises:
-        UsageError: no such method; or --lam given to a method that takes none, or missing for one that does.
-    """
-    if name not in params.methods:
-        allowed = ", ".join(params.methods)
-        raise UsageError(f"method {name!r} does not exist. Allowed: {allowed}. Methods are declared under `methods:` in params.yaml.")
-    method = params.methods[name]
-    if method.lam == "lambda":
-        if lam is None:
-            raise UsageError(f"method {name!r} needs a weight: add --lam, such as --lam {params.lam}.")
-        return method, lam
-    if lam is not None:
-        raise UsageError(f"method {name!r} takes no --lam: params.yaml sets methods.{name}.lam to {method.lam}. Leave the option out.")
-    return method, method.lam
-
-
-def load_split(domain: str) -> dict[str, list[Record]]:
-    """Records by split, in the order of the split file.
-
-    Raises:
-        PolychromicError: the split names a record that the data file does not hold (they are of different versions).
-    """
-    records = {record.id: record for record in read_records(paths.data_file(domain))}
-    splits = read_json(paths.split_file(domain))["splits"]
-    missing = [i for ids in splits.values() for i in ids if i not in records]
-    if missing:
-        where = paths.split_file(domain)
-        raise PolychromicError(f"{where}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
-    return {name: [records[i] for i in ids] for name, ids in splits.items()}
-
-
 class Workbench:
     """What the seeds of a cell share: weights, encoder, prompts. Loads a thing when it is first asked for."""
 
-    def __init__(self, params: Params, domain_name: str, method_name: str, lam: float | None, validate: bool = True):
+    def __init__(self, params: Params, domain_name: str, cell: Cell, validate: bool = True):
         """validate: whether training measures itself on dev; the adapter is the same either way."""
         compute_reproducibly(params.threads)
         self.device = best_device()
-        self.params = params
-        self.domain = get_domain(domain_name)
-        self.settings = params.domain(domain_name)
-        self.name = method_name
-        self.method, self.lam = resolve(params, method_name, lam)
+        self.params, self.cell = params, cell
+        self.domain, self.settings = get_domain(domain_name), params.domain(domain_name)
+        self.method = params.methods[cell.method]
+        self.lam = cell.lam if self.method.lam == "lambda" else self.method.lam
         self.variant = prompts.variant(domain_name, self.method.prompt)
         least = max(10, params.objective.n)
         if self.variant.list is not None and self.variant.list < least:
@@ -125,46 +86,58 @@ class Workbench:
         return [prompts.encode(tokenizer, chat) for chat in chats]
 
 
-def run_cell(params: Params, domain: str, method: str, lam: float | None, out: Path) -> None:
-    """Train and sample every seed, then write `out`/samples.jsonl.gz and, for a trained method, `out`/history.jsonl."""
-    bench = Workbench(params, domain, method, lam)
-    temperatures = params.temperatures(bench.name, bench.domain.name)
+def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) -> None:
+    """Train and sample every seed, then write `out`/samples.jsonl.gz and, of what was trained for dev, `out`/history.jsonl.
+
+    On test each row says which machine drew it, since test may be computed elsewhere than dev.
+
+    Raises:
+        as prompts_of; PolychromicError: training met a loss that is not finite.
+    """
+    records = prompts_of(params, domain, split)
+    bench = Workbench(params.on(domain, split), domain, cell, validate=split != "test")
     samples, history = [], []
-    for seed in params.seeds_of(method, lam):
-        rows, log = sample_seed(bench, seed, "dev", bench.splits["dev"], temperatures)
+    for seed in cell.seeds:
+        rows, log = sample_seed(bench, seed, split, records)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
-    write_jsonl(out / "samples.jsonl.gz", samples)
-    write_jsonl(out / "history.jsonl", history)
+    if split == "test":
+        machine = machine_now()
+        samples = [{**row, "machine": machine} for row in samples]
+    write_jsonl(out / paths.SAMPLES, samples)
+    if split == "dev" and history:
+        write_jsonl(out / paths.HISTORY, history)
 
 
-def sample_seed(
-    bench: Workbench, seed: int, split: str, records: Sequence[Record], temperatures: Sequence[float]
-) -> tuple[list[dict], list[dict]]:
+def machine_now() -> str:
+    """What computes here, as a reader would look for it: the GPU or the processor, and the version of torch."""
+    found = environment()
+    return f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
+
+
+def sample_seed(bench: Workbench, seed: int, split: str, records: Sequence[Record]) -> tuple[list[dict], list[dict]]:
     """One seed of a cell, trained if it is not in the cache: the rows of its samples, by temperature, and the training history."""
-    params, settings = bench.params, bench.settings
+    params = bench.params
     model, tokenizer, trained, identity = bench.system(seed)
     encoded = bench.encoded_prompts(tokenizer, records)
     listed = bench.variant.list
-    horizon = settings.max_new_tokens * (listed or 1)
+    horizon = bench.settings.max_new_tokens * (listed or 1)
     rows: list[dict] = []
-    for temperature in temperatures:
-        key = sha256_json(
-            {
-                "system": identity,
-                "prompts": encoded,
-                "seed": seed,
-                "temperature": temperature,
-                "scale": bench.method.scale,
-                "min_p": bench.method.min_p,
-                "list": listed,
-                "horizon": horizon,
-                "sampling": params.sampling.model_dump(),
-                "threads": params.threads,
-                "code": code_fingerprint(SAMPLING_CODE),
-                "libraries": environment(),
-            }
-        )
+    for temperature in bench.cell.temperatures:
+        key = {
+            "system": identity,
+            "prompts": encoded,
+            "seed": seed,
+            "temperature": temperature,
+            "scale": bench.method.scale,
+            "min_p": bench.method.min_p,
+            "list": listed,
+            "horizon": horizon,
+            "sampling": params.sampling.model_dump(),
+            "threads": params.threads,
+            "code": code_fingerprint(SAMPLING_CODE),
+            "libraries": environment(),
+        }
 
         def draw(temperature: float = temperature) -> list[dict]:
             return sample_prompts(
@@ -181,7 +154,7 @@ def sample_seed(
             )
 
         # What is cached is what the model said, so the reading of a list may change without sampling anew.
-        for record, drawn in zip(records, _cached(key, draw), strict=True):
+        for record, drawn in zip(records, _cached(sha256_json(key), draw), strict=True):
             replies = unlist(drawn, listed) if listed else drawn
             rows.append({"seed": seed, "temperature": temperature, "split": split, "id": record.id, **replies})
     return rows, trained.history if trained else []

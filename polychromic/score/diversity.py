@@ -1,7 +1,7 @@
 """Diversity of one prompt's replies. Compare systems at equal numbers of replies, with mean length beside.
 
-Per prompt only: pooling replies of several prompts would count the prompts' differences as diversity. A
-value that does not exist (no bigram in one-word replies, one reply alone) is an error, never 0.
+Per prompt only: pooling replies of several prompts would count the prompts' differences as diversity. A value that does not exist
+(no bigram in one-word replies, one reply alone) is a PolychromicError, never 0.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
@@ -30,14 +29,9 @@ def _at_least(count: int, least: int, metric: str) -> None:
 
 
 def self_bleu(replies: Sequence[str], max_n: int = 4) -> float:
-    """Self-BLEU (Zhu et al. 2018, 1802.01886): the mean BLEU of each reply against all others. In [0, 1]; lower is more diverse.
+    """Self-BLEU (Zhu et al. 2018, 1802.01886): the mean BLEU of each of n >= 2 replies against all others, n-grams up to `max_n`.
 
-    Args:
-        replies: n >= 2 replies of one prompt.
-        max_n: highest n-gram order.
-
-    Raises:
-        PolychromicError: fewer than two replies, or max_n < 1.
+    In [0, 1]; lower is more diverse. Raises as self_bleu_tokens.
     """
     return float(np.mean(self_bleu_tokens([tokenize(reply) for reply in replies], max_n)))
 
@@ -62,9 +56,10 @@ def self_bleu_tokens(replies: Sequence[Sequence[str]], max_n: int = 4) -> np.nda
     if max_n < 1:
         raise PolychromicError(f"self_bleu: got max_n = {max_n}. Allowed: 1 or more. Pass the highest n-gram order.")
     lengths = Counter(len(reply) for reply in replies)
-    distinct = sorted(lengths)
-    log_sum = np.zeros(len(replies))
-    matched = np.zeros(len(replies), dtype=bool)
+    # the length nearest to a reply's own among the others, the shorter of two equally near
+    others = {own: [length for length, count in lengths.items() if length != own or count > 1] for own in lengths}
+    closest = {own: min(found, key=lambda length: (abs(length - own), length)) for own, found in others.items()}
+    log_sum, matched = np.zeros(len(replies)), np.zeros(len(replies), dtype=bool)
     for order in range(1, max_n + 1):
         counts = [Counter(ngrams(reply, order)) for reply in replies]
         first: dict[tuple[str, ...], int] = {}
@@ -90,19 +85,9 @@ def self_bleu_tokens(replies: Sequence[Sequence[str]], max_n: int = 4) -> np.nda
         if length == 0:
             scores[i] = float(lengths[0] > 1)
         elif matched[i]:
-            closest = _closest_other_length(distinct, lengths, length)
-            penalty = min(0.0, 1 - closest / length)
+            penalty = min(0.0, 1 - closest[length] / length)
             scores[i] = math.exp(penalty + log_sum[i] / min(max_n, length))
     return scores
-
-
-def _closest_other_length(distinct: list[int], lengths: Counter[int], length: int) -> int:
-    """The length nearest to `length` among the other replies, the shorter of two equally near."""
-    if lengths[length] > 1:
-        return length
-    at = bisect_left(distinct, length)
-    near = distinct[max(at - 1, 0) : at] + distinct[at + 1 : at + 2]
-    return min(near, key=lambda other: (abs(other - length), other))
 
 
 def self_bleu_signature(max_n: int = 4) -> str:
@@ -116,9 +101,7 @@ def distinct_counts(replies: Sequence[str], n: int) -> tuple[int, int]:
 
 
 def distinct_n(replies: Sequence[str], n: int) -> float:
-    """Distinct-n (Li et al. 2016, 1510.03055): distinct n-grams / all n-grams.
-
-    In (0, 1]; higher is more diverse; falls with length and with the number of replies.
+    """Distinct-n (Li et al. 2016, 1510.03055): distinct n-grams / all n-grams, in (0, 1]; falls with length and number of replies.
 
     Raises:
         PolychromicError: no reply has n tokens (one-word answers have no bigrams).
@@ -132,14 +115,10 @@ def distinct_n(replies: Sequence[str], n: int) -> float:
 
 
 def ead(distinct: int, total: int, vocabulary: int) -> float:
-    """Expectation-adjusted distinct (Liu et al. 2022, 2202.13587): N / (V (1 - ((V-1)/V)^C)).
+    """Expectation-adjusted distinct (Liu et al. 2022, 2202.13587): N / (V (1 - ((V-1)/V)^C)) of N distinct among C tokens.
 
-    Near [0, 1]; above 1 for tokens spread more evenly than uniform draws; higher is more diverse.
-
-    Args:
-        distinct: N, distinct tokens found.
-        total: C, tokens found.
-        vocabulary: V, the size of the vocabulary, the same for all systems compared.
+    Near [0, 1]; above 1 for tokens spread more evenly than uniform draws; higher is more diverse. The size V of the vocabulary is
+    the same for all systems compared.
 
     Raises:
         PolychromicError: not 1 <= N <= min(C, V).
@@ -155,12 +134,9 @@ def ead(distinct: int, total: int, vocabulary: int) -> float:
 
 
 def semantic_diversity(embeddings: ArrayLike) -> float:
-    """Mean over pairs of 1 - cosine: 1 - (|sum of unit vectors|^2 - n) / (n (n-1)), in O(nd).
+    """Mean over pairs of 1 - cosine of (n, d) vectors of any length, n >= 2, in [0, n/(n-1)]; higher is more diverse.
 
-    In [0, n/(n-1)]; higher is more diverse.
-
-    Args:
-        embeddings: (n, d), n >= 2, of any length; they are scaled to unit length here.
+    Equal to 1 - (|sum of unit vectors|^2 - n) / (n (n-1)), hence in O(nd).
 
     Raises:
         PolychromicError: not a matrix, n < 2, a NaN, or a vector of length 0.
@@ -168,12 +144,12 @@ def semantic_diversity(embeddings: ArrayLike) -> float:
     x = np.asarray(embeddings)
     if x.ndim != 2:
         raise PolychromicError(f"semantic_diversity: got shape {x.shape}. Allowed: (n, d). Pass one row per reply.")
-    n = x.shape[0]
+    n = len(x)
     _at_least(n, 2, "semantic_diversity")
     x = x.astype(np.float64)  # the sum of n float32 unit vectors loses the digits that pairs differ in
     lengths = np.linalg.norm(x, axis=1)
-    if not (np.isfinite(lengths) & (lengths > 0)).all():
-        row = int(np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))[0])
+    if len(bad := np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))):
+        row = int(bad[0])
         raise PolychromicError(
             f"semantic_diversity: row {row} has length {lengths[row]}. Allowed: finite, not zero. Check the encoder on that reply."
         )
@@ -185,12 +161,8 @@ def semantic_diversity(embeddings: ArrayLike) -> float:
 def vendi(kernel: ArrayLike, q: float = 1.0) -> float:
     """Vendi score (Friedman and Dieng 2023, 2210.02410; orders: 2310.12952): exp of the Renyi entropy of order q of K/n's eigenvalues.
 
-    Args:
-        kernel: (n, n) similarities: symmetric, unit diagonal, positive semi-definite.
-        q: order in [0, inf]; small orders stress rare replies. 1 is Shannon's.
-
-    Returns:
-        The effective number of replies, in [1, n].
+    The effective number of replies, in [1, n]. K: (n, n) similarities, symmetric, unit diagonal, positive semi-definite. q in
+    [0, inf]: small orders stress rare replies, 1 is Shannon's.
 
     Raises:
         PolychromicError: the kernel is not such a matrix, or q < 0.
@@ -218,12 +190,9 @@ def vendi(kernel: ArrayLike, q: float = 1.0) -> float:
 
 
 def compression_ratio(replies: Sequence[str]) -> float:
-    """Bytes before / after gzip of the replies joined by newlines (Shaib et al. 2024, 2403.00553).
+    """Bytes before / after gzip of the replies joined by newlines (Shaib et al. 2024, 2403.00553): above 0, below 1 for short texts.
 
-    Above 0; lower is more diverse; short texts fall below 1.
-
-    Raises:
-        PolychromicError: nothing to compress.
+    Lower is more diverse. Raises PolychromicError where there is nothing to compress.
     """
     data = "\n".join(replies).encode()
     if not data.strip():
@@ -238,11 +207,9 @@ def compression_signature() -> str:
 
 
 def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
-    """Mean over ordered pairs i != j of q_i q_j d_ij: diversity that only good replies earn. In [0, 1] for d in [0, 1]; higher is better.
+    """Mean over ordered pairs i != j of q_i q_j d_ij: diversity that only good replies earn. In [0, 1] for d in [0, 1].
 
-    Args:
-        quality: (n,) in [0, 1], n >= 2.
-        distance: (n, n), symmetric, >= 0, e.g. 1 - cosine; the diagonal is not read.
+    q: (n,) in [0, 1], n >= 2. d: (n, n), symmetric, >= 0, e.g. 1 - cosine; the diagonal is not read.
 
     Raises:
         PolychromicError: shapes that do not fit, quality outside [0, 1], a negative or NaN distance.
@@ -253,21 +220,17 @@ def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
             f"effective_diversity: got quality {q.shape}, distance {d.shape}. Allowed: (n,) and (n, n). Pass one prompt's replies."
         )
     _at_least(len(q), 2, "effective_diversity")
-    pairs = d[~np.eye(len(q), dtype=bool)]
+    others = ~np.eye(len(q), dtype=bool)
+    pairs = d[others]
     if not ((q >= 0) & (q <= 1)).all() or not (pairs >= 0).all():
         raise PolychromicError(
             "effective_diversity: got a quality outside [0, 1] or a distance below 0 or NaN. Allowed: q in [0, 1], d >= 0. Rescale them."
         )
-    weights = np.outer(q, q)[~np.eye(len(q), dtype=bool)]
-    return float(np.mean(weights * pairs))
+    return float(np.mean(np.outer(q, q)[others] * pairs))
 
 
 def vocabulary_richness(replies: Sequence[str]) -> float:
-    """Guiraud's (1954) index of all replies together: distinct tokens / sqrt(tokens). Above 0; higher is richer; unit of sqrt(tokens).
-
-    Raises:
-        PolychromicError: no reply has a token.
-    """
+    """Guiraud's (1954) index of all replies together: distinct tokens / sqrt(tokens), above 0. Raises PolychromicError without a token."""
     distinct, total = distinct_counts(replies, 1)
     if total == 0:
         raise PolychromicError(f"vocabulary: got {len(replies)} replies without a token. Allowed: some text. Check the sampler's output.")

@@ -1,7 +1,8 @@
 """Pass@k and its relatives: what a person gets who draws k of n samples without replacement.
 
-All values are for one prompt and lie in [0, 1] unless stated; averages over prompts are the caller's. Draw
-n >= 2k samples for estimates with a usable variance. Nothing here decides what passes.
+In all of them n is the number of samples drawn for the prompt, c how many of them pass, k how many a person looks at; not 1 <= k <= n or
+not 0 <= c <= n is a PolychromicError. All values are for one prompt and lie in [0, 1] unless stated; averages over prompts are the
+caller's. Draw n >= 2k samples for estimates with a usable variance. Nothing here decides what passes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from scipy.stats import hypergeom
 from polychromic.base.errors import PolychromicError
 
 
-def _check_k(n: int, k: int) -> None:
+def _check(n: int, k: int, c: int = 0) -> tuple[int, int, int]:
+    n, c, k = index(n), index(c), index(k)
     if n < 1:
         raise PolychromicError(f"samples: got n = {n}. Allowed: 1 or more samples of the prompt. Sample the prompt first.")
     if not 1 <= k <= n:
@@ -26,11 +28,6 @@ def _check_k(n: int, k: int) -> None:
             f"k: got k = {k} with n = {n} samples of the prompt. Allowed: 1 <= k <= n. "
             f"Lower k, or draw at least {max(k, 1)} samples per prompt."
         )
-
-
-def _check_counts(n: int, c: int, k: int) -> tuple[int, int, int]:
-    n, c, k = index(n), index(c), index(k)
-    _check_k(n, k)
     if not 0 <= c <= n:
         raise PolychromicError(f"correct samples: got c = {c} of n = {n}. Allowed: 0 <= c <= n. Count each sample once.")
     return n, c, k
@@ -43,47 +40,30 @@ def _some(n: int, c: int, k: int) -> float:
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """1 - C(n-c, k) / C(n, k), unbiased for P(some of k passes) (Chen et al. 2021, 2107.03374, eq. 1).
-
-    Args:
-        n: samples drawn for the prompt.
-        c: how many of them pass.
-        k: how many a person looks at.
-
-    Raises:
-        PolychromicError: k > n, k < 1, or c outside [0, n].
-    """
-    return _some(*_check_counts(n, c, k))
+    """1 - C(n-c, k) / C(n, k), unbiased for P(some of k passes) (Chen et al. 2021, 2107.03374, eq. 1)."""
+    return _some(*_check(n, k, c))
 
 
 @lru_cache(maxsize=1 << 10)
 def chances(n: int, k: int) -> np.ndarray:
-    """(n + 1,) pass@k of c = 0, 1, ..., n passing samples of n: the table by which many prompts are scored at once.
-
-    Raises:
-        PolychromicError: k > n or k < 1.
-    """
-    _check_k(n, k)
+    """(n + 1,) pass@k of c = 0, 1, ..., n passing samples of n: the table by which many prompts are scored at once."""
+    _check(n, k)
     table = np.array([_some(n, c, k) for c in range(n + 1)])
     table.setflags(write=False)
     return table
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float:
-    """C(c, k) / C(n, k), unbiased for P(all of k pass) (pass^k, Yao et al. 2024, 2406.12045). Arguments as in `pass_at_k`."""
-    n, c, k = _check_counts(n, c, k)
+    """C(c, k) / C(n, k), unbiased for P(all of k pass) (pass^k, Yao et al. 2024, 2406.12045)."""
+    n, c, k = _check(n, k, c)
     return float(hypergeom.pmf(k, n, c, k))
 
 
 def distinct_at_k(answers: Sequence[Hashable], k: int) -> float:
-    """Expected number of distinct answers among k of the n answers, valid or not; in [1, k].
-
-    Args:
-        answers: n answers, already normalised: two are the same answer when they are equal.
-        k: how many a person looks at.
+    """Expected number of distinct answers among k of the n, valid or not, in [1, k]; two are the same when they are equal.
 
     Raises:
-        PolychromicError: k > n or k < 1, or an answer is None (see `valid_distinct_at_k`).
+        PolychromicError: an answer is None (see `valid_distinct_at_k`), or k.
     """
     if any(answer is None for answer in answers):
         raise PolychromicError(
@@ -93,56 +73,38 @@ def distinct_at_k(answers: Sequence[Hashable], k: int) -> float:
 
 
 def valid_distinct_at_k(answers: Sequence[Hashable | None], k: int) -> float:
-    """Expected number of distinct valid answers among k of the n answers; in [0, k].
+    """Expected number of distinct valid answers among k of the n normalised ones, None for an invalid one; in [0, k].
 
     The sum over distinct valid answers a, drawn c_a times, of 1 - C(n - c_a, k) / C(n, k): a U-statistic, hence unbiased.
-
-    Args:
-        answers: n normalised answers, None for an invalid one.
-        k: how many a person looks at.
-
-    Raises:
-        PolychromicError: k > n or k < 1.
     """
-    n = len(answers)
-    _check_k(n, k)
+    _check(len(answers), k)
     counts = Counter(answer for answer in answers if answer is not None)
     # sorted, so that the sum does not depend on the order of the samples
-    return sum(_some(n, c, k) for c in sorted(counts.values()))
+    return sum(_some(len(answers), c, k) for c in sorted(counts.values()))
 
 
 def best_at_k(scores: ArrayLike, k: int) -> float:
-    """Expected best score among k of the n scores: sum_j x_(j) C(j-1, k-1) / C(n, k), x_(1) <= ... <= x_(n).
-
-    Args:
-        scores: (n,) graded scores, finite, in any unit (the result has the same).
-        k: how many a person looks at.
+    """Expected best score among k of the (n,) scores, in their unit: sum_j x_(j) C(j-1, k-1) / C(n, k), x_(1) <= ... <= x_(n).
 
     Raises:
-        PolychromicError: k > n or k < 1, or a score is not finite.
+        PolychromicError: a score is not finite, or k.
     """
     x = np.sort(np.asarray(scores, dtype=np.float64).ravel())
-    n = len(x)
-    _check_k(n, k)
+    _check(len(x), k)
     if not np.isfinite(x).all():
         raise PolychromicError(
             "best@k: got a score that is NaN or infinite. Allowed: finite scores. Find out which sample could not be scored."
         )
-    rank = np.arange(1, n + 1)
     # P(the k drawn all rank <= j) = C(j, k) / C(n, k); its increments are the weights above.
-    at_most = hypergeom.pmf(k, n, rank, k)
+    at_most = hypergeom.pmf(k, len(x), np.arange(1, len(x) + 1), k)
     return float(x @ np.diff(at_most, prepend=0.0))
 
 
 def cover_at_tau(rates: ArrayLike, tau: float) -> float:
-    """Cover@tau: the share of prompts that the model solves with probability >= tau.
+    """Cover@tau: the share of (P,) prompts that the model solves with probability >= tau, all in [0, 1].
 
     For known rates p: integral over tau of k (1-tau)^(k-1) Cover@tau = mean of 1 - (1-p)^k. For estimated rates c/n
     that integral is the plug-in pass@k, which is biased downwards.
-
-    Args:
-        rates: (P,) share of passing samples of each prompt, in [0, 1].
-        tau: threshold in [0, 1].
 
     Raises:
         PolychromicError: no prompt, a rate or tau outside [0, 1] or NaN.
@@ -162,16 +124,13 @@ def human_recall_at_k(matches: ArrayLike, k: int) -> float:
 
     Args:
         matches: (n, H) booleans, draft i matches human reply h.
-        k: how many a person looks at.
 
     Raises:
-        PolychromicError: k > n or k < 1, H = 0, or not a matrix of booleans.
+        PolychromicError: H = 0, not a matrix of booleans, or k.
     """
     m = np.asarray(matches)
     if m.ndim != 2 or m.shape[1] == 0 or not ((m == 0) | (m == 1)).all():
         raise PolychromicError(
             f"human_recall@k: got shape {m.shape}. Allowed: booleans (n drafts, H >= 1 human replies). Hold out human replies."
         )
-    n = m.shape[0]
-    _check_k(n, k)
-    return float(np.mean([_some(n, int(c), k) for c in (m != 0).sum(axis=0)]))
+    return float(chances(len(m), k)[(m != 0).sum(axis=0)].mean())

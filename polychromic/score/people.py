@@ -23,17 +23,13 @@ SPLITS = 100  # draws of which ones: pass@k is the mean over them
 
 @dataclass(frozen=True)
 class Calibration:
-    """chrF above `threshold` is a match. Rates are over ordered pairs of human replies, in [0, 1].
-
-    within / across: match rate of two replies to one prompt / to different prompts.
-    ceiling / floor: pass@10 of ten human replies to the prompt / to other prompts, against one held-out human reply.
-    """
+    """chrF above `threshold` is a match. Rates are over ordered pairs of human replies, in [0, 1]."""
 
     threshold: float
-    within: float
-    across: float
-    ceiling: float
-    floor: float
+    within: float  # match rate of two replies to one prompt
+    across: float  # the same to different prompts
+    ceiling: float  # pass@10 of ten human replies to the prompt, against one held-out human reply
+    floor: float  # the same of replies to other prompts
     n_prompts: int
     n_replies: int
 
@@ -42,11 +38,8 @@ class Calibration:
 
 
 def calibrate(records: Sequence[Record], seed: int) -> Calibration:
-    """Fit the threshold on prompts with many human replies: the lowest of GRID at which a match within a prompt is
-    RATIO times as frequent as across prompts.
-
-    Raises:
-        PolychromicError: no threshold separates them, or there are not two prompts with eleven replies each.
+    """Fit the threshold on prompts with many human replies: the lowest of GRID at which a match within a prompt is RATIO times as
+    frequent as across prompts. Raises PolychromicError where none is, or without two prompts of eleven replies each.
     """
     usable = [record for record in records if len(record.references) >= 11]
     if len(usable) < 2:
@@ -56,8 +49,7 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
         )
     replies = [reply for record in usable for reply in record.references]
     prompt = np.repeat(np.arange(len(usable)), [len(record.references) for record in usable])
-    scores = chrf_matrix(replies, replies)
-    same = prompt[:, None] == prompt[None, :]
+    scores, same = chrf_matrix(replies, replies), prompt[:, None] == prompt
     inside = same & ~np.eye(len(replies), dtype=bool)
     for threshold in GRID:
         hit = scores > threshold
@@ -82,8 +74,7 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
 def held_out(replies: int, rng: np.random.Generator) -> np.ndarray:
     """(SPLITS, TARGETS) places of the replies that are held out in each split of one message.
 
-    Raises:
-        PolychromicError: fewer than TARGETS + 1 replies: none would be left to stand beside drafts.
+    Raises PolychromicError for TARGETS replies or fewer: none would be left to stand beside drafts.
     """
     if replies <= TARGETS:
         raise PolychromicError(f"held-out people: got {replies} replies to a message. Allowed: {TARGETS + 1} or more. Leave it out.")
@@ -106,10 +97,7 @@ def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own
         own: the drafts are these human replies, in the same order (n = H).
 
     Returns:
-        (2, len(ks)): human_recall@k and pass@k, in [0, 1].
-
-    Raises:
-        PolychromicError: k is more than the drafts that are left.
+        (2, len(ks)): human_recall@k and pass@k, in [0, 1]. Raises PolychromicError where k is more than the drafts that are left.
     """
     n, people = matches.shape
     single, some = matches.sum(axis=0), matches[:, targets].any(axis=2)  # (H,); (n, splits)
@@ -140,10 +128,7 @@ def rates_by_message(
         threshold: chrF above it is a match. own: the drafts are the human replies themselves.
 
     Returns:
-        (2, len(ks), P) at the own message, and the same of the floor.
-
-    Raises:
-        PolychromicError: one message alone, or a k above the drafts of one.
+        (2, len(ks), P) at the own message, and the same of the floor. Raises PolychromicError for one message, or a k above its drafts.
     """
     count = len(people)
     if not count == len(drafts) == len(targets) or count < 2:
@@ -180,12 +165,9 @@ class Estimate:
 def human_ratio(model: np.ndarray, human: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Estimate:
     """R = mean collision of a model's drafts / mean collision of people's replies to the same prompts; 1: as alike as people are.
 
-    A ratio of means and not a mean of ratios, which one prompt on which people hardly agree would rule. The interval is the
-    percentile bootstrap over prompts, both means from the same draw. R_a - R_b of two systems, paired by prompt, is the ratio of
-    their difference: human_ratio(a - b, human).
-
-    Args:
-        model, human: (P,) mean similarity of two replies to one prompt, P >= 2.
+    model, human: (P,) mean similarity of two replies to one prompt, P >= 2. A ratio of means and not a mean of ratios, which one
+    prompt on which people hardly agree would rule. The interval is the percentile bootstrap over prompts, both means from the same
+    draw. R_a - R_b of two systems, paired by prompt, is the ratio of their difference: human_ratio(a - b, human).
 
     Raises:
         PolychromicError: unequal or too few prompts, a value that is not finite, or people whose mean is not above 0.

@@ -43,12 +43,9 @@ def _check_references(references: Sequence[str], metric: str, has_text: Callable
 
 
 def rouge_l(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-L (Lin 2004), F-measure of the longest common subsequence of tokens, best over references.
+    """ROUGE-L (Lin 2004), F-measure of the longest common subsequence of tokens, best over references; 0 for an empty prediction.
 
-    In [0, 1]; 0 for an empty prediction, which has nothing in common with a reference that has tokens.
-
-    Raises:
-        PolychromicError: no reference, or one without a token.
+    In [0, 1]. Raises PolychromicError for no reference, or one without a token.
     """
     _check_references(references, "rouge_l", tokenize)
     return max(_ROUGE_L.score(reference, prediction)["rougeL"].fmeasure for reference in references)
@@ -79,13 +76,8 @@ def rouge_2(prediction: str, references: Sequence[str]) -> float:
 def _ngram_f(metric: str, prediction: str, references: Sequence[str], n: int) -> list[float]:
     """F-measure of common n-grams, 2 PR / (P + R), with each reference for which it exists: as rouge_score, its tables kept."""
     _check_references(references, metric, tokenize)
-    own = _ngram_counts(prediction, n)
-    found = []
-    for reference in references:
-        other = _ngram_counts(reference, n)
-        if total := own.total() + other.total():
-            found.append(2 * sum(min(count, other[gram]) for gram, count in own.items() if gram in other) / total)
-    return found
+    own, others = _ngram_counts(prediction, n), [_ngram_counts(reference, n) for reference in references]
+    return [2 * (own & other).total() / total for other in others if (total := own.total() + other.total())]
 
 
 @lru_cache(maxsize=2048)
@@ -103,11 +95,11 @@ def _char_ngrams(text: str) -> tuple[frozenset, ...]:
     orders = []
     for n in range(1, CHAR_ORDER + 1):
         seen: dict[str, int] = {}
-        grams: list[str | tuple[str, int]] = []
+        grams: set[str | tuple[str, int]] = set()
         for i in range(len(text) - n + 1):
             gram = text[i : i + n]
             seen[gram] = times = seen.get(gram, 0) + 1
-            grams.append(gram if times == 1 else (gram, times))
+            grams.add(gram if times == 1 else (gram, times))
         orders.append(frozenset(grams))
     return tuple(orders)
 
@@ -115,11 +107,8 @@ def _char_ngrams(text: str) -> tuple[frozenset, ...]:
 def chrf(prediction: str, references: Sequence[str]) -> float:
     """Sentence chrF2 (Popovic 2015, W15-3049), best over references: character n-grams to 6, white space removed, case kept.
 
-    Equal to sacrebleu.CHRF().sentence_score(prediction, references).score / 100 (orders that either text lacks are left
-    out). In [0, 1]; 0 for an empty prediction.
-
-    Raises:
-        PolychromicError: no reference, or an empty one.
+    Equal to sacrebleu.CHRF().sentence_score(prediction, references).score / 100 (orders that either text lacks are left out). In
+    [0, 1]; 0 for an empty prediction. Raises PolychromicError for no reference, or an empty one.
     """
     _check_references(references, "chrf")
     own = _char_ngrams(prediction)
@@ -127,15 +116,12 @@ def chrf(prediction: str, references: Sequence[str]) -> float:
 
 
 def _f_score(hypothesis: tuple[frozenset, ...], reference: tuple[frozenset, ...]) -> float:
-    precision = recall = 0.0
-    orders = 0
+    precision, recall, orders = 0.0, 0.0, 0
     for h, r in zip(hypothesis, reference, strict=True):
         if not h or not r:
             break  # a text without n-grams has no longer ones
         common = len(h & r)
-        precision += common / len(h)
-        recall += common / len(r)
-        orders += 1
+        precision, recall, orders = precision + common / len(h), recall + common / len(r), orders + 1
     if precision + recall == 0:
         return 0.0
     precision, recall = precision / orders, recall / orders
@@ -143,13 +129,9 @@ def _f_score(hypothesis: tuple[frozenset, ...], reference: tuple[frozenset, ...]
 
 
 def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """chrF of every prediction against every reference apart, for many pairs at once (calibration, floors).
+    """(predictions, references) chrF of every pair apart, many at once: row i, column j equals chrf(predictions[i], [references[j]]).
 
-    Returns:
-        (len(predictions), len(references)) float64 in [0, 1]; row i, column j equals chrf(predictions[i], [references[j]]).
-
-    Raises:
-        PolychromicError: no prediction, no reference, or an empty reference.
+    Raises PolychromicError for no prediction, no reference, or an empty reference.
     """
     _check_references(references, "chrf_matrix")
     if isinstance(predictions, str) or not predictions:

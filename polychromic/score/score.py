@@ -1,6 +1,6 @@
 """Stage `score`: every metric of a domain for each (cell, seed, temperature, prompt). One process per domain.
 
-Generations are read, never made. What needs a model is cached by content (polychromic.score.probes), so scoring again calls none.
+Generations are read, never made. What needs a model is cached by content (polychromic.score.models), so scoring again calls none.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -19,46 +18,72 @@ from polychromic.base.io import read_jsonl, write_json, write_jsonl
 from polychromic.base.progress import progress
 from polychromic.data.domains import get_domain
 from polychromic.data.domains.base import Domain, Embed
-from polychromic.data.records import Record
+from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
 from polychromic.params import Params
-from polychromic.sample.cells import load_split
-from polychromic.score.catalogue import metric
-from polychromic.score.compute import Prompt, compute, signature
+from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import distinct_counts
+from polychromic.score.metrics import Prompt, compute, metric, signature
+from polychromic.score.models import Embedder, Pieces, bertscores, likelihoods
 from polychromic.score.people import Calibration, calibrate, checker_signature
-from polychromic.score.probes import Embedder, Pieces, bertscores, likelihoods
 from polychromic.score.quality import chrf
 
-SAMPLES = "samples.jsonl.gz"
-Cell = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
+Scored = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
 
-def run(params: Params, domain_name: str, files: Sequence[Path]) -> None:
-    """Write results/{domain}/scores.jsonl.gz, signatures.json, and calibration.json (null where a checker decides what is valid).
+def score(params: Params, domain_name: str, split: str) -> None:
+    """Score the cells that a split has (`Params.cells`); another one that lies in the folder is left alone.
 
-    Args:
-        files: samples of the cells to score; another cell that lies in the folder is left alone.
+    Writes scores.jsonl.gz into results/{domain}/{split}; beside it on dev signatures.json and calibration.json (null where a checker
+    decides what is valid), on test machines.json (machine -> the systems that were sampled on it).
+
+    Raises:
+        PolychromicError: a cell was not sampled, or on other prompts; test, and its declaration is not what was sealed.
     """
-    domain, calibration, splits = given(params, domain_name)
-    records = {record.id: record for record in splits["dev"]}
-    cells = [(method, lam, read_cell(path, records)) for method, lam, path in scored_cells(params, files)]
-    rows = score_cells(params, domain, records, calibration, cells)
-    out = paths.RESULTS / domain_name
-    write_jsonl(paths.scores_file(domain_name, "dev"), rows)
-    write_json(out / "calibration.json", calibration.as_dict() if calibration else None)
-    write_json(out / "signatures.json", signatures(params, domain, calibration))
+    records = {record.id: record for record in prompts_of(params, domain_name, split)}
+    domain, calibration = given(params, domain_name)
+    cells = sampled(params, domain_name, split, records)
+    write_jsonl(paths.scores_file(domain_name, split), score_cells(params.on(domain_name, split), domain, records, calibration, cells))
+    if split == "dev":
+        write_json(paths.calibration_file(domain_name), calibration.as_dict() if calibration else None)
+        write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
+    if split == "test":
+        machines: dict[str, list[str]] = {}
+        for method, _, rows in cells:
+            for machine in sorted({row["machine"] for row in rows}):
+                machines.setdefault(machine, []).append(method)
+        write_json(paths.machines_file(domain_name), machines)
 
 
-def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None, dict[str, list[Record]]]:
-    """The domain, its calibration where people decide what is valid, and its records by split."""
-    domain, splits = get_domain(domain_name), load_split(domain_name)
-    return domain, calibrate(splits["calibration"], params.split.seed) if domain.checker == "person" else None, splits
+def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]:
+    """The domain, and its calibration where people decide what is valid."""
+    domain = get_domain(domain_name)
+    return domain, calibrate(load_split(domain_name)["calibration"], params.split.seed) if domain.checker == "person" else None
+
+
+def sampled(params: Params, domain: str, split: str, records: Mapping[str, Record]) -> list[Scored]:
+    """The samples of the split's cells, on dev in the order of their names.
+
+    Raises:
+        PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
+    """
+    cells, found = params.cells(domain, split), []
+    for cell in sorted(cells, key=lambda cell: cell.name) if split == "dev" else cells:
+        path = paths.cell_dir(domain, split, cell.name) / paths.SAMPLES
+        if not path.exists():
+            raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
+        rows = [row for _, row in read_jsonl(path)]
+        if strange := {row["id"] for row in rows} ^ set(records):
+            raise PolychromicError(
+                f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
+            )
+        found.append((cell.method, cell.lam, rows))
+    return found
 
 
 def score_cells(
-    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Cell]
+    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Scored]
 ) -> list[dict]:
     """The rows of a file of scores. What models say about the replies is asked once for all cells."""
     probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
@@ -76,41 +101,6 @@ def signatures(params: Params, domain: Domain, calibration: Calibration | None) 
     model = f"{params.model}|precision:{params.sampling.precision}|first:{params.scoring.likelihood_samples}"
     known = {"encoder": str(params.encoder), "checker": checker, "model": model, "samples": params.sampling.n}
     return {name: f"{signature(name, **known)}|polychromic:{__version__}" for name in params.domain(domain.name).metrics}
-
-
-def declared_samples(domain: str) -> list[Path]:
-    """The samples that stage score@{domain} of dvc.yaml depends on: the one list of cells that a table is made of."""
-    from dvc.repo import Repo
-
-    with Repo(".") as repo:
-        deps = [Path(dep.def_path) for dep in repo.stage.load_one(name=f"score@{domain}").deps]
-    return [path for path in deps if path.name == SAMPLES]
-
-
-def scored_cells(params: Params, files: Sequence[Path]) -> list[tuple[str, float | None, Path]]:
-    """(method, lambda of the grid or None, samples file) of each cell, once, in a fixed order.
-
-    Raises:
-        PolychromicError: a cell was not sampled, its folder names no method, or a baseline is missing.
-    """
-    cells = []
-    for path in sorted(set(files)):
-        name, dash, weight = path.parent.name.partition("-")
-        try:
-            lam = float(weight) if dash else None
-        except ValueError:
-            name = ""
-        if name not in params.methods or (params.methods[name].lam == "lambda") != bool(dash):
-            allowed = ", ".join(params.methods)
-            raise PolychromicError(f"{path}: its folder names no method of params.yaml. Allowed: {allowed}, with -LAMBDA for a grid.")
-        if not path.exists():
-            raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
-        cells.append((name, lam, path))
-    if missing := sorted({"zero_shot", "few_shot", "lora", "polychromic"} - {name for name, _, _ in cells}):
-        raise PolychromicError(
-            f"no samples of {', '.join(missing)} among the cells to score; the four baselines are always there. See dvc.yaml."
-        )
-    return cells
 
 
 @dataclass(frozen=True)
@@ -150,7 +140,7 @@ def score_cell(
     domain: Domain,
     records: dict[str, Record],
     calibration: Calibration | None,
-    cell: Cell,
+    cell: Scored,
     embed: Embed,
     probes: Probes,
 ) -> list[dict]:
@@ -269,16 +259,6 @@ def _order(name: str) -> int:
     """n of distinct-n, 1 of the other metrics that count distinct tokens, 0 of the rest."""
     declared = metric(name)
     return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
-
-
-def read_cell(path: Path, records: dict[str, Record]) -> list[dict]:
-    """A cell's samples. Raises PolychromicError where their prompts are not those of `records`."""
-    rows = [row for _, row in read_jsonl(path)]
-    if strange := {row["id"] for row in rows} ^ set(records):
-        raise PolychromicError(
-            f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."
-        )
-    return rows
 
 
 def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed, block: int) -> float:

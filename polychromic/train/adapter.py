@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from polychromic.base import paths
@@ -27,20 +30,22 @@ from polychromic.data.records import Record
 from polychromic.method.losses import deviation_weights
 from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions
 from polychromic.models import prompts, weights
+from polychromic.models.decode import Prefill, head, pad_sequences, prefill, sample, uniforms
+from polychromic.models.layouts import shared_states
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
 from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.train.batches import encode_completion
-from polychromic.train.drift import STREAM, kl_to_base
 from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import PolychromicTrainer
 
 KEPT = ("adapter_config.json", "adapter_model.safetensors", "history.json")
+STREAM = 16  # prompts whose replies share a stream of uniforms in `kl_to_base`
 
 
 def numeric_code(domain: str) -> tuple[str, ...]:
     """Modules and folders of the package that change what training gives."""
-    parts = ("__init__", "base", "text", domain)
-    return ("base/seeds.py", "models", "method", "train", *(f"data/domains/{part}.py" for part in parts))
+    parts = ("text.py", "domains/__init__.py", "domains/base.py", f"domains/{domain}")
+    return ("base/seeds.py", "models", "method", "train", *(f"data/{part}" for part in parts))
 
 
 def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Method, embed: Embed | None) -> list[dict]:  # noqa: ANN001
@@ -54,9 +59,7 @@ def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Met
     for number, record in enumerate(records):
         prompt = prompts.encode(tokenizer, prompts.messages(method.prompt, domain, record.prompt))
         targets = list(dict.fromkeys([*record.references, *(record.valid if method.targets == "valid" else ())]))
-        weight = np.ones(len(targets))
-        if method.loss == "deviation":
-            weight = deviation_weights([cosines(embed(targets))])[0]
+        weight = deviation_weights([cosines(embed(targets))])[0] if method.loss == "deviation" else np.ones(len(targets))
         for target, w in zip(targets, weight, strict=True):
             row = {"prompt": prompt, "completion": encode_completion(tokenizer, target), "record": number}
             rows.append(row if w == 1 else row | {"weight": float(w)})
@@ -95,32 +98,26 @@ def train_settings(params: Params, method: Method) -> Train:
 
 def trainer_extras(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
-) -> dict:
-    """What PolychromicTrainer takes for a method beside model, rows and arguments: quality loss, set objective, self-training.
-
-    Args: as `train_adapter`.
-    """
+) -> dict[str, Any]:
+    """What PolychromicTrainer takes for a method beside model, rows and arguments. Args: as `train_adapter`."""
     settings = params.domain(domain.name)
-    similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    quality, pairs = set_functions(domain, train, similarity, embed)
-    extras: dict = {"loss": method.loss, "loss_settings": method.settings}
+    quality, similarity = set_functions(domain, train, _similarity(domain, method), embed)
+    shared = {"quality": quality, "similarity": similarity, "max_new_tokens": settings.max_new_tokens, "seed": seed}
+    extras: dict[str, Any] = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
+        rollouts, baseline = method.rollouts or settings.rollouts, method.baseline or params.objective.baseline
         extras["objective"] = SetObjectiveConfig(
-            quality=quality,
-            similarity=pairs,
-            name=method.objective,
-            subset=method.subset,
-            baseline=method.baseline or params.objective.baseline,
-            lam=lam,
-            n=params.objective.n,
-            max_new_tokens=settings.max_new_tokens,
-            seed=seed,
-            **(method.rollouts or settings.rollouts).model_dump(),
-        )
+            name=method.objective, subset=method.subset, baseline=baseline, lam=lam, n=params.objective.n,
+            share=rollouts.share, every=rollouts.every, **shared,
+        )  # fmt: skip
     if method.self_training is not None:
         after = round(method.self_training.after * total_steps(settings, method))
-        extras["self_training"] = SelfTraining(after, settings.pool_samples, quality, pairs, settings.max_new_tokens, seed)
+        extras["self_training"] = SelfTraining(after=after, samples=settings.pool_samples, **shared)
     return extras
+
+
+def _similarity(domain: Domain, method: Method) -> str:
+    return domain.similarity if method.similarity == "domain" else method.similarity
 
 
 def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
@@ -152,15 +149,9 @@ def training_arguments(settings: Train, steps: int, seed: int, folder: Path, val
 
 
 def train_adapter(
-    params: Params,
-    domain: Domain,
-    method: Method,
-    lam: float | None,
-    seed: int,
-    train: Sequence[Record],
-    dev: Sequence[Record],
-    embed: Embed,
-) -> Trained:
+    params: Params, domain: Domain, method: Method, lam: float | None, seed: int,
+    train: Sequence[Record], dev: Sequence[Record], embed: Embed,
+) -> Trained:  # fmt: skip
     """Train one adapter, or take it from the cache.
 
     Args:
@@ -174,58 +165,53 @@ def train_adapter(
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     rows = training_rows(train, tokenizer, domain.name, method, embed)
     dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
-    settings = params.domain(domain.name)
-    similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    rollouts = method.rollouts or settings.rollouts
+    extras = trainer_extras(params, domain, method, lam, seed, train, embed)
+    settings, steps = train_settings(params, method), total_steps(params.domain(domain.name), method)
+    horizon = params.domain(domain.name).max_new_tokens
     identity = {
         "weights": weights.fingerprint(params.model),
         "rows": sha256_json([rows, dev_rows]),
         "lora": params.lora.model_dump(),
-        "train": train_settings(params, method).model_dump(exclude={"checkpoint_every"}) | {"steps": total_steps(settings, method)},
-        "loss": {"name": method.loss, **method.settings},
-        "horizon": settings.max_new_tokens,
+        "train": settings.model_dump(exclude={"checkpoint_every"}) | {"steps": steps},
+        "horizon": horizon,
         "seed": seed,
         "threads": params.threads,
         "code": code_fingerprint(numeric_code(domain.name)),
         "libraries": environment(),
+        **{name: _settings(extra) if is_dataclass(extra) else extra for name, extra in extras.items()},
     }
-    scored = {
-        "similarity": similarity,
-        "encoder": weights.fingerprint(params.encoder),
-        "records": sha256_json([record.model_dump() for record in train]),
-    }
-    if method.objective != "none":
-        baseline = method.baseline or params.objective.baseline
-        objective = {"name": method.objective, "n": params.objective.n, "subset": method.subset, "baseline": baseline, "lam": lam}
-        identity |= scored | {"objective": objective, "rollouts": rollouts.model_dump()}
-    if method.self_training is not None:
-        identity |= scored | {"self_training": method.self_training.model_dump() | {"samples": settings.pool_samples}}
+    if {"objective", "self_training"} & extras.keys():  # what their two functions are made of
+        identity |= {
+            "similarity": _similarity(domain, method),
+            "encoder": weights.fingerprint(params.encoder),
+            "records": sha256_json([record.model_dump() for record in train]),
+        }
     fingerprint = sha256_json(identity)
     folder = paths.cache_dir() / "runs" / fingerprint
     with single_writer(folder, wait_seconds=3600):
         if not (folder / "manifest.json").exists():
-            extras = trainer_extras(params, domain, method, lam, seed, train, embed)
             model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
-            _train(params, method, settings, model, tokenizer, extras, seed, rows, dev_rows, folder)
+            arguments = training_arguments(settings, steps, seed, folder / "checkpoints", validate=bool(dev_rows))
+            history = _train(model, tokenizer, arguments, extras, rows, dev_rows)
+            # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
+            model.peft_config["default"].base_model_name_or_path = str(params.model)
+            model.save_pretrained(folder)
+            if encoded := [row["prompt"] for row in dev_rows]:
+                distance = kl_to_base(model, tokenizer, encoded, settings.kl_samples, horizon, seed, rows_at_once(STREAM))
+                history = [*history, {"step": steps, **distance}]
+            write_json(folder / "history.json", history)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
     return Trained(folder, read_json(folder / "history.json"), fingerprint)
 
 
-def _train(  # noqa: ANN202
-    params: Params,
-    method: Method,
-    domain: DomainParams,
-    model,
-    tokenizer,
-    extras: dict,
-    seed: int,
-    rows: list[dict],
-    dev_rows: list[dict],
-    folder: Path,  # noqa: ANN001
-) -> None:
-    settings, steps = train_settings(params, method), total_steps(domain, method)
-    checkpoints = folder / "checkpoints"
-    arguments = training_arguments(settings, steps, seed, checkpoints, validate=bool(dev_rows))
+def _settings(extra: SetObjectiveConfig | SelfTraining) -> dict[str, Any]:
+    """Its fields without its functions."""
+    return {field.name: getattr(extra, field.name) for field in fields(extra) if field.name not in ("quality", "similarity")}
+
+
+def _train(model, tokenizer, arguments: TrainingArguments, extras: dict, rows: list[dict], dev_rows: list[dict]) -> list[dict]:  # noqa: ANN001
+    """Trains the model in place, from the last checkpoint where there is one; the history."""
     trainer = PolychromicTrainer(
         model=model,
         args=arguments,
@@ -237,18 +223,10 @@ def _train(  # noqa: ANN202
         **extras,
     )
     trainer.remove_callback(PrinterCallback)
-    with progress(f"train, seed {seed}", steps) as tick:
+    with progress(f"train, seed {arguments.seed}", arguments.max_steps) as tick:
         trainer.add_callback(_Tick(tick))
-        trainer.train(resume_from_checkpoint=_last_complete(checkpoints))
-    # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
-    model.peft_config["default"].base_model_name_or_path = str(params.model)
-    model.save_pretrained(folder)
-    history = trainer.history
-    if prompts_of_dev := [row["prompt"] for row in dev_rows]:
-        drift = kl_to_base(model, tokenizer, prompts_of_dev, settings.kl_samples, domain.max_new_tokens, seed, rows_at_once(STREAM))
-        history = [*history, {"step": steps, **drift}]
-    write_json(folder / "history.json", history)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+        trainer.train(resume_from_checkpoint=_last_complete(Path(arguments.output_dir)))
+    return trainer.history
 
 
 class _Tick(TrainerCallback):
@@ -276,3 +254,43 @@ def export_adapter(trained: Trained, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         shutil.copyfile(trained.adapter / name, out / name)
+
+
+@torch.no_grad()
+def kl_to_base(
+    model, tokenizer, encoded: Sequence[list[int]], n: int, horizon: int, seed: int, prompts_at_once: int = STREAM
+) -> dict[str, float]:  # noqa: ANN001
+    """How far an adapter is from the base model: mean over prompts and sampled replies of the KL(policy || base) of a reply.
+
+    The sum over tokens of the exact KL at each step of a sampled reply has the mean of log pi - log pi_base and less variance.
+
+    Args:
+        model: PEFT model; its adapter is switched off for the base.
+        encoded: token ids of the prompts. n: replies per prompt, at temperature 1. horizon: where replies are cut.
+        prompts_at_once: a multiple of STREAM draws the same replies, up to rounding, whatever it is.
+
+    Returns: {"kl_to_base": nats per reply, "reply_tokens": mean length, end token included}.
+    """
+    training, total, lengths = model.training, 0.0, 0
+    model.eval()
+
+    def log_probs(start: Prefill) -> Tensor:
+        """(reply tokens, V), float32."""
+        states = shared_states(model, start, index, replies.tokens, replies.mask)
+        return torch.log_softmax(head(model, states[replies.mask.bool()]).float(), dim=-1)
+
+    for first in range(0, len(encoded), prompts_at_once):
+        part = encoded[first : first + prompts_at_once]
+        ids, mask = (tensor.to(model.device) for tensor in pad_sequences(part, tokenizer.pad_token_id, left=True))
+        index = torch.arange(len(part), device=model.device).repeat_interleave(n)
+        streams = [(begin, min(STREAM, len(part) - begin)) for begin in range(0, len(part), STREAM)]
+        numbers = torch.cat([uniforms(size * n, horizon, seed, "drift", first + begin) for begin, size in streams])
+        policy = prefill(model, ids, mask)
+        replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
+        log_p = log_probs(policy)
+        with model.disable_adapter():
+            log_q = log_probs(prefill(model, ids, mask))
+        total += float((log_p.exp() * (log_p - log_q)).sum(-1).clamp_min(0).sum())
+        lengths += int(replies.mask.sum())
+    model.train(training)
+    return {"kl_to_base": total / (len(encoded) * n), "reply_tokens": lengths / (len(encoded) * n)}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,9 +31,8 @@ def encode_prompt(tokenizer, prompt: str | Sequence) -> list[int]:  # noqa: ANN0
     if kind == "ids":
         return list(prompt)
     if kind == "chat":
-        return list(
-            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False)
-        )
+        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False)
+        return list(ids)
     ids = tokenizer(prompt)["input_ids"]
     if not ids:  # the first token of a reply is predicted from the last of its prompt
         raise ValueError(f"got {prompt!r}, which has no token, expected {ALLOWED}, not empty")
@@ -78,32 +76,21 @@ class Collator:
         prompt, prompt_mask = pad_sequences(encoded["prompt"], self.tokenizer.pad_token_id, left=True)
         tokens, mask = pad_sequences(encoded["completion"], self.tokenizer.pad_token_id, left=False)
         weight = torch.tensor([float(row.get("weight", 1.0)) for row in rows])
-        return {
-            "prompt": prompt,
-            "prompt_mask": prompt_mask,
-            "tokens": tokens,
-            "mask": mask,
-            "weight": weight,
-            "examples": [dict(row) for row in rows],
-        }
+        tensors = {"prompt": prompt, "prompt_mask": prompt_mask, "tokens": tokens, "mask": mask, "weight": weight}
+        return tensors | {"examples": [dict(row) for row in rows]}
 
 
-def append_replies(
-    batch: dict[str, Any], rows: Sequence[tuple[int, tuple[int, ...]]], weight: np.ndarray, pad_token: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def append_replies(batch: dict[str, Any], rows: Sequence[tuple[int, tuple[int, ...]]], pad_token: int) -> tuple[Tensor, Tensor, Tensor]:
     """The batch's references with sampled replies behind them, to be scored in one pass.
 
-    Args: rows (number of the prompt, tokens) of each reply; weight (len(rows),).
-    Returns: index (R,) prompt of each row, tokens and mask (R, T), R = references + replies; weight of the replies as a float32 tensor.
+    Args: rows (number of the prompt, tokens) of each reply.
+    Returns: index (R,) prompt of each row, tokens and mask (R, T), R = references + replies.
     """
-    device = batch["prompt"].device
-    b, reference = batch["tokens"].shape
-    width = max([reference, *(len(tokens) for _, tokens in rows)])
-    tokens = torch.full((b + len(rows), width), pad_token, device=device)
-    mask = torch.zeros(b + len(rows), width, dtype=torch.long, device=device)
-    tokens[:b, :reference], mask[:b, :reference] = batch["tokens"], batch["mask"]
+    device, (b, width) = batch["prompt"].device, batch["tokens"].shape
+    tokens = torch.full((b + len(rows), max([width, *(len(reply) for _, reply in rows)])), pad_token, device=device)
+    mask = torch.zeros_like(tokens)
+    tokens[:b, :width], mask[:b, :width] = batch["tokens"], batch["mask"]
     for number, (_, reply) in enumerate(rows, start=b):
         tokens[number, : len(reply)] = torch.tensor(reply, device=device)
         mask[number, : len(reply)] = 1
-    index = torch.tensor([*range(b), *(place for place, _ in rows)], device=device)
-    return index, tokens, mask, torch.as_tensor(weight, dtype=torch.float32, device=device)
+    return torch.tensor([*range(b), *(place for place, _ in rows)], device=device), tokens, mask

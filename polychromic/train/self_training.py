@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from transformers import Trainer
 
 from polychromic.base.seeds import derive_seed
 from polychromic.method.sets import Quality, Similarity, checked
 from polychromic.models.decode import uniforms
-
-if TYPE_CHECKING:
-    from polychromic.train.trainer import PolychromicTrainer
+from polychromic.train.rollouts import ResumeState, Sampler
 
 SAME = 1.0 - 1e-6  # similarity from which two replies count as one
 
@@ -50,54 +49,52 @@ class SelfTraining:
     seed: int
     rows: int = 256
 
-    def replace(self, trainer: PolychromicTrainer, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The batches of a step, with pairs from the pool in their places once it is due; unchanged if nothing was good."""
-        step = trainer.state.global_step
-        if step < self.after:
+    def due(self, step: int) -> bool:
+        return step >= self.after
+
+    def replace(self, trainer: Trainer, sampler: Sampler, state: ResumeState, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool once."""
+        if state.pool is None:
+            state.pool = self.fill(trainer, sampler)
+        if not state.pool:
             return list(batches)
-        if trainer.store.pool is None:
-            trainer.store.pool = self.fill(trainer)
-        trainer.note("pool", len(trainer.store.pool))
-        return [self._draw(trainer, batch, step, micro) for micro, batch in enumerate(batches)] if trainer.store.pool else list(batches)
+        replaced = []
+        for micro, batch in enumerate(batches):
+            b = len(batch["prompt"])
+            whole, first = sampler.everywhere(b)
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool", trainer.state.global_step, micro))
+            pairs = [state.pool[i] for i in torch.randint(len(state.pool), (whole,), generator=generator)[first : first + b]]
+            rows = [dict(trainer.train_dataset[row]) | {"completion": tokens, "weight": 1.0} for row, tokens in pairs]
+            replaced.append(trainer._prepare_inputs(trainer.data_collator(rows)))
+        return replaced
 
-    def _draw(self, trainer: PolychromicTrainer, batch: dict[str, Any], step: int, micro: int) -> dict[str, Any]:
-        b, accelerator = len(batch["prompt"]), trainer.accelerator
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool", step, micro))
-        everywhere = torch.randint(len(trainer.store.pool), (b * accelerator.num_processes,), generator=generator).tolist()
-        mine = everywhere[b * accelerator.process_index : b * (accelerator.process_index + 1)]
-        pairs = [trainer.store.pool[i] for i in mine]
-        rows = [dict(trainer.train_dataset[row]) | {"completion": tokens, "weight": 1.0} for row, tokens in pairs]
-        return trainer._prepare_inputs(trainer.data_collator(rows))
-
-    def fill(self, trainer: PolychromicTrainer) -> list[tuple[int, list[int]]]:
+    def fill(self, trainer: Trainer, sampler: Sampler) -> list[tuple[int, list[int]]]:
         """Sample the distinct prompts of the training set; (row, reply tokens) of the distinct good replies.
 
         Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
         """
-        model = trainer.accelerator.unwrap_model(trainer.model)
+        model, data = trainer.accelerator.unwrap_model(trainer.model), trainer.train_dataset
         first: dict[tuple[int, ...], int] = {}
-        for row in range(len(trainer.train_dataset)):
-            batch = trainer.data_collator([trainer.train_dataset[row]])
-            first.setdefault(tuple(batch["prompt"][0].tolist()), row)
-        arguments = trainer.args
-        per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * trainer.accelerator.num_processes
+        for row in range(len(data)):
+            first.setdefault(tuple(trainer.data_collator([data[row]])["prompt"][0].tolist()), row)
+        lengths = {row: len(prompt) for prompt, row in first.items()}
+        rows = list(lengths)
+        per_step = sampler.everywhere(trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps)[0]
         left = (trainer.state.max_steps - trainer.state.global_step) * per_step
-        rows = list(first.values())
         if 0 < left < len(rows):
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool prompts"))
             rows = [rows[i] for i in torch.randperm(len(rows), generator=generator)[:left].tolist()]
-        rows = sorted(rows, key=lambda row: (len(trainer.data_collator([trainer.train_dataset[row]])["prompt"][0]), row))
+        rows = sorted(rows, key=lambda row: (lengths[row], row))
         pool: list[tuple[int, list[int]]] = []
         at_once = max(1, self.rows // self.samples)
         for begin in range(0, len(rows), at_once):
-            chosen = rows[begin : begin + at_once]
-            examples = [dict(trainer.train_dataset[row]) for row in chosen]
-            batch = trainer._prepare_inputs(trainer.data_collator(examples))
-            index = torch.arange(len(chosen), device=batch["prompt"].device).repeat_interleave(self.samples)
+            examples = {row: dict(data[row]) for row in rows[begin : begin + at_once]}
+            batch = trainer._prepare_inputs(trainer.data_collator(list(examples.values())))
+            index = torch.arange(len(examples), device=batch["prompt"].device).repeat_interleave(self.samples)
             numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin)
-            replies = trainer.draw_replies(model, trainer.prefill_for_decoding(model, batch), index, numbers, examples)
-            texts = trainer.texts(replies.tokens)
-            for place, (row, example) in enumerate(zip(chosen, examples, strict=True)):
+            replies = sampler.draw(model, sampler.prefill(model, batch), index, numbers, list(examples.values()))
+            texts = sampler.texts(replies.tokens)
+            for place, (row, example) in enumerate(examples.items()):
                 part = slice(place * self.samples, (place + 1) * self.samples)
                 # A reply that was cut at the horizon must not teach the model to stop there.
                 q = checked(self.quality, example, texts[part], 1) * replies.finished[part].cpu().numpy()

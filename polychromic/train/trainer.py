@@ -6,7 +6,7 @@ reply (quality loss) and, for a share of the prompts, N sampled replies (score-f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,14 @@ from polychromic.method.losses import check_loss, token_loss
 from polychromic.method.sets import Example, SetObjectiveConfig, checked
 from polychromic.models.decode import causal_lm, check_head, chosen_log_probs, head, prefill
 from polychromic.models.layouts import LAYOUTS, packed_states, repeated_states, shared_states
-from polychromic.train.batches import Collator
-from polychromic.train.bulk import RolloutStore, draw_ahead, importance_weights
-from polychromic.train.distributed import call_inside
-from polychromic.train.rollouts import RolloutMixin
+from polychromic.train.batches import Collator, append_replies
+from polychromic.train.rollouts import ResumeState, Rollouts, Sampler
 from polychromic.train.self_training import SelfTraining
 
 IGNORED_LOGS = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss"}
 
 
-class PolychromicTrainer(RolloutMixin, Trainer):
+class PolychromicTrainer(Trainer):
     """Drop-in for transformers.Trainer whose training loss is a quality loss minus lam * D; its evaluation loss is cross-entropy.
 
     Args:
@@ -58,138 +56,125 @@ class PolychromicTrainer(RolloutMixin, Trainer):
         self_training: SelfTraining | None = None,
         **kwargs: Any,
     ):
-        if kwargs.get("processing_class") is None:
+        tokenizer = kwargs.get("processing_class")
+        if tokenizer is None:
             raise ValueError("no tokenizer was given; it encodes prompts and decodes rollouts. Pass processing_class=tokenizer.")
-        kwargs.setdefault("data_collator", Collator(kwargs["processing_class"]))
+        kwargs.setdefault("data_collator", Collator(tokenizer))
         super().__init__(*args, **kwargs)
         self.args.remove_unused_columns = False  # quality functions read the other columns
-        self.objective, self.loss_name, self.loss_settings = objective, loss, loss_settings or {}
-        check_loss(loss, self.loss_settings)
+        self.model_accepts_loss_kwargs = True  # the loss is divided by the tokens of the whole step, accumulation and processes included
+        self.objective, self.loss_name, self.loss_settings, self.self_training = objective, loss, loss_settings or {}, self_training
+        self._check(layout)
         checkpointing = self.args.gradient_checkpointing or causal_lm(self.model).is_activation_checkpointing  # without a cache
         self.layout = "packed" if checkpointing else layout
-        self.self_training = self_training
-        self.model_accepts_loss_kwargs = True  # the loss is divided by the tokens of the whole step, accumulation and processes included
-        self.store = RolloutStore()
-        self.add_callback(self.store)
+        self.sampler = Sampler(tokenizer, self.accelerator, self._broken)
+        self.resume_state = ResumeState()
+        self.add_callback(self.resume_state)
+        self.rollouts = Rollouts(objective, self.sampler, self.resume_state) if objective else None
         self._parts: dict[str, list[float]] = {}
         self._micro = (-1, 0)  # optimiser step, how many of its batches were seen
         self._seen: list[Example] = []  # rows of this step so far, to name in an error
-        self._ahead: list[tuple[list, Tensor]] = []  # bulk mode: batches that were taken ahead of their step
-        rates = {m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout)}
-        rates.add(getattr(causal_lm(self.model).config, "attention_dropout", 0.0))  # applied without a module
-        dropout = sorted(rate for rate in rates if rate > 0)
-        if self_training is not None and objective is not None and objective.reuse > 1:
-            raise ValueError("self_training and an objective with reuse > 1 both decide a step's batches; set reuse to 1 or drop one.")
+
+    def _check(self, layout: str) -> None:
+        check_loss(self.loss_name, self.loss_settings)
         if layout not in LAYOUTS:
             raise ValueError(f"layout is {layout!r}; allowed: {', '.join(LAYOUTS)}.")
         if missing := [name for name in ("pad_token", "eos_token") if getattr(self.processing_class, f"{name}_id", None) is None]:
             raise ValueError(f"the tokenizer (processing_class) has no {' and no '.join(missing)}; set it, e.g. pad_token = eos_token.")
         if self.args.n_gpu > 1:
             raise ValueError(f"{self.args.n_gpu} GPUs in one process; run one process per GPU: `accelerate launch` or `torchrun`.")
-        if objective is not None and dropout:
-            raise ValueError(f"the model has dropout {dropout}; one policy must sample and score rollouts. Set it to 0 (lora_dropout=0.0).")
+        rates = {m.p for m in self.model.modules() if isinstance(m, torch.nn.Dropout)}
+        rates.add(getattr(causal_lm(self.model).config, "attention_dropout", 0.0))  # applied without a module
+        if self.objective is not None and (rates := sorted(rate for rate in rates if rate > 0)):
+            raise ValueError(f"the model has dropout {rates}; one policy must sample and score rollouts. Set it to 0 (lora_dropout=0.0).")
         check_head(self.model)
 
     # the loss
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ANN001, ANN201 - Trainer's signature
-        module = self.accelerator.unwrap_model(model)
-        training = model.training
-        if training:
-            self._count(inputs["examples"])
-        with self.accelerator.autocast():  # accelerate patches the forward of the model, which `_loss` does not go through
-            loss = call_inside(model, module, lambda: self._loss(module, inputs, training, num_items_in_batch))
-        if training and not torch.isfinite(loss.detach()).all():
-            raise self._broken("loss", inputs["examples"])
-        return (loss, {"loss": loss}) if return_outputs else loss
-
-    def _loss(self, model: torch.nn.Module, batch: dict[str, Any], training: bool, items: Tensor | None) -> Tensor:
-        everyone = torch.arange(len(batch["prompt"]), device=batch["prompt"].device)
+    def _loss(self, model: torch.nn.Module, batch: dict[str, Any], training: bool, items: dict[str, Tensor] | None) -> Tensor:
+        b, world = len(batch["prompt"]), self.accelerator.num_processes
         start = prefill(model, batch["prompt"], batch["prompt_mask"]) if self.layout == "shared" else None
-        index, tokens, mask, weight, parts = everyone, batch["tokens"], batch["mask"], None, {}
-        if training and self._rolls():
-            index, tokens, mask, weight, parts = self._with_rollouts(model, start, batch)
-        if self.layout == "shared":
+        drawn = None
+        if training and self.rollouts and self.rollouts.due(self.state.global_step):
+            drawn = self.rollouts.draw(model, start, batch, self._micro)
+            self._note(**drawn.notes)
+        index, tokens, mask = append_replies(batch, drawn.rows if drawn else [], self.processing_class.pad_token_id)
+        if start is not None:
             states = shared_states(model, start, index, tokens, mask)
         else:
             place = packed_states if self.layout == "packed" else repeated_states
             states = place(model, batch["prompt"], batch["prompt_mask"], index, tokens, mask)
-        b = len(everyone)
-        real = mask[:b].bool()
-        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})
-        per_token = token_loss(name, head(model, states[:b][real]), tokens[:b][real], settings)
-        row = everyone[:, None].expand_as(real)[real]
-        total = (per_token * batch["weight"].to(per_token.dtype)[row]).sum()
-        world = self.accelerator.num_processes  # DistributedDataParallel averages over processes what is a sum here
-        if training:
-            self.note("ce", float(per_token.detach().mean()))
-        loss = total / real.sum() if items is None else total * world / items["tokens"]
-        if weight is not None:
-            surrogate = self._surrogate(model, states[b:], tokens[b:], mask[b:], weight, parts)
-            prompts = parts["prompts"] if items is None else items["prompts"] / world
-            loss = loss - surrogate / prompts
-        return loss
+        per_token = self._reference_losses(model, states[:b], tokens[:b], mask[:b].bool(), batch["weight"], training)
+        # DistributedDataParallel averages over processes what is a sum here
+        quality = per_token.sum() / mask[:b].sum() if items is None else per_token.sum() * world / items["tokens"]
+        if drawn is None:
+            return quality
+        prompts = drawn.prompts if items is None else items["prompts"] / world
+        D = self._surrogate(model, states[b:], tokens[b:], mask[b:], drawn.weight) / prompts  # whose gradient estimates that of D
+        loss = quality - self.objective.lam * D
+        return loss.to(quality.dtype)
 
-    def _surrogate(
-        self, model: torch.nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, weight: Tensor, parts: dict[str, Any]
+    def _reference_losses(
+        self, model: torch.nn.Module, states: Tensor, tokens: Tensor, real: Tensor, weight: Tensor, training: bool
     ) -> Tensor:
-        """A scalar whose gradient is an unbiased estimate of the gradient of lam times the SUM of D over the prompts with a rollout."""
+        """Quality loss of each token of the references, times its row's weight; cross-entropy in evaluation."""
+        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})
+        per_token = token_loss(name, head(model, states[real]), tokens[real], settings)
+        if training:
+            self._note(ce=float(per_token.detach().mean()))
+        return per_token * weight.to(per_token.dtype)[:, None].expand_as(real)[real]
+
+    def _surrogate(self, model: torch.nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, weight: np.ndarray) -> Tensor:
+        """A scalar whose gradient is an unbiased estimate of the gradient of the SUM of D over the prompts with a rollout.
+
+        In float64, so that lam times a weight is rounded once, when the gradient reaches the log-probability.
+        """
         real = mask.bool()
         log_p = torch.zeros(mask.shape, dtype=torch.float32, device=mask.device)
         if len(mask):
             log_p[real] = chosen_log_probs(head(model, states[real]), tokens[real])
-        log_p = log_p.sum(-1)  # (R,) over reply tokens, end token included
-        if "old" in parts:
-            weight = weight * importance_weights(self.objective.correction, log_p.detach(), parts["old"], self.objective.n, self.note)
-        return (log_p * weight).sum()
+        return (log_p.sum(-1).double() * torch.as_tensor(weight, device=mask.device)).sum()  # over tokens, end token included; replies
 
-    def _rolls(self) -> bool:
-        return self.objective is not None and self.state.global_step % self.objective.every == 0
-
-    def _count(self, examples: list[Example]) -> None:
-        step, micro = self._micro
-        again = step == self.state.global_step
-        self._micro = (self.state.global_step, micro + 1 if again else 0)
-        self._seen = [*self._seen, *examples] if again else list(examples)
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # noqa: ANN001, ANN201 - Trainer's signature
+        module, training = self.accelerator.unwrap_model(model), model.training
+        if training:
+            step, micro = self._micro
+            again = step == self.state.global_step
+            self._micro = (self.state.global_step, micro + 1 if again else 0)
+            self._seen = [*self._seen, *inputs["examples"]] if again else list(inputs["examples"])
+        with self.accelerator.autocast():  # accelerate patches the forward of the model, which `_loss` does not go through
+            loss = _call_inside(model, module, lambda: self._loss(module, inputs, training, num_items_in_batch))
+        if training and not torch.isfinite(loss.detach()).all():
+            raise self._broken("loss", inputs["examples"])
+        return (loss, {"loss": loss}) if return_outputs else loss
 
     # batches of a step
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):  # noqa: ANN201 - Trainer's signature
-        """As Trainer's; in bulk mode the batches of the next K steps are taken at once and their rollouts drawn."""
-        if self.objective is None or self.objective.reuse == 1:
-            batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-            if self.self_training is None:
-                return batches, items
-            batches = self.self_training.replace(self, batches)
-            return batches, self._get_num_items_in_batch(batches, device)
-        if not self._ahead:
-            step = self.state.global_step
-            fresh = step >= self.store.until
-            for _ in range(self.objective.reuse if fresh else self.store.until - step):
-                batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-                if batches:
-                    self._ahead.append((batches, items))
-            if fresh and self._ahead:
-                draw_ahead(self, step, [batches for batches, _ in self._ahead])
-        return self._ahead.pop(0) if self._ahead else ([], None)
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.self_training is None or not self.self_training.due(self.state.global_step):
+            return batches, items
+        batches = self.self_training.replace(self, self.sampler, self.resume_state, batches)
+        self._note(pool=len(self.resume_state.pool))
+        return batches, self._get_num_items_in_batch(batches, device)
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> dict[str, Tensor] | None:
         """Reply tokens, and prompts with a rollout, of the whole step: accumulation and processes included."""
         if not batch_samples or "mask" not in batch_samples[0]:
             return None
         tokens = torch.stack([batch["mask"].sum() for batch in batch_samples]).sum().to(device)
-        prompts = sum(self.chosen_prompts(len(batch["prompt"])) for batch in batch_samples) if self.objective else 0
+        prompts = sum(self.rollouts.prompts(len(batch["prompt"])) for batch in batch_samples) if self.rollouts else 0
         return {"tokens": self.accelerator.gather(tokens).sum(), "prompts": torch.tensor(float(prompts), device=device)}
 
     # evaluation, logs, faults
 
     def train(self, *args: Any, **kwargs: Any):  # noqa: ANN201 - Trainer's signature
-        self._micro, self._ahead = (-1, 0), []  # a second call starts anew, wherever the first one stopped
-        self.store.restore(RolloutStore().state()["attributes"])
+        self._micro = (-1, 0)  # a second call starts anew, wherever the first one stopped
+        self.resume_state.restore()
         if scored := self.objective or self.self_training:
             # Faults of the user's functions show before the first step.
             example = dict(next(iter(self.train_dataset)))
-            text = self.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
+            text = self.sampler.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
             replies = [text] * (self.objective.n if self.objective else self.self_training.samples)
             checked(scored.quality, example, replies, 1)
             checked(scored.similarity, example, replies, 2)
@@ -206,7 +191,7 @@ class PolychromicTrainer(RolloutMixin, Trainer):
             raise self._broken("gradient", self._seen)
         return norm
 
-    def _broken(self, what: str, examples: list[Example]) -> PolychromicError:
+    def _broken(self, what: str, examples: Sequence[Example]) -> PolychromicError:
         names = "; ".join(str(example["prompt"])[:60] for example in examples[:4])
         return PolychromicError(
             f"the {what} of step {self.state.global_step} is not finite; prompts: {names}. "
@@ -216,14 +201,14 @@ class PolychromicTrainer(RolloutMixin, Trainer):
     def _load_callback_state(self) -> None:
         super()._load_callback_state()
         # With restore_callback_states_from_checkpoint Trainer puts callbacks of its own making in the place of ours.
-        self.remove_callback(RolloutStore)
-        self.add_callback(self.store)
-        stored = (self.state.stateful_callbacks or {}).get(type(self.store).__name__)
-        if stored:
-            self.store.restore(stored["attributes"])
+        self.remove_callback(ResumeState)
+        self.add_callback(self.resume_state)
+        if stored := (self.state.stateful_callbacks or {}).get(ResumeState.__name__):
+            self.resume_state.restore(**stored["attributes"])
 
-    def note(self, name: str, value: float) -> None:
-        self._parts.setdefault(name, []).append(float(value))
+    def _note(self, **values: float) -> None:
+        for name, value in values.items():
+            self._parts.setdefault(name, []).append(value)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -236,3 +221,20 @@ class PolychromicTrainer(RolloutMixin, Trainer):
         """One row per logged step or evaluation, without clocks."""
         kept = [row for row in self.state.log_history if "loss" in row or "eval_loss" in row]
         return [{k: v for k, v in row.items() if k not in IGNORED_LOGS and not k.endswith(("runtime", "per_second"))} for row in kept]
+
+
+def _call_inside(wrapper: torch.nn.Module, module: torch.nn.Module, function) -> Tensor:  # noqa: ANN001
+    """Run `function` inside wrapper.forward, so that DistributedDataParallel sees the pass and averages its gradients."""
+    if wrapper is module:
+        return function()
+    original = module.forward
+
+    def once(*args: Any, **kwargs: Any) -> Tensor:
+        module.forward = original
+        return function()
+
+    module.forward = once
+    try:
+        return wrapper()
+    finally:
+        module.forward = original

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 
 import pytest
 
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.io import atomic_open, dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
 
+HASH = "5d41402abc4b2a76"  # as DVC names a file it keeps
+
 
 def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_open(path) as file:
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_what_fails_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, error, old):
+    path = tmp_path / "new" / "a.txt"
+    if old:
+        path.parent.mkdir()
+        path.write_text(old)
+    with pytest.raises(error), atomic_open(path) as file:
         file.write(b"half")
         file.flush()
-        assert path.read_text() == "old"
-        raise RuntimeError
-    assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
-
-
-def test_an_interrupt_without_an_old_file_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), atomic_open(tmp_path / "new" / "a.txt") as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
-    assert names(tmp_path / "new") == []
+        assert not old or path.read_text() == old
+        raise error
+    assert names(path.parent) == (["a.txt"] if old else []) and (not old or path.read_text() == old)
 
 
 def test_success_replaces_the_file_and_others_may_read_it(tmp_path):
@@ -39,19 +37,18 @@ def test_success_replaces_the_file_and_others_may_read_it(tmp_path):
     path.write_text("old")
     with atomic_open(path) as file:
         file.write(b"new")
-    assert path.read_bytes() == b"new" and names(tmp_path) == ["a.txt"]
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.read_bytes() == b"new" and names(tmp_path) == ["a.txt"] and path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_row_that_fails_keeps_the_old_file(tmp_path):
-    for name in ("rows.jsonl", "rows.jsonl.gz"):
-        path = tmp_path / name
-        write_jsonl(path, [{"a": 1}])
-        before = path.read_bytes()
-        with pytest.raises(ValueError, match="JSON compliant"):
-            write_jsonl(path, [{"a": 2}, {"a": float("nan")}])
-        assert path.read_bytes() == before
-    assert names(tmp_path) == ["rows.jsonl", "rows.jsonl.gz"]
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "a.json", "a.json.gz"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")]])
+def test_values_that_json_lacks_are_refused_and_the_old_file_stays(name, value, tmp_path):
+    write = write_jsonl if "jsonl" in name else write_json
+    write(tmp_path / name, [{"a": 1}])
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write(tmp_path / name, [{"a": 2}, {"a": value}])
+    assert (tmp_path / name).read_bytes() == before and names(tmp_path) == [name]
 
 
 def test_gzip_bytes_do_not_depend_on_time_or_name(tmp_path, monkeypatch):
@@ -73,19 +70,12 @@ def test_keys_are_sorted_so_that_insertion_order_does_not_show():
     assert sha256_json({"b": 1, "a": 2}) == sha256_json({"a": 2, "b": 1}) != sha256_json({"a": 1, "b": 2})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")]])
-def test_values_that_json_lacks_are_refused(value, tmp_path):
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "a.json", {"x": value})
-    assert names(tmp_path) == []
-
-
-def test_rows_come_back_with_their_lines(tmp_path):
-    rows = [{"id": "ä", "n": 1}, {"id": "b"}]
-    for name in ("rows.jsonl", "rows.jsonl.gz"):
-        path = tmp_path / name
-        write_jsonl(path, rows)
-        assert list(read_jsonl(path)) == [(f"{path}:1", rows[0]), (f"{path}:2", rows[1])]
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", HASH])
+def test_rows_come_back_with_their_lines(tmp_path, name):
+    rows, path = [{"id": "ä", "n": 1}, {"id": "b"}], tmp_path / name
+    write_jsonl(written := tmp_path / (f"{HASH}.gz" if name == HASH else name), rows)
+    written.rename(path)
+    assert list(read_jsonl(path)) == [(f"{path}:1", rows[0]), (f"{path}:2", rows[1])]
 
 
 def test_blank_lines_are_skipped_but_counted(tmp_path):
@@ -94,18 +84,11 @@ def test_blank_lines_are_skipped_but_counted(tmp_path):
     assert list(read_jsonl(path)) == [(f"{path}:2", {"a": 1}), (f"{path}:4", {"a": 2})]
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b'{"a": "\xff"}', "invalid UTF-8 (invalid start byte at byte 7)"),
-        (b'{"a": 1', "not JSON"),
-        (b"hello", "not JSON (Expecting value at column 1)"),
-        (b"[1, 2]", "a JSON list"),
-        (b'"text"', "a JSON str"),
-        (b"null", "a JSON NoneType"),
-        (b"\xef\xbb\xbf{}", "not JSON (Unexpected UTF-8 BOM"),
-    ],
-)
+@pytest.mark.parametrize(("line", "problem"), [
+    (b'{"a": "\xff"}', "invalid UTF-8 (invalid start byte at byte 7)"), (b'{"a": 1', "not JSON"),
+    (b"hello", "not JSON (Expecting value at column 1)"), (b"[1, 2]", "a JSON list"), (b'"text"', "a JSON str"),
+    (b"null", "a JSON NoneType"), (b"\xef\xbb\xbf{}", "not JSON (Unexpected UTF-8 BOM"),
+])  # fmt: skip
 def test_a_bad_line_is_named(line, problem, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"a": 1}\n\n' + line + b'\n{"a": 2}\n')
@@ -113,8 +96,7 @@ def test_a_bad_line_is_named(line, problem, tmp_path):
     assert next(rows)[1] == {"a": 1}
     with pytest.raises(DataError) as error:
         next(rows)
-    assert str(error.value).startswith(f"{path}:3: {problem}")
-    assert "Allowed:" in str(error.value)
+    assert str(error.value).startswith(f"{path}:3: {problem}") and "Allowed:" in str(error.value)
 
 
 def test_missing_files_are_errors_with_a_remedy(tmp_path):
@@ -131,62 +113,34 @@ def test_a_file_that_is_not_json_is_named(content, tmp_path):
         read_json(tmp_path / "a.json")
 
 
-def test_a_truncated_gzip_file_is_named(tmp_path):
-    path = tmp_path / "rows.jsonl.gz"
-    write_jsonl(path, [{"n": n, "text": os.urandom(20).hex()} for n in range(200)])
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(PolychromicError, match=r"rows\.jsonl\.gz"):
-        list(read_jsonl(path))
-
-
-def test_a_packed_document_comes_back_whatever_its_name(tmp_path):
+def test_a_document_comes_back_packed_or_not_whatever_its_name(tmp_path):
     document = [{"b": [1, 2.5], "a": "ß"}] * 50
     write_json(tmp_path / "a.json", document)
     write_json(tmp_path / "a.json.gz", document)
-    packed = (tmp_path / "a.json.gz").read_bytes()
-    assert gzip.decompress(packed) == (tmp_path / "a.json").read_bytes() and len(packed) < (tmp_path / "a.json").stat().st_size / 5
-    (tmp_path / "5d41402abc4b2a76").write_bytes(packed)  # as DVC keeps it
-    (tmp_path / "plain.json.gz").write_bytes((tmp_path / "a.json").read_bytes())
-    assert all(read_json(tmp_path / name) == document for name in ("a.json", "a.json.gz", "5d41402abc4b2a76", "plain.json.gz"))
+    plain, packed = (tmp_path / "a.json").read_bytes(), (tmp_path / "a.json.gz").read_bytes()
+    assert gzip.decompress(packed) == plain and len(packed) < len(plain) / 5 and plain.endswith(b"]\n") and json.loads(plain) == document
+    (tmp_path / HASH).write_bytes(packed)
+    (tmp_path / "plain.json.gz").write_bytes(plain)
+    assert all(read_json(path) == document for path in tmp_path.iterdir())
 
 
-def test_packed_rows_come_back_without_a_suffix(tmp_path):
-    write_jsonl(tmp_path / "rows.jsonl.gz", [{"n": 1}])
-    path = (tmp_path / "rows.jsonl.gz").rename(tmp_path / "5d41402abc4b2a76")
-    assert list(read_jsonl(path)) == [(f"{path}:1", {"n": 1})]
-
-
-def test_a_packed_document_that_fails_keeps_the_old_file(tmp_path):
-    write_json(tmp_path / "a.json.gz", {"x": 1})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "a.json.gz", {"x": float("nan")})
-    assert read_json(tmp_path / "a.json.gz") == {"x": 1} and names(tmp_path) == ["a.json.gz"]
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        lambda packed: packed[:-9],  # cut in the data
-        lambda packed: packed[:5],  # in the header
-        lambda packed: packed[:-8] + b"\0" * 8,  # of other content
-        lambda packed: packed[:20] + b"\xff" * 20 + packed[40:],
-        lambda packed: packed + b"more",
-    ],
-)
-def test_a_broken_gzip_file_is_named_with_what_it_should_hold(broken, tmp_path):
+@pytest.mark.parametrize("broken", [
+    lambda packed: packed[:-9],  # cut in the data
+    lambda packed: packed[:5],  # in the header
+    lambda packed: packed[:-8] + b"\0" * 8,  # of other content
+    lambda packed: packed[:20] + b"\xff" * 20 + packed[40:],
+    lambda packed: packed + b"more",
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["a.json.gz", HASH])
+def test_a_broken_gzip_file_is_named_with_what_it_should_hold(broken, name, tmp_path):
     write_json(tmp_path / "packed.gz", [{"n": n} for n in range(50)])
-    content = broken((tmp_path / "packed.gz").read_bytes())
-    for name in ("a.json.gz", "5d41402abc4b2a76"):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of one JSON document.*dvc repro"):
-            read_json(tmp_path / name)
-        with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of JSON lines.*dvc repro"):
-            list(read_jsonl(tmp_path / name))
+    (tmp_path / name).write_bytes(broken((tmp_path / "packed.gz").read_bytes()))
+    with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of one JSON document.*dvc repro"):
+        read_json(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name}: not a whole gzip file.*gzip of JSON lines.*dvc repro"):
+        list(read_jsonl(tmp_path / name))
 
 
-def test_json_round_trip_and_hash_of_a_file(tmp_path):
-    write_json(tmp_path / "a.json", {"b": [1, 2.5], "a": "ß"})
-    assert read_json(tmp_path / "a.json") == json.loads((tmp_path / "a.json").read_text()) == {"a": "ß", "b": [1, 2.5]}
-    assert (tmp_path / "a.json").read_bytes().endswith(b"}\n")
+def test_the_hash_of_a_file(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     assert sha256_file(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -25,18 +25,11 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-def python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    values = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=values)
-
-
 def wait_for(condition, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
+    while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.05)
-    return False
+    return found
 
 
 HOLD = """
@@ -49,46 +42,45 @@ with single_writer(Path(sys.argv[1])):
 """
 
 
-def test_a_second_writer_waits_and_is_then_refused(tmp_path):
-    target = tmp_path / "results" / "cell"
-    holder = python(HOLD, str(target))
+@pytest.fixture
+def held(tmp_path):
+    """(target, the process that holds its lock)."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "cell")]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert holder.stdout.readline() == "holding\n", holder.stderr.read()
-        started = time.monotonic()
-        with pytest.raises(PolychromicError) as error, single_writer(target, wait_seconds=0.6):
-            pytest.fail("two writers")
-        assert 0.5 < time.monotonic() - started < 10
-        assert error.value.exit_code == 1
-        for fragment in (str(target), "another process is writing it", "One writer at a time", "run the command again"):
-            assert fragment in str(error.value)
-        with single_writer(tmp_path / "results" / "other", wait_seconds=0.1):
-            pass
+        yield tmp_path / "cell", holder
     finally:
         holder.kill()
         holder.wait()
 
 
-def test_a_waiting_writer_goes_on_when_the_first_is_killed(tmp_path):
+def test_a_second_writer_waits_and_is_then_refused(held, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(PolychromicError) as error, single_writer(held[0], wait_seconds=0.6):
+        pytest.fail("two writers")
+    assert 0.5 < time.monotonic() - started < 10 and error.value.exit_code == 1
+    for fragment in (str(held[0]), "another process is writing it", "One writer at a time", "run the command again"):
+        assert fragment in str(error.value)
+    with single_writer(tmp_path / "other", wait_seconds=0.1):
+        pass
+
+
+def test_a_waiting_writer_goes_on_when_the_first_is_killed(held):
     """kill -9 leaves the lock file; the lock itself goes with the process."""
-    target = tmp_path / "cell"
-    holder = python(HOLD, str(target))
-    try:
-        assert holder.stdout.readline() == "holding\n"
-        entered = threading.Event()
+    entered = threading.Event()
 
-        def second():
-            with single_writer(target, wait_seconds=20):
-                entered.set()
+    def second():
+        with single_writer(held[0], wait_seconds=20):
+            entered.set()
 
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        assert not entered.wait(0.4)
-        os.kill(holder.pid, signal.SIGKILL)
-        waiting.join(20)
-        assert entered.is_set()
-    finally:
-        holder.kill()
-        holder.wait()
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    assert not entered.wait(0.4)
+    os.kill(held[1].pid, signal.SIGKILL)
+    waiting.join(20)
+    assert entered.is_set()
 
 
 def test_the_lock_is_the_target_s_by_whatever_name(tmp_path, monkeypatch):
@@ -119,9 +111,9 @@ CHILD = (
 )
 
 
-@pytest.fixture
-def family(tmp_path):
-    """(fake dvc, process of its stage), both running."""
+@pytest.mark.parametrize("buried", [True, False])
+def test_the_stage_dies_with_a_killed_dvc(tmp_path, buried):
+    """Also where nobody waits for dvc: it is a zombie then, and its pid is still there."""
     script = tmp_path / "dvc"
     script.write_text(FAKE_DVC.format(python=sys.executable, child=CHILD))
     script.chmod(0o755)
@@ -129,11 +121,18 @@ def family(tmp_path):
     parent = subprocess.Popen([str(script), "repro"], stdout=subprocess.PIPE, text=True, env=environment)
     child = psutil.Process(int(parent.stdout.readline()))
     shell = child.parent()
-    yield parent, child
-    for one in (parent, child, shell):
-        if psutil.pid_exists(one.pid) and (one is parent or one.is_running()):
-            one.kill()
-    parent.wait()
+    try:
+        assert child.ppid() != parent.pid, "a shell stands between them"
+        time.sleep(0.5)
+        assert not gone(child)
+        os.kill(parent.pid, signal.SIGKILL)
+        assert (parent.wait() == -9) if buried else wait_for(lambda: psutil.Process(parent.pid).status() == psutil.STATUS_ZOMBIE)
+        assert wait_for(lambda: gone(child))
+    finally:
+        for one in (parent, child, shell):
+            if one is parent or one.is_running():
+                one.kill()
+        parent.wait()
 
 
 def gone(child: psutil.Process) -> bool:
@@ -143,48 +142,22 @@ def gone(child: psutil.Process) -> bool:
         return True
 
 
-def test_the_stage_dies_with_a_killed_dvc(family):
-    parent, child = family
-    assert child.ppid() != parent.pid, "a shell stands between them"
-    time.sleep(0.5)
-    assert not gone(child)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
-    assert wait_for(lambda: gone(child))
-
-
-def test_the_stage_dies_although_nobody_has_buried_dvc(family):
-    """A killed dvc whose own parent does not wait for it is a zombie: its pid is still there."""
-    parent, child = family
-    os.kill(parent.pid, signal.SIGKILL)
-    assert wait_for(lambda: psutil.Process(parent.pid).status() == psutil.STATUS_ZOMBIE)
-    assert wait_for(lambda: gone(child))
-
-
 def test_without_dvc_nobody_is_watched(monkeypatch):
     monkeypatch.delenv("DVC_STAGE", raising=False)
     before = threading.active_count()
     die_with_parent()
-    assert threading.active_count() == before
-    assert process._guardian() is None
+    assert threading.active_count() == before and process._guardian() is None
 
 
-def test_dvc_stage_without_a_dvc_above_watches_nobody(monkeypatch):
+@pytest.mark.parametrize(("command", "found"), [
+    ("/x/bin/python /x/bin/dvc repro", True), ("dvc repro", True), ("python -m dvc repro", True),
+    ("/usr/bin/python my-dvc-notes.py dvc.yaml", False),
+])  # fmt: skip
+def test_dvc_is_found_however_it_was_started_and_nothing_else_is(command, found, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "lora@listqa")
     monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
-    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["/usr/bin/python", "my-dvc-notes.py", "dvc.yaml"])
-    assert process._guardian() is None
-
-
-@pytest.mark.parametrize(
-    "cmdline",
-    [["/x/bin/python", "/x/bin/dvc", "repro"], ["dvc", "repro"], ["python", "-m", "dvc", "repro"]],
-)
-def test_dvc_is_found_however_it_was_started(cmdline, monkeypatch):
-    monkeypatch.setenv("DVC_STAGE", "lora@listqa")
-    monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
-    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: cmdline)
-    assert process._guardian() == psutil.Process()
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: command.split())
+    assert process._guardian() == (psutil.Process() if found else None)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

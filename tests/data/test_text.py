@@ -1,11 +1,12 @@
-"""Words, word lists and near-duplicates, against definitions computed by brute force."""
+"""Words, word lists, groups and near-duplicates, against definitions computed by brute force."""
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polychromic.data.text import near_duplicates, normalised, suitable, word_list, words
+from polychromic.data.text import joined, near_duplicates, normalised, suitable, word_list, words
 
 
 def test_words_fold_case_accents_and_quotes():
@@ -15,14 +16,16 @@ def test_words_fold_case_accents_and_quotes():
 
 def test_unsuitable_words_match_as_whole_words_only():
     assert suitable("an assistant from Scunthorpe takes a class on peacocks, graphics and titles")
-    assert not suitable("what an ASS.")
-    assert not suitable("ass-backwards")
+    assert not suitable("what an ASS.") and not suitable("ass-backwards")
 
 
-def test_comments_of_word_lists_are_no_words():
-    for name in ("seen_words.txt", "unsuitable_words.txt", "profane_words.txt", "first_names.txt", "territories.txt"):
-        assert word_list(name)
-        assert not any(word.startswith("#") or word != word.strip() for word in word_list(name))
+@pytest.mark.parametrize("name", ["seen_words", "unsuitable_words", "profane_words", "first_names", "territories"])
+def test_comments_of_word_lists_are_no_words(name):
+    assert word_list(f"{name}.txt") and not any(word[0] == "#" or word != word.strip() for word in word_list(f"{name}.txt"))
+
+
+def test_joined_names_take_the_least_one():
+    assert joined("abcde", ["bc", "ed", "ca"]) == {"a": "a", "b": "a", "c": "a", "d": "d", "e": "d"}
 
 
 def test_template_does_not_make_prompts_alike_but_the_same_subject_does():
@@ -31,21 +34,13 @@ def test_template_does_not_make_prompts_alike_but_the_same_subject_does():
     assert near_duplicates(prompts) == [(1, 8)]
 
 
-def test_threshold_is_inclusive():
-    a = "one two three four"  # 4 of 5 words shared with b: Jaccard index .8
-    b = "one two three four five"
-    assert near_duplicates([a, b], threshold=0.8) == [(0, 1)]
-    assert near_duplicates([a, b], threshold=0.81) == []
-
-
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=6).map(" ".join), max_size=5),
-    st.sampled_from([0.5, 0.6, 0.8, 1.0]),
+    st.sampled_from([0.5, 0.6, 0.8, 1.0]),  # .8 is met by 4 of 5 words: the threshold is inclusive
 )
 def test_finds_exactly_the_pairs_of_the_definition(texts, threshold):
     sets = [set(text.split()) for text in texts]  # at most 5 texts: no word is "common"
-    expected = [
-        (i, j) for i, j in combinations(range(len(texts)), 2) if len(sets[i] & sets[j]) >= threshold * len(sets[i] | sets[j])
-    ]
+    pairs = combinations(range(len(texts)), 2)
+    expected = [(i, j) for i, j in pairs if len(sets[i] & sets[j]) >= threshold * len(sets[i] | sets[j])]
     assert near_duplicates(texts, threshold) == expected

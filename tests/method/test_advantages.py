@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from polychromic.method.advantages import (
+from polychromic.method.advantages import (  # fmt: skip
     BASELINES,
     BIASED,
     advantages,
@@ -39,14 +39,17 @@ def test_coverage_rewards_a_good_reply_that_nobody_else_gives():
     assert marginal_contributions(effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.25, 0.0]]
 
 
-def test_plain_marginal_is_twice_the_mean_distance_to_the_others_by_n():
-    q, s = random_scores(3, 4)
-    np.testing.assert_allclose(marginal_contributions(plain_diversity, q, s), 2 / 4 * pair_means(s), rtol=1e-12)
-
-
-def test_reward_marginal_is_the_reply_s_own_share():
-    q, s = random_scores(3, 4)
-    np.testing.assert_allclose(marginal_contributions(mean_reward, q, s), q / 4, rtol=1e-12)
+@pytest.mark.parametrize("n", [3, 5])
+def test_marginals_and_leave_one_out_of_reward_and_of_pairs_by_hand(n):
+    """A reply's own share and RLOO; of pairs 2/N times the mean distance m_i and 2/(N-2) * (m_i - D), which sums to zero."""
+    q, s = random_scores(3, n)
+    np.testing.assert_allclose(marginal_contributions(mean_reward, q, s), q / n, rtol=1e-12)
+    rloo = [[(row[i] - np.mean(np.delete(row, i))) / n for i in range(n)] for row in q]
+    np.testing.assert_allclose(leave_one_out(mean_reward, q, s), rloo, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(marginal_contributions(plain_diversity, q, s), 2 / n * pair_means(s), rtol=1e-12)
+    deviation = 2 / (n - 2) * (pair_means(s) - evaluate(plain_diversity, q, s)[:, None])
+    np.testing.assert_allclose(leave_one_out(plain_diversity, q, s), deviation, atol=1e-14)
+    np.testing.assert_allclose(deviation.sum(axis=1), 0, atol=1e-14)
 
 
 def test_passk_marginal_counts_the_subsets_that_only_this_reply_saves():
@@ -66,22 +69,6 @@ def test_a_reply_may_cost_the_set_coverage():
     whole = (0.1 / 0.6 + 0.1 / 0.6 + 1 / 1.1) / 3
     assert marginals[0, 2] == pytest.approx(whole - without)
     assert marginals[0, 2] < 0
-
-
-def test_leave_one_out_of_the_reward_is_rloo():
-    q, s = random_scores(2, 4)
-    expected = [[(row[i] - np.mean(np.delete(row, i))) / 4 for i in range(4)] for row in q]
-    np.testing.assert_allclose(leave_one_out(mean_reward, q, s), expected, rtol=1e-12)
-
-
-def test_leave_one_out_of_pairs_is_the_scaled_deviation_from_the_set_s_mean():
-    """2/(N-2) * (m_i - D), which sums to zero; N = 3 is the smallest set that has it."""
-    for n in (3, 5):
-        q, s = random_scores(2, n)
-        d = evaluate(plain_diversity, q, s)
-        expected = 2 / (n - 2) * (pair_means(s) - d[:, None])
-        np.testing.assert_allclose(leave_one_out(plain_diversity, q, s), expected, atol=1e-14)
-        np.testing.assert_allclose(expected.sum(axis=1), 0, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +95,6 @@ def test_leave_one_out_with_subsets_of_all_the_others():
     np.testing.assert_allclose(advantages("leave_one_out", objective, q, s), expected, rtol=1e-12)
 
 
-def test_mean_of_others_leaves_out_the_prompt_itself():
-    assert mean_of_others(np.array([2.0, 1.0, 6.0])).tolist() == [3.5, 4.0, 1.5]
-    assert mean_of_others(np.array([2.0])).tolist() == [0.0]
-
-
 def test_what_each_baseline_subtracts():
     q, s = random_scores(3, 4)
     marginals = marginal_contributions(effective_coverage, q, s)
@@ -130,6 +112,8 @@ def test_what_each_baseline_subtracts():
     for name, value in expected.items():
         np.testing.assert_allclose(advantages(name, effective_coverage, q, s, running=0.3), value, rtol=1e-12, err_msg=name)
     np.testing.assert_array_equal(advantages("running", effective_coverage, q, s), marginals)
+    three, one = np.array([2.0, 1.0, 6.0]), np.array([2.0])
+    assert mean_of_others(three, three).tolist() == [3.5, 4.0, 1.5] and mean_of_others(one, one).tolist() == [0.0]
     np.testing.assert_allclose(advantages("mix", effective_coverage, q, s), marginals - elsewhere / 2, rtol=1e-12)
 
 
@@ -143,11 +127,6 @@ def test_means_over_prompts_of_other_processes_may_be_given():
     )
     with pytest.raises(ValueError, match=r"others has shape \(3,\), expected \(2,\)"):
         advantages("others", mean_reward, q, s, others=np.zeros(3))
-
-
-def test_one_prompt_alone_has_no_others():
-    q, s = random_scores(1, 3)
-    np.testing.assert_array_equal(advantages("others", mean_reward, q, s), advantages("marginal", mean_reward, q, s))
 
 
 def test_an_unknown_baseline_is_refused():

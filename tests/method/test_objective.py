@@ -9,16 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as hs
 from hypothesis.extra import numpy as hnp
 
-from polychromic.method.objective import (
-    OBJECTIVES,
-    SUBSET_OBJECTIVES,
-    effective_coverage,
-    evaluate,
-    gated_pairs,
-    make_objective,
-    mean_reward,
-    plain_diversity,
-)
+from polychromic.method.objective import OBJECTIVES, SUBSET_OBJECTIVES, effective_coverage, evaluate, make_objective, plain_diversity
 
 ALL = {name: make_objective(name, 5) for name in OBJECTIVES} | {
     f"{name}-{size}": make_objective(name, 5, size)
@@ -70,20 +61,30 @@ def test_coverage_of_zeros_and_ones_counts_distinct_valid_replies():
     np.testing.assert_allclose(evaluate(effective_coverage, (answers > 0).astype(float), same_answer(answers)), expected, atol=1e-15)
 
 
-def test_coverage_by_hand_for_graded_scores():
-    q = np.array([[1.0, 0.5, 0.0]])
-    s = np.array([[[1.0, 0.4, 1.0], [0.4, 1.0, 0.2], [1.0, 0.2, 1.0]]])
-    assert evaluate(effective_coverage, q, s)[0] == pytest.approx((1 / (1 + 0.2) + 0.5 / (0.4 + 0.5)) / 3)
+@pytest.mark.parametrize(
+    ("name", "size", "q", "distance", "expected"),  # distance: of the pairs 01, 02 and 12
+    [
+        ("coverage", None, [1, 0.5, 0], (0.6, 0, 0.8), (1 / (1 + 0.2) + 0.5 / (0.4 + 0.5)) / 3),
+        ("coverage", None, [0, 0, 0], (0, 0, 0), 0),
+        ("plain", None, [0, 0, 0], (0.9, 0.5, 0.1), (0.9 + 0.5 + 0.1) / 3),
+        ("plain", None, [1, 1, 1], (0.9, 0.5, 0.1), (0.9 + 0.5 + 0.1) / 3),
+        ("gated", None, [1, 0.5, 0.2], (0.9, 0.5, 0.1), (0.5 * 0.9 + 0.2 * 0.5 + 0.1 * 0.1) / 3),
+        ("reward", None, [1, 0.5, 0.2], (0.9, 0.5, 0.1), 1.7 / 3),
+        ("passk", 2, [1, 0, 0], (1, 1, 1), 2 / 3),  # pass@k, 1 - C(n - c, k) / C(n, k)
+        ("poly_epo", 2, [1, 1, 0], (0, 1, 1), 0.5),  # pairs of the answers a, a, b are worth 1 * 1/2, 1/2 * 1, 1/2 * 1
+    ],
+)
+def test_objectives_by_hand(name, size, q, distance, expected):
+    s = np.eye(3)
+    for (i, j), value in zip(((0, 1), (0, 2), (1, 2)), distance, strict=True):
+        s[i, j] = s[j, i] = 1 - value
+    assert evaluate(make_objective(name, 3, size), np.array([q], dtype=float), s[None])[0] == pytest.approx(expected)
 
 
 def test_coverage_does_not_change_when_all_qualities_are_scaled():
     rng = np.random.default_rng(0)
     q, s = rng.uniform(0.1, 1, (5, 4)), symmetric(rng.uniform(size=(5, 4, 4)))
     np.testing.assert_allclose(evaluate(effective_coverage, q / 7, s), evaluate(effective_coverage, q, s), rtol=1e-12)
-
-
-def test_coverage_without_a_good_reply_is_zero():
-    assert evaluate(effective_coverage, np.zeros((2, 3)), np.ones((2, 3, 3))).tolist() == [0.0, 0.0]
 
 
 def test_coverage_may_fall_when_one_quality_rises():
@@ -94,47 +95,12 @@ def test_coverage_may_fall_when_one_quality_rises():
     assert high == pytest.approx((2 * 0.1 / 0.6 + 1 / 1.1) / 3)
 
 
-def test_plain_diversity_is_the_mean_distance_of_pairs_and_ignores_quality():
-    s = np.array([[[1.0, 0.1, 0.5], [0.1, 1.0, 0.9], [0.5, 0.9, 1.0]]])
-    for q in (np.zeros((1, 3)), np.ones((1, 3))):
-        assert evaluate(plain_diversity, q, s)[0] == pytest.approx((0.9 + 0.5 + 0.1) / 3)
-
-
-def test_gated_pairs_and_reward_by_hand():
-    q = np.array([[1.0, 0.5, 0.2]])
-    s = np.array([[[1.0, 0.1, 0.5], [0.1, 1.0, 0.9], [0.5, 0.9, 1.0]]])
-    assert evaluate(gated_pairs, q, s)[0] == pytest.approx((0.5 * 0.9 + 0.2 * 0.5 + 0.1 * 0.1) / 3)
-    assert evaluate(mean_reward, q, s)[0] == pytest.approx(1.7 / 3)
-
-
-def test_passk_of_zeros_and_ones_is_pass_at_k():
-    """1 - C(n-c, k) / C(n, k); 10 samples with 2 and 5 right, k = 3 and 5."""
-    for right, k, expected in ((2, 3, 0.5333333333), (5, 3, 0.9166666667), (5, 5, 0.996031746)):
-        q = np.r_[np.ones(right), np.zeros(10 - right)][None]
-        assert evaluate(make_objective("passk", 10, k), q, np.eye(10)[None])[0] == pytest.approx(expected, abs=1e-9)
-
-
-def test_poly_epo_of_zeros_and_ones_by_hand():
-    """Answers a, a, b of which a is right: pairs aa, ab, ab are worth 1 * 1/2, 1/2 * 1, 1/2 * 1."""
-    q, s = np.array([[1.0, 1.0, 0.0]]), same_answer([0, 0, 1])[None]
-    assert evaluate(make_objective("poly_epo", 3, 2), q, s)[0] == pytest.approx(0.5)
-
-
 @settings(deadline=None)  # wall time, which a busy machine stretches
 @given(scores(), hs.sampled_from(["passk", "poly_epo"]), hs.integers(1, 5), hs.lists(hs.booleans(), min_size=5, max_size=5))
 def test_subset_objectives_against_brute_force(scored, name, size, keep):
     q, s = scored
     found = SUBSET_OBJECTIVES[name](size)(q, s, np.array(keep))
-    assert found.shape == (1,)
-    assert found[0] == pytest.approx(brute_force(name, q[0], s[0], keep, size), abs=1e-12)
-
-
-def test_subset_objectives_of_many_prompts_are_those_of_each():
-    rng = np.random.default_rng(3)
-    q, s = rng.uniform(size=(7, 6)), symmetric(rng.uniform(size=(7, 6, 6)))
-    for name, size in (("passk", 4), ("poly_epo", 3)):
-        expected = [brute_force(name, q[b], s[b], np.ones(6, dtype=bool), size) for b in range(7)]
-        np.testing.assert_allclose(evaluate(make_objective(name, 6, size), q, s), expected, rtol=1e-12)
+    assert found.shape == (1,) and found[0] == pytest.approx(brute_force(name, q[0], s[0], keep, size), abs=1e-12)
 
 
 @settings(deadline=None)  # wall time, which a busy machine stretches
@@ -190,6 +156,13 @@ def test_wrong_scores_are_refused_with_their_place():
         evaluate(effective_coverage, np.ones(3), eye)
     with pytest.raises(ValueError, match=r"similarity has shape \(1, 2, 2\), expected \(1, 3, 3\)"):
         evaluate(effective_coverage, ones, np.eye(2)[None])
+    alone = (np.ones((1, 1)), np.ones((1, 1, 1)), np.ones(1, dtype=bool))
+    for objective, message in (
+        (plain_diversity, "pairs needs N >= 2"),
+        (make_objective("passk", 3, 2), "2 needs at least 2 replies, got 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            objective(*alone)
     for bad in (1.2, -0.1, np.nan):
         with pytest.raises(ValueError, match=rf"quality\[0, 1\] is {bad}; it must lie in \[0, 1\] \(1 of 3 values are wrong\)"):
             evaluate(effective_coverage, np.array([[1.0, bad, 0.0]]), eye)
@@ -197,16 +170,12 @@ def test_wrong_scores_are_refused_with_their_place():
         wrong[1, 0, 2] = wrong[1, 2, 0] = bad
         with pytest.raises(ValueError, match=rf"similarity\[1, 0, 2\] is {bad}; it must lie in .* \(2 of 18"):
             evaluate(plain_diversity, np.ones((2, 3)), wrong)
-
-
-def test_a_similarity_to_itself_other_than_one_is_refused():
-    """A zero there would divide by zero in coverage."""
     s = np.eye(3)[None].copy()
-    s[0, 2, 2] = 0.0
+    s[0, 2, 2] = 0.0  # would divide by zero in coverage
     with pytest.raises(ValueError, match=r"similarity\[0, 2, 2\] is 0.0; it must be 1, a reply's similarity to itself"):
-        evaluate(effective_coverage, np.ones((1, 3)), s)
+        evaluate(effective_coverage, ones, s)
     s[0, 2, 2] = 1 - 1e-6  # a cosine in float32
-    assert evaluate(effective_coverage, np.ones((1, 3)), s)[0] == pytest.approx(1.0, abs=1e-5)
+    assert evaluate(effective_coverage, ones, s)[0] == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -229,12 +198,3 @@ def test_a_similarity_to_itself_other_than_one_is_refused():
 def test_what_cannot_be_trained_is_refused_before_training(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_objective(*arguments)
-
-
-def test_pairs_of_one_reply_and_subsets_larger_than_the_set_are_refused():
-    alone = (np.ones((1, 1)), np.ones((1, 1, 1)), np.ones(1, dtype=bool))
-    for objective in (plain_diversity, gated_pairs):
-        with pytest.raises(ValueError, match="pairs needs N >= 2"):
-            objective(*alone)
-    with pytest.raises(ValueError, match="subsets of 2 needs at least 2 replies, got 1"):
-        make_objective("passk", 3, 2)(*alone)

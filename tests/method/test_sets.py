@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from polychromic.data.domains import get_domain
 from polychromic.method.advantages import marginal_contributions
 from polychromic.method.objective import OBJECTIVES
-from polychromic.method.sets import SetObjectiveConfig, equal_text, merge_equal, score_sets
-from polychromic.train import rollouts
-from polychromic.train.self_training import SelfTraining
-from tests.symbols import ROWS, V, config, holds_d, make_adapted_model, make_trainer, step_gradient, use_float64
-
-# refused at construction
+from polychromic.method.sets import SetObjectiveConfig, cosines, equal_text, merge_equal, score_sets, set_functions
+from tests.run_tools import TRAIN, embed
+from tests.symbols import config, holds_d
 
 
 @pytest.mark.parametrize(
@@ -33,19 +31,13 @@ from tests.symbols import ROWS, V, config, holds_d, make_adapted_model, make_tra
         (dict(lam=-1.0), "lam is -1.0, it must be"),
         (dict(lam=float("nan")), "lam is nan"),
         (dict(lam=float("inf")), "lam is inf, it must be a number from 0 up"),
-        (dict(every=0), "every is 0"),
-        (dict(reuse=0), "reuse is 0"),
-        (dict(every=2, reuse=2), "every and reuse are both above 1"),
-        (dict(correction="all"), "correction is 'all'; allowed: set, reply, none"),
+        (dict(every=0), "every is 0, it must be 1 or more"),
         (dict(share=0.0, max_new_tokens=0), "max_new_tokens .*; share is 0.0"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_at_construction(changes, message):
     with pytest.raises(ValueError, match=message):
         config(**changes)
-
-
-# scores
 
 
 def test_scores_of_sets_are_those_of_the_functions():
@@ -56,10 +48,6 @@ def test_scores_of_sets_are_those_of_the_functions():
     assert scored.s[0].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]] and scored.s[1].tolist() == np.eye(3).tolist()
     np.testing.assert_allclose(scored.f, [1 / 3, 2 / 3])  # distinct good replies among three
     np.testing.assert_array_equal(scored.marginals, marginal_contributions(OBJECTIVES["coverage"], scored.q, scored.s))
-
-
-def test_equal_text_is_exact_match():
-    assert equal_text({}, ["a", "b", "a"]).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
 
 
 def nan_encoder(example, replies):
@@ -82,51 +70,25 @@ def test_functions_that_return_something_else_are_named(functions, message):
         score_sets(config(**functions), [{}], ["a", "b", "c"])
 
 
-@pytest.mark.parametrize("functions", [dict(similarity=nan_encoder), dict(quality=equal_text)])
-def test_their_faults_show_before_the_first_step(functions, tmp_path, monkeypatch):
-    trainer = make_trainer(tmp_path, config(**functions))
-    monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
-    with pytest.raises(ValueError, match="nan_encoder|equal_text"):
-        trainer.train()
-
-
-@pytest.mark.parametrize("functions", [dict(similarity=nan_encoder), dict(quality=equal_text)])
-def test_those_of_self_training_too(functions, tmp_path, monkeypatch):
-    pool = SelfTraining(**(dict(after=2, samples=4, quality=holds_d, similarity=equal_text, max_new_tokens=4, seed=0) | functions))
-    trainer = make_trainer(tmp_path, self_training=pool)
-    monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
-    with pytest.raises(ValueError, match="nan_encoder|equal_text"):
-        trainer.train()
-
-
-# merge_equal
-
-
 def test_equal_replies_to_one_prompt_are_merged_and_those_without_weight_dropped():
     rows = [(0, (3, 4)), (0, (5,)), (1, (3, 4)), (0, (3, 4)), (1, (5,)), (0, (5,)), (1, (6,))]
     kept, weight = merge_equal(rows, np.array([1.0, 0.5, 2.0, 3.0, 0.0, -0.5, 4.0]))
-    assert kept == [0, 2, 6] and weight.tolist() == [4.0, 2.0, 4.0]
+    assert kept == [(0, (3, 4)), (1, (3, 4)), (1, (6,))] and weight.tolist() == [4.0, 2.0, 4.0]
     kept, weight = merge_equal([], np.zeros(0))
     assert kept == [] and weight.shape == (0,)
 
 
-@pytest.mark.parametrize("baseline", ["marginal", "others", "leave_one_out"])
-@pytest.mark.parametrize("layout", ["shared", "packed"])
-def test_merging_and_dropping_leave_the_gradient(layout, baseline, tmp_path, monkeypatch):
-    """Sets of 8 with two good replies out of 12 first symbols: many equal replies, many without weight."""
-    use_float64(monkeypatch)
-    scored = []
-    original = rollouts.append_replies
-    monkeypatch.setattr(rollouts, "append_replies", lambda batch, rows, *a: scored.append(len(rows)) or original(batch, rows, *a))
+def test_exact_similarity_is_one_for_the_same_answer_and_quality_is_validity():
+    quality, similarity = set_functions(get_domain("listqa"), TRAIN, "exact", embed)
+    flim, zorb = ["Red flim", "the red flims.", "nonsense"], ["red flim", "blue zorb", "nonsense"]
+    assert quality({"record": 1}, flim).tolist() == [1, 1, 0] and quality({"record": 0}, zorb).tolist() == [0, 1, 0]
+    assert similarity({"record": 1}, flim).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    assert similarity({"record": 0}, zorb).tolist() == np.eye(3).tolist()
 
-    def gradient_of_a_step():
-        objective = config(name="coverage", n=8, baseline=baseline, lam=3.0, max_new_tokens=1)
-        trainer = make_trainer(tmp_path, objective, make_adapted_model("llama", V).double(), layout=layout)
-        return step_gradient(trainer, ROWS[:4])
 
-    merged = gradient_of_a_step()
-    monkeypatch.setattr(rollouts, "merge_equal", lambda rows, weight: (list(range(len(rows))), weight))
-    everything = gradient_of_a_step()
-    assert scored[0] < scored[1] == 32
-    assert everything.abs().max() > 1e-2 and everything.dtype.itemsize == 8
-    assert (merged - everything).abs().max() < 1e-6
+def test_semantic_similarity_is_the_cosine_clipped_with_a_unit_diagonal():
+    vectors = {"up": [1.0, 0.0], "down": [-1.0, 0.0], "half": [0.6, 0.8]}
+    lookup = lambda texts: np.array([vectors[t] for t in texts], dtype=np.float32)
+    s = set_functions(get_domain("listqa"), TRAIN, "semantic", lookup)[1]({"record": 0}, list(vectors))
+    np.testing.assert_allclose(s, [[1, 0, 0.6], [0, 1, 0], [0.6, 0, 1]], atol=1e-7)
+    assert s.dtype == np.float64 and (np.diagonal(s) == 1).all() and (s == cosines(lookup(list(vectors)))).all()

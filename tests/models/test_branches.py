@@ -26,9 +26,15 @@ def decoders(model):
 
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_branches_and_copies_agree(kind, monkeypatch):
+def test_branches_copies_and_the_plain_model_agree(kind, monkeypatch):
+    """The first step also against the whole text through the model, which knows no cache; of the prompts two are padded."""
     use_float64(monkeypatch)
     model = make_adapted_model(kind, V).double()
+    for decoder in decoders(model):
+        for prompt, token, state in zip(PROMPTS, (5, 6, 7), decoder.step(torch.tensor([5, 6, 7])), strict=True):
+            text = torch.tensor([[*prompt, token]])
+            plain = causal_lm(model).get_decoder()(input_ids=text, use_cache=False).last_hidden_state[0, -1]
+            torch.testing.assert_close(state, plain, rtol=0, atol=1e-12)
     branches, copies = decoders(model)
     generator = torch.Generator().manual_seed(0)
     states = []
@@ -40,18 +46,6 @@ def test_branches_and_copies_agree(kind, monkeypatch):
         assert states[0].shape == (len(parent), 16)
         torch.testing.assert_close(*states, rtol=0, atol=1e-12)
     assert states[0].abs().max() > 0.1, "the comparison is of something"
-
-
-@torch.no_grad()
-def test_a_row_reads_its_own_prompt_without_padding(monkeypatch):
-    """Against the whole text through the model, which knows no cache; the prompts differ in length, so two of them are padded."""
-    use_float64(monkeypatch)
-    model = make_symbol_model("llama", V).double()
-    branches, _ = decoders(model)
-    states = branches.step(torch.tensor([5, 6, 7]))
-    for row, (prompt, token) in enumerate(zip(PROMPTS, (5, 6, 7), strict=True)):
-        plain = model.get_decoder()(input_ids=torch.tensor([[*prompt, token]]), use_cache=False).last_hidden_state[0, -1]
-        torch.testing.assert_close(states[row], plain, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -82,9 +76,12 @@ def test_a_model_of_another_kind_gets_copies():
     model = make_symbol_model("qwen3", V)
     start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
     decoder = model.get_decoder()
-    assert isinstance(reply_decoder(decoder, start.keys_values, start.mask), Branches)
-    decoder.config.layer_types = ["full_attention", "sliding_attention"]
-    assert isinstance(reply_decoder(decoder, start.keys_values, start.mask), Copies)
-    decoder.config.layer_types = None
-    decoder.config.model_type = "gemma2"
-    assert isinstance(reply_decoder(decoder, start.keys_values, start.mask), Copies)
+    full, mixed = ["full_attention"] * 2, ["full_attention", "sliding_attention"]
+    for kind, layers, expected in (
+        ("qwen3", full, Branches),
+        ("qwen3", mixed, Copies),
+        ("llama", None, Branches),
+        ("gemma2", None, Copies),
+    ):
+        decoder.config.model_type, decoder.config.layer_types = kind, layers
+        assert isinstance(reply_decoder(decoder, start.keys_values, start.mask), expected)

@@ -6,23 +6,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats as st
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from polychromic.models import decode as rollout
-from polychromic.models.decode import (
-    BLOCK,
-    causal_lm,
-    check_head,
-    chosen_log_probs,
-    draw,
-    head,
-    pad_sequences,
-    prefill,
-    sample,
-    shared_beginning,
-    uniforms,
-)
-from polychromic.models.layouts import shared_states
-from tests.symbols import END, PAD, V, make_adapted_model, make_symbol_model, make_trainer, plain_log_probs
+from polychromic.models.decode import BLOCK, causal_lm, check_head, draw, head, pad_sequences, prefill, sample, shared_beginning, uniforms
+from tests.symbols import END, PAD, V, make_adapted_model, make_symbol_model, make_trainer
 
 PROMPTS = [[3, 4, 5, 6, 7, 8], [9], [2, 2, 10]]
 ALIKE = [[3, 4, 5, 6, 7, 8], [3, 4, 9], [3, 4, 5, 10]]
@@ -33,10 +20,7 @@ BELOW_ONE = 1.0 - 2.0**-24  # the largest float32 below 1
 def rows_passed(model) -> list[tuple[int, int]]:
     """(rows, tokens) of every pass through the model from now on."""
     passes = []
-
-    def watch(module, args, inputs):
-        passes.append(tuple(inputs["input_ids"].shape))
-
+    watch = lambda module, args, inputs: passes.append(tuple(inputs["input_ids"].shape))
     causal_lm(model).get_decoder().register_forward_pre_hook(watch, with_kwargs=True)
     return passes
 
@@ -77,14 +61,6 @@ def test_prefill_ends_where_the_plain_model_does_and_runs_a_common_beginning_onc
     assert bool(shared) == (prompts is not PROMPTS)
 
 
-def test_causal_lm_finds_the_model_under_peft_with_its_adapter():
-    plain, adapted = make_symbol_model("llama", V), make_adapted_model("llama", V)
-    assert causal_lm(plain) is plain
-    inner = causal_lm(adapted)
-    assert type(inner) is type(plain)
-    assert any("lora_A" in name for name, _ in inner.named_parameters())
-
-
 # draw
 
 
@@ -92,15 +68,14 @@ def chi_square(tokens: torch.Tensor, probability: np.ndarray) -> float:
     counts = np.bincount(tokens.numpy(), minlength=len(probability))
     expected = probability * len(tokens)
     often = expected > 5
+    assert counts[expected == 0].sum() == 0, "impossible tokens"
     observed = np.append(counts[often], counts[~often].sum())
     wanted = np.append(expected[often], expected[~often].sum())
-    if wanted[-1] == 0:
-        assert observed[-1] == 0
-        observed, wanted = observed[:-1], wanted[:-1]
-    return float(st.chisquare(observed, wanted).pvalue)
+    some = wanted > 0
+    return float(st.chisquare(observed[some], wanted[some]).pvalue)
 
 
-def drawn(logits: torch.Tensor, count: int, temperature: float = 1.0, seed: int = 1, **settings) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(logits: torch.Tensor, count: int, temperature: float = 1.0, seed: int = 1, **settings) -> torch.Tensor:
     """`count` draws from one row of logits (V,)."""
     return draw(logits[None], torch.zeros(count, dtype=torch.long), uniforms(count, 1, seed, "test")[:, 0], temperature, **settings)
 
@@ -116,11 +91,9 @@ def uneven(vocabulary: int) -> torch.Tensor:
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_draw_follows_the_softmax(vocabulary, temperature):
     logits = uneven(vocabulary)
-    table = torch.log_softmax(logits.double() / temperature, -1)
-    tokens, chance = drawn(logits, 60_000, temperature)
+    tokens = drawn(logits, 60_000, temperature)
     assert tokens.min() >= 0 and tokens.max() < vocabulary
-    assert chi_square(tokens, table.exp().numpy()) > 1e-3
-    torch.testing.assert_close(chance.double(), table[tokens], rtol=0, atol=1e-5)
+    assert chi_square(tokens, torch.softmax(logits.double() / temperature, -1).numpy()) > 1e-3
     # the test can tell the temperatures apart
     assert chi_square(tokens, torch.softmax(logits.double() / (temperature * 1.2), -1).numpy()) < 1e-6
 
@@ -132,17 +105,15 @@ def test_min_p_drops_what_it_must_and_renormalises(min_p):
     kept = np.where(probability >= min_p * probability.max(), probability, 0.0)
     kept /= kept.sum()
     assert 1 <= (kept > 0).sum() < len(kept) / 2
-    tokens, chance = drawn(logits, 40_000, min_p=min_p)
+    tokens = drawn(logits, 40_000, min_p=min_p)
     assert (kept[tokens] > 0).all()
     if min_p < 1:
         assert len(tokens.unique()) > 3 and chi_square(tokens, kept) > 1e-3
-    np.testing.assert_allclose(chance, np.log(kept[tokens]), atol=1e-5)
 
 
 def test_rows_are_drawn_independently_and_from_their_own_logits():
     logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
-    tokens, _ = draw(logits, torch.tensor([0, 1]).repeat(40_000), uniforms(80_000, 1, 0, "test")[:, 0], 1.0)
-    pairs = tokens.view(-1, 2)
+    pairs = draw(logits, torch.tensor([0, 1]).repeat(40_000), uniforms(80_000, 1, 0, "test")[:, 0], 1.0).view(-1, 2)
     assert chi_square(pairs[:, 0] * 2 + pairs[:, 1], np.array([0.45, 0.05, 0.45, 0.05])) > 1e-3
 
 
@@ -157,24 +128,14 @@ def test_the_last_uniform_below_one_and_zero_hit_possible_tokens(scale):
     impossible[:, -(2 * BLOCK + 5) :] = True
     logits[impossible] = -torch.inf
     for uniform in (BELOW_ONE, 1.0 - 2.0**-22, 0.0, 2.0**-40, 1.0):  # 1 itself is not drawn, but must do no harm
-        tokens, chance = draw(logits, torch.arange(200), torch.full((200,), uniform), 1.0)
+        tokens = draw(logits, torch.arange(200), torch.full((200,), uniform), 1.0)
         assert not impossible.gather(1, tokens[:, None]).any()
-        assert torch.isfinite(chance).all() and (chance <= 0).all()
-
-
-def test_impossible_tokens_are_never_drawn():
-    logits = torch.full((BLOCK + 3,), -torch.inf)
-    logits[[5, BLOCK + 1]] = 0.0
-    tokens, _ = drawn(logits, 20_000)
-    assert set(tokens.tolist()) == {5, BLOCK + 1}
-    assert chi_square((tokens > 5).long(), np.array([0.5, 0.5])) > 1e-3
 
 
 def test_temperature_zero_is_the_argmax_whatever_the_uniform():
     logits = torch.randn(9, 2 * BLOCK + 5, generator=torch.Generator().manual_seed(0))
     for uniform in (0.0, 0.5, BELOW_ONE):
-        tokens, chance = draw(logits, torch.arange(9), torch.full((9,), uniform), 0.0)
-        assert torch.equal(tokens, logits.argmax(-1)) and (chance == 0).all()
+        assert torch.equal(draw(logits, torch.arange(9), torch.full((9,), uniform), 0.0), logits.argmax(-1))
 
 
 def test_uniforms_are_a_function_of_their_name_and_leave_the_global_generator():
@@ -200,30 +161,6 @@ def replies_of(found) -> list[list[int]]:
     return [row[: int(length)].tolist() for row, length in zip(found.tokens, found.mask.sum(-1), strict=True)]
 
 
-@torch.no_grad()
-def greedy(model, prompt: list[int], horizon: int) -> list[int]:
-    """The most probable reply, each token by the full text through the model."""
-    reply: list[int] = []
-    while len(reply) < horizon and reply[-1:] != [END]:
-        reply.append(int(model(input_ids=torch.tensor([prompt + reply]), use_cache=False).logits[0, -1].argmax()))
-    return reply
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_greedy_decoding_equals_a_loop_without_cache_while_rows_leave_the_batch(kind):
-    """Prompts chosen so that some rows end early and others go on: dropping a row must not move its neighbours."""
-    horizon = 6
-    model = make_symbol_model(kind, V, seed=1)
-    rng = np.random.default_rng(0)
-    prompts = [rng.integers(1, END, size=size).tolist() for size in rng.integers(1, 8, size=60)]
-    expected = [greedy(model, prompt, horizon) for prompt in prompts]
-    lengths = {len(reply) for reply in expected if reply[-1] == END}
-    assert len(lengths) >= 2 and any(reply[-1] != END for reply in expected), "no variety: choose another seed"
-    found = sampled(model, list(range(60)), horizon=horizon, prompts=prompts, temperature=0.0)
-    assert replies_of(found) == expected
-    assert found.finished.tolist() == [reply[-1] == END for reply in expected]
-
-
 @pytest.mark.parametrize("prompts", [PROMPTS, ALIKE], ids=["apart", "alike"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_reply_is_the_inversion_of_its_own_uniforms_and_nothing_else(kind, prompts):
@@ -235,32 +172,17 @@ def test_a_reply_is_the_inversion_of_its_own_uniforms_and_nothing_else(kind, pro
     replies = replies_of(found)
     assert len({len(reply) for reply in replies}) > 2
     for row, (prompt, reply) in enumerate(zip(index, replies, strict=True)):
-        text, total = list(prompts[prompt]), 0.0
+        text = list(prompts[prompt])
         for t, token in enumerate(reply):
             logits = model(input_ids=torch.tensor([text]), use_cache=False).logits[0, -1].detach()
             expected = int(torch.searchsorted(torch.softmax(logits.double(), -1).cumsum(-1), numbers[row, t].double(), right=True))
             assert token == expected, (row, t)
-            total += float(torch.log_softmax(logits.double(), -1)[token])
             text.append(token)
-        assert found.log_p[row].item() == pytest.approx(total, abs=1e-5)
         alone = sampled(model, [prompt], prompts=prompts, uniform=numbers[row : row + 1])
         assert replies_of(alone) == [reply]
     order = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
     shuffled = sampled(model, [index[i] for i in order], prompts=prompts, uniform=numbers[order])
     assert replies_of(shuffled) == [replies[i] for i in order]
-
-
-def test_log_p_is_what_scoring_gives():
-    model = make_adapted_model("qwen3", V)
-    start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
-    index = torch.arange(3).repeat_interleave(10)
-    found = sample(model, start, index, uniforms(30, 6, 0, "test"), end_token=END, pad_token=PAD)
-    real = found.mask.bool()
-    scored = torch.zeros(found.tokens.shape)
-    scored[real] = chosen_log_probs(head(model, shared_states(model, start, index, found.tokens, found.mask)[real]), found.tokens[real])
-    torch.testing.assert_close(found.log_p, scored.detach().sum(-1), rtol=0, atol=1e-5)
-    plain = sum(plain_log_probs(model, PROMPTS[2], replies_of(found)[-1]))
-    assert found.log_p[-1].item() == pytest.approx(plain.item(), abs=1e-5)
 
 
 def test_replies_that_begin_alike_share_their_computation():
@@ -283,7 +205,7 @@ def test_replies_that_begin_alike_share_their_computation():
 def test_end_token_mask_and_finished_agree():
     model = make_symbol_model("llama", V, seed=3, spread=0.1)
     found = sampled(model, [0, 1, 2] * 40, horizon=5)
-    assert found.tokens.shape == found.mask.shape and found.tokens.shape[1] <= 5
+    assert found.tokens.shape == found.mask.shape == (120, max(found.mask.sum(-1)))
     ends = [length for length, done in zip(found.mask.sum(-1).tolist(), found.finished.tolist(), strict=True) if done]
     assert 1 in ends and 5 in ends, "an end at once and one at the horizon"
     for tokens, mask, done in zip(found.tokens.tolist(), found.mask.tolist(), found.finished.tolist(), strict=True):
@@ -293,12 +215,6 @@ def test_end_token_mask_and_finished_agree():
         assert END not in tokens[: length - 1]
         assert done or length == 5, "only the horizon cuts a reply that did not end"
         assert tokens[length:] == [PAD] * (len(tokens) - length)
-
-
-def test_tokens_are_cut_to_the_longest_reply(monkeypatch):
-    monkeypatch.setattr(rollout, "draw", lambda logits, row, *a: (torch.full((len(row),), END), torch.zeros(len(row))))
-    found = sampled(make_symbol_model("llama", V), [0, 1, 2])
-    assert found.tokens.tolist() == [[END]] * 3 and found.mask.tolist() == [[1]] * 3 and found.finished.all()
 
 
 def test_sampling_leaves_the_prefill_and_the_global_generator_as_they_were():
@@ -316,30 +232,27 @@ def test_sampling_leaves_the_prefill_and_the_global_generator_as_they_were():
 # architectures that change their logits after the head
 
 
-def other_model(kind: str, **settings) -> torch.nn.Module:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=4)
-    config = AutoConfig.for_model(kind, vocab_size=V, pad_token_id=0, initializer_range=0.3, **sizes, **settings)
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config)
-
-
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [("granite", {"logits_scaling": 8.0}), ("cohere", {"logit_scale": 0.0625}), ("gemma2", {"final_logit_softcapping": 1.0})],
 )
 def test_a_model_that_scales_or_caps_its_logits_is_refused(kind, settings, tmp_path):
-    model = other_model(kind, **settings)
-    with pytest.raises(ValueError, match=r"ForCausalLM changes its logits after the head \(by up to .*\).*Llama or Qwen3"):
-        check_head(model)
-    with pytest.raises(ValueError, match="changes its logits after the head"):
-        make_trainer(tmp_path, model=model)
+    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=4)
+    torch.manual_seed(0)
+    other = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(kind, vocab_size=V, pad_token_id=0, initializer_range=0.3, **sizes, **settings)
+    )
+    for check in (lambda: check_head(other), lambda: make_trainer(tmp_path, model=other)):
+        with pytest.raises(ValueError, match=r"ForCausalLM changes its logits after the head \(by up to .*\).*Llama or Qwen3"):
+            check()
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_a_model_whose_logits_are_the_heads_passes_and_keeps_its_mode(kind, precision):
+def test_a_model_under_peft_whose_logits_are_the_heads_passes_and_keeps_its_mode(kind, precision):
     model = make_adapted_model(kind, V).to(precision).train()
     check_head(model)
     assert model.training and model.get_base_model().training
+    assert type(causal_lm(model)) is type(make_symbol_model(kind, V)) and any(
+        "lora_A" in name for name, _ in causal_lm(model).named_parameters()
+    )

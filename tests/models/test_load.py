@@ -61,16 +61,6 @@ def test_a_gpu_is_taken_where_torch_sees_one_and_given_more_rows(monkeypatch):
     assert best_device() == "cpu" and rows_at_once(40) == 40
 
 
-def test_left_padding_does_not_change_the_next_token(tiny):
-    model, tokenizer = load_causal_lm(tiny, "float32", "cpu")
-    batch = tokenizer(["Name one kind", "Name one kind of fruit. apple banana"], padding=True, return_tensors="pt")
-    position = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-    with torch.no_grad():
-        padded = model(**batch, position_ids=position).logits[0, -1]
-        alone = model(**tokenizer("Name one kind", return_tensors="pt")).logits[0, -1]
-    torch.testing.assert_close(padded, alone, rtol=0, atol=1e-5)
-
-
 def test_tokenizer_without_chat_template_is_refused(tmp_path, tiny):
     model = LlamaForCausalLM.from_pretrained(tiny)
     model.save_pretrained(tmp_path / "bare")
@@ -131,8 +121,10 @@ def test_lora_starts_as_the_base_model_and_adds_scaled_ba(tiny):
     assert all(module.p == 0 for module in dropouts) and not adapted.training
 
 
-def test_lora_all_linear_covers_every_projection(tiny):
+def test_lora_all_linear_covers_every_projection_and_other_names_are_refused(tiny):
     model, _ = load_causal_lm(tiny, "float32", "cpu")
+    with pytest.raises(PolychromicError, match=r"no linear module named query.*Allowed: all-linear, or some of .*q_proj"):
+        attach_lora(model, 4, 8, ["q_proj", "query"], 0)
     assert len(adapter(attach_lora(model, 2, 4, "all-linear", 0))) == 2 * 2 * 7
 
 
@@ -146,30 +138,17 @@ def test_saved_adapter_loads_and_its_config_has_an_order(tmp_path, tiny):
     assert expected.keys() == got.keys() and all(torch.equal(expected[name], got[name]) for name in expected)
 
 
-def test_lora_names_the_modules_that_the_model_has(tiny):
-    model, _ = load_causal_lm(tiny, "float32", "cpu")
-    with pytest.raises(PolychromicError, match=r"no linear module named query.*Allowed: all-linear, or some of .*q_proj"):
-        attach_lora(model, 4, 8, ["q_proj", "query"], 0)
-
-
-def test_embeddings_have_unit_norm_and_equal_texts_equal_rows(encoder):
+def test_embeddings_have_unit_norm_and_equal_texts_equal_rows_encoded_once(encoder, monkeypatch):
+    seen, encode = [], encoder.encode
+    monkeypatch.setattr(encoder, "encode", lambda texts, **options: seen.extend(texts) or encode(texts, **options))
     texts = ["pear", "a country that borders France", "pear", "Apple", ""]
     rows = embed(encoder, texts, batch_size=2)
     assert rows.shape == (5, 16) and rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(rows[0], rows[2])
     assert np.abs(rows[0] - rows[3]).max() > 1e-3
+    assert sorted(seen) == sorted(set(texts))
     np.testing.assert_array_equal(embed(encoder, texts[::-1], batch_size=2)[::-1], rows)
-
-
-def test_each_distinct_text_is_encoded_once(encoder, monkeypatch):
-    seen, encode = [], encoder.encode
-    monkeypatch.setattr(encoder, "encode", lambda texts, **options: seen.extend(texts) or encode(texts, **options))
-    embed(encoder, ["b", "a", "b", "b"], batch_size=8)
-    assert seen == ["a", "b"]
-
-
-def test_no_texts_give_no_rows(encoder):
     assert embed(encoder, []).shape == (0, 16)
 
 
@@ -195,11 +174,10 @@ def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
         np.testing.assert_array_equal(got[name].numpy(), coarse if name == quantised else expected[name].numpy(), err_msg=name)
     assert not hasattr(converted.config, "quantization_config") and converted.dtype == torch.float32
 
-    reference = AutoTokenizer.from_pretrained(tiny)
     chat = [{"role": "user", "content": "Name one kind of fruit, né?"}]
-    assert (
-        tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
-        == reference.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
-    )
+    rendered = [
+        each.apply_chat_template(chat, add_generation_prompt=True)["input_ids"] for each in (tokenizer, AutoTokenizer.from_pretrained(tiny))
+    ]
+    assert rendered[0] == rendered[1]
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|endoftext|>")
     assert (converted.generation_config.eos_token_id, converted.generation_config.pad_token_id) == (2, 0)

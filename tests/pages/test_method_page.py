@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import subprocess
@@ -11,23 +10,17 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-from polychromic.params import Params
+from polychromic.params import read_yaml
+from polychromic.pipeline.stages import stages
 from polychromic.train import adapter as run
 from polychromic.train import trainer
-from tests import pages, run_tools
-from tests import test_pipeline_deps as pipeline
+from tests import page_tools as pages
+from tests import run_tools
 from tests.workspace import make_models, small_params, small_values, write_params
 
 PAGE = pages.read("method.md")
-PARAMS, STAGES = (YAML(typ="safe").load(text) for text in pages.blocks(PAGE, "yaml"))
+(PARAMS,) = (YAML(typ="safe").load(text) for text in pages.blocks(PAGE, "yaml"))
 ONE, TWO, THREE = (PAGE.split("\n## ")[number] for number in (1, 2, 3))
-
-
-def merged(old, new):
-    """`new` put at its place in `old`: lists grow, mappings get entries."""
-    if isinstance(old, dict):
-        return old | {key: merged(old[key], value) if key in old else value for key, value in new.items()}
-    return old + new
 
 
 def entry(section: str) -> dict:
@@ -38,33 +31,19 @@ def entry(section: str) -> dict:
 # 1: out of what exists
 
 
-@pytest.fixture
-def grid(monkeypatch):
-    """dvc.yaml and params.yaml as the page leaves them, for the tests of tests/test_pipeline_deps.py."""
-    written = YAML(typ="safe").load(pages.REPOSITORY / "dvc.yaml")["stages"]
-    shared = [name for name, stage in written.items() if stage.get("foreach") is written["score"]["foreach"]]
-    new = copy.deepcopy(STAGES["stages"])
-    stages = merged(written, new)
-    for name in shared:  # an anchor: one mapping
-        stages[name]["foreach"] = stages["score"]["foreach"]
-    values = merged(pipeline.VALUES, PARAMS)
-    assert len(shared) >= 3 and stages != written and values != pipeline.VALUES
-    found = {name: {"foreach": stage.get("foreach")} | stage.get("do", stage) for name, stage in stages.items()}
-    monkeypatch.setattr(pipeline, "STAGES", found)
-    monkeypatch.setattr(pipeline, "VALUES", values)
-    monkeypatch.setattr(pipeline, "PARAMS", Params.model_validate(values))
-    return found
-
-
-def test_the_grid_has_the_method(grid):
-    assert "gem_coverage" in grid["decoded"]["matrix"]["method"]
-    pipeline.test_the_grid_of_dvc_yaml_is_that_of_params_yaml()
-    pipeline.test_params_exist_and_cover_what_the_code_reads("decoded")
-    pipeline.test_a_cell_depends_on_its_own_prompts("decoded")
-    for stage in ("score", "compare"):
-        pipeline.test_each_dep_is_a_single_file_that_someone_makes(stage)
-    made = pipeline.all_outs()
-    assert {"results/listqa/gem_coverage/samples.jsonl.gz", "results/listqa/gem_coverage/history.jsonl"} <= made
+def test_the_pipeline_has_the_method(tmp_path):
+    values = read_yaml(pages.REPOSITORY / "params.yaml")
+    values["methods"] |= PARAMS["methods"]
+    write_params(tmp_path, values)
+    for name in ("paper", "polychromic"):
+        (tmp_path / name).symlink_to(pages.REPOSITORY / name)
+    found, before = stages(tmp_path), stages(pages.REPOSITORY)
+    new = {name: stage for name, stage in found.items() if name not in before}
+    assert new and all("gem_coverage" in name for name in new) and not set(before) - set(found)
+    made = {out for stage in new.values() for out in stage.outs}
+    assert {path.rsplit("/", 1)[-1] for path in made} >= {"samples.jsonl.gz", "history.jsonl"}
+    changed = {name for name, stage in before.items() if set(stage.deps) != set(found[name].deps)}
+    assert "score-dev@listqa" in changed or any("score" in name and "listqa" in name for name in changed)
 
 
 def test_both_parts_of_the_method_are_in_effect(tmp_path, monkeypatch):
@@ -114,13 +93,11 @@ json.dump(found, sys.stdout)
 def trained(tmp_path_factory) -> dict:
     folder = pages.copy_package(tmp_path_factory.mktemp("method"))
     (loss, formula), (function, objective) = (pages.blocks(section, "python") for section in (TWO, THREE))
-    training, params = folder / "polychromic" / "training", folder / "polychromic" / "params.py"
-    pages.insert(training / "losses.py", loss, before="}\n# what a setting is called")
-    pages.insert(training / "losses.py", formula, before='    return F.cross_entropy(logits, target, reduction="none")\n\n\ndef _focal')
-    pages.insert(training / "objective.py", function + "\n\n", before="OBJECTIVES: dict[str, SetObjective] = {\n")
-    pages.insert(training / "objective.py", objective, after='    "reward": mean_reward,\n')
-    pages.insert(params, '"poly1", ', after="    loss: Literal[")
-    pages.insert(params, '"best", ', after="    objective: Literal[")
+    method = folder / "polychromic" / "method"
+    pages.insert(method / "losses.py", loss, before="}\n# what a setting is called")
+    pages.insert(method / "losses.py", formula, before='    return F.cross_entropy(logits, target, reduction="none")\n\n\ndef _focal')
+    pages.insert(method / "objective.py", function + "\n\n", before="OBJECTIVES: dict[str, SetObjective] = {\n")
+    pages.insert(method / "objective.py", objective, after='    "reward": mean_reward,\n')
     make_models(folder)
     values = small_values()
     values["methods"] |= {"poly1": entry(TWO), "best": entry(THREE)}
@@ -136,6 +113,7 @@ def steps(run: dict, key: str) -> list[float]:
     return [row[key] for row in run["history"] if "ce" in row]
 
 
+@pytest.mark.slow
 def test_the_new_loss_is_what_is_trained(trained):
     """At the first step both adapters are the base model, which says each token with a probability of about 0: epsilon is added."""
     plain, other = trained["lora"], trained["poly1"]
@@ -145,6 +123,7 @@ def test_the_new_loss_is_what_is_trained(trained):
     assert 1 < first[1] / first[0] < 1.1, "the gradient of cross-entropy times 1 + epsilon p"
 
 
+@pytest.mark.slow
 def test_the_new_objective_is_what_d_is(trained):
     """D of a step is the mean over its prompts of the best quality of a set of three."""
     run = trained["best"]

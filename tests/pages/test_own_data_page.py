@@ -14,7 +14,7 @@ from tests.review.terminal import Terminal
 
 from polychromic.base.io import read_json, read_jsonl
 from polychromic.params import load_params
-from tests import pages
+from tests import page_tools as pages
 from tests.workspace import make_models, small_values, write_params
 
 PAGE = pages.read("own-data.md")

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from polychromic.report.readme import with_results
+
 from tests import pipeline_tools as tools
 
 README = (tools.REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""The checks of `polychromic doctor` on made-up workspaces; nothing is downloaded."""
+"""The checks of `polychromic doctor` on made-up workspaces; nothing but the problems of HumanEval is downloaded.
+
+Those are of a pinned wheel, checked by its sha256 and kept in the user's cache; only a network that fails skips their test.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ import sys
 from collections import namedtuple
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from polychromic.base import hardware
 from polychromic.base.errors import PolychromicError
+from polychromic.data.packages import DownloadError
+from polychromic.models import weights
 from polychromic.models.weights import FolderSource, WheelSource
 from polychromic.pipeline import doctor
-from polychromic.pipeline.doctor import Check, diagnose, failed, render, to_json
+from polychromic.pipeline.doctor import EMPTY, Check, diagnose, failed, judged, render, sandbox_check, to_json
 
 A, B = "{}\n", '{"x":1}\n'
 FOLDER_MD5 = "9608ca70a27d3ca274ca6629bbfce7d7.dir"  # what `dvc add data` (3.67.1) writes for A as a.jsonl and B as b.jsonl
@@ -50,8 +56,7 @@ def root(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(doctor, "check_available", lambda source: f"{source} can be downloaded")
     programs(monkeypatch)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 0, 100 * 2**30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100 * 2**30))
     return root
 
 
@@ -60,14 +65,19 @@ def programs(monkeypatch, **paths: Path | str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: str(paths[name.replace("-", "_")]) if name.replace("-", "_") in paths else None)
 
 
+def installed(monkeypatch, **versions: str) -> None:
+    found = {name: [SimpleNamespace(version=version)] for name, version in versions.items()}
+    monkeypatch.setattr(metadata, "distributions", lambda name: found.get(name, []))
+
+
 def script(path: Path, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
 
 
-def find(root: Path, name: str) -> Check:
-    (check,) = [check for check in diagnose(root, {"model": MODEL}) if check.name == name]
+def find(root: Path, name: str, source=MODEL) -> Check:
+    (check,) = [check for check in diagnose(root, {"model": source}) if check.name == name]
     return check
 
 
@@ -86,73 +96,61 @@ def test_an_empty_folder_fails_everything_required(tmp_path, root):
     assert [check.name for check in failed(diagnose(tmp_path / "empty", {}))] == ["packages", "data", "dvc remote", "latex"]
 
 
-def test_python_version(root, monkeypatch):
-    version = namedtuple("version", "major minor micro releaselevel serial")
-    monkeypatch.setattr(sys, "version_info", version(3, 10, 2, "final", 0))
-    check = find(root, "python")
-    assert check.ok is False and check.expected == "3.11" and "Install Python 3.11" in check.remedy
+def other_python(root, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", namedtuple("version", "major minor micro releaselevel serial")(3, 10, 2, "final", 0))
 
 
-def test_each_package_mismatch_is_named(root, monkeypatch):
-    versions = {"pydantic": "2.0.0", "torch": "2.13.0+cpu", "rich": "15.0.0"}
-
-    def version(name):
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, "version", version)
-    (root / "requirements.lock").write_text(
-        "pydantic==2.14.3 \\\n    --hash=sha256:abc\ntorch==2.13.0\nabsent==1.0\nrich==15.0.0 --hash=sha256:def\n"
-        'only-there==1; sys_platform == "win32"\n--extra-index-url x\nnot a requirement\n'
-    )
-    check = find(root, "packages")
-    assert check.ok is False and check.remedy == "python -m pip install -r requirements.lock"
-    first, second, third = check.got.splitlines()
-    assert first == "pydantic: 2.0.0, ==2.14.3 expected"
-    assert second == "absent: not installed, ==1.0 expected"
-    assert third == "requirements.lock:8: not a requirement: not a requirement"
+def little_disk(root, monkeypatch):
+    free = lambda path: (1 if Path(path) == root.parent else 9) * 2**30  # the cache is not there yet
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free(path)))
 
 
-def test_packages_without_lock(root):
-    (root / "requirements.lock").unlink()
-    check = find(root, "packages")
-    assert check.ok is False and check.got == "no requirements.lock"
-    (root / "requirements.lock").write_text("# nothing\n")
-    assert find(root, "packages").ok is False
+def write(name: str, text: str | None):
+    """Change a file of the workspace, or delete it."""
+    return lambda root, monkeypatch: (root / name).unlink() if text is None else (root / name).write_text(text)
+
+
+LOCKED = """pydantic==2.14.3 \\
+    --hash=sha256:abc
+torch==2.13.0
+absent==1.0
+rich==15.0.0 --hash=sha256:def
+# torch==1
+--extra-index-url x
+"""
+UNLIKE = "pydantic: 2.0.0, 2.14.3 expected\nabsent: not installed, 1.0 expected"
+CHANGED, RESTORE = f"{FOLDER_MD5} expected", "git checkout data.dvc"
+STORED = f"store/files/md5/{PDF_MD5[:2]}/{PDF_MD5[2:]}"
+
+
+@pytest.mark.parametrize(("name", "spoil", "got", "remedy"), [
+    ("python", other_python, "", "Install Python 3.11"),
+    ("free disk", little_disk, "workspace 9.0 GiB, cache 1.0 GiB", "POLYCHROMIC_CACHE"),
+    ("packages", write("requirements.lock", LOCKED), UNLIKE, "pip install -r requirements.lock"),
+    ("packages", write("requirements.lock", None), "no requirements.lock", "Restore it: git checkout requirements.lock"),
+    ("packages", write("requirements.lock", "# nothing\n"), "0 packages as pinned", "python -m pip install -r requirements.lock"),
+    ("data", write("data/a.jsonl", "changed"), CHANGED, "dvc checkout"),
+    ("data", write("data/b.jsonl", None), CHANGED, "dvc checkout"),
+    ("data", lambda root, _: (root / "data" / "b.jsonl").rename(root / "data" / "c.jsonl"), CHANGED, "dvc checkout"),
+    ("data", lambda root, _: shutil.rmtree(root / "data"), "data: missing", "dvc pull data.dvc"),
+    ("data", write("data.dvc", None), "no data.dvc", RESTORE),
+    ("data", write("data.dvc", "outs: ["), "no data.dvc", RESTORE),
+    ("dvc remote", lambda root, _: shutil.rmtree(root / "store"), "store: store/ has no objects", "git checkout -- store"),
+    ("dvc remote", write(".dvc/config", "[core]\n    autostage = true\n"), "none is configured", "git checkout .dvc/config"),
+    ("latex", write(STORED, None), "no latexmk, pdflatex", "sudo apt-get install --no-install-recommends latexmk"),
+])  # fmt: skip
+def test_what_fails(root, monkeypatch, name, spoil, got, remedy):
+    installed(monkeypatch, pydantic="2.0.0", torch="2.13.0+cpu", rich="15.0.0")
+    spoil(root, monkeypatch)
+    check = find(root, name)
+    assert check.ok is False and got in check.got and remedy in check.remedy
+    assert name != "packages" or check.got == got, "nothing else is named"
 
 
 def test_weights_that_cannot_be_had(root, monkeypatch, tmp_path):
-    def refuse(source):
-        raise PolychromicError(f"{source}: pip does not find it")
-
-    monkeypatch.setattr(doctor, "check_available", refuse)
-    missing = FolderSource(source="folder", path=str(tmp_path / "nowhere"))
-    model, encoder = [check for check in diagnose(root, {"model": MODEL, "encoder": missing}) if check.name.startswith("weights")]
-    assert (model.ok, model.got) == (False, "tiny-weights 1.0: pip does not find it") and "`model` in params.yaml" in model.remedy
-    assert encoder.ok is False and "no such folder" in encoder.got
-
-
-@pytest.mark.parametrize(("spoil", "got", "remedy"), [
-    (lambda root: (root / "data" / "a.jsonl").write_text("changed"), f"{FOLDER_MD5} expected", "dvc checkout"),
-    (lambda root: (root / "data" / "b.jsonl").unlink(), f"{FOLDER_MD5} expected", "dvc checkout"),
-    (lambda root: (root / "data" / "b.jsonl").rename(root / "data" / "c.jsonl"), f"{FOLDER_MD5} expected", "dvc checkout"),
-    (lambda root: shutil.rmtree(root / "data"), "data: missing", "dvc pull data.dvc"),
-    (lambda root: (root / "data.dvc").unlink(), "no data.dvc", "git checkout data.dvc"),
-    (lambda root: (root / "data.dvc").write_text("outs: ["), "no data.dvc", "git checkout data.dvc"),
-])  # fmt: skip
-def test_data_that_is_not_as_recorded(root, spoil, got, remedy):
-    spoil(root)
-    check = find(root, "data")
-    assert check.ok is False and got in check.got and remedy in check.remedy
-
-
-def test_data_recorded_file_by_file(root):
-    md5 = {name: hashlib.md5(text.encode()).hexdigest() for name, text in (("a", A), ("b", B))}
-    (root / "data.dvc").write_text("".join(["outs:\n", *(f"- md5: {value}\n  path: data/{name}.jsonl\n" for name, value in md5.items())]))
-    assert find(root, "data").ok is True
-    (root / "data" / "b.jsonl").write_text(A)
-    assert find(root, "data").got == f"data/b.jsonl: md5 {md5['a']}, {md5['b']} expected"
+    monkeypatch.setattr(doctor, "check_available", weights.check_available)
+    encoder = find(root, "weights: model", FolderSource(source="folder", path=str(tmp_path / "nowhere")))
+    assert encoder.ok is False and "no such folder" in encoder.got and "`model` in params.yaml" in encoder.remedy
 
 
 def test_nested_folder_has_the_hash_that_dvc_gives_it(root):
@@ -166,34 +164,17 @@ def test_nested_folder_has_the_hash_that_dvc_gives_it(root):
 
 def test_remote(root):
     assert find(root, "dvc remote").got == "store: store/"
-    shutil.rmtree(root / "store")
-    assert find(root, "dvc remote").ok is False
     (root / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = s3://bucket/path\n")  # overrides the shared one
     assert find(root, "dvc remote") == Check("dvc remote", True, "store: s3://bucket/path (not asked)", "a default remote with its objects")
-    (root / ".dvc" / "config").write_text("[core]\n    autostage = true\n")
-    assert "none is configured" in find(root, "dvc remote").got
-
-
-def test_little_disk(root, monkeypatch, tmp_path):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: usage(1, 1, (1 if Path(path) == tmp_path else 9) * 2**30)
-    )  # the cache is not there yet
-    check = find(root, "free disk")
-    assert check.ok is False and check.got == "workspace 9.0 GiB, cache 1.0 GiB" and "POLYCHROMIC_CACHE" in check.remedy
 
 
 def test_latex_is_needed_only_where_the_pdf_is_not_at_hand(root, monkeypatch):
     check = find(root, "latex")
     assert check.ok is None and check.got == "no latexmk, pdflatex; the recorded PDF is at hand"
-    stored = root / "store" / "files" / "md5" / PDF_MD5[:2] / PDF_MD5[2:]
-    stored.unlink()
-    check = find(root, "latex")
-    assert check.ok is False and check.remedy.startswith("sudo apt-get install") and "lmodern" in check.remedy
-    (root / "paper" / "main.pdf").write_bytes(PDF)
-    assert find(root, "latex").ok is None
-    (root / "paper" / "main.pdf").write_bytes(b"another")
-    assert find(root, "latex").ok is False
+    (root / STORED).unlink()
+    for pdf, ok in ((PDF, None), (b"another", False)):
+        (root / "paper" / "main.pdf").write_bytes(pdf)
+        assert find(root, "latex").ok is ok
     programs(monkeypatch, apt_get="apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert find(root, "latex").ok is None and "make paper" in find(root, "latex").remedy
@@ -218,7 +199,7 @@ def test_latex_styles(root, monkeypatch, tmp_path):
 def test_gpu(root, monkeypatch, tmp_path, output, build, ok, got):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     programs(monkeypatch, nvidia_smi=script(tmp_path / "nvidia-smi", output))
-    monkeypatch.setattr(metadata, "version", lambda name: build)
+    installed(monkeypatch, torch=build)
     check = find(root, "gpu")
     assert (check.ok, check.got) == (ok, got)
 
@@ -241,17 +222,11 @@ def test_table_and_json():
     ]
     console = Console(file=io.StringIO(), width=120)
     console.print(render(checks))
-    text = console.file.getvalue()
-    assert "a [bold]b[/bold]" in text and "FAILED" in text and "do it" in text and "optional" in text
-    assert failed(checks) == [checks[1]]
-    assert to_json(checks)["ok"] is False and to_json(checks[::2])["ok"] is True
-    assert json.loads(json.dumps(to_json(checks)))["checks"][1] == {
-        "name": "two",
-        "ok": False,
-        "got": "d",
-        "expected": "e",
-        "remedy": "do it",
-    }
+    for fragment in ("a [bold]b[/bold]", "FAILED", "do it", "optional"):
+        assert fragment in console.file.getvalue()
+    assert failed(checks) == [checks[1]] and to_json(checks)["ok"] is False and to_json(checks[::2])["ok"] is True
+    two = {"name": "two", "ok": False, "got": "d", "expected": "e", "remedy": "do it"}
+    assert json.loads(json.dumps(to_json(checks)))["checks"][1] == two
 
 
 @pytest.mark.parametrize(("found", "got"), [(False, "about 18 times slower than float32: Old"), (None, "unknown: Old")])
@@ -260,3 +235,39 @@ def test_a_processor_without_bfloat16_is_no_failure(root, monkeypatch, found, go
     monkeypatch.setattr(hardware, "cpu_model", lambda: "Old")
     check = find(root, "bfloat16")
     assert (check.ok, check.got) == (None, got) and "float32" in check.remedy
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.slow
+def test_all_of_human_eval_is_judged_right():
+    """The 164 canonical solutions pass their own tests in the sandbox, and empty ones do not."""
+    done: list[int] = []
+    check = sandbox_check(done.append)
+    if "pip could not download it" in check.got:
+        pytest.skip(check.got)
+    assert (check.ok, check.got) == (True, "164 of 164 pass; 0 empty ones do") and done == list(range(1, 165))
+
+
+def test_a_wrong_solution_fails():
+    try:
+        problem = next(problem for problem in doctor.problems() if problem["task_id"] == "HumanEval/53")  # def add(x: int, y: int)
+    except DownloadError as error:
+        pytest.skip(str(error))
+    assert judged(problem, "    return x + y\n") and not judged(problem, "    return x - y\n") and not judged(problem, EMPTY)
+
+
+@pytest.mark.parametrize(("judge", "ok", "got", "remedy"), [
+    (lambda problem, body: body != EMPTY, True, "9 of 9 pass; 0 empty ones do", ""),
+    (lambda problem, body: body not in ("3", "5"), False, "7 of 9 pass; 2 empty ones do", "T/3, T/5, T/0, T/8"),
+    (None, False, "no network here", "Do what the message says"),
+])  # fmt: skip
+def test_what_was_judged_wrongly_or_why_nothing_could_be_run(monkeypatch, judge, ok, got, remedy):
+    def problems() -> list[dict[str, str]]:
+        if judge is None:
+            raise PolychromicError("no network here")
+        return [{"task_id": f"T/{n}", "canonical_solution": f"{n}"} for n in range(9)]
+
+    monkeypatch.setattr(doctor, "problems", problems)
+    monkeypatch.setattr(doctor, "judged", judge)
+    check = sandbox_check(lambda done: None)
+    assert (check.ok, check.got) == (ok, got) and remedy in check.remedy and bool(remedy) == bool(check.remedy)

@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from polychromic.pipeline.parallel import KINDS, open_test, tasks
+from polychromic.sample.opening import sample_test, score_test
 
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
 from polychromic.data import split as splitting
 from polychromic.params import Params, load_params
-from polychromic.pipeline.parallel import KINDS, open_test, tasks
-from polychromic.sample.opening import sample_test, score_test
 from tests.workspace import REPOSITORY, make_models, small_params, small_plan, small_values, write_listqa, write_params
 
 COMMAND = [sys.executable, "-m", "polychromic", "open-test", "listqa", "--jobs", "2"]

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from polychromic.declared import BEST
 from ruamel.yaml import YAML
 
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.declared import BEST
 from polychromic.params import load_params, read_yaml
 from polychromic.pipeline import workspace
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment

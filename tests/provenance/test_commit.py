@@ -1,98 +1,83 @@
-"""The commit of a repository, of an unpacked archive, of neither; and since when a text is in a file, however short the history."""
+"""The commit of a repository, of an unpacked archive, of neither; since when a text is in a file; and the release copy that says it."""
 
-import subprocess
-import tarfile
+import hashlib
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
-from polychromic.provenance.commit import Commit, current, introduced, last_change, resolve, show
-from tests.provenance.conftest import commit, git, put
+from polychromic.base.io import read_json
+from polychromic.provenance.commit import Commit, current, introduced, last_change, release, resolve, show
+from tests.provenance.conftest import COMPARE, MACROS, archive, commit, git, put
 
-FILE = "paper/numbers/listqa.tex"
 LINE = r"\definenumber{listqa.n_prompts}{141}%"
 
 
-def archive(repository, target):
-    """What `git archive HEAD` unpacks to."""
-    target.mkdir()
-    subprocess.run(["git", "archive", "--format=tar", f"--output={target}.tar", "HEAD"], cwd=repository, check=True)
-    with tarfile.open(f"{target}.tar") as tar:
-        tar.extractall(target, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # Debian 12's Python has none
-    return target
+def edit(repository, old: str, new: str) -> None:
+    path = repository / MACROS
+    path.write_text(path.read_text().replace(old, new))
 
 
-def test_a_repository_is_clean_or_dirty(repository):
+def test_a_repository_is_clean_or_dirty(repository, tmp_path):
     head = git(repository, "rev-parse", "HEAD")
-    assert current(repository) == Commit(head, False, "git")
+    assert current(repository) == Commit(head, False)
     (repository / "params.yaml").write_text("changed")
-    assert current(repository) == Commit(head, True, "git")
+    assert current(repository) == Commit(head, True)
+    put(tmp_path, {"new/a": "x"})
+    git(tmp_path / "new", "init", "--quiet")
+    assert current(tmp_path / "new") == Commit(None, None)
 
 
-def test_before_the_first_commit_nothing_is_known(tmp_path):
-    git(tmp_path, "init", "--quiet")
-    assert current(tmp_path) == Commit(None, None, "unknown")
-
-
-def test_an_archive_knows_its_commit_even_inside_another_repository(repository):
-    folder = archive(repository, repository / "unpacked")
-    assert current(folder) == Commit(git(repository, "rev-parse", "HEAD"), None, "archive")
-    found = introduced(folder, LINE, FILE)
-    assert (found.commit, found.exact, found.note) == (git(repository, "rev-parse", "HEAD"), False, "archive without history")
-    assert found.date and last_change(folder, FILE) == found
-
-
-def test_a_copy_without_both_knows_nothing(repository, tmp_path):
-    folder = tmp_path / "copy"
-    put(folder, {".git_archival.txt": (repository / ".git_archival.txt").read_text()})  # not filled in
-    assert current(folder) == Commit(None, None, "unknown")
-    assert introduced(folder, LINE, FILE).note == "no Git history here"
+def test_an_archive_knows_its_commit_even_inside_another_repository(repository, tmp_path):
+    folder, head = archive(repository, repository / "unpacked"), git(repository, "rev-parse", "HEAD")
+    assert current(folder) == Commit(head, None)
+    found = introduced(folder, LINE, MACROS)
+    assert (found.commit, found.exact, found.note) == (head, False, "archive without history")
+    assert found.date and last_change(folder, MACROS) == found
+    put(tmp_path, {"copy/.git_archival.txt": (repository / ".git_archival.txt").read_text()})  # not filled in
+    assert current(tmp_path / "copy") == Commit(None, None)
+    assert introduced(tmp_path / "copy", LINE, MACROS).note == "no Git history here"
 
 
 def test_the_first_commit_of_the_present_value(repository):
     first = git(repository, "rev-parse", "HEAD")
-    path = repository / FILE
-    text = path.read_text()
-    path.write_text(text.replace("{141}", "{140}"))
+    edit(repository, "{141}", "{140}")
     commit(repository, "Another value")
-    path.write_text(text)
+    edit(repository, "{140}", "{141}")
     back = commit(repository, "The old value again")
     put(repository, {"other.txt": "x"})
     commit(repository, "Something else")
-    found = introduced(repository, LINE, FILE)
+    found = introduced(repository, LINE, MACROS)
     assert (found.commit, found.subject, found.exact) == (back, "The old value again", True)
-    assert introduced(repository, r"\definenumber{listqa.lora.pass@1}{24.2\,\%}%", FILE).commit == first
-    assert last_change(repository, FILE).commit == back
+    assert introduced(repository, r"\definenumber{listqa.lora.pass@1}{24.2\,\%}%", MACROS).commit == first
+    assert last_change(repository, MACROS).commit == back
 
 
 def test_a_value_that_is_not_committed(repository):
-    found = introduced(repository, r"\definenumber{listqa.n_prompts}{7}%", FILE)
+    found = introduced(repository, r"\definenumber{listqa.n_prompts}{7}%", MACROS)
     assert found.commit is None and "not committed" in found.note
-    (repository / FILE).write_text("changed")
-    assert "differs from the last commit" in last_change(repository, FILE).note
-    assert last_change(repository, "results/listqa/compare.json").note == "not tracked by Git"
+    (repository / MACROS).write_text("changed")
+    assert "differs from the last commit" in last_change(repository, MACROS).note
+    assert last_change(repository, COMPARE).note == "not tracked by Git"
 
 
 def test_a_value_that_a_merge_brought(repository):
-    path = repository / FILE
     git(repository, "checkout", "--quiet", "-b", "side")
-    path.write_text(path.read_text().replace("{141}", "{150}"))
+    edit(repository, "n_prompts}{141}", "n_prompts}{150}")
     brought = commit(repository, "On the side")
     git(repository, "checkout", "--quiet", "main")
     put(repository, {"other.txt": "x"})
     commit(repository, "On the main line")
     git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge", "side")
-    assert introduced(repository, r"\definenumber{listqa.n_prompts}{150}%", FILE).commit == brought
+    assert introduced(repository, r"\definenumber{listqa.n_prompts}{150}%", MACROS).commit == brought
 
 
 def test_a_shallow_clone_says_that_it_may_be_older(repository, tmp_path):
     put(repository, {"other.txt": "x"})
     head = commit(repository, "Later")
-    clone = tmp_path / "clone"
-    git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), str(clone))
-    found = introduced(clone, LINE, FILE)
+    git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), str(tmp_path / "clone"))
+    found = introduced(tmp_path / "clone", LINE, MACROS)
     assert (found.commit, found.exact, found.note) == (head, False, "shallow history")
-    assert last_change(clone, FILE).note == "shallow history"
+    assert last_change(tmp_path / "clone", MACROS).note == "shallow history"
 
 
 def test_revisions_and_experiments_by_name(repository):
@@ -104,10 +89,28 @@ def test_revisions_and_experiments_by_name(repository):
     git(repository, "update-ref", f"refs/exps/cc/{'d' * 38}/gray-cats", commit(repository, "Later"))
     with pytest.raises(PolychromicError, match="'gray-cats' exists 2 times: refs/exps/"):
         resolve(repository, "gray-cats")
-    assert show(repository, head, FILE).startswith("% generated") and show(repository, head, "none.tex") is None
+    assert show(repository, head, MACROS).startswith("% generated") and show(repository, head, "none.tex") == ""
 
 
 def test_a_broken_repository_is_one_message(repository):
     (repository / ".git" / "HEAD").write_text("nonsense")
     with pytest.raises(PolychromicError, match="git .* failed in"):
-        last_change(repository, FILE)
+        last_change(repository, MACROS)
+
+
+def test_the_release_says_its_commit(repository, tmp_path):
+    head = git(repository, "rev-parse", "HEAD")
+    pdf = release(repository)
+    assert pdf == repository / "release" / f"polychromic-{head[:7]}.pdf"
+    assert pdf.read_bytes() == (repository / "paper/main.pdf").read_bytes()
+    sha256 = lambda name: hashlib.sha256((repository / name).read_bytes()).hexdigest()
+    hashes = {"dvc_lock_sha256": sha256("dvc.lock"), "pdf_sha256": sha256("paper/main.pdf")}
+    assert read_json(pdf.with_suffix(".json")) == {"commit": head, "dirty": False} | hashes
+    assert release(repository).name == f"polychromic-{head[:7]}-dirty.pdf"  # release/ is not ignored here
+    inner = repository / "inside"
+    put(inner, {"paper/main.pdf": "x", "dvc.lock": "y"})
+    assert release(inner).name == "polychromic-unknown.pdf"
+    assert read_json(inner / "release/polychromic-unknown.json")["dirty"] is None
+    (inner / "paper/main.pdf").unlink()
+    with pytest.raises(PolychromicError, match=r"main\.pdf: file not found.*dvc repro"):
+        release(inner)

@@ -7,73 +7,86 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json
-from polychromic.provenance.diff import diff
-from tests.provenance.conftest import commit, git
+from polychromic.provenance.diff import diff, render
+from tests.provenance.conftest import KEY, MACROS, NUMBERS, commit, git, put, ran
 
 
 def edit(repository, old: str, new: str) -> None:
     """In the macros and in the records, as a stage would."""
-    macros, file = repository / "paper/numbers/listqa.tex", repository / "results/listqa/numbers.json.gz"
-    text, records = macros.read_text(), read_json(file)
+    text, records = (repository / MACROS).read_text(), read_json(repository / NUMBERS)
     assert old in text and any(old in record["text"] for record in records)
-    macros.write_text(text.replace(old, new))
-    write_json(file, [record | {"text": record["text"].replace(old, new)} for record in records])
+    (repository / MACROS).write_text(text.replace(old, new))
+    write_json(repository / NUMBERS, [record | {"text": record["text"].replace(old, new)} for record in records])
 
 
-def test_nothing_changed(repository, command, monkeypatch):
+def drawn(document: dict) -> str:
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as said:
+        console.print(render(document), highlight=False)
+    return said.get()
+
+
+def test_nothing_changed(repository):
     found = diff("HEAD", repository)
-    assert (found["changes"], found["sentences"], found["commit"]) == ([], [], git(repository, "rev-parse", "HEAD"))
-    monkeypatch.chdir(repository)
-    code, out, _ = command("diff")
-    assert code == 0 and "no printed value changed" in out
+    assert [found[part] for part in ("changes", "sentences", "stale")] == [[], [], []]
+    assert found["commit"] == git(repository, "rev-parse", "HEAD")
+    assert drawn(found).startswith("no printed value changed. What changed in tables: git diff ")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        ("params.yaml", "steps: 4", "steps: 5", {"tuned-dev@listqa-lora", "checked-test@listqa-polychromic"}),
+        ("params.yaml", "lambda: 3.0", "lambda: 0.3", {"compare-dev", "numbers"}),
+        ("polychromic/train/trainer.py", "loss = 1", "loss = 2", {"tuned-dev@listqa-lora"}),
+        ("paper/main.tex", "Nothing", "Naught", {"numbers"}),
+        ("polychromic/sample/cells.py", "cells", "cell", {"tuned-test@listqa-lora"}),
+    ],
+)  # fmt: skip
+def test_what_has_not_run_is_said_before_nothing_changed(repository, file, old, new, stale):
+    """An experiment whose report has not run prints the numbers of before."""
+    path = repository / file
+    path.write_text(path.read_text().replace(old, new))
+    found = diff("HEAD", repository)
+    assert found["changes"] == [] and stale <= set(found["stale"]) and "paper" not in found["stale"]
+    said = " ".join(drawn(found).split())
+    assert "no printed value changed" not in said and "did not run with it. Run `dvc repro` first." in said and found["stale"][0] in said
+    ran(repository)
+    assert diff("HEAD", repository)["stale"] == []
 
 
 def test_values_and_sentences_old_and_new(repository):
     edit(repository, r"\ensuremath{-}0.08", "+0.19")
     edit(repository, r"[\ensuremath{-}0.20, +0.04]", "[+0.07, +0.50]")
+    edit(repository, "not distinguishable from", "higher than")
     found = diff("HEAD", repository)
-    assert [row["key"] for row in found["changes"]] == ["listqa.cost.sentence", "listqa.primary.ci", "listqa.primary.delta"]
-    delta = found["changes"][-1]
-    assert delta["old"] == {"text": "-0.08", "ci": "[-0.20, +0.04]"} and delta["new"] == {"text": "+0.19", "ci": "[+0.07, +0.50]"}
-    assert all(row["printed"] for row in found["changes"])
+    assert [row["key"] for row in found["changes"]] == ["listqa.cost.sentence", "listqa.primary.ci", KEY, "listqa.primary.verdict"]
+    for change, old, new in zip(found["changes"][2:], ("-0.08", "not distinguishable from"), ("+0.19", "higher than"), strict=True):
+        assert change["old"] == {"text": old, "ci": "[-0.20, +0.04]"} and change["new"] == {"text": new, "ci": "[+0.07, +0.50]"}
     first = found["sentences"][0]
-    assert (first["line"], first["keys"]) == (5, ["listqa.primary.ci", "listqa.primary.delta"])
+    assert (first["line"], first["keys"]) == (5, ["listqa.primary.ci", KEY])
     assert first["old"] == "The score is -0.08 [-0.20, +0.04], as Figure 1 shows [somebody]."
     assert first["new"] == "The score is +0.19 [+0.07, +0.50], as Figure 1 shows [somebody]."
     assert first["text"].startswith("The score is «-0.08 → +0.19» «[-0.20, +0.04] → [+0.07, +0.50]», as")
     assert len(found["sentences"]) == 2
-
-
-def test_both_sides_of_a_verdict_have_its_interval(repository):
-    edit(repository, "not distinguishable from", "lower than")
-    (verdict,) = diff("HEAD", repository)["changes"]
-    assert verdict["old"] == {"text": "not distinguishable from", "ci": "[-0.20, +0.04]"}
-    assert verdict["new"] == {"text": "lower than", "ci": "[-0.20, +0.04]"}
+    assert "4 printed values changed" in drawn(found) and "paper/main.tex:5 The score is -0.08 → +0.19" in drawn(found)
 
 
 def test_keys_that_came_and_went(repository):
-    path = repository / "paper/numbers/listqa.tex"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if "n_prompts" not in line) + "\\definenumber{listqa.new}{1}%\n")
+    lines = (repository / MACROS).read_text().splitlines(keepends=True)
+    kept = "".join(line for line in lines if "n_prompts" not in line)
+    (repository / MACROS).write_text(kept + "\\definenumber{listqa.new}{1}%\n")
     found = {row["key"]: row for row in diff("HEAD", repository)["changes"]}
     assert found["listqa.n_prompts"]["new"] is None and found["listqa.n_prompts"]["old"]["text"] == "141"
-    assert found["listqa.new"]["old"] is None and not found["listqa.new"]["printed"]
+    assert found["listqa.new"]["old"] is None
     assert diff("HEAD", repository)["sentences"][0]["new"] == "The frontier over [listqa.n_prompts] prompts."
-
-
-def test_without_records_the_intervals_of_the_text_remain(repository):
-    (repository / "paper/numbers/listqa.tex").write_text(
-        (repository / "paper/numbers/listqa.tex").read_text().replace(r"delta}{\ensuremath{-}0.08}", "delta}{+0.19}")
-    )
-    shutil.rmtree(repository / "results")
-    (change,) = diff("HEAD", repository)["changes"]
-    assert change["new"] == {"text": "+0.19", "ci": "[-0.20, +0.04]"}
 
 
 def test_an_experiment_by_its_name(repository):
     head = git(repository, "rev-parse", "HEAD")
-    path = repository / "paper/numbers/listqa.tex"
-    path.write_text(path.read_text().replace("n_prompts}{141}", "n_prompts}{150}"))
+    (repository / MACROS).write_text((repository / MACROS).read_text().replace("n_prompts}{141}", "n_prompts}{150}"))
     git(repository, "update-ref", f"refs/exps/aa/{'b' * 38}/gray-cats", commit(repository, "experiment"))
     git(repository, "reset", "--quiet", "--hard", head)
     (change,) = diff("gray-cats", repository)["changes"]
@@ -82,22 +95,28 @@ def test_an_experiment_by_its_name(repository):
         diff("grey-cats", repository)
 
 
-def test_the_command(repository, command, monkeypatch):
-    monkeypatch.chdir(repository)
-    monkeypatch.setenv("COLUMNS", "200")
-    edit(repository, r"\ensuremath{-}0.08", "+0.19")
-    path = repository / "paper/numbers/listqa.tex"
-    path.write_text(path.read_text().replace(r"24.2\,\%", r"30.0\,\%"))
-    code, out, err = command("diff", "HEAD")
-    assert code == 0 and err == "" and "-0.08 → +0.19" in out and "listqa.lora.pass@1" not in out and "1 other record did" in out
-    assert "listqa.lora.pass@1" in command("diff", "--all")[1]
-    code, out, _ = command("diff", "--json")
-    assert code == 0 and len(json.loads(out)["changes"]) == 3
-    code, _, err = command("diff", "nothing-of-this-name")
-    assert code == 1 and "no revision and no experiment" in err
-
-
-def test_without_git(repository):
+def test_a_commit_without_numbers_and_a_folder_without_git_are_refused(repository):
+    git(repository, "rm", "--quiet", MACROS)
+    commit(repository, "None")
+    with pytest.raises(PolychromicError, match=r"has no paper/numbers\.tex.*git log"):
+        diff("HEAD", repository)
+    with pytest.raises(PolychromicError, match=r"numbers\.tex: file not found"):
+        diff("HEAD~1", repository)
     shutil.rmtree(repository / ".git")
     with pytest.raises(PolychromicError, match="no Git history to compare with"):
         diff("HEAD", repository)
+
+
+def test_the_command(repository, command, monkeypatch):
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, err = command("diff")
+    assert code == 0 and err == "" and "no printed value changed" in out
+    edit(repository, r"\ensuremath{-}0.08", "+0.19")
+    code, out, _ = command("diff", "--json")
+    assert code == 0 and len(json.loads(out)["changes"]) == 2
+    put(repository, {"polychromic/report.py": "build = 2\n"})
+    code, out, _ = command("diff", "HEAD")
+    assert code == 1 and "-0.08 → +0.19" in out and "numbers did not run with it" in out
+    code, _, err = command("diff", "nothing-of-this-name")
+    assert code == 1 and "no revision and no experiment" in err

@@ -1,117 +1,269 @@
-"""The command, its page, and what must hold wherever it runs: no heavy import, no crash without a pipeline, exit codes."""
+"""Somebody changes one thing: the check that names it, its remedy and the exit code. What an audit alone sees: test_audit.py."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
-from polychromic.provenance import check_files
+from polychromic.base.io import write_json
+from polychromic.pipeline.workspace import workspace_environment
 from polychromic.provenance import verify as checks
-from polychromic.provenance.state import Row, failed, not_checked, row
-from tests.provenance.conftest import git
+from polychromic.provenance.lock import Lock, stored
+from polychromic.provenance.verify import CHECKS, verify
+from polychromic.provenance.workspace import Workspace
+from tests.provenance import conftest as mini
+from tests.provenance.conftest import COMPARE, DATA, MACROS, NUMBERS, REPO, SPLIT, STAGES, archive, commit, git, put, ran, samples
 
-REPO = Path(__file__).resolve().parents[2]
+AUDIT = "benchmarks/results/audit.json"
 PAGE = (REPO / "docs" / "verify.md").read_text(encoding="utf-8")
 # command of the page -> the test that runs it
 RUN_BY = {
-    "polychromic verify": "test_tampering.py::test_the_committed_state_is_whole",
-    "polychromic verify --no-fresh": "test_tampering.py::test_the_command_ends_with_one_and_prints_the_remedy",
-    "polychromic audit --plan": "test_a_plan_is_printed_and_nothing_runs",
-    "polychromic audit --cell split@listqa": "test_tampering.py::test_only_an_audit_sees_a_forged_input_of_everything",
+    "polychromic verify": "test_verify.py::test_the_committed_state_is_whole",
+    "polychromic verify --no-fresh": "test_verify.py::test_the_command",
+    "polychromic audit --plan": "test_audit.py::test_the_command",
+    "polychromic audit --cell split@listqa": "test_audit.py::test_only_an_audit_sees_a_forged_input_of_everything",
 }
+
+
+@pytest.fixture
+def whole(repository, monkeypatch):
+    """The repository in miniature with what verify needs beside it: an audit, and reports that write what lies here."""
+
+    def built(params):
+        macros = "other" if "-0.0912" in Path(COMPARE).read_text() else (repository / MACROS).read_text()
+        put(Path.cwd(), {mini.TABLE: "a & b\n", MACROS: macros})
+        return [Path(mini.TABLE), Path(MACROS)]
+
+    monkeypatch.setattr(checks, "_built", built)
+    ignored = "/data\n/results/\n__pycache__\n"
+    put(repository, {AUDIT: json.dumps({"population": 3, "cells": []}), "requirements.lock": "", ".gitignore": ignored})
+    commit(repository, "With an audit")
+    return repository
+
+
+def failing(folder, ok: bool | None = False, **options: bool) -> dict[str, dict]:
+    return {row["check"]: row for row in verify(folder, **options)["checks"] if row["ok"] is ok}
+
+
+def got(folder, name: str) -> str:
+    """What one check says, "" where all is well."""
+    answer = CHECKS[name].find(Workspace(folder))
+    return answer if isinstance(answer, str) else "; ".join(answer[1])
+
+
+def edit(path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_miniature_is_whole_and_a_folder_without_a_pipeline_is_refused(whole, tmp_path):
+    with pytest.raises(PolychromicError, match=r"dvc\.yaml: file not found"):
+        verify(tmp_path)
+    assert list(failing(whole, True)) == list(CHECKS) and failing(whole, True, fresh=False).keys() == CHECKS.keys() - {"freshness"}
+
+
+TABLE, TABLES, FILES, FRESH = mini.TABLE, "tables and numbers", "paper's files", "freshness"
+CHANGED = "params.yaml: train.learning_rate is 2e-05, dvc.lock has 1e-05 (of prompted-dev@listqa-zero_shot and 7 more)"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "found"),
+    [
+        (
+            TABLE,
+            "& b",
+            "& c",
+            {FILES: f"{TABLE}: md5 ", TABLES: f"{TABLE}:1 is not what results/", FRESH: "paper/tables changed since"},
+        ),
+        (MACROS, "{141}", "{142}", {FILES: f"{MACROS}: md5 "}),
+        (COMPARE, "-0.0812", "-0.0912", {"results": f"{COMPARE}: md5 ", TABLES: MACROS, FRESH: f"{COMPARE} changed since numbers ran"}),
+        ("params.yaml", "1e-05", "2e-05", {"parameters committed": "params.yaml differs from the last", "parameters recorded": CHANGED}),
+        ("polychromic/train/trainer.py", "loss = 1", "loss = 2", {FRESH: "polychromic/train changed since "}),
+        ("dvc.yaml", "stages: {}", "stages: {a: b}", {"dvc.yaml": "dvc.yaml:1 is not what is printed"}),
+        ("paper/main.tex", "Nothing is printed", "It wins on 93.1\\,\\% of", {"typed digits": "It wins on 93.1"}),
+        (DATA, "baker", "bakers", {"data": f"{DATA}: md5 ", FRESH: f"{DATA} changed since "}),
+    ],
+)
+def test_one_edit_and_the_checks_that_name_it(whole, path, old, new, found):
+    edit(whole / path, old, new)
+    rows = failing(whole)
+    assert rows.keys() - {"freshness"} == found.keys() - {"freshness"} and all(row["remedy"] for row in rows.values())
+    for name, text in found.items():
+        assert text in "; ".join(rows[name]["findings"]), (name, rows[name])
+
+
+AN_AUDIT = {"stage": "a", "kind": "cell", "commit": "c", "cpu": "A", "compared": "bytes", "equal": False, "minutes": 1}
+LEAK = json.dumps({"splits": {"train": ["p0", "p2"], "dev": ["p2"], "test": ["p3"]}})
+OTHER_PDF = b"%PDF\nstream\n" + zlib.compress(b"nothing") + b"\nendstream"
+
+
+@pytest.mark.parametrize(
+    ("files", "check", "said"),
+    [
+        ({f"data/{number}": "x" for number in range(5)}, "data", "data/2: not in data.dvc; data/3: not in data.dvc"),
+        ({".dvc/config.local": "['remote \"store\"']\n    url = /elsewhere\n"}, "store", ".dvc/config.local names another remote"),
+        ({"store/files/md5/ab/c": "x"}, "store", "store/files/md5/ab/c: its content has md5 9dd4e461"),
+        ({NUMBERS: "[]"}, "PDF", "paper/main.pdf carries "),
+        ({"paper/main.pdf": OTHER_PDF}, "PDF", "carries none that can be read, the records have "),
+        ({SPLIT: LEAK}, "splits", "stands in dev and in train"),
+        ({"paper/main.tex": re.sub(r"\\num\{listqa\.primary\.(delta|ci)\}|\\input\{tables/listqa-contrasts\}", "", mini.MAIN)}, "headline",
+         "listqa.primary.delta is printed nowhere"),
+        ({AUDIT: json.dumps({"population": 3, "cells": [AN_AUDIT | {"outs": [{"path": "a", "expected": "b", "got": "c"}]}]})}, "audit",
+         "a came out otherwise on A; a was audited with outs that dvc.lock no longer has"),
+    ],
+)  # fmt: skip
+def test_a_file_and_the_check_that_names_it(whole, files, check, said):
+    assert got(whole, check) == ""
+    put(whole, files)
+    assert said in got(whole, check)
+    assert check != "data" or failing(whole)[check]["got"].endswith("data/2: not in data.dvc; and 2 more")
+
+
+def test_objects_that_the_store_lacks_and_results_that_are_nowhere(whole):
+    lock, path = Lock.load(whole), samples("dev", "lora")
+    place = stored(whole, lock.producer(path).out(path).md5)
+    (whole / path).unlink()
+    assert got(whole, "results") == ""
+    place.unlink()
+    assert got(whole, "results") == f"{path}: neither here nor in store/"
+    assert f"{path}: {place.relative_to(whole)} is missing" in got(whole, "store")
+
+
+def test_entries_of_the_lock_agree_with_the_stages_and_with_each_other(whole):
+    text = (whole / "dvc.lock").read_text()
+    put(whole, {"dvc.lock": text.replace("\n  numbers:\n", "\n  counts:\n")})
+    assert got(whole, "dvc.lock") == "numbers: in dvc.yaml, never run; counts: in dvc.lock, not in dvc.yaml"
+    head, entry, rest = text.partition("\n  numbers:\n")
+    put(whole, {"dvc.lock": text})
+    md5 = str(Lock.load(whole).stages["compare-dev"].outs[0].md5)
+    put(whole, {"dvc.lock": head + entry + rest.replace(md5, "a" * 32, 1)})
+    assert got(whole, "dvc.lock in itself") == f"numbers read {COMPARE} as aaaaaaaa, its maker has {md5[:8]}"
+    put(whole, {"dvc.lock": "stages: {"})
+    rows = failing(whole)
+    assert "not YAML" in rows["dvc.lock"]["got"] and rows["results"]["got"] == "the same error as above"
+
+
+def test_a_forged_result_is_not_what_the_records_say(whole):
+    """Hash, store and every reader's entry agree with each other; what is computed from the result does not agree with it."""
+    edit(whole / COMPARE, "-0.0812", "-0.0912")
+    ran(whole)
+    assert failing(whole).keys() == {"tables and numbers"} and got(whole, "tables and numbers") == f"{MACROS}:1 is not what results/ give"
+
+
+def test_an_analysis_that_changed_after_test_was_opened(whole, monkeypatch):
+    def refuse(folder):
+        raise PolychromicError("analysis was changed")
+
+    monkeypatch.setattr(checks, "check_sealed", refuse)
+    assert failing(whole)["analysis"]["got"] == "analysis was changed"
+    ran(whole, {name: stage for name, stage in STAGES.items() if "test" not in name and name not in ("numbers", "paper")})
+    assert got(whole, "analysis") == ""
+
+
+def test_a_draft_notes_what_only_a_commit_must_hold(whole):
+    """Where nothing differs from the last commit, --draft changes nothing."""
+    named = lambda draft: {row["check"]: row["ok"] for row in verify(whole, draft=draft)["checks"]}
+    put(whole, {AUDIT: "{}"})
+    commit(whole, "A broken audit")
+    assert named(True)["audit"] is named(False)["audit"] is False
+    with (whole / "params.yaml").open("a") as file:
+        file.write("# mine\n")
+    assert named(False)["parameters committed"] is False and named(False)["audit"] is False
+    assert named(True)["parameters committed"] is named(True)["audit"] is None
+
+
+def test_without_history_two_checks_are_not_made(whole, tmp_path):
+    unpacked = archive(whole, tmp_path / "archive")
+    rows = failing(unpacked, None)
+    assert failing(unpacked) == {} and rows.keys() == {"parameters committed", "analysis"}
+    assert rows["parameters committed"]["got"] == "not checked: no history (no Git repository)"
+    git(tmp_path, "clone", "--quiet", "--depth=1", whole.as_uri(), str(tmp_path / "clone"))
+    assert got(tmp_path / "clone", "analysis") == "no history (shallow clone)"
+
+
+def test_the_command(whole, command, monkeypatch):
+    monkeypatch.chdir(whole)
+    monkeypatch.setenv("COLUMNS", "300")
+    code, said, _ = command("verify")
+    assert code == 0 and "ok" in said and "FAILED" not in said
+    with (whole / "paper/figures/listqa-frontier.pdf").open("a") as file:
+        file.write("% mine\n")
+    code, said, _ = command("verify", "--no-fresh")
+    assert code == 1 and "FAILED" in said and "paper/figures/listqa-frontier.pdf" in said and "git checkout" in said
+    code, said, _ = command("verify", "--no-fresh", "--json")
+    document = json.loads(said)
+    assert code == 1 and not document["ok"] and {one["check"] for one in document["checks"] if one["ok"] is False} == {"paper's files"}
+    assert command("verify", "--fresh")[0] == 2
 
 
 def test_every_command_of_the_page_is_run_by_a_test():
     (block,) = re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL)
     assert {line.split("#")[0].strip() for line in block.splitlines()} == set(RUN_BY)
+    for place in RUN_BY.values():
+        file, name = place.split("::")
+        assert f"def {name}(" in (REPO / "tests/provenance" / file).read_text(encoding="utf-8")
 
 
 def test_the_page_explains_every_check():
     named = re.findall(r"^\| ([^|]+) \|", PAGE, flags=re.MULTILINE)
     listed = {part.strip() for cell in named[1:] for part in cell.split(";")}
-    assert {name.removeprefix("parameters ") for name in [*checks.INTEGRITY, *checks.FRESHNESS]} == {
-        name.removeprefix("parameters ") for name in listed
-    }
-
-
-def test_a_plan_is_printed_and_nothing_runs(command, monkeypatch):
-    monkeypatch.chdir(REPO)
-    before = (REPO / "benchmarks/results/audit.json").read_bytes()
-    code, out, _ = command("audit", "--plan", "--seed-from", "text")
-    assert code == 0 and "to run again: 1" in out
-    assert (REPO / "benchmarks/results/audit.json").read_bytes() == before
-
-
-def test_usage_errors(command, monkeypatch):
-    monkeypatch.chdir(REPO)
-    assert command("verify", "--fresh")[0] == 2
-    assert command("audit", "--cells", "-1")[0] == 2
-    code, _, err = command("audit", "--cell", "nothing@all")
-    assert code == 2 and "'nothing@all' is no stage that has run" in " ".join(err.split())
-
-
-def test_no_model_and_no_dvc_is_loaded():
-    code = "import sys; from polychromic.provenance import verify; print(*sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "transformers", "peft", "sentence_transformers", "dvc"} & set(found)
-
-
-def test_a_folder_without_a_pipeline_is_refused(tmp_path):
-    with pytest.raises(PolychromicError, match=r"dvc\.yaml: file not found"):
-        checks.verify(tmp_path)
-
-
-def test_a_row_names_the_first_findings_and_keeps_them_all():
-    found = row("x", "none", "good", list("abcde"), "Do it.")
-    assert (found.ok, found.got, found.remedy) == (False, "a; b; c; and 2 more", "Do it.") and found.findings == tuple("abcde")
-    assert row("x", "none", "good", [], "Do it.") == Row("x", True, "none", "good")
-    assert failed([found]) and not failed([row("x", "none", "good", [], ""), not_checked("y", "z", "no history")])
-
-
-def test_a_draft_notes_what_only_a_commit_must_hold(repository):
-    """Where nothing differs from the last commit, --draft changes nothing."""
-    named = lambda draft: {one.check: one.ok for one in checks.verify(repository, draft=draft)}
-    lock = repository / ".dvc/config.local"
-    assert named(True)["store"] is named(False)["store"] is False, lock  # this pipeline was never pushed
-    with (repository / "params.yaml").open("a") as file:
-        file.write("# mine\n")
-    assert named(False)["parameters committed"] is False and named(False)["store"] is False
-    assert named(True)["parameters committed"] is named(True)["store"] is None
-
-
-def test_a_remote_of_ones_own_is_not_the_store(repository):
-    (repository / ".dvc/config.local").write_text("['remote \"store\"']\n    url = /elsewhere\n")
-    found = check_files.store(checks.State(repository))
-    assert found.ok is None and "another remote" in found.got
-
-
-def test_the_hash_on_a_pdf(tmp_path):
-    import zlib
-
-    page = b"BT [(Records)]TJ/F68 9 Tf 35 0 Td [(3945d7f664bb)]TJ ET"
-    pdf = tmp_path / "main.pdf"
-    pdf.write_bytes(b"%PDF\nstream\n\x00\x01\nendstream\nstream\n" + zlib.compress(page) + b"\nendstream")
-    assert check_files.carried_hash(pdf) == "3945d7f664bb"
-    pdf.write_bytes(b"%PDF\nstream\n" + zlib.compress(b"nothing") + b"\nendstream")
-    assert check_files.carried_hash(pdf) is None
+    assert {name.removeprefix("parameters ") for name in CHECKS} == {name.removeprefix("parameters ") for name in listed}
 
 
 def test_make_paper_verifies_before_the_release():
-    done = subprocess.run(["make", "--dry-run", "paper"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    steps = [done.index(step) for step in ("dvc repro", "polychromic verify --no-fresh", "polychromic release")]
+    recipe = re.search(r"^paper:.*\n((?:\t.*\n)+)", (REPO / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    steps = [recipe.index(step) for step in ("dvc repro", "polychromic verify --no-fresh", "polychromic release")]
     assert steps == sorted(steps)
 
 
-def test_a_changed_input_is_stale_in_any_pipeline(repository):
-    """What is asked of dvc.yaml and dvc.lock alone needs nothing of this project's."""
-    state = lambda: {one.check: one for one in checks.verify(repository)}
-    assert state()["freshness"].ok and state()["dvc.lock"].ok and state()["dvc.lock in itself"].ok and state()["results"].ok
-    (repository / "polychromic/compare/compare.py").write_text("analysis = 2\n")
-    found = state()["freshness"]
-    assert not found.ok and found.got.startswith("polychromic/compare/compare.py changed since compare@listqa ran")
-    git(repository, "checkout", "polychromic/compare/compare.py")
-    (repository / "params.yaml").write_text((repository / "params.yaml").read_text().replace("steps: 4", "steps: 5"))
-    assert "listqa.steps is 5, dvc.lock has 4" in state()["parameters recorded"].got
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """This repository's last commit, with a history of one commit and no results but those of its store, as a reader has it."""
+    if not (REPO / ".git").exists():
+        pytest.skip("this is an archive, which nobody can clone")
+    target = tmp_path_factory.mktemp("verify") / "clone"
+    git(target.parent, "clone", "--quiet", "--depth", "1", f"file://{REPO}", str(target))
+    return target
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_committed_state_is_whole(clone):
+    assert failing(clone) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_forged_result_of_the_committed_state(clone, tmp_path):
+    """The pipeline's own reports, with a difference that somebody raised: nothing else differs from what dvc.lock and the store say."""
+    folder = tmp_path / "clone"
+    shutil.copytree(clone, folder, symlinks=True)
+    out = Lock.load(folder).producer(COMPARE).out(COMPARE)
+    document = json.loads(stored(folder, out.md5).read_text())
+    document["contrasts"][0]["delta"] += 0.01
+    write_json(folder / COMPARE, document)
+    assert "paper/tables/listqa-contrasts.tex:" in got(folder, "tables and numbers")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_archive_of_the_committed_state(tmp_path):
+    """It knows its commit, is whole, and DVC works there after `make archive`, with which `make paper` and `make test` begin."""
+    if not (REPO / ".git").exists():
+        pytest.skip("this is an archive itself")
+    folder = archive(REPO, tmp_path / "archive")
+    run = lambda *command: subprocess.run(command, cwd=folder, env=workspace_environment(folder), capture_output=True, text=True)
+    assert failing(folder) == {}
+    done = run("make", "archive", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/installed")
+    assert done.returncode == 0 and "no_scm = true" in (folder / ".dvc" / "config.local").read_text(), done.stderr
+    done = run(sys.executable, "-m", "dvc", "pull", "--quiet", "split@listqa")
+    assert done.returncode == 0 and (folder / SPLIT).exists(), done.stderr
+    done = run(sys.executable, "-m", "polychromic", "diff")
+    assert done.returncode == 1 and "no Git history to compare with" in done.stderr

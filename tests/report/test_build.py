@@ -1,154 +1,131 @@
-"""The stages write the files they declare, all or nothing, and the same bytes twice."""
+"""The stages write the files they declare, all or nothing."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from polychromic.base.errors import PolychromicError
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json, sha256_file, write_json
-from polychromic.report.build import build, build_costs, build_designs, build_people, build_setup
-from tests.report.synthetic import METRICS, PARAMS
+from polychromic.params import load_params
+from polychromic.report import build
+from polychromic.report.build import outs
+from tests.report.synthetic import METRICS, REPOSITORY
+
+PARAMS = load_params(REPOSITORY / "params.yaml").model_dump(mode="json", by_alias=True)
+STAGES = {
+    "dev": (lambda: build.build("listqa", "dev"), ("report", "listqa", "dev")),
+    "test": (lambda: build.build("listqa", "test"), ("report", "listqa", "test")),
+    "calibration": (lambda: build.build("replies", "calibration"), ("report", "replies", "calibration")),
+    "costs": (lambda: build.build_costs(list(METRICS)), ("costs",)),
+    "designs": (lambda: build.build_designs(), ("designs",)),
+    "summary": (lambda: build.build_summary(list(METRICS)), ("summary",)),
+    "setup": (lambda: build.build_setup(PARAMS), ("setup",)),
+    "numbers": (lambda: build.build_numbers(PARAMS), ("numbers",)),
+}
 
 
-def run(workspace: Path, domain: str) -> list[str]:
-    return relative(workspace, build(domain, workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+@pytest.mark.parametrize("name", STAGES)
+def test_each_stage_writes_what_outs_declares(workspace: Path, name: str):
+    run, stage = STAGES[name]
+    before = {path for path in workspace.rglob("*") if path.is_file()}
+    assert [path.as_posix() for path in run()] == sorted(outs(*stage))
+    assert {path.relative_to(workspace).as_posix() for path in set(workspace.rglob("*")) - before if path.is_file()} == set(outs(*stage))
 
 
-def costs(workspace: Path) -> list[str]:
-    return relative(workspace, build_costs(tuple(METRICS), workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
+def test_outs_of_a_domain_are_named_after_it():
+    assert "paper/tables/code-peers.tex" in outs("report", "code", "dev") and outs("designs") == ["paper/tables/designs.tex"]
+    assert outs("examples", "code") == ["paper/tables/code-samples.tex", "paper/tables/code-lambda-samples.tex"]
+    assert outs("numbers") == ["paper/numbers.tex", "results/numbers.json.gz"]
 
 
-def people(workspace: Path) -> list[str]:
-    return relative(workspace, build_people("replies", workspace / "results", workspace / "paper"))
+@pytest.mark.parametrize(
+    ("arguments", "allowed"), [(("dev",), "examples, costs"), (("report", "listqa", "train"), "dev, test, calibration")]
+)
+def test_a_stage_that_does_not_exist_is_refused(arguments: tuple, allowed: str):
+    with pytest.raises(UsageError, match=f"does not exist. Allowed: {allowed}"):
+        outs(*arguments)
 
 
-def relative(workspace: Path, files: list[Path]) -> list[str]:
-    return [path.relative_to(workspace).as_posix() for path in files]
+@pytest.mark.slow
+def test_bytes_do_not_depend_on_the_run(workspace: Path):
+    """Two processes that hash differently; the fast version draws one figure twice, in test_style."""
+    made = []
+    for seed in ("1", "2"):
+        code = "from polychromic.report.build import build; build('listqa', 'dev'); build('listqa', 'test')"
+        env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)}
+        subprocess.run([sys.executable, "-c", code], env=env, check=True)
+        made.append({path: sha256_file(path) for path in Path("paper").rglob("listqa-*")})
+    assert made[0] == made[1] and len(made[0]) == len(outs("report", "listqa", "dev") + outs("report", "listqa", "test"))
 
 
-def test_build_writes_the_declared_files_and_the_same_bytes_twice(workspace: Path):
-    written = run(workspace, "listqa")
-    assert written == [
-        "paper/figures/listqa-cover.pdf",
-        "paper/figures/listqa-differences.pdf",
-        "paper/figures/listqa-forest.pdf",
-        "paper/figures/listqa-frontier.pdf",
-        "paper/figures/listqa-frontier.svg",
-        "paper/figures/listqa-lambda.pdf",
-        "paper/figures/listqa-passk.pdf",
-        "paper/figures/listqa-training.pdf",
-        "paper/numbers/listqa.tex",
-        "paper/tables/listqa-contrasts.tex",
-        "paper/tables/listqa-lambda.tex",
-        "paper/tables/listqa-metrics.tex",
-        "paper/tables/listqa-peers.tex",
-        "paper/tables/listqa-systems.md",
-        "paper/tables/listqa-systems.tex",
-        "paper/tables/listqa-tries.tex",
-        "results/listqa/numbers.json.gz",
-    ]
-    first = {name: sha256_file(workspace / name) for name in written}
-    run(workspace, "listqa")
-    assert {name: sha256_file(workspace / name) for name in written} == first
+def test_macros_and_records_say_the_same_and_intervals_have_their_records(workspace: Path):
+    build.build_numbers(load_params(REPOSITORY / "params.yaml"))
+    records = {record["key"]: record for record in read_json(paths.NUMBERS)}
+    assert sorted(records) == ["listqa.n_prompts", "listqa.primary.ci", "listqa.primary.delta", "setup.lambda"]
+    printed = [key for key in records if key != "listqa.primary.ci"]
+    macros = Path("paper/numbers.tex").read_text().splitlines()[1:]
+    assert macros == [f"\\definenumber{{{key}}}{{{records[key]['text']}}}%" for key in sorted(printed)]
 
 
-def test_costs_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
-    written = costs(workspace)
-    assert written == [
-        "paper/figures/cost-gain.pdf",
-        "paper/numbers/cost.tex",
-        "paper/tables/cost.tex",
-        "paper/tables/gradient-variance.tex",
-        "paper/tables/sampler.tex",
-        "results/costs/numbers.json.gz",
-    ]
-    first = {name: sha256_file(workspace / name) for name in written}
-    costs(workspace)
-    assert {name: sha256_file(workspace / name) for name in written} == first
+def test_a_key_that_nothing_makes_stops_before_anything_is_written(workspace: Path):
+    main = Path("paper/main.tex")
+    main.write_text(main.read_text().replace(r"\num{setup.lambda}", r"\num{setup.lamda}"))
+    with pytest.raises(PolychromicError, match=r"main\.tex:12: \\num\{setup\.lamda\} is no record\. Nearest: setup\.lambda"):
+        build.build_numbers(PARAMS)
+    assert not Path("paper/numbers.tex").exists() and not paths.NUMBERS.exists()
 
 
-def test_people_write_the_declared_files_and_the_same_bytes_twice(workspace: Path):
-    written = people(workspace)
-    assert written == ["paper/figures/people.pdf", "paper/numbers/people.tex", "paper/tables/people.tex", "results/people/numbers.json.gz"]
-    first = {name: sha256_file(workspace / name) for name in written}
-    people(workspace)
-    assert {name: sha256_file(workspace / name) for name in written} == first
-    rows = (workspace / "paper/tables/people.tex").read_text().splitlines()
-    assert next(line for line in rows if line.startswith("people")).startswith(r"people & 1 & 12.0 {\scriptsize [10.8, 13.2]} & 2.4 &")
-
-
-def test_designs_write_the_declared_files(workspace: Path):
-    written = relative(workspace, build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results"))
-    assert written == ["paper/numbers/designs.tex", "paper/tables/designs.tex", "results/designs/numbers.json.gz"]
-    rows = (workspace / "paper/tables/designs.tex").read_text().splitlines()
-    assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
-    assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
-    texts = {record["key"]: record["text"] for record in read_json(workspace / "results/designs/numbers.json.gz")}
-    assert (texts["designs.coverage.low"], texts["designs.coverage.high"]) == (r"94.0\,\%", r"96.2\,\%")
-    assert r"141 & valid distinct@10 of listqa, matched quality & 96.2 {\scriptsize $\pm$ 0.5} & -- & -- \\" in rows
-    assert (texts["designs.false_positives"], texts["designs.pooled.false_positives"]) == (r"5.0\,\%", r"41.0\,\%")
-    assert texts["designs.mde.300"] == "1.5 points" and texts["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
-
-
-def test_missing_simulations_name_the_command(workspace: Path):
-    (workspace / "benchmarks/results/calibration.json").unlink()
-    with pytest.raises(PolychromicError, match="calibration.json: file not found.*`make calibration`"):
-        build_designs(workspace / "results", workspace / "paper", workspace / "benchmarks" / "results")
-
-
-def test_a_domain_with_a_checker_has_no_people(workspace: Path):
-    with pytest.raises(PolychromicError, match="no calibration of the person-match"):
-        build_people("listqa", workspace / "results", workspace / "paper")
+def test_a_domain_without_people_has_no_such_report(workspace: Path):
+    with pytest.raises(PolychromicError, match=r"listqa/calibration/compare\.json: file not found"):
+        build.build("listqa", "calibration")
 
 
 @pytest.mark.parametrize("name", ["step_cost-listqa.json", "sampler.json", "gradient_variance.json"])
 def test_a_missing_benchmark_names_the_command_and_writes_nothing(workspace: Path, name: str):
     (workspace / "benchmarks/results" / name).unlink()
     with pytest.raises(PolychromicError, match=rf"{name}: file not found.*`make bench`"):
-        costs(workspace)
-    assert not (workspace / "paper/tables").exists() and not (workspace / "results/costs").exists()
+        build.build_costs(list(METRICS))
+    assert not Path("paper/tables").exists()
 
 
-def test_a_domain_without_measured_steps_has_no_costs(workspace: Path):
-    (workspace / "benchmarks" / "results" / "step_cost-replies.json").unlink()
-    run(workspace, "replies")
-    rows = (workspace / "paper/tables/replies-peers.tex").read_text().splitlines()
-    assert next(row for row in rows if row.startswith("LoRA")).endswith(r" & -- & 3 \\")
-    run(workspace, "listqa")
-    rows = (workspace / "paper/tables/listqa-peers.tex").read_text().splitlines()
-    assert next(row for row in rows if row.startswith("LoRA &")).endswith(r" & 1.00 & 3 \\")
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_domain_without_measured_steps_has_no_costs(workspace: Path, timed: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("polychromic.report.style.save", lambda figure, path: None)
+    if not timed:
+        Path("benchmarks/results/step_cost-replies.json").unlink()
+    build.build("replies", "dev")
+    rows = Path("paper/tables/replies-peers.tex").read_text().splitlines()
+    assert next(row for row in rows if row.startswith("LoRA")).endswith(rf" & {'1.00' if timed else '--'} & 3 \\")
 
 
-def test_macros_and_records_say_the_same(workspace: Path):
-    run(workspace, "replies")
-    records = read_json(workspace / "results/replies/numbers.json.gz")
-    macros = (workspace / "paper/numbers/replies.tex").read_text().splitlines()[1:]
-    assert macros == [f"\\definenumber{{{record['key']}}}{{{record['text']}}}%" for record in records]
-    assert set(records[0]) == {"key", "value", "text", "unit", "low", "high", "n", "seeds", "split", "source"}
+@pytest.mark.parametrize(
+    ("split", "change", "message"),
+    [
+        ("dev", lambda v: v.update(histories={}), "dev/compare.json: no history has objective_mean"),
+        (
+            "test",
+            lambda v: v.update(contrasts=[c for c in v["contrasts"] if c["b"] != "lora"]),
+            "no contrast of 'polychromic' against 'lora'",
+        ),
+    ],
+)
+def test_an_error_leaves_the_old_files(workspace: Path, split: str, change, message: str):
+    old = Path(outs("report", "listqa", split)[0])
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    document = read_json(paths.compare_file("listqa", split))
+    change(document)
+    write_json(paths.compare_file("listqa", split), document)
+    with pytest.raises(PolychromicError, match=message):
+        build.build("listqa", split)
+    assert old.read_text() == "old" and len(list(old.parent.iterdir())) == 1
 
 
-def test_an_error_leaves_the_old_files(workspace: Path):
-    written = run(workspace, "listqa")
-    before = {name: sha256_file(workspace / name) for name in written}
-    path = workspace / "results/listqa/compare.json"
-    compare = read_json(path)
-    compare["histories"] = {}
-    write_json(path, compare)
-    with pytest.raises(PolychromicError, match="no history has objective_mean"):
-        run(workspace, "listqa")
-    assert {name: sha256_file(workspace / name) for name in written} == before
-
-
-def test_build_setup(workspace: Path):
-    written = build_setup(PARAMS, workspace / "results", workspace / "paper")
-    assert [path.relative_to(workspace).as_posix() for path in written] == [
-        "paper/numbers/setup.tex", "paper/tables/definitions.tex", "paper/tables/setup.tex", "results/setup/numbers.json.gz",
-    ]  # fmt: skip
-    assert "\\definenumber{setup.objective.n}{4}%" in written[0].read_text()
-
-
-def test_the_report_needs_no_torch():
-    code = "import sys, polychromic.report.build; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_outs_is_light_and_the_report_needs_no_torch():
+    for module, heavy in (("build", ("matplotlib", "pydantic", "torch")), ("points", ("torch", "pandas"))):
+        code = f"import sys, polychromic.report.{module}; sys.exit(any(name in sys.modules for name in {heavy}))"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, module

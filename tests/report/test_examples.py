@@ -8,6 +8,7 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json, write_jsonl
+from polychromic.report.build import outs
 from polychromic.report.examples import PROMPTS, build_examples, tex
 from tests.workspace import KINDS, listqa_record, small_params
 
@@ -21,8 +22,8 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
     write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
     fixed = {"temperature": 0.75, "objective": 0.1}
     levels = [{"label": label, "lambda": lam, **fixed} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
-    write_json("results/listqa/select.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
-    write_json("results/listqa/calibration.json", None)
+    write_json("results/listqa/dev/choices.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
+    write_json("results/listqa/dev/calibration.json", None)
     cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))
     written: dict[str, list[dict]] = {}
     for cell, temperature, good in cells:
@@ -30,15 +31,15 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
         for record in records:
             for seed, other in ((1, "of seed 1"), (0, "w_r%ng")):
                 samples = [*record.valid[:good], *[other] * (20 - good)]
-                rows.append({"seed": seed, "temperature": temperature, "split": "dev", "id": record.id, "samples": samples})
-                rows.append({"seed": seed, "temperature": 0.75, "split": "dev", "id": record.id, "samples": ["too cold"] * 20})
-        write_jsonl(f"results/listqa/{cell}/samples.jsonl.gz", written.setdefault(cell, []) + rows)
+                rows.append({"seed": seed, "temperature": temperature, "id": record.id, "samples": samples})
+                rows.append({"seed": seed, "temperature": 0.75, "id": record.id, "samples": ["too cold"] * 20})
+        write_jsonl(f"results/listqa/dev/{cell}/samples.jsonl.gz", written.setdefault(cell, []) + rows)
         written[cell] += rows
     return tmp_path
 
 
 def test_ten_drafts_of_the_first_seed_with_the_good_ones_in_bold(workspace):
-    text = build_examples(small_params(), "listqa").read_text()
+    text = build_examples(small_params(), "listqa")[0].read_text()
     rows = [line for line in text.splitlines() if line.startswith(r"\raggedright")]
     assert len(rows) == min(PROMPTS, len(KINDS))
     for line in rows:
@@ -50,8 +51,9 @@ def test_ten_drafts_of_the_first_seed_with_the_good_ones_in_bold(workspace):
 
 
 def test_every_weight_answers_the_same_prompts_at_the_temperature_of_d(workspace):
-    path = build_examples(small_params(), "listqa")
-    text = path.with_name("listqa-lambda-samples.tex").read_text()
+    path, by_weight = build_examples(small_params(), "listqa")
+    assert [path.as_posix(), by_weight.as_posix()] == outs("examples", "listqa")
+    text = by_weight.read_text()
     rows = [line for line in text.splitlines() if line.startswith("$") and "lambda" not in line]
     assert [line.split(" & ")[0] for line in rows] == ["$0$", "$0.3$", "$3$"]
     for line, good in zip(rows, (0, 2, 3), strict=True):
@@ -62,22 +64,22 @@ def test_every_weight_answers_the_same_prompts_at_the_temperature_of_d(workspace
 
 
 def test_a_weight_that_was_not_sampled_there_speaks_at_its_chosen_temperature(workspace):
-    selection = read_json("results/listqa/select.json")
+    selection = read_json("results/listqa/dev/choices.json")
     selection["lambda"]["rows"][1]["objective"] = None
-    write_json("results/listqa/select.json", selection)
-    text = build_examples(small_params(), "listqa").with_name("listqa-lambda-samples.tex").read_text()
+    write_json("results/listqa/dev/choices.json", selection)
+    text = build_examples(small_params(), "listqa")[1].read_text()
     assert text.count("too cold") == 20
 
 
 def test_nobody_picks_the_prompts_but_the_seed(workspace):
-    first = build_examples(small_params(), "listqa").read_text()
-    assert build_examples(small_params(), "listqa").read_text() == first
-    assert build_examples(small_params(analysis={"seed": 5}), "listqa").read_text() != first
+    first = build_examples(small_params(), "listqa")[0].read_text()
+    assert build_examples(small_params(), "listqa")[0].read_text() == first
+    assert build_examples(small_params(analysis={"seed": 5}), "listqa")[0].read_text() != first
 
 
 def test_missing_samples_name_the_file(workspace):
-    write_jsonl("results/listqa/lora/samples.jsonl.gz", [])
-    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: no samples of .* at temperature 0.5 on dev. Run `dvc repro`"):
+    write_jsonl("results/listqa/dev/lora/samples.jsonl.gz", [])
+    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: no samples of .* at temperature 0.5. Run `dvc repro`"):
         build_examples(small_params(), "listqa")
 
 

@@ -77,3 +77,31 @@ def test_an_unknown_method_goes_by_its_own_name_after_the_known_ones():
 
 def test_escape():
     assert labels.escape("a_b & 50% #1 {x} ~ \\") == r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textbackslash{}"
+
+
+def test_flatten_writes_an_item_of_a_list_of_mappings_as_one_leaf():
+    assert list(labels.flatten({"c": {"d": [{"a": "lora", "b": 1}]}, "e": [1, 2]})) == [("c.d.0", "a: lora, b: 1"), ("e", [1, 2])]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1e-5, r"\ensuremath{10^{-5}}"),
+        (2.5e-4, r"\ensuremath{2.5\times 10^{-4}}"),
+        (0.001, "0.001"),
+        (32.0, "32"),
+        (0.0, "0"),
+        (True, "yes"),
+        (None, "none"),
+        ([], "none"),
+        ("a_b", r"a\_b"),
+        ("ab" * 32, "ab" * 6),
+    ],
+)
+def test_param_text(value, expected: str):
+    assert labels.param_text(value) == expected
+
+
+def test_lists_in_words():
+    assert [labels.listed(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+    assert labels.thousands(1234567) == r"1\,234\,567"

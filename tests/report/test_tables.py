@@ -2,9 +2,9 @@
 
 import re
 
-from polychromic.report import costs, labels, tables
+from polychromic.report import labels, tables, timings
 from polychromic.report.results import Compare
-from tests.report.synthetic import make_benchmarks
+from tests.report.synthetic import find, make_benchmarks
 
 
 def cells(text: str, start: str) -> list[str]:
@@ -17,8 +17,8 @@ def row(compare: dict, label: str, metric: str) -> dict:
     return next(s for s in compare["systems"] if s["label"] == label and s["chosen"])["metrics"][metric]
 
 
-def contrast(compare: dict, metric: str, a: str = "polychromic") -> dict:
-    return next(c for c in compare["contrasts"] if (c["a"], c["b"], c["metric"], c["rule"]) == (a, "lora", metric, "chosen"))
+def contrast(compare: dict, metric: str) -> dict:
+    return find(compare, "polychromic", "lora", metric, "chosen")
 
 
 def systems(compare: dict) -> str:
@@ -69,18 +69,6 @@ def test_every_metric_stands_in_one_of_the_two_tables(compares: dict):
         assert diverse <= body and labels.title("rouge_l", math=True) in others
 
 
-def test_definitions_name_every_metric_in_use_with_its_versions():
-    params = {
-        "domains": ["listqa"],
-        "encoder": {"package": "tiny-encoder"},
-        "listqa": {"metrics": ["pass@10", "semantic_diversity", "rouge_l"]},
-    }
-    text = tables.definitions_table(params)
-    rows = [line for line in text.split(r"\endfoot")[1].splitlines() if " & " in line]
-    assert [line.split(" & ")[1] for line in rows] == ["0 to 1", r"0 to $\infty$", "0 to 1", "0 to 1"]
-    assert rows[0].startswith(r"pass@10 (\%)") and "encoder:tiny-encoder" in rows[1] and "rouge-score:" in rows[2]
-
-
 def test_lora_is_never_marked(compares: dict):
     for name in ("valid distinct@10", "pass@1"):
         assert "textbf" not in cells(systems(compares["listqa"]), name)[3]
@@ -101,12 +89,12 @@ def test_lambda_table_has_lora_as_zero_and_marks_headline_and_recommended(compar
 
 
 def test_peers_table_has_every_method_once_in_its_group(compares: dict):
-    cost = costs.StepCost.model_validate(make_benchmarks()["step_cost-listqa.json"])
+    cost = timings.StepCost.model_validate(make_benchmarks()["step_cost-listqa.json"])
     compare = Compare.model_validate(compares["listqa"])
     text = tables.peers_table(compare, cost)
     assert sum(r"\\" in line and " & " in line for line in text.splitlines()) == 1 + len(compare.method_labels())
     assert text.index("Without the checker") < text.index("some new peer") < text.index("With the checker") < text.index("Poly-EPO")
-    assert text.index("Poly-EPO") < text.index("Polychromic LoRA") < text.index("Polychromic, bulk")
+    assert text.index("Poly-EPO") < text.index("Polychromic LoRA") < text.index("Polychromic, quarter")
     assert cells(text, "Zero-shot")[5] == f"{0.1 + 0.01 * len('zero_shot'):.3f}", "the area of its own frontier"
     assert cells(text, "GEM$^{*}$") and cells(text, "Rejection-sampled$^{*}$")
     spent = {name: cells(text, name)[6:8] for name in ("Zero-shot", "LoRA &", "LoRA, more", "GEM", "Rejection", "Polychromic &")}
@@ -123,7 +111,7 @@ def test_tries_table_has_every_system_of_dev(compares: dict):
     assert [row.split(" & ")[1:3] for row in rows if row.startswith("Polychromic &")][:6] == [
         *(["0.3", t] for t in ("0.3", "0.5", "0.7", "0.85", "1")), ["3", "0.3"],
     ]  # fmt: skip
-    first = next(t for t in compare.selection.tries if t.label == "zero_shot")
+    first = next(t for t in compare.selection.tries if t.method == "zero_shot")
     assert rows[0].split(" & ")[3:5] == ["1", f"{100 * first.quality:.1f}"]
 
 
@@ -158,3 +146,39 @@ def test_a_dagger_stands_beside_the_interval_and_not_on_it(compares: dict):
     value = f"{row(compare, 'polychromic', 'valid_distinct@10')['mean']:.2f}"
     found = cells(tables.peers_table(Compare.model_validate(compare), None), "Polychromic &")
     assert found[3].startswith(rf"{value}$^{{\dagger}}$ {{\scriptsize [")
+
+
+# test
+
+
+def test_the_table_of_test_has_every_system_at_its_temperature_with_its_seeds(on_test: Compare):
+    lines = tables.test_table(on_test).splitlines()
+    rows = {line.split(" & ")[0]: line for line in lines if re.match(r"[^&\\]+ & [\d.]+ & \d+ & ", line)}
+    assert len(rows) == 13 and "Polychromic, twice the steps, min-p" in rows
+    assert rows["LoRA"].startswith("LoRA & 0.75 & 5 & ") and rows["Zero-shot"].startswith("Zero-shot & 1 & 1 & ")
+    lora = on_test.chosen("lora").metrics["valid_distinct@10"]
+    assert f"{lora.mean:.2f} {{\\scriptsize [{lora.low:.2f}, {lora.high:.2f}]}}" in rows["LoRA"]
+    heads = [re.search(r"\\emph\{(.+)\}\}", line).group(1) for line in lines if "multicolumn" in line]
+    assert heads == ["Without the checker", "With the checker", "Polychromic LoRA"]
+
+
+def test_the_readmes_tables(on_test: Compare, compare: Compare):
+    lines = tables.markdown(on_test).splitlines()
+    metrics = ["valid distinct@10 \u2191", "pass@1 (%) \u2191", "pass@10 (%) \u2191", "semantic diversity \u2191"]
+    assert lines[0] == f"| method | temperature | seeds | {' | '.join(metrics)} |"
+    assert len(lines) == 2 + 13 and all(line.count("|") == 8 for line in lines)
+    assert next(line for line in lines if line.startswith("| LoRA |")).startswith("| LoRA | 0.75 | 5 | ")
+    lines = tables.markdown(compare).splitlines()
+    assert lines[0].startswith("| method | temperature | valid distinct@10") and len(lines) == 2 + len(compare.main_labels())
+
+
+def test_a_primary_metric_that_is_a_share_stands_once(tested: dict):
+    assert tables.columns(Compare.model_validate(tested["replies"])) == ["pass@10", "pass@1", "semantic_diversity"]
+
+
+def test_the_summary_has_four_baselines_of_each_domain(tested: dict):
+    text = tables.summary_table([Compare.model_validate(value) for value in tested.values()])
+    for name in ("Zero-shot", "Few-shot", "LoRA", "Polychromic"):
+        assert sum(line.startswith(f"{name} &") for line in text.splitlines()) == len(tested)
+    heads = [line for line in text.splitlines() if "multicolumn" in line]
+    assert len(heads) == len(tested) and "List questions: valid distinct@10, 240 prompts, 5 seeds" in heads[0]

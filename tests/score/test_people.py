@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, count
 
 import numpy as np
@@ -13,13 +14,17 @@ from hypothesis import strategies as hs
 from polychromic.base.errors import PolychromicError
 from polychromic.data.records import Record
 from polychromic.score import people as person
-from polychromic.score.people import GRID, RATIO, TARGETS, calibrate, checker_signature, held_out, match_rates, rates_by_message
+from polychromic.score.people import GRID, RATIO, TARGETS, calibrate, held_out, match_rates, rates_by_message
 
 _letters = count(0x4E00)
 
 
-def unique(length: int = 8) -> str:
-    return "".join(chr(next(_letters)) for _ in range(length))
+def unique() -> str:
+    return "".join(chr(next(_letters)) for _ in range(8))
+
+
+def uniques(count: int) -> list[str]:
+    return [unique() for _ in range(count)]
 
 
 def opener(number: int, replies: list[str]) -> Record:
@@ -29,19 +34,17 @@ def opener(number: int, replies: list[str]) -> Record:
     )  # fmt: skip
 
 
-def pairs(number: int, size: int = 22, common: str = "") -> Record:
-    """Each reply has one twin under the same prompt."""
-    return opener(number, [common + text for text in (unique() for _ in range(size // 2)) for _ in range(2)])
+def pairs(number: int, size: int = 22, common: str = "", more: Sequence[str] = ()) -> Record:
+    """Each reply has one twin under the same prompt, and `more` have none."""
+    return opener(number, [*(common + text for text in uniques(size // 2) for _ in range(2)), *more])
 
 
 def test_rates_ceiling_and_floor_of_twins():
-    found = calibrate([pairs(0), pairs(1), pairs(2)], seed=0)
-    assert found.threshold == GRID[0] == 0.05
-    assert found.within == pytest.approx(1 / 21) and found.across == 0
-    assert found.ceiling == pytest.approx(10 / 21), "one match among 21 others, ten are looked at"
-    assert found.floor == 0
-    assert (found.n_prompts, found.n_replies) == (3, 66)
-    assert set(found.as_dict()) == {"threshold", "within", "across", "ceiling", "floor", "n_prompts", "n_replies"}
+    found = calibrate([pairs(0), pairs(1), pairs(2), opener(9, uniques(10))], seed=0)
+    rates = {"within": 1 / 21, "across": 0, "ceiling": 10 / 21, "floor": 0}  # one match among 21 others, ten are looked at
+    about = {"threshold": GRID[0], "n_prompts": 3, "n_replies": 66}  # the one with few replies is left out
+    assert GRID[0] == 0.05 and found.as_dict() == pytest.approx(rates | about)
+    assert calibrate([pairs(number, 10, more=uniques(1)) for number in range(2)], seed=0).floor == 0, "two prompts of eleven are enough"
 
 
 def test_the_threshold_is_the_lowest_that_common_words_do_not_reach():
@@ -54,58 +57,37 @@ def test_the_threshold_is_the_lowest_that_common_words_do_not_reach():
     assert found.across == 0 and found.within == pytest.approx(1 / 21)
 
 
-def test_matches_across_prompts_count_against_the_threshold_by_the_ratio():
+def under_both(k: int) -> list[Record]:
     """Twins within; and k texts that stand under both prompts: across = 2k / (2 * 22 * 22)."""
+    shared = uniques(k)
+    return [pairs(number, 22 - k, more=shared) for number in range(2)]
 
-    def records(k: int) -> list[Record]:
-        shared = [unique() for _ in range(k)]
-        made = []
-        for number in range(2):
-            twins = [text for text in (unique() for _ in range((22 - k) // 2)) for _ in range(2)]
-            made.append(opener(number, twins + shared))
-        return made
 
-    few, many = 2, 12
-    found = calibrate(records(few), seed=0)
-    assert found.across == pytest.approx(few / 22**2) and found.within == pytest.approx(20 / (22 * 21))
+def test_matches_across_prompts_count_against_the_threshold_by_the_ratio():
+    records = under_both(2)
+    found = calibrate(records, seed=0)
+    assert found.across == pytest.approx(2 / 22**2) and found.within == pytest.approx(20 / (22 * 21))
     assert found.within >= RATIO * found.across and found.floor > 0
-    assert 10 / (22 * 21) < RATIO * many / 22**2
-    with pytest.raises(PolychromicError, match="no chrF threshold makes human replies match 5 times as often"):
-        calibrate(records(many), seed=0)
+    assert found == calibrate(records, seed=0) and found.threshold == calibrate(records, seed=2).threshold, "the floor repeats by seed"
 
 
-def test_the_floor_repeats_by_seed():
-    shared = [unique() for _ in range(3)]
-    records = [opener(n, [*pairs(n, 20).references, *shared]) for n in range(3)]
-    assert calibrate(records, seed=1) == calibrate(records, seed=1)
-    assert calibrate(records, seed=1).threshold == calibrate(records, seed=2).threshold
-
-
-def test_prompts_with_few_replies_are_left_out_and_two_are_needed():
-    few = opener(9, [unique() for _ in range(10)])
-    assert calibrate([pairs(0), pairs(1), few], seed=0).n_prompts == 2
-    with pytest.raises(PolychromicError, match="calibration has 1 prompts with 11 or more human replies. Needed: 2"):
-        calibrate([pairs(0), few], seed=0)
-
-
-def test_two_prompts_of_eleven_replies_are_enough():
-    records = [opener(number, [*pairs(number, 10).references, unique()]) for number in range(2)]
-    assert calibrate(records, seed=0).floor == 0
-
-
-def test_humans_who_never_agree_cannot_calibrate():
-    records = [opener(number, [unique() for _ in range(22)]) for number in range(2)]
-    with pytest.raises(PolychromicError, match="no chrF threshold"):
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([pairs(0), opener(9, uniques(10))], "calibration has 1 prompts with 11 or more human replies. Needed: 2"),
+        (under_both(12), "no chrF threshold makes human replies match 5 times as often"),  # 10 / (22 * 21) < 5 * 12 / 22^2
+        ([opener(number, uniques(22)) for number in range(2)], "no chrF threshold"),
+    ],
+)
+def test_people_who_do_not_agree_cannot_calibrate(records, message):
+    with pytest.raises(PolychromicError, match=message):
         calibrate(records, seed=0)
 
 
 def test_the_ceiling_scores_drafts_against_the_held_out_reply(monkeypatch):
     """chrF weighs recall: a long draft that holds a short reply matches it, the short one does not match the long one."""
     monkeypatch.setattr(person, "GRID", np.array([0.2]))
-    records = []
-    for number in range(3):
-        short = [unique() for _ in range(11)]
-        records.append(opener(number, [*short, "".join(short)]))
+    records = [opener(number, [*short, "".join(short)]) for number, short in enumerate(uniques(11) for _ in range(3))]
     # a short reply held out: the long draft among 11 others; the long one held out: none
     assert calibrate(records, seed=0).ceiling == pytest.approx((11 * 10 / 11 + 0) / 12)
 
@@ -140,14 +122,6 @@ def test_match_rates_against_enumeration(seed, own, held):
         assert found[:, place] == pytest.approx(by_enumeration(matches, targets.tolist(), k, own), abs=1e-12)
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_with_one_reply_held_out_pass_is_human_recall(own):
-    """So human_recall@k is pass@k as the domain's prompts are scored, where one reply is held out."""
-    matches = np.random.default_rng(0).random((12, 12)) < 0.2
-    recall, passed = match_rates(matches, np.arange(12)[:, None], KS, own)
-    assert recall == pytest.approx(passed)
-
-
 def test_people_s_rate_is_the_ceiling_of_the_calibration():
     records = [pairs(number, common="well then ") for number in range(3)]
     found = calibrate(records, seed=0)
@@ -160,7 +134,7 @@ def test_people_s_rate_is_the_ceiling_of_the_calibration():
 def test_the_floor_is_the_mean_over_all_other_messages():
     """Message 0 hears drafts of 1 (all said by its people) and of 2 (none): half of the drafts that match."""
     people = [pairs(number).references for number in range(3)]
-    drafts = [[unique() for _ in range(10)], [people[0][0]] * 10, [people[2][0], *(unique() for _ in range(9))]]
+    drafts = [uniques(10), [people[0][0]] * 10, [people[2][0], *uniques(9)]]
     targets = [held_out(22, np.random.default_rng(number)) for number in range(3)]
     own, floor = rates_by_message(drafts, people, targets, 0.5, (1, 10))
     assert own.shape == floor.shape == (2, 2, 3)
@@ -186,7 +160,3 @@ def test_held_out_replies_are_distinct_and_repeat_by_seed():
 def test_people_that_cannot_be_held_out_are_an_error(call, message):
     with pytest.raises(PolychromicError, match=message):
         call()
-
-
-def test_the_checker_s_signature_names_the_measure_and_its_threshold():
-    assert checker_signature(0.315).startswith("person-match|above:0.315|chrF2|nc:6")

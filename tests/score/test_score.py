@@ -11,16 +11,17 @@ from time import process_time
 import numpy as np
 import pytest
 
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record
-from polychromic.params import load_params
-from polychromic.score import score as scoring
+from polychromic.params import Params, load_params
+from polychromic.sample import prompts as opened
+from polychromic.score.models import Embedder
 from polychromic.score.people import Calibration
-from polychromic.score.probes import Embedder
-from polychromic.score.score import Probes, declared_samples, score_blocks, score_cell, score_prompt, scored_cells, set_objective
-from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, write_listqa
+from polychromic.score.score import Probes, score, score_blocks, score_cell, score_prompt, set_objective
+from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, small_values, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
 # And those that ask a model for the likelihood of replies, whether or not this build's tables have them.
@@ -164,11 +165,11 @@ def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
     params = load_params(REPOSITORY / "params.yaml")
     found: list[dict] = []
 
-    def score() -> None:
+    def scored() -> None:
         found[:] = score_cell(params, get_domain(name), records, calibration, ("polychromic_plain", None, rows), embed, PROBES)
 
     # timeit leaves the collection of all that other tests made out of it, and the least of several is the work without the neighbours'.
-    assert min(timeit.repeat(score, timer=process_time, number=1, repeat=3)) < 60 / systems
+    assert min(timeit.repeat(scored, timer=process_time, number=1, repeat=3)) < 60 / systems
     assert len(found) == prompts and set(found[0]["metrics"]) == {*METRICS[name], "objective"}
 
 
@@ -265,9 +266,6 @@ def test_objective_takes_the_similarity_of_the_headline_method():
     assert found == pytest.approx((1 / 1.5 + 1 / 1.5) / 3, abs=1e-6)
 
 
-# which cells
-
-
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -275,73 +273,17 @@ def workspace(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def samples_file(cell: str) -> Path:
-    return Path("results") / "listqa" / cell / "samples.jsonl.gz"
+def samples_file(cell: str, split: str = "dev") -> Path:
+    return paths.cell_dir("listqa", split, cell) / paths.SAMPLES
 
 
-def make_cells(*names: str) -> list[Path]:
-    for name in names:
-        write_jsonl(samples_file(name), [])
-    return [samples_file(name) for name in names]
-
-
-@pytest.mark.usefixtures("workspace")
-def test_cells_are_read_once_each_in_an_order_of_their_own():
-    files = make_cells(*CELLS, "polychromic-1e-05")
-    found = scored_cells(small_params(), [*files, samples_file("polychromic-3.0")])
-    assert sorted(found, key=str) == sorted(
-        [
-            ("zero_shot", None, samples_file("zero_shot")),
-            ("few_shot", None, samples_file("few_shot")),
-            ("lora", None, samples_file("lora")),
-            ("polychromic", 0.3, samples_file("polychromic-0.3")),
-            ("polychromic", 3.0, samples_file("polychromic-3.0")),
-            ("polychromic", 1e-05, samples_file("polychromic-1e-05")),
-            ("polychromic_plain", None, samples_file("polychromic_plain")),
-        ],
-        key=str,
-    )
-    assert scored_cells(small_params(), files[::-1]) == found
-
-
-@pytest.mark.usefixtures("workspace")
-@pytest.mark.parametrize("missing", ["zero_shot", "few_shot", "lora", "polychromic"])
-def test_a_missing_baseline_is_an_error(missing):
-    files = make_cells(*(name for name in CELLS if name.split("-")[0] != missing))
-    with pytest.raises(PolychromicError, match=f"no samples of {missing} among the cells"):
-        scored_cells(small_params(), files)
-
-
-@pytest.mark.usefixtures("workspace")
-def test_a_cell_that_was_not_sampled_is_an_error():
-    files = [*make_cells(*CELLS), samples_file("polychromic-7.0")]
-    with pytest.raises(PolychromicError, match=r"polychromic-7\.0/samples\.jsonl\.gz: the cell was not sampled. Run `dvc repro`"):
-        scored_cells(small_params(), files)
-
-
-@pytest.mark.usefixtures("workspace")
-@pytest.mark.parametrize("name", ["dora", "lora-3.0", "polychromic", "polychromic_plain-0.5"])
-def test_a_folder_that_is_no_method_s_is_an_error(name):
-    with pytest.raises(PolychromicError, match=f"{name}/samples.*names no method"):
-        scored_cells(small_params(), make_cells(*CELLS, name))
-
-
-@pytest.mark.usefixtures("workspace")
-def test_a_folder_whose_weight_is_no_number_is_an_error():
-    with pytest.raises(PolychromicError, match="polychromic-old"):
-        scored_cells(small_params(), make_cells(*CELLS, "polychromic-old"))
-
-
-def test_the_cells_of_the_pipeline_are_those_that_dvc_yaml_declares(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    names = {path.parent.name for path in declared_samples("listqa")}
-    assert {path.parts[:2] for path in declared_samples("replies")} == {("results", "replies")}
-    params = load_params()
-    grid = {name for name in names if name.startswith("polychromic-")}
-    assert {"polychromic-3.0", "polychromic-0.3"} <= grid
-    for domain in params.domains:
-        cells = {path.parent.name for path in declared_samples(domain)} - grid
-        assert cells == {name for name in params.methods if params.runs(name, domain)} - {"polychromic"}
+def graded() -> Params:
+    """Small params whose grid on listqa is CELLS, with one seed and temperature."""
+    values = small_values() | {"seeds": [0], "domains": ["listqa"]}
+    values["methods"] = {name: values["methods"][name] for name in dict.fromkeys(cell.split("-")[0] for cell in CELLS)}
+    values["listqa"] |= {"lambdas": [0.3], "temperatures": [1.0]}
+    values["analysis"]["contrasts"] = values["analysis"]["contrasts"][:1]
+    return Params.model_validate(values)
 
 
 # vectors
@@ -374,20 +316,22 @@ def sampled(workspace) -> Path:
     ids = [f"listqa-{kind}" for kind in KINDS]
     splits = {"train": ids[:6], "dev": ids[6:10], "test": ids[10:], "calibration": []}
     write_json(workspace / "results" / "listqa" / "split.json", {"domain": "listqa", "seed": 0, "splits": splits})
-    for cell in CELLS:
-        fixed = {"seed": 0, "temperature": 1.0, "split": "dev", "tokens": [3] * 10, "finished": [True] * 10}
-        rows = [{**fixed, "id": f"listqa-{kind}", "samples": samples_of(kind, cell)} for kind in KINDS[6:10]]
-        write_jsonl(samples_file(cell), rows)
+    for split, kinds in (("dev", KINDS[6:10]), ("test", KINDS[10:])):
+        for cell in CELLS:
+            fixed = {"seed": 0, "temperature": 1.0, "split": split, "tokens": [3] * 10, "finished": [True] * 10}
+            fixed |= {"machine": f"machine {cell == 'lora'}"} if split == "test" else {}
+            rows = [{**fixed, "id": f"listqa-{kind}", "samples": samples_of(kind, cell)} for kind in kinds]
+            write_jsonl(samples_file(cell, split), rows)
     return workspace
 
 
 def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
     write_jsonl(samples_file("polychromic-9.0"), [{"id": "left over from another run"}])
-    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
-    rows = [row for _, row in read_jsonl("results/listqa/scores.jsonl.gz")]
+    score(graded(), "listqa", "dev")
+    rows = [row for _, row in read_jsonl("results/listqa/dev/scores.jsonl.gz")]
     assert len(rows) == len(CELLS) * 4
-    assert read_json("results/listqa/calibration.json") is None
-    signatures = read_json("results/listqa/signatures.json")
+    assert read_json("results/listqa/dev/calibration.json") is None
+    signatures = read_json("results/listqa/dev/signatures.json")
     assert set(signatures) == set(METRICS["listqa"])
     assert "|k:10|checker:listqa|valid answers of the data|samples:10|" in signatures["pass@10"]
     assert "|model:model|precision:float32|first:4|prompt:zero_shot|" in signatures["perplexity"]
@@ -397,9 +341,9 @@ def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
         assert row["metrics"]["pass@1"] == pytest.approx((2 + CELLS.index(cell)) / 10)
         assert row["metrics"]["valid_distinct@10"] == 2
         assert set(row["metrics"]) == {*METRICS["listqa"], "objective"}
-    before = Path("results/listqa/scores.jsonl.gz").read_bytes()
-    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
-    assert Path("results/listqa/scores.jsonl.gz").read_bytes() == before
+    before = Path("results/listqa/dev/scores.jsonl.gz").read_bytes()
+    score(graded(), "listqa", "dev")
+    assert Path("results/listqa/dev/scores.jsonl.gz").read_bytes() == before
 
 
 def test_the_stage_scores_lists_by_list(sampled):
@@ -409,8 +353,8 @@ def test_the_stage_scores_lists_by_list(sampled):
         listed = [f"red {kind}", f"blue {kind}", *("no",) * 8, *("no",) * 10]
         row |= {"samples": listed, "tokens": [1.0] * 20, "finished": [True] * 20, "block": 10}
     write_jsonl(samples_file("few_shot"), rows)
-    scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
-    found = [row["metrics"] for _, row in read_jsonl("results/listqa/scores.jsonl.gz") if row["method"] == "few_shot"]
+    score(graded(), "listqa", "dev")
+    found = [row["metrics"] for _, row in read_jsonl("results/listqa/dev/scores.jsonl.gz") if row["method"] == "few_shot"]
     assert len(found) == 4
     for metrics in found:
         assert metrics["pass@10"] == 0.5 and metrics["valid_distinct@10"] == 1.0
@@ -424,5 +368,32 @@ def test_samples_of_another_split_are_refused(sampled, change):
     rows = rows[1:] if change == "less" else [*rows, {**rows[0], "id": f"listqa-{KINDS[12]}"}]
     write_jsonl(path, rows)
     with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: its prompts are not those of the split \(1 differ"):
-        scoring.run(small_params(), "listqa", [samples_file(cell) for cell in CELLS])
-    assert not (sampled / "results" / "listqa" / "scores.jsonl.gz").exists()
+        score(graded(), "listqa", "dev")
+    assert not paths.scores_file("listqa", "dev").exists()
+
+
+def test_a_cell_without_samples_is_named(sampled):
+    samples_file("few_shot").unlink()
+    with pytest.raises(PolychromicError, match=r"dev/few_shot/samples\.jsonl\.gz: the cell was not sampled\. Run `dvc repro`"):
+        score(graded(), "listqa", "dev")
+
+
+def test_test_is_scored_as_it_was_declared_and_apart_from_dev(sampled, monkeypatch):
+    score(graded(), "listqa", "test")
+    rows = [row for _, row in read_jsonl(paths.scores_file("listqa", "test"))]
+    declared = [("zero_shot", None), ("few_shot", None), ("lora", None), ("polychromic", 3.0)]
+    assert list(dict.fromkeys((row["method"], row["lambda"]) for row in rows)) == declared, "polychromic_plain was not"
+    assert len(rows) == 4 * 4 and {row["split"] for row in rows} == {"test"} and not paths.scores_file("listqa", "dev").exists()
+    for method, lam in declared:
+        cell = paths.cell_name(method, lam)
+        assert {row["metrics"]["pass@1"] for row in rows if row["method"] == method} == {(2 + CELLS.index(cell)) / 10}
+    assert read_json(paths.machines_file("listqa")) == {"machine False": ["zero_shot", "few_shot", "polychromic"], "machine True": ["lora"]}
+    paths.scores_file("listqa", "test").unlink()
+
+    def refuse(root: Path) -> None:
+        raise PolychromicError("not sealed")
+
+    monkeypatch.setattr(opened, "check_sealed", refuse)
+    with pytest.raises(PolychromicError, match="not sealed"):
+        score(graded(), "listqa", "test")
+    assert not paths.scores_file("listqa", "test").exists()

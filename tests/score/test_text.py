@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as hs
@@ -30,28 +27,17 @@ def test_tokenize(text, tokens):
     assert tokenize(text) == tokens
 
 
-@given(hs.text(max_size=40))
+@given(hs.text(hs.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&"), max_size=40))
 def test_only_blank_text_has_no_tokens(text):
-    if text.isascii() and "&" not in text and all(c.isprintable() for c in text):
-        assert bool(tokenize(text)) == bool(text.strip())
-    assert tokenize(text) == tokenize(text)
+    assert bool(tokenize(text)) == bool(text.strip())
 
 
 @given(hs.lists(hs.sampled_from("abc"), max_size=8), hs.integers(1, 5))
 def test_ngrams(tokens, n):
     assert ngrams(tokens, n) == [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
-
-
-def test_ngrams_reject_order_zero():
     with pytest.raises(PolychromicError, match="n = 0"):
-        ngrams(["a"], 0)
+        ngrams(tokens, 0)
 
 
 def test_signature_names_tokenizer_and_version():
     assert "TweetTokenizer" in tokenizer_signature() and "nltk:" in tokenizer_signature()
-
-
-def test_metrics_and_statistics_do_not_import_torch():
-    names = "diversity", "frontier", "passk", "quality", "text"
-    code = "; ".join(f"import polychromic.score.{n}" for n in names) + "; import polychromic.compare.stats, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,7 +1,8 @@
-"""A training run: its rows, its set functions, and the adapter that it leaves. The cache: test_run_cache.py."""
+"""A training run: its rows, the adapter that it leaves, what identifies it in the cache, and that a killed one ends with the same bytes."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,17 +10,23 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from transformers import Trainer
 
-from polychromic.base.io import sha256_file
+from polychromic.base import cache
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import sha256_file, write_json
+from polychromic.base.locks import single_writer
 from polychromic.data.domains import get_domain
-from polychromic.method.sets import cosines, set_functions
 from polychromic.models.load import load_causal_lm
-from polychromic.params import Method
+from polychromic.params import Method, Params
 from polychromic.train import adapter as run
-from polychromic.train.adapter import export_adapter, total_steps, training_rows, validation_rows
-from tests.run_tools import THREE, TRAIN, embed, train
+from polychromic.train.adapter import export_adapter, kl_to_base, numeric_code, train_adapter, training_rows, validation_rows
+from tests.run_tools import DEV, THREE, TRAIN, count_steps, embed, train
+from tests.symbols import Symbols, make_adapted_model, plain_log_probs
 from tests.tiny import tiny_tokenizer
-from tests.workspace import listqa_record, make_models, small_params
+from tests.workspace import listqa_record, make_models, small_params, small_values
+
+WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +44,35 @@ def workspace(models, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-# rows and set functions
+def once(models, folder, *arguments, **settings) -> run.Trained:
+    """A run with a cache of its own, for fixtures of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(models)
+        patch.setenv("POLYCHROMIC_CACHE", str(folder))
+        return train(*arguments, **settings)
 
 
-def rows_of(records, **fields) -> list[dict]:
+@pytest.fixture(scope="module")
+def plain(models, tmp_path_factory) -> run.Trained:
+    """Standard LoRA on THREE."""
+    return once(models, tmp_path_factory.mktemp("plain"), "lora", None, records=THREE)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(models, tmp_path_factory) -> run.Trained:
+    return once(models, tmp_path_factory.mktemp("undisturbed"))
+
+
+def content(trained: run.Trained) -> tuple[str, list[dict]]:
+    return sha256_file(trained.adapter / WEIGHTS), trained.history
+
+
+# rows
+
+
+def rows_of(records, lookup=embed, **fields) -> list[dict]:
     method = Method.model_validate({"prompt": "zero_shot", "adapter": "lora"} | fields)
-    return training_rows(records, tiny_tokenizer(), "listqa", method, embed)
+    return training_rows(records, tiny_tokenizer(), "listqa", method, lookup)
 
 
 def completions(rows: list[dict]) -> list[str]:
@@ -50,8 +80,7 @@ def completions(rows: list[dict]) -> list[str]:
 
 
 def test_rows_hold_every_reference_for_training_and_the_first_for_validation():
-    tokenizer = tiny_tokenizer()
-    rows = rows_of(TRAIN[:2])
+    tokenizer, rows = tiny_tokenizer(), rows_of(TRAIN[:2])
     assert [row["record"] for row in rows] == [0, 0, 1, 1] and all(set(row) == {"prompt", "completion", "record"} for row in rows)
     assert completions(rows) == [f"{ref}<|im_end|>" for record in TRAIN[:2] for ref in record.references]
     assert all(row["completion"].count(tokenizer.eos_token_id) == 1 for row in rows)
@@ -73,81 +102,43 @@ def test_deviation_weighs_a_reference_by_its_distance_from_the_others():
     """Two references alike and one apart: distances .5, .5, 1, mean 2/3. The order of the weights is that of the rows."""
     vectors = {"red": [1.0, 0.0], "crimson": [1.0, 0.0], "blue": [0.0, 1.0], "alone": [1.0, 0.0]}
     records = [listqa_record(0, references=["red", "blue", "crimson"]), listqa_record(1, references=["alone"])]
-    method = Method.model_validate({"prompt": "zero_shot", "adapter": "lora", "loss": "deviation"})
-    lookup = lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32)
-    rows = training_rows(records, tiny_tokenizer(), "listqa", method, lookup)
+    rows = rows_of(records, lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32), loss="deviation")
     assert [row.get("weight", 1.0) for row in rows] == pytest.approx([0.75, 1.5, 0.75, 1.0])
-    assert not any("weight" in row for row in rows_of(records)), "no other loss weighs, and none asks for vectors"
-
-
-def test_steps_grow_with_the_budget():
-    params = small_params(listqa={"steps": 60})
-    lora = params.methods["lora"]
-    assert [total_steps(params.listqa, lora.model_copy(update={"budget": budget})) for budget in (1.0, 1.25, 0.5)] == [60, 75, 30]
-
-
-def test_exact_similarity_is_one_for_the_same_answer_and_quality_is_validity():
-    quality, similarity = set_functions(get_domain("listqa"), TRAIN, "exact", embed)
-    flim, zorb = ["Red flim", "the red flims.", "nonsense"], ["red flim", "blue zorb", "nonsense"]
-    assert quality({"record": 1}, flim).tolist() == [1, 1, 0] and quality({"record": 0}, zorb).tolist() == [0, 1, 0]
-    assert similarity({"record": 1}, flim).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
-    assert similarity({"record": 0}, zorb).tolist() == np.eye(3).tolist()
-
-
-def test_semantic_similarity_is_the_cosine_clipped_with_a_unit_diagonal():
-    opposite = {"up": [1.0, 0.0], "down": [-1.0, 0.0], "half": [0.6, 0.8]}
-    lookup = lambda texts: np.array([opposite[t] for t in texts], dtype=np.float32)
-    _, similarity = set_functions(get_domain("listqa"), TRAIN, "semantic", lookup)
-    s = similarity({"record": 0}, ["up", "down", "half"])
-    np.testing.assert_allclose(s, [[1, 0, 0.6], [0, 1, 0], [0.6, 0, 1]], atol=1e-7)
-    assert s.dtype == np.float64 and (np.diagonal(s) == 1).all() and s.max() <= 1
-    assert (s == cosines(lookup(["up", "down", "half"]))).all()
+    assert not any("weight" in row for row in rows_of(records, None)), "no other loss weighs, and none asks for vectors"
 
 
 # the adapter
 
 
-def test_peft_loads_the_folder_and_it_changes_the_model(workspace):
-    trained = train()
+def test_peft_loads_the_folder_and_it_changes_the_model(undisturbed, workspace):
     model, tokenizer = load_causal_lm("model", "float32", "cpu")
     ids = torch.tensor([tokenizer("Name one kind of fruit.")["input_ids"]])
     with torch.no_grad():
         before = model(ids).logits
-        after = PeftModel.from_pretrained(model, trained.adapter)(ids).logits
+        after = PeftModel.from_pretrained(model, undisturbed.adapter)(ids).logits
     assert (after - before).abs().max() > 1e-3
+    config = json.loads((undisturbed.adapter / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "model"
+    assert not any(value.startswith("/") for value in config.values() if isinstance(value, str)), "no path of this machine"
+    assert not (undisturbed.adapter / "checkpoints").exists()
+    export_adapter(undisturbed, workspace / "mine")
+    assert sorted(path.name for path in (workspace / "mine").iterdir()) == sorted(run.KEPT)
+    assert all(sha256_file(workspace / "mine" / name) == sha256_file(undisturbed.adapter / name) for name in run.KEPT)
 
-    text = (trained.adapter / "adapter_config.json").read_text()
-    assert json.loads(text)["base_model_name_or_path"] == "model"
-    assert str(workspace) not in text and str(Path.cwd()) not in text
-    assert not any(value.startswith("/") for value in json.loads(text).values() if isinstance(value, str))
-    assert not (trained.adapter / "checkpoints").exists()
 
-
-def test_history_covers_all_steps_with_evaluations():
-    history = train().history
+def test_history_covers_all_steps_with_evaluations(undisturbed, plain):
+    history = undisturbed.history
     assert [row["step"] for row in history if "ce" in row] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in history if "eval_loss" in row] == [3, 6]
-    assert all("objective" in row for row in history if "ce" in row)
+    assert all("objective" in row for row in history if "ce" in row) and not any("objective" in row for row in plain.history)
     assert history[-1].keys() == {"step", "kl_to_base", "reply_tokens"} and history[-1]["step"] == 6
     assert history[-1]["kl_to_base"] > 0 and 1 <= history[-1]["reply_tokens"] <= 4
-    assert not any("objective" in row for row in train("lora", None).history)
 
 
-def test_the_adapter_is_the_same_where_nothing_is_measured_on_dev():
-    measured, bare = train(), train(validation=[])
-    assert measured.fingerprint != bare.fingerprint
-    name = "adapter_model.safetensors"
-    assert (measured.adapter / name).read_bytes() == (bare.adapter / name).read_bytes()
+def test_the_adapter_is_the_same_where_nothing_is_measured_on_dev(undisturbed):
+    bare = train(validation=[])
+    assert undisturbed.fingerprint != bare.fingerprint and content(undisturbed)[0] == content(bare)[0]
     assert [row["step"] for row in bare.history] == [1, 2, 3, 4, 5, 6] and not any("eval_loss" in row for row in bare.history)
-
-
-@pytest.fixture(scope="module")
-def plain(models, tmp_path_factory) -> run.Trained:
-    """Standard LoRA on THREE."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(models)
-        patch.setenv("POLYCHROMIC_CACHE", str(tmp_path_factory.mktemp("plain")))
-        return train("lora", None, records=THREE)
 
 
 @pytest.mark.parametrize("method", ["gem", "label_smoothing", "entropy", "tofu", "deviation", "lora_all", "lora_long", "rft"])
@@ -159,34 +150,222 @@ def test_each_peer_trains_and_is_another_run_than_lora(method, plain):
     assert [row["step"] for row in steps if "pool" in row] == ([4, 5, 6] if method == "rft" else [])
     assert trained.fingerprint != plain.fingerprint
     # A random model says nothing that is valid: the pool of rft stays empty, and references are trained on.
-    same = sha256_file(trained.adapter / "adapter_model.safetensors") == sha256_file(plain.adapter / "adapter_model.safetensors")
-    assert same == (method == "rft")
+    assert (content(trained)[0] == content(plain)[0]) == (method == "rft")
 
 
-@pytest.mark.parametrize("method", ["polychromic_bulk", "gated", "reward", "passk", "poly_epo"])
+@pytest.mark.parametrize("method", ["gated", "reward", "passk", "poly_epo"])
 def test_each_objective_trains(method):
     history = [row for row in train(method, 3.0).history if "ce" in row]
     assert len(history) == 6 and any("objective" in row for row in history)
 
 
-def test_the_way_of_a_gpu_gives_the_same_run_up_to_rounding(monkeypatch):
+def test_the_way_of_a_gpu_gives_the_same_run_up_to_rounding(undisturbed, monkeypatch):
     """Nothing here has a GPU: what is run is the layout and the batches that one gets."""
-    ours = train("polychromic", lam=3.0)
     monkeypatch.setattr(run, "environment", lambda: {"gpu": "none"})
     monkeypatch.setattr(run, "best_device", lambda: "cuda")
     monkeypatch.setattr(run, "rows_at_once", lambda rows: 8 * rows)
     layouts, original = [], run.PolychromicTrainer.__init__
     monkeypatch.setattr(run.PolychromicTrainer, "__init__", lambda *a, **k: (layouts.append(k["layout"]), original(*a, **k))[1])
-    theirs = train("polychromic", lam=3.0)
-    assert layouts == ["packed"] and theirs.fingerprint != ours.fingerprint
-    assert [row.keys() for row in theirs.history] == [row.keys() for row in ours.history]
-    for one, other in zip(ours.history, theirs.history, strict=True):
-        assert other == pytest.approx(one, rel=1e-3, abs=1e-5)
+    theirs = train()
+    assert layouts == ["packed"] and theirs.fingerprint != undisturbed.fingerprint
+    for one, other in zip(undisturbed.history, theirs.history, strict=True):
+        assert one.keys() == other.keys() and other == pytest.approx(one, rel=1e-3, abs=1e-5)
 
 
-def test_export_copies_what_peft_and_the_paper_need(workspace):
-    trained = train("lora", None)
-    export_adapter(trained, workspace / "mine")
-    assert sorted(path.name for path in (workspace / "mine").iterdir()) == sorted(run.KEPT)
-    for name in run.KEPT:
-        assert sha256_file(workspace / "mine" / name) == sha256_file(trained.adapter / name)
+# the distance from the base model, against the KL between the distributions of whole replies, every reply enumerated
+
+V, END = 5, 4
+PROMPTS = [[1, 3, 2], [2], [1, 3, 1, 1]]
+
+
+@torch.no_grad()
+def exact(model, horizon: int) -> tuple[float, float]:
+    """Mean over prompts of sum over replies of p log(p / p_base), and the mean length."""
+    replies = (
+        [(END,), *((a, b) for a, b in itertools.product(range(V), repeat=2) if a != END)] if horizon == 2 else [(a,) for a in range(V)]
+    )
+    divergence, length = 0.0, 0.0
+    for prompt in PROMPTS:
+        log_p = torch.stack([plain_log_probs(model, prompt, reply).sum() for reply in replies]).double()
+        with model.disable_adapter():
+            log_q = torch.stack([plain_log_probs(model, prompt, reply).sum() for reply in replies]).double()
+        assert log_p.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+        divergence += float((log_p.exp() * (log_p - log_q)).sum()) / len(PROMPTS)
+        length += float((log_p.exp() * torch.tensor([len(reply) for reply in replies])).sum()) / len(PROMPTS)
+    return divergence, length
+
+
+@pytest.mark.parametrize(("kind", "horizon", "n"), [("llama", 2, 3000), ("qwen3", 2, 3000), ("llama", 1, 1)])
+def test_mean_over_samples_is_the_divergence_of_whole_replies(kind, horizon, n):
+    """A horizon of one needs no sampling and is exact."""
+    model = make_adapted_model(kind, V, perturb=0.3)
+    expected, length = exact(model, horizon)
+    assert expected > 0.02, "an adapter that moved little tests little"
+    found = kl_to_base(model, Symbols(V), PROMPTS, n=n, horizon=horizon, seed=0, prompts_at_once=2)
+    assert found["kl_to_base"] == pytest.approx(expected, rel=0.03 if n > 1 else 1e-4)
+    assert found["reply_tokens"] == pytest.approx(length, rel=0.01)
+    still = make_adapted_model(kind, V, perturb=0.0)
+    assert kl_to_base(still, Symbols(V), PROMPTS, n=20, horizon=4, seed=0)["kl_to_base"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_it_repeats_and_leaves_mode_and_adapter_as_they_were():
+    model = make_adapted_model("llama", V, perturb=0.3).train()
+    measured = lambda seed: kl_to_base(model, Symbols(V), PROMPTS, n=5, horizon=4, seed=seed)
+    before, first = plain_log_probs(model, PROMPTS[0], [1, 2]), measured(1)
+    assert model.training and torch.equal(plain_log_probs(model, PROMPTS[0], [1, 2]), before)
+    assert measured(1) == first != measured(2)
+    model.eval()
+    assert measured(1) == first and not model.training
+
+
+def test_more_prompts_at_once_draw_the_same_replies():
+    model, prompts = make_adapted_model("llama", V, perturb=0.3), PROMPTS * (run.STREAM // len(PROMPTS) + 2)
+    few, many = (
+        kl_to_base(model, Symbols(V), prompts, n=3, horizon=4, seed=0, prompts_at_once=size) for size in (run.STREAM, 4 * run.STREAM)
+    )
+    assert many["reply_tokens"] == few["reply_tokens"] and many["kl_to_base"] == pytest.approx(few["kl_to_base"], rel=1e-5)
+
+
+# what identifies a run
+
+
+def test_a_finished_run_is_not_trained_again(monkeypatch):
+    first = train("lora", None)
+    before = {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()}
+    steps = count_steps(monkeypatch)
+    assert train("lora", None) == first and steps == []
+    assert {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()} == before
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(run, "_train", lambda *arguments: [])
+    monkeypatch.setattr(run, "kl_to_base", lambda *arguments: {})
+
+
+def train_as(fields: dict, **sections) -> str:
+    """Fingerprint of a method of the test's own: `fields` over those of polychromic."""
+    values = small_values()
+    for key, section in sections.items():
+        values[key] = values[key] | section
+    values["methods"]["own"] = {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": 3.0} | fields
+    params = Params.model_validate(values)
+    own = params.methods["own"]
+    return train_adapter(params, get_domain("listqa"), own, own.lam, 0, TRAIN, DEV, embed).fingerprint
+
+
+@pytest.mark.usefixtures("no_training")
+def test_the_fingerprint_holds_what_numbers_depend_on_and_nothing_else():
+    base, lora, rft = train().fingerprint, train("lora", None).fingerprint, train("rft", None).fingerprint
+    valid = [listqa_record(0, valid=["red zorb"]), *TRAIN[1:]]  # changes which rollouts are good, though not a training row
+    settings = [  # as arguments of `train`
+        dict(seed=1), dict(lam=0.3), dict(threads=2), dict(records=TRAIN[1:]), dict(validation=DEV[1:]), dict(records=valid),
+        dict(listqa={"steps": 7}), dict(listqa={"max_new_tokens": 5}), dict(listqa={"rollouts": {"share": 0.5}}),
+        dict(listqa={"rollouts": {"every": 2}}), dict(train={"learning_rate": 1e-3}), dict(lora={"rank": 3}), dict(objective={"n": 4}),
+        dict(objective={"baseline": "running"}), dict(method="polychromic_plain"), dict(method="rft", lam=None, records=valid),
+    ]  # fmt: skip
+    none = {"objective": "none", "lam": None}
+    methods = [  # as fields of a method
+        {"objective": "reward"}, {"objective": "passk", "subset": 2}, {"objective": "passk", "subset": 3}, {"baseline": "others"},
+        {"similarity": "semantic"}, {"loss": "gem", "settings": {"beta": 0.7}}, {"loss": "gem", "settings": {"beta": 0.8}},
+        {"budget": 2.0}, {"targets": "valid"}, none | {"self_training": {"after": 0.6}},
+    ]  # fmt: skip
+    others = [train(**changes).fingerprint for changes in settings] + [train_as(fields) for fields in methods]
+    others.append(train_as(none | {"self_training": {"after": 0.5}}, listqa={"pool_samples": 5}))
+    assert len({base, lora, rft, *others}) == len(others) + 3
+
+    assert train(train={"checkpoint_every": 3}, analysis={"seed": 5}, sampling={"n": 30}).fingerprint == base
+    same = ({}, {"baseline": small_params().objective.baseline}, {"scale": 0.5, "min_p": 0.1})  # name, what it says anyway, decoding
+    assert all(train_as(fields) == base for fields in same)
+    assert train("lora_min_p", None).fingerprint == train("lora_scaled", None).fingerprint == lora
+    assert train("lora", None, objective={"n": 4}, listqa={"rollouts": {"share": 0.5}, "pool_samples": 5}).fingerprint == lora
+    assert train("lora", None, records=[listqa_record(0, valid=["x"]), *TRAIN[1:]]).fingerprint == lora
+
+
+def test_the_code_is_in_the_fingerprint(monkeypatch, tmp_path):
+    names, source = numeric_code("listqa"), cache.PACKAGE
+    copied = {file for name in names for file in ([source / name] if (source / name).is_file() else (source / name).rglob("*.py"))}
+    for file in copied:
+        target = tmp_path / file.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path)
+    seen = {cache.code_fingerprint(names)}
+    of_data = ("data/domains/listqa/__init__.py", "data/text.py")
+    for name in ("method/objective.py", "train/trainer.py", "models/prompts.py", "base/seeds.py", *of_data):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes() + b"\n")
+        seen.add(cache.code_fingerprint(names))
+    (tmp_path / "method" / "objective.py").rename(tmp_path / "method" / "other.py")
+    assert len(seen | {cache.code_fingerprint(names)}) == 8, "each edit counts, and so does a module's name"
+    listqa, replies = set(names), set(numeric_code("replies"))
+    assert listqa ^ replies == {"data/domains/listqa", "data/domains/replies"} and "data/domains/listqa" in listqa
+
+
+# one writer
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_second_trainer_of_the_same_adapter_is_refused_while_the_first_runs(monkeypatch):
+    """It waits for an hour, the length of a training run; here for a moment."""
+    folder, asked = train().adapter, []
+    monkeypatch.setattr(run, "single_writer", lambda target, wait_seconds: asked.append(wait_seconds) or single_writer(target, 0.1))
+    with single_writer(folder):
+        with pytest.raises(PolychromicError, match="another process is writing it"):
+            train()
+        assert train(seed=1).adapter != folder, "another adapter is no business of that lock"
+    assert train().adapter == folder and asked == [3600] * 3
+
+
+# kills
+
+
+@pytest.mark.parametrize(
+    ("die_at", "resumed", "cut"),
+    [(1, [0, 1, 2, 3, 4, 5], False), (3, [2, 3, 4, 5], False), (5, [4, 5], False), (3, [0, 1, 2, 3, 4, 5], True)],
+)
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(die_at, resumed, cut, undisturbed, monkeypatch, workspace):
+    """cut: Trainer writes trainer_state.json in place, so that a kill can leave half of it; that checkpoint is discarded."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        count_steps(patch, die_at)
+        train()
+    assert not list((workspace / "cache").rglob("manifest.json"))
+    if cut:
+        (state,) = (workspace / "cache").rglob("trainer_state.json")
+        state.write_text(state.read_text()[:100])
+    torch.manual_seed(4321)  # a new process has another global state
+    steps = count_steps(monkeypatch)
+    assert content(train()) == content(undisturbed) and steps == resumed
+
+
+def test_a_checkpoint_without_its_last_file_is_discarded(undisturbed, monkeypatch, workspace):
+    """Killed while the second checkpoint was written: the first one is used."""
+    original = Trainer._save_rng_state
+
+    def die(self, folder):
+        if self.state.global_step == 4:
+            raise KeyboardInterrupt
+        original(self, folder)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "_save_rng_state", die)
+        train()
+    (half,) = (path for path in (workspace / "cache").rglob("checkpoint-4") if not (path / "trainer_state.json").exists())
+    assert (half / WEIGHTS).exists()
+    steps = count_steps(monkeypatch)
+    assert content(train()) == content(undisturbed) and steps == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["history.json", "manifest.json"])
+def test_killed_after_the_last_step(name, undisturbed, monkeypatch):
+    """The adapter is there, but not all that says so: the run is not taken for finished, and its files are made again."""
+
+    def die(path, value):
+        if path.name == name:
+            raise KeyboardInterrupt
+        write_json(path, value)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "write_json", die)
+        train()
+    assert content(train()) == content(undisturbed)

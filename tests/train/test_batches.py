@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from polychromic.models.decode import pad_sequences
 from polychromic.train.batches import Collator, append_replies, encode_completion, encode_prompt
 from tests.symbols import END, PAD, Symbols
 from tests.tiny import tiny_tokenizer
@@ -19,17 +18,13 @@ def tokenizer():
 
 
 def test_prompts_are_padded_on_the_left_and_replies_on_the_right():
-    rows = [{"prompt": [5, 6], "completion": [7, END]}, {"prompt": [8], "completion": [9, 1, END], "weight": 0.5, "row": 3}]
+    """A pad token within a sequence is no padding."""
+    rows = [{"prompt": [PAD, 6], "completion": [7, END]}, {"prompt": [8], "completion": [9, 1, END], "weight": 0.5, "row": 3}]
     batch = Collator(Symbols(END + 1))(rows)
-    assert batch["prompt"].tolist() == [[5, 6], [PAD, 8]] and batch["prompt_mask"].tolist() == [[1, 1], [0, 1]]
+    assert batch["prompt"].tolist() == [[PAD, 6], [PAD, 8]] and batch["prompt_mask"].tolist() == [[1, 1], [0, 1]]
     assert batch["tokens"].tolist() == [[7, END, PAD], [9, 1, END]] and batch["mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert batch["weight"].tolist() == [1.0, 0.5]
     assert batch["examples"] == rows and batch["examples"][0] is not rows[0]
-
-
-def test_a_pad_token_within_a_sequence_is_no_padding():
-    ids, mask = pad_sequences([[PAD, 4], [3]], PAD, left=True)
-    assert ids.tolist() == [[PAD, 4], [PAD, 3]] and mask.tolist() == [[1, 1], [0, 1]]
 
 
 def test_text_chat_and_ids_of_the_same_conversation_are_the_same_tokens(tokenizer):
@@ -69,6 +64,8 @@ def test_a_batch_may_mix_the_three_kinds(tokenizer):
         ({"prompt": [], "completion": "b"}, "row 1 of the batch, column 'prompt': got list '\\[\\]', expected .* not empty"),
         ({"prompt": ["a", "b"], "completion": "b"}, "column 'prompt': got list .* a list of token ids"),
         ({"prompt": [{"role": "user"}], "completion": "b"}, "column 'prompt': got list .*\\{'role', 'content'\\}"),
+        ({"prompt": "", "completion": "b"}, "row 1 of the batch, column 'prompt'"),  # no state to predict a reply from
+        ({"prompt": "a", "completion": []}, "row 1 of the batch, column 'completion'"),  # nothing to learn
     ],
 )
 def test_bad_rows_are_named(tokenizer, row, message):
@@ -76,20 +73,11 @@ def test_bad_rows_are_named(tokenizer, row, message):
         Collator(tokenizer)([{"prompt": "a", "completion": "b"}, row])
 
 
-@pytest.mark.parametrize("column", ["prompt", "completion"])
-def test_a_row_that_holds_no_token_is_named(tokenizer, column):
-    """An empty prompt has no state to predict a reply from; an empty list of ids has nothing to learn."""
-    row = {"prompt": "a", "completion": "b"} | ({"prompt": ""} if column == "prompt" else {"completion": []})
-    with pytest.raises(ValueError, match=f"row 0 of the batch, column '{column}'"):
-        Collator(tokenizer)([row])
-
-
 def test_replies_are_appended_behind_the_references():
     batch = Collator(Symbols(END + 1))([{"prompt": [5], "completion": [7, END]}, {"prompt": [8], "completion": [9]}])
-    index, tokens, mask, weight = append_replies(batch, [(1, (3, 4, END)), (1, (2,)), (0, (6, END))], [0.5, -1.0, 2.0], PAD)
+    index, tokens, mask = append_replies(batch, [(1, (3, 4, END)), (1, (2,)), (0, (6, END))], PAD)
     assert index.tolist() == [0, 1, 1, 1, 0]
     assert tokens.tolist() == [[7, END, PAD], [9, PAD, PAD], [3, 4, END], [2, PAD, PAD], [6, END, PAD]]
     assert mask.sum(-1).tolist() == [2, 1, 3, 1, 2] and mask[3].tolist() == [1, 0, 0]
-    assert weight.tolist() == [0.5, -1.0, 2.0] and weight.dtype == torch.float32
-    index, tokens, mask, weight = append_replies(batch, [], [], PAD)
-    assert index.tolist() == [0, 1] and torch.equal(tokens, batch["tokens"]) and torch.equal(mask, batch["mask"]) and len(weight) == 0
+    index, tokens, mask = append_replies(batch, [], PAD)
+    assert index.tolist() == [0, 1] and torch.equal(tokens, batch["tokens"]) and torch.equal(mask, batch["mask"])

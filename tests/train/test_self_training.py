@@ -18,9 +18,8 @@ GOOD = set("bdfhj")
 
 
 def pool_of(**changes) -> SelfTraining:
-    return SelfTraining(
-        **(dict(after=AFTER, samples=SAMPLES, quality=holds_d, similarity=equal_text, max_new_tokens=HORIZON, seed=0) | changes)
-    )
+    values = dict(after=AFTER, samples=SAMPLES, quality=holds_d, similarity=equal_text, max_new_tokens=HORIZON, seed=0)
+    return SelfTraining(**values | changes)
 
 
 class Watched(PolychromicTrainer):
@@ -52,13 +51,10 @@ def test_the_pool_holds_distinct_good_finished_replies_to_every_prompt_once(tmp_
     _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=5, **settings)
     asked.pop(0)  # of the check before the first step
     assert sorted(row for row, _ in asked) == list(range(10)) and {len(replies) for _, replies in asked} == {SAMPLES}
-    pool = [(row, tuple(reply)) for row, reply in trainer.store.pool]
+    pool = [(row, tuple(reply)) for row, reply in trainer.resume_state.pool]
     expected = []
-    replies = [
-        (tokens[: int(sum(mask))].tolist(), bool(done))
-        for part in drawn
-        for tokens, mask, done in zip(part.tokens, part.mask, part.finished)
-    ]
+    parts = [entry for part in drawn for entry in zip(part.tokens, part.mask, part.finished, strict=True)]
+    replies = [(tokens[: int(sum(mask))].tolist(), bool(done)) for tokens, mask, done in parts]
     for (row, texts), first in zip(asked, range(0, len(replies), SAMPLES), strict=True):
         seen: set[str] = set()
         for text, (tokens, done) in zip(texts, replies[first : first + SAMPLES], strict=True):
@@ -86,7 +82,7 @@ def test_a_cut_reply_does_not_stand_in_for_the_same_text_with_its_end(tmp_path):
     ones = lambda row, replies: np.ones((len(replies), len(replies)))
     settings = dict(quality=lambda row, replies: np.ones(len(replies)), similarity=ones)
     trainer = make_trainer(tmp_path, self_training=pool_of(**settings, max_new_tokens=2))
-    pool = trainer.self_training.fill(trainer)
+    pool = trainer.self_training.fill(trainer, trainer.sampler)
     assert sorted(row for row, _ in pool) == list(range(10)) and all(reply[-1] == END for _, reply in pool)
 
 
@@ -94,7 +90,7 @@ def test_with_nothing_good_training_goes_on_with_references(tmp_path):
     never = lambda row, replies: np.zeros(len(replies))
     found, trainer = trained(tmp_path / "a", trainer_class=Watched, self_training=pool_of(quality=never))
     expected, plain = trained(tmp_path / "b", trainer_class=Watched)
-    assert trainer.store.pool == [] and trainer.history[-1]["pool"] == 0
+    assert trainer.resume_state.pool == [] and trainer.history[-1]["pool"] == 0
     assert found == expected and trainer.seen == plain.seen
 
 
@@ -115,7 +111,7 @@ def test_with_a_set_objective_both_terms_are_of_the_prompts_of_the_pool(tmp_path
     quality = lambda row, replies: asked.append((trainer.state.global_step, row["row"], len(replies))) or holds_d(row, replies)
     trainer = make_trainer(tmp_path / "a", config(quality=quality), self_training=pool_of(after=4), **settings)
     trainer.train()
-    pool = [(ROWS[row]["prompt"], list(reply), 1.0) for row, reply in trainer.store.pool]
+    pool = [(ROWS[row]["prompt"], list(reply), 1.0) for row, reply in trainer.resume_state.pool]
     assert all(row in pool for seen in trainer.seen[4:] for row in seen)
     for step, seen in enumerate(trainer.seen):
         rolled = {row for at, row, n in asked[1:] if at == step and n == 3}  # without the check before the first step
@@ -123,7 +119,7 @@ def test_with_a_set_objective_both_terms_are_of_the_prompts_of_the_pool(tmp_path
     assert all({"objective", "pool"} <= set(row) for row in trainer.history[4:])
     still, silent = trained(tmp_path / "b", config(lam=0.0), self_training=pool_of(after=4), **settings)
     peer, alone = trained(tmp_path / "c", self_training=pool_of(after=4), **settings)
-    assert still == peer and silent.store.pool == alone.store.pool and still != adapter_sha(trainer, tmp_path / "a")
+    assert still == peer and silent.resume_state.pool == alone.resume_state.pool and still != adapter_sha(trainer, tmp_path / "a")
 
 
 @pytest.mark.parametrize("step", [1, 4])
@@ -139,4 +135,4 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
     found, trainer = trained(tmp_path / "b", None, resume, **resumed)
     assert found == whole
     assert trainer.history == expected.history
-    assert [tuple(map(str, pair)) for pair in trainer.store.pool] == [tuple(map(str, pair)) for pair in expected.store.pool]
+    assert [tuple(map(str, pair)) for pair in trainer.resume_state.pool] == [tuple(map(str, pair)) for pair in expected.resume_state.pool]

@@ -1,19 +1,16 @@
-"""The table of domains: each module of this folder that defines DOMAIN is one, under its own name."""
+"""The table of domains: each module of this folder but `base` is one, under its own name."""
 
 from __future__ import annotations
 
-from importlib import import_module, resources
+from importlib import import_module
+from pkgutil import iter_modules
 
 from polychromic.base.errors import UsageError
 from polychromic.data.domains.base import Domain
 
-NOT_DOMAINS = ("__init__", "base", "text")
-
 
 def domain_names() -> list[str]:
-    return sorted(
-        path.name[:-3] for path in resources.files(__package__).iterdir() if path.name.endswith(".py") and path.name[:-3] not in NOT_DOMAINS
-    )
+    return sorted(module.name for module in iter_modules(__path__) if module.name != "base")
 
 
 def get_domain(name: str) -> Domain:

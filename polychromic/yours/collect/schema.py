@@ -1,41 +1,60 @@
-"""The raw record: what a source said about one reply to one post, before any judgement. One schema for every source.
+"""The raw record: what a source said about one reply to one post, before any judgement, and with a pseudonym for who wrote it.
 
-A record that cannot be read is not an error of the run: it is rejected, with a reason that is counted.
+An item that cannot be read is not an error of the run: it is rejected, with a reason that is counted. A pseudonym is an HMAC of the
+handle under a secret salt of this machine, so that one person keeps one name in every log made here, the cap on authors works, and nobody
+who is given a log can try handles against it. Texts are not searched for handles.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-import math
+import hmac
+import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.paths import cache_dir
+
+VARIABLE = "POLYCHROMIC_SALT"
+SHORTEST = 16  # characters of a salt from the environment
 NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*")
 
 
-def _writable(text: str) -> str:
-    """JSON may hold half of a surrogate pair, which no UTF-8 file can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("unwritable", "unwritable") from None
-    return text
+def _known(value: object) -> object:
+    """An empty cell and NaN mean that the source does not say."""
+    return None if value != value or isinstance(value, str) and not value.strip() else value
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "blank")
-    return text
+def _number(value: object) -> object:
+    """Numbers typed as text become numbers."""
+    if isinstance(value, str) and len(value) < 100 and NUMBER.fullmatch(value):
+        return float(value) if re.search("[.eE]", value) else int(value)
+    return _known(value)
 
 
-Line = Annotated[str, AfterValidator(_writable)]
-Text = Annotated[Line, AfterValidator(_not_blank)]
+def _identifier(value: object) -> object:
+    """Whole numbers become text. Other numbers do not: 1.7e18 has lost digits of the id that it was."""
+    return str(value) if type(value) is int else _known(value)
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value) if type(value) in (int, float) and value == value else _known(value)
+
+
+# A constraint, even one that holds always, makes pydantic refuse half of a surrogate pair, which JSON may spell and no UTF-8 file holds.
+Line = Annotated[str, StringConstraints(min_length=0)]
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Name = Annotated[Text | None, BeforeValidator(_identifier)]
 
 
 class RawRecord(BaseModel):
@@ -52,130 +71,106 @@ class RawRecord(BaseModel):
         source: where the record is from, such as "apify:DATASET".
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, regex_engine="python-re")
 
-    id: Text
+    id: Name = None
     post: Text
     reply: Text
-    author: Text | None = None
-    engagement: Annotated[int | float, Field(allow_inf_nan=False)] | None = None
-    created: Line | None = None
-    post_id: Text | None = None
+    author: Name = None
+    engagement: Annotated[Annotated[int | float, Field(allow_inf_nan=False)] | None, BeforeValidator(_number)] = None
+    created: Annotated[Line | None, BeforeValidator(_moment)] = None
+    post_id: Name = None
     source: str
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which column of an item is which field; None: the column of the field's own name, if there is one.
-
-    "a.b" is the column of that name, else column "b" of the object in column "a".
-    """
-
-    post: str | None = None
-    reply: str | None = None
-    author: str | None = None
-    engagement: str | None = None
-    id: str | None = None
-    post_id: str | None = None
-    created: str | None = None
-
-    def chosen(self) -> dict[str, str]:
-        """Field -> column, for every field."""
-        return {field.name: getattr(self, field.name) or field.name for field in fields(self)}
-
-    def expected(self) -> dict[str, str]:
-        """Field -> column, for the fields that must be there: the two texts, and what the user named."""
-        named = {field.name for field in fields(self) if getattr(self, field.name) is not None}
-        return {name: column for name, column in self.chosen().items() if name in named | {"post", "reply"}}
+FIELDS = tuple(name for name in RawRecord.model_fields if name != "source")
+REASONS = {"string_unicode": "{} is not valid Unicode", "string_pattern_mismatch": "empty {}"}
+ABSENT = object()
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """Why an item gives no record."""
-
-    reason: str
+class Rejected(str):
+    """An item that no record can be made of, by its reason."""
 
 
-def has_column(item: Mapping[str, Any], column: str) -> bool:
-    return _pick(item, column) is not _ABSENT
-
-
-_ABSENT = object()
-
-
-def _pick(item: Mapping[str, Any], column: str) -> Any:
+def pick(item: Mapping[str, Any], column: str) -> Any:
+    """The column of that name; else, for "a.b", column "b" of the object in column "a"; ABSENT when there is none."""
     if column in item:
         return item[column]
     head, dot, rest = column.partition(".")
     inner = item.get(head) if dot else None
-    return _pick(inner, rest) if isinstance(inner, Mapping) else _ABSENT
+    return pick(inner, rest) if isinstance(inner, Mapping) else ABSENT
 
 
-def read_item(
-    item: object, columns: Columns, source: str, hide: Callable[[RawRecord], RawRecord] = lambda record: record
-) -> RawRecord | Rejected:
-    """One item of a source as a record, or the reason why it is none.
-
-    Args:
-        hide: takes the author's handle out of the record, before an id is made of it.
-    """
-    if isinstance(item, Rejected):
-        return item
+def read_item(item: object, columns: Mapping[str, str | None], source: str, authors: Authors) -> RawRecord | str:
+    """One item of a source as a record, or the reason why it is none. A field that `columns` gives no column is that of its own name."""
     if not isinstance(item, Mapping):
-        return Rejected("not an object")
-    found = {name: _pick(item, column) for name, column in columns.chosen().items()}
-    values = {name: None if value is _ABSENT else value for name, value in found.items()}
-    values["engagement"] = _number(values["engagement"])
-    values["created"] = _moment(values["created"])
-    for name in ("author", "id", "post_id"):
-        values[name] = _identifier(values[name])
-    nameless = values["id"] is None
-    record = _validated(values | {"source": source} | ({"id": "none yet"} if nameless else {}))
-    if isinstance(record, Rejected):
-        return record
-    record = hide(record)
-    return record.model_copy(update={"id": _content_id(record)}) if nameless else record
-
-
-def _validated(values: dict[str, Any]) -> RawRecord | Rejected:
+        return item if isinstance(item, Rejected) else "not an object"
+    found = {name: pick(item, columns.get(name) or name) for name in FIELDS}
     try:
-        return RawRecord.model_validate(values)
+        return authors.hide(RawRecord(**{name: value for name, value in found.items() if value is not ABSENT}, source=source))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        name = str(first["loc"][0])
-        if name == "engagement":
-            return Rejected("engagement is not a number")
-        if first["input"] is None:
-            return Rejected(f"no {name}")
-        return Rejected({"blank": f"empty {name}", "unwritable": f"{name} is not valid Unicode"}.get(first["type"], f"{name} is not text"))
+    name = str(first["loc"][0])
+    if name == "engagement":
+        return "engagement is not a number"
+    absent = first["type"] == "missing" or first["input"] is None
+    return f"no {name}" if absent else REASONS.get(first["type"], "{} is not text").format(name)
 
 
-def _content_id(record: RawRecord) -> str:
-    """The same post, reply and author are the same record: this is what keeps a source without ids from giving it twice."""
-    return hashlib.sha256("\x1f".join((record.author or "", record.post, record.reply)).encode()).hexdigest()[:24]
+class Authors:
+    """Takes the handles out of records. `salt` None keeps them."""
+
+    def __init__(self, salt: bytes | None):
+        self._salt = salt
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells two salts apart without giving either away; "kept" when handles are."""
+        return "kept" if self._salt is None else self._hash("which salt is this", "")
+
+    def hide(self, record: RawRecord) -> RawRecord:
+        """The record with a pseudonym for its author and for ids that may name somebody, and an id where the source gave none."""
+        changes: dict[str, str] = {}
+        if self._salt is not None:
+            bare = re.escape((record.author or "").strip().lstrip("@"))
+            # Ids are kept as given, but not addresses (https://host/HANDLE/status/1) and not those in which the author's handle stands.
+            somebody = re.compile(rf"[/@]|(?<![^\W_]){bare}(?![^\W_])" if bare else "[/@]", re.IGNORECASE)
+            named = {name: value for name in ("id", "post_id") if (value := getattr(record, name)) and somebody.search(value)}
+            changes = {name: f"i-{self._hash('id', value)}" for name, value in named.items()}
+            if record.author is not None:
+                changes["author"] = f"a-{self._hash('author', record.author.strip())}"
+        if record.id is None:
+            # The same post, reply and author are the same record: this keeps a source without ids from giving it twice.
+            content = (changes.get("author", record.author) or "", record.post, record.reply)
+            changes["id"] = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:24]
+        return record.model_copy(update=changes)
+
+    def _hash(self, kind: str, text: str) -> str:
+        return hmac.new(self._salt, f"{kind}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _number(value: object) -> object:
-    """Numbers typed as text become numbers; an empty cell and NaN mean that the source does not say."""
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        if NUMBER.fullmatch(value) and len(value) < 100:
-            return float(value) if re.search("[.eE]", value) else int(value)
-    return None if isinstance(value, float) and math.isnan(value) else value
+def read_salt() -> bytes:
+    """$POLYCHROMIC_SALT, else the random salt in the cache, made at the first call and readable by this user only.
 
-
-def _identifier(value: object) -> object:
-    """Whole numbers become text. Other numbers do not: 1.7e18 has lost digits of the id that it was."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    empty = (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value))
-    return None if empty else value
-
-
-def _moment(value: object) -> object:
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    Raises UsageError where the variable is too short to be a secret, PolychromicError where the file in the cache is damaged.
+    """
+    if (given := os.environ.get(VARIABLE)) is not None:
+        if len(given) < SHORTEST:
+            allowed = f"{SHORTEST} or more, kept secret; or unset it to use this machine's salt"
+            raise UsageError(f"{VARIABLE} has {len(given)} characters. Allowed: {allowed}.")
+        return given.encode("utf-8", "surrogateescape")
+    path = cache_dir() / "collect" / "salt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A complete file is linked into place: of two processes that do so at once, both read the one that came first.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".salt.") as file, suppress(FileExistsError):  # mode 0600
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+    if len(salt := path.read_bytes()) != 32:
+        raise PolychromicError(
+            f"{path}: {len(salt)} bytes. Allowed: the 32 random bytes that collect wrote. Restore the file; if it is lost, delete it: "
+            "logs begun with it cannot be continued then, and new ones name the same people differently."
+        )
+    return salt

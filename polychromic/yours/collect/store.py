@@ -2,7 +2,7 @@
 
 A page is stored by one atomic rename: the checkpoint holds the lines of the page with the length of the log before them. Then they
 are appended to the log. After a kill the log is brought to what the checkpoint says, by appending what is missing of the page;
-so there is no moment at which a page is in the log and would be asked for again. One process at a time (process.single_writer).
+so there is no moment at which a page is in the log and would be asked for again. One process at a time (base.locks.single_writer).
 """
 
 from __future__ import annotations
@@ -41,11 +41,7 @@ class Tally:
 
 
 class Store:
-    """What is collected so far.
-
-    Args:
-        folder: created when the first page is stored.
-        collection: what is collected and how; a folder holds one collection.
+    """What is collected so far in a folder, which is made with the first page and holds one collection (what is collected, and how).
 
     Raises:
         PolychromicError: the folder holds another collection, a log without a checkpoint, or a log that somebody changed.
@@ -74,11 +70,7 @@ class Store:
                 yield from map(json.loads, file)
 
     def commit(self, lines: list[str], position: int) -> None:
-        """Store a page: its records, one JSON text each, and the position after it. `tally` is stored with it.
-
-        Raises:
-            PolychromicError: the disk is full or the folder cannot be written; the pages before are safe.
-        """
+        """Store a page (its records, one JSON text each), the position after it and the tally. Raises PolychromicError: a full disk."""
         pending = "".join(f"{line}\n" for line in lines).encode()
         self.position = position
         with self._writing():
@@ -111,14 +103,14 @@ class Store:
         write_text(self._checkpoint, dumps(document | {"log": self._state(), "pending": pending.decode()}, indent=1) + "\n")
         _sync(self.folder)  # else the rename could be lost with the power, and the log be ahead of its checkpoint
 
-    def _append(self, pending: bytes) -> None:
-        new = not self.log.exists()
+    def _append(self, pending: bytes, length: int | None = None) -> None:
+        """Bring the log to `length` bytes, by default all that it has, and to those of `pending` after them."""
         with self.log.open("ab") as file:
+            file.truncate(length)
             file.write(pending)
             file.flush()
             os.fsync(file.fileno())
-        if new:
-            _sync(self.folder)
+        _sync(self.folder)  # the log may be new
         self._bytes += len(pending)
         self._digest.update(pending)
 
@@ -129,66 +121,35 @@ class Store:
                 raise ValueError(f"version {document['version']!r}")
             theirs, pending = document["collection"], document["pending"].encode()
             self.position, self.tally = int(document["position"]), Tally(**document["tally"])
-            length, digest = int(document["log"]["bytes"]), document["log"]["sha256"]
+            self._bytes, digest = int(document["log"]["bytes"]), document["log"]["sha256"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                str(self._checkpoint),
-                f"not a checkpoint of this version ({error!r})",
-                "the file as collect wrote it",
-                "Choose another --out.",
-            ) from None
-        if theirs != self.collection:
-            was, now = _flat(theirs), _flat(self.collection)
-            keys = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
-            told = "; ".join(f"{key} was {dumps(was.get(key))}, is {dumps(now.get(key))}" for key in keys)
+            problem, allowed = f"not a checkpoint of this version ({error!r})", "the file as collect wrote it"
+            raise DataError(str(self._checkpoint), problem, allowed, "Choose another --out.") from None
+        if changed := sorted(key for key in theirs.keys() | self.collection.keys() if theirs.get(key) != self.collection.get(key)):
+            told = "; ".join(f"{key} was {dumps(theirs.get(key))}, is {dumps(self.collection.get(key))}" for key in changed)
             raise PolychromicError(
                 f"{self.folder}: it holds another collection: {told}. Allowed: the same source and options, to go on with it. "
                 "Choose another --out, or use the options of before."
             )
-        for name in (CHECKPOINT, SUMMARY):
-            for rest in self.folder.glob(f".{name}.*"):  # of a process that was killed while it wrote
-                rest.unlink()
-        self._bytes = length
-        self._check_log(length, digest)
-        self._complete_log(length, pending)
+        for rest in (rest for name in (CHECKPOINT, SUMMARY) for rest in self.folder.glob(f".{name}.*")):
+            rest.unlink()  # of a process that was killed while it wrote
+        self._complete_log(pending, digest)
 
-    def _check_log(self, length: int, digest: str) -> None:
-        """The part of the log before the last page is what was written."""
-        left = length
-        if self.log.exists():
-            with self.log.open("rb") as file:
-                while left and (block := file.read(min(left, 1 << 20))):
-                    self._digest.update(block)
-                    left -= len(block)
-        if left or self._digest.hexdigest() != digest:
+    def _complete_log(self, pending: bytes, digest: str) -> None:
+        """The log before the last page is what was written; of that page what is missing is appended, and a torn line after it is cut."""
+        content = self.log.read_bytes() if self.log.exists() else b""
+        tail, left = content[self._bytes :], self._bytes - len(content)
+        self._digest.update(content[: self._bytes])
+        if self._digest.hexdigest() != digest:
+            got = f"{left} bytes are missing" if left > 0 else "its sha256 is another"
+            allowed = "a log that nobody edits. Restore the file, or collect again with another --out"
+            raise PolychromicError(f"{self.log}: it is not what collect wrote ({got}). Allowed: {allowed}.")
+        if b"\n" in tail[len(pending) :]:
             raise PolychromicError(
-                f"{self.log}: it is not what collect wrote ({f'{left} bytes are missing' if left else 'its sha256 is another'}). "
-                "Allowed: a log that nobody edits. Restore the file, or collect again with another --out."
+                f"{self.log}: whole lines follow the last stored page, from byte {self._bytes + len(pending)} on. Allowed: only what "
+                "collect wrote. Move those lines to a file of their own, and run the command again."
             )
-
-    def _complete_log(self, length: int, pending: bytes) -> None:
-        """Append what is missing of the last page; cut a torn line after it."""
-        with self.log.open("a+b") as file:
-            file.seek(length)
-            tail = file.read()
-            if b"\n" in tail[len(pending) :]:
-                raise PolychromicError(
-                    f"{self.log}: whole lines follow the last stored page, from byte {length + len(pending)} on. Allowed: only what "
-                    "collect wrote. Move those lines to a file of their own, and run the command again."
-                )
-            if tail != pending:
-                file.truncate(length)
-                file.write(pending)
-                file.flush()
-                os.fsync(file.fileno())
-        self._bytes += len(pending)
-        self._digest.update(pending)
-
-
-def _flat(collection: dict[str, Any]) -> dict[str, Any]:
-    """Nested by one level at most: {"columns": {"post": "text"}} is {"columns.post": "text"}."""
-    inner = {f"{key}.{name}": value for key, part in collection.items() if isinstance(part, dict) for name, value in part.items()}
-    return inner | {key: value for key, value in collection.items() if not isinstance(value, dict)}
+        self._append(pending, self._bytes)
 
 
 def _sync(folder: Path) -> None:

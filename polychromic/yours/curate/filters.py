@@ -1,4 +1,4 @@
-"""Filters that look at one pair: each says why it drops the pair, or None. No text is edited.
+"""Filters that look at one pair, each a section of the rules file with its judge: why it drops the pair, or None. No text is edited.
 
 All work on whole words: "service" is not spam because it holds "ser", and "class" is no slur.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cached_property
+from itertools import groupby
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from polychromic.data.text import word_list
-from polychromic.yours.curate.language import UNSPACED, wrong_language
-from polychromic.yours.curate.raw import Pair, Text
-from polychromic.yours.curate.rules import Engagement, Length, Repetition, Rules, Spam, Toxicity
-
-# post, reply, engagement -> reason, or None
-Filter = Callable[[Text, Text, float | None], str | None]
+from polychromic.yours.curate.language import LANGUAGES, UNSPACED, languages
+from polychromic.yours.curate.raw import Text
 
 LINK = re.compile(
     r"https?://\S*|\bwww\.\w\S*|\w@[\w-]{1,63}\.\w\S*"
@@ -33,55 +34,173 @@ MEDIA = re.compile(
     re.IGNORECASE,
 )
 MENTION = re.compile(r"(?<![\w@./])@\w")
+LETTERS = re.compile(r"[^\W\d_]+")
 REPETITION_WORDS = 8  # shorter texts repeat words by chance
+TOXICITY_LISTS = ("unsuitable_words.txt", "profane_words.txt")
 
 
-def filters(rules: Rules) -> dict[str, Filter]:
-    """Name -> filter, in the order in which they are applied; those that are on."""
-    found: dict[str, Filter] = {"unreadable": each(unreadable)}
-    if rules.length:
-        found["length"] = length(rules.length)
-    if rules.language:
-        allowed, drop = frozenset(rules.language.allowed), rules.language.undecided == "drop"
-        found["language"] = lambda post, reply, _: wrong_language(post, reply, allowed, drop)
-    for name, pattern in (("media", MEDIA), ("links", LINK), ("mentions", MENTION)):
-        if section := getattr(rules, name):
-            found[name] = each(at_most(pattern, section.most))
-    if rules.spam:
-        found["spam"] = each(spam(rules.spam))
-    if rules.repetition:
-        found["repetition"] = each(repetition(rules.repetition))
-    if rules.toxicity:
-        found["toxicity"] = each(toxicity(rules.toxicity))
-    if rules.engagement:
-        found["engagement"] = engagement(rules.engagement)
-    return found
+def _that(holds: Callable[[str], bool], allowed: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not holds(text):
+            raise ValueError(allowed)
+        return text
+
+    return AfterValidator(check)
 
 
-def each(judge: Callable[[Text], str | None]) -> Filter:
-    """A filter of one text, on the post and on the reply."""
-
-    def run(post: Text, reply: Text, _: float | None) -> str | None:
-        for name, text in (("post", post), ("reply", reply)):
-            if reason := judge(text):
-                return f"{name}: {reason}"
-        return None
-
-    return run
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Missing = Literal["keep", "drop"]
+Phrase = Annotated[str, _that(lambda text: any(map(str.isalnum, text)), "text with a letter or a digit")]
+Word = Annotated[str, _that(str.isalpha, "one word of letters")]
 
 
-def texts(pair: Pair) -> tuple[Text, Text]:
-    return Text(pair.post), Text(pair.reply)
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
-def unreadable(text: Text) -> str | None:
+class Limits(Section):
+    """Both inclusive; None: no limit."""
+
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Limits:
+        if None not in (self.least, self.most) and self.least > self.most:
+            raise ValueError("least not above most")
+        return self
+
+    def hold(self, value: float) -> bool:
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+class Filter(Section):
+    """A filter of the post and of the reply, each by itself; those that look at both have their own __call__."""
+
+    def judge(self, text: Text) -> str | None:
+        raise NotImplementedError
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        if reason := self.judge(post):
+            return f"post: {reason}"
+        return f"reply: {reason}" if (reason := self.judge(reply)) else None
+
+
+class Unreadable(Filter):
     """Blank, or with a character that no keyboard types and no terminal should get."""
-    if not text:
-        return "blank"
-    if text.isprintable():
+
+    def judge(self, text: Text) -> str | None:
+        if not text:
+            return "blank"
+        bad = None if text.isprintable() else next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
+        return bad and f"character U+{ord(bad):04X}"
+
+
+class Words(Limits):
+    least: Count | None = None
+    most: Positive | None = None
+
+
+class Length(Filter):
+    post: Words = Words()
+    reply: Words = Words()
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        for name, text, limits in (("post", post, self.post), ("reply", reply, self.reply)):
+            if not limits.hold(n := count_words(text)):
+                return f"{name}: {n} word{'s' * (n != 1)}"
         return None
-    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
-    return None if bad is None else f"character U+{ord(bad):04X}"
+
+
+class Language(Filter):
+    """A text that nothing tells about takes the other one's language."""
+
+    allowed: Annotated[list[Literal[LANGUAGES]], Field(min_length=1)]
+    undecided: Missing
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        found = {"post": languages(post), "reply": languages(reply)}
+        for name, names in found.items():
+            if names and names.isdisjoint(self.allowed):
+                return f"{name}: {' or '.join(sorted(names))}"
+        return "undecided" if self.undecided == "drop" and not any(found.values()) else None
+
+
+class Matches(Filter):
+    """At most so many matches of a pattern."""
+
+    most: Count
+    pattern: ClassVar[re.Pattern[str]]
+
+    def judge(self, text: Text) -> str | None:
+        matches = [match.group() for match in self.pattern.finditer(text)]
+        return matches[self.most] if len(matches) > self.most else None
+
+
+class Media(Matches):
+    pattern = MEDIA
+
+
+class Links(Matches):
+    pattern = LINK
+
+
+class Mentions(Matches):
+    pattern = MENTION
+
+
+class Spam(Filter):
+    phrases: list[Phrase]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Longest first, so that the reason names "follow back" rather than "follow"; without phrases a pattern that matches nothing.
+        ordered = sorted({" ".join(Text(phrase).folded.split()) for phrase in self.phrases}, key=lambda phrase: (-len(phrase), phrase))
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered)) or '(?!)'})(?!\w)")
+
+    def judge(self, text: Text) -> str | None:
+        return (match := self._pattern.search(text.folded)) and match.group()
+
+
+class Repetition(Filter):
+    characters: Positive | None = None
+    words: Positive | None = None
+    distinct: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    def judge(self, text: Text) -> str | None:
+        if self.characters and (match := re.search(rf"([^\d\s])\1{{{self.characters}}}", text.folded)):
+            return f"{match.group(1)!r} more than {self.characters} times in a row"
+        row = next((word for word, same in groupby(text.words) if self.words and len(list(same)) > self.words), None)
+        if row is not None:
+            return f"{row!r} more than {self.words} times in a row"
+        n, different = len(text.words), len(set(text.words))
+        few = self.distinct is not None and n >= REPETITION_WORDS and different < self.distinct * n
+        return f"{different} different words of {n}" if few else None
+
+
+class Toxicity(Filter):
+    lists: list[Literal[TOXICITY_LISTS]] = []
+    also: list[Word] = []
+    fine: list[Word] = Field(default=[], alias="except")
+
+    @cached_property
+    def _bad(self) -> frozenset[str]:
+        listed = frozenset().union(*map(word_list, self.lists), (Text(word).folded for word in self.also))
+        return listed - {Text(word).folded for word in self.fine}
+
+    def judge(self, text: Text) -> str | None:
+        # The lists hold words without accents; words of one's own may have them.
+        return min({*LETTERS.findall(text.folded), *text.words} & self._bad, default=None)
+
+
+class Engagement(Limits, Filter):
+    missing: Missing = "keep"
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        if engagement is None:
+            return "not known" if self.missing == "drop" else None
+        return None if self.hold(engagement) else f"{engagement}"
 
 
 def count_words(text: str) -> int:
@@ -89,85 +208,3 @@ def count_words(text: str) -> int:
     if not text.isascii():
         text = UNSPACED.sub(r" \g<0> ", text)
     return sum(piece.isalnum() or any(c.isalnum() for c in piece) for piece in text.split())
-
-
-def length(section: Length) -> Filter:
-    def run(post: Text, reply: Text, _: float | None) -> str | None:
-        for name, text, limits in (("post", post, section.post), ("reply", reply, section.reply)):
-            n = count_words(text)
-            if limits.least is not None and n < limits.least or limits.most is not None and n > limits.most:
-                return f"{name}: {n} word{'s' * (n != 1)}"
-        return None
-
-    return run
-
-
-def at_most(pattern: re.Pattern[str], most: int) -> Callable[[Text], str | None]:
-    def run(text: Text) -> str | None:
-        matches = [match.group() for match in pattern.finditer(text)]
-        return f"{matches[most]}" if len(matches) > most else None
-
-    return run
-
-
-def spam(section: Spam) -> Callable[[Text], str | None]:
-    if not section.phrases:
-        return lambda text: None
-    # Longest first, so that the reason names "follow back" rather than "follow".
-    ordered = sorted({" ".join(Text(phrase).folded.split()) for phrase in section.phrases}, key=lambda phrase: (-len(phrase), phrase))
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered))})(?!\w)")
-
-    def run(text: Text) -> str | None:
-        match = pattern.search(text.folded)
-        return match.group() if match else None
-
-    return run
-
-
-def repetition(section: Repetition) -> Callable[[Text], str | None]:
-    run_of = re.compile(rf"([^\d\s])\1{{{section.characters}}}") if section.characters is not None else None
-
-    def run(text: Text) -> str | None:
-        if run_of and (match := run_of.search(text.folded)):
-            return f"{match.group(1)!r} more than {section.characters} times in a row"
-        if section.words is not None and (word := _run_of_words(text.words, section.words)):
-            return f"{word!r} more than {section.words} times in a row"
-        n = len(text.words)
-        if section.distinct is not None and n >= REPETITION_WORDS and len(set(text.words)) < section.distinct * n:
-            return f"{len(set(text.words))} different words of {n}"
-        return None
-
-    return run
-
-
-def _run_of_words(found: Sequence[str], most: int) -> str | None:
-    """The first word that stands more than `most` times in a row."""
-    run = 0
-    for place, word in enumerate(found):
-        run = run + 1 if place and word == found[place - 1] else 1
-        if run > most:
-            return word
-    return None
-
-
-def toxicity(section: Toxicity) -> Callable[[Text], str | None]:
-    listed = frozenset().union(*(word_list(name) for name in section.lists), (Text(word).folded for word in section.also))
-    bad = listed - {Text(word).folded for word in section.fine}
-    letters = re.compile(r"[^\W\d_]+")
-
-    def run(text: Text) -> str | None:
-        # The lists hold words without accents; words of one's own may have them.
-        found = {*letters.findall(text.folded), *text.words} & bad
-        return min(found) if found else None
-
-    return run
-
-
-def engagement(section: Engagement) -> Filter:
-    def run(post: Text, reply: Text, value: float | None) -> str | None:
-        if value is None:
-            return "not known" if section.missing == "drop" else None
-        outside = section.least is not None and value < section.least or section.most is not None and value > section.most
-        return f"{value}" if outside else None
-
-    return run

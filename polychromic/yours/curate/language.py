@@ -3,12 +3,13 @@
 A text whose letters are mostly not Latin is known by its script alone (Russian and Bulgarian are both "cyrillic"). Of the Latin
 languages below, those with most of their frequent words in the text; several when they tie ("was" is English, German and Dutch).
 A text without such a word is undecided when it is short, else of another language: ten words of English without "the", "to", "a",
-"I" … are rare. Measured on the 1,400 replies and 1,400 posts of data/replies.jsonl: see tests/curation/test_language.py.
+"I" … are rare. Measured on the 1,400 replies and 1,400 posts of data/replies.jsonl: see tests/yours/curate/test_language.py.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 
 # Frequent words that carry no topic. A word may stand for several languages: it then counts for each.
 FREQUENT = {
@@ -52,13 +53,12 @@ SCRIPTS = {
     "han": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FFFF)),
 }
 LANGUAGES = (*sorted(FREQUENT), *sorted(SCRIPTS))
-OTHER = frozenset({"other"})
 LONG = 8  # words; a text of so many without a frequent word is of another language
 
-_LANGUAGES_OF: dict[str, tuple[str, ...]] = {}
+_LANGUAGES_OF: defaultdict[str, list[str]] = defaultdict(list)
 for _name, _words in FREQUENT.items():
     for _word in _words.split():
-        _LANGUAGES_OF[_word] = (*_LANGUAGES_OF.get(_word, ()), _name)
+        _LANGUAGES_OF[_word].append(_name)
 _CLASSES = {name: "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges) for name, ranges in SCRIPTS.items()}
 _LETTERS = {name: re.compile(f"[{ranges}]") for name, ranges in _CLASSES.items()}
 _PIECE = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
@@ -86,25 +86,8 @@ def languages(text: str) -> frozenset[str]:
     if written != "latin":
         return frozenset({written})
     pieces = _PIECE.findall(text.lower().replace("\u2019", "'"))
-    hits: dict[str, int] = {}
-    for piece in pieces:
-        for name in _LANGUAGES_OF.get(piece, ()):
-            hits[name] = hits.get(name, 0) + 1
+    hits = Counter(name for piece in pieces for name in _LANGUAGES_OF.get(piece, ()))
     if not hits:
-        return OTHER if len(pieces) >= LONG else frozenset()
+        return frozenset({"other"} if len(pieces) >= LONG else ())
     most = max(hits.values())
     return frozenset(name for name, count in hits.items() if count == most)
-
-
-def wrong_language(post: str, reply: str, allowed: frozenset[str], drop_undecided: bool) -> str | None:
-    """Why the pair is in none of the allowed languages; None when it may be in one.
-
-    A text that nothing tells about takes the other one's language; `drop_undecided` says what happens when neither tells.
-    """
-    decided = False
-    for name, text in (("post", post), ("reply", reply)):
-        found = languages(text)
-        if found and not found & allowed:
-            return f"{name}: {' or '.join(sorted(found))}"
-        decided = decided or bool(found)
-    return "undecided" if drop_undecided and not decided else None

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import hashlib
-import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from polychromic.base.errors import DataError, PolychromicError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationInfo
+from pydantic.dataclasses import dataclass
+
+from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl
 from polychromic.data.text import words
+from polychromic.yours.lines import checked
 
-COLUMNS = ("post", "reply", "author", "engagement", "source", "id")
-
-
+COLUMNS = ("post", "reply", "author", "engagement", "source")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -42,7 +41,18 @@ class Text(str):
         return self.casefold().replace("\u2019", "'")
 
 
-@dataclass(frozen=True, slots=True)
+def _name(value: object) -> object:
+    return str(value) if type(value) is int else None if value == "" else value
+
+
+def _source(text: str | None, about: ValidationInfo) -> str:
+    return written(" ".join((text or "").split())) or about.data["where"].rpartition(":")[0]
+
+
+Line = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
 class Pair:
     """A post and one reply to it, blanks collapsed and else as typed.
 
@@ -54,11 +64,11 @@ class Pair:
     """
 
     where: str
-    post: str
-    reply: str
-    author: str | None
-    engagement: float | None
-    source: str
+    post: Line = Field(description="text")
+    reply: Line = Field(description="text")
+    author: Annotated[str | None, BeforeValidator(_name)] = Field(None, description="a name or a whole number, or null")
+    engagement: int | FiniteFloat | None = Field(None, description="a finite number, or null")
+    source: Annotated[str | None, AfterValidator(_source)] = Field(None, validate_default=True, description="text, or null")
 
     @property
     def digest(self) -> str:
@@ -67,36 +77,14 @@ class Pair:
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
-    """Pairs in the order of the file.
-
-    Raises:
-        PolychromicError: no such file.
-        DataError: the first line that is not as COLUMNS says, with file and line.
-    """
+    """Pairs in the order of the file. Raises PolychromicError: no such file; DataError: a line that is no Pair, with file and line."""
     for where, row in read_jsonl(path):
         yield parse_pair(where, row)
 
 
 def parse_pair(where: str, row: dict[str, Any]) -> Pair:
     """One line, checked. Columns that are not known are left alone."""
-    short = Path(where).name  # reports name the file, never a folder of this machine
-    for column in ("post", "reply"):
-        if column not in row:
-            near = difflib.get_close_matches(column, [name for name in row if name not in COLUMNS], n=1, cutoff=0.5)
-            remedy = f"Did you mean {near[0]!r}? Rename it to {column!r}." if near else "Add it and run the command again."
-            allowed = f"columns {', '.join(COLUMNS)}, of which post and reply are needed"
-            raise DataError(where, f"no column {column!r}; found: {', '.join(map(repr, row)) or 'none'}", allowed, remedy)
-        if not isinstance(row[column], str):
-            raise DataError(where, f"{column} is {_short(row[column])}", "text")
-    engagement, source = row.get("engagement"), row.get("source")
-    number = isinstance(engagement, int | float) and not isinstance(engagement, bool) and -math.inf < engagement < math.inf
-    if engagement is not None and not number:
-        raise DataError(where, f"engagement is {_short(engagement)}", "a finite number, or null")
-    if source is not None and not isinstance(source, str):
-        raise DataError(where, f"source is {_short(source)}", "text, or null")
-    post, reply = (" ".join(row[column].split()) for column in ("post", "reply"))
-    source = " ".join(written(source or "").split()) or short.rpartition(":")[0]
-    return Pair(short, post, reply, _name(where, row.get("author")), engagement, source)
+    return checked(Pair, where, row, COLUMNS, where=Path(where).name)  # reports name the file, never a folder of this machine
 
 
 def written(text: str) -> str:
@@ -104,26 +92,12 @@ def written(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _name(where: str, author: Any) -> str | None:
-    if author is None or isinstance(author, str):
-        return author or None
-    if isinstance(author, int) and not isinstance(author, bool):
-        return str(author)
-    raise DataError(where, f"author is {_short(author)}", "a name or a whole number, or null")
-
-
 def count_lines(path: Path) -> int:
     """Lines of the log, for the progress bar; read in pieces."""
     if not path.is_file():
         raise PolychromicError(f"{path}: file not found. Allowed: JSONL with {', '.join(COLUMNS)}. Check the path.")
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
     except (OSError, EOFError):
         return 0  # what is wrong with the file, its reader says
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,37 +7,54 @@ rules alone, not on the order of the log (examples in the report do: they are th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from rich.console import Group
+from rich.table import Column, Table
+from rich.text import Text as Shown
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, dumps, sha256_file, write_json
 from polychromic.base.progress import progress
+from polychromic.base.visible import visible
 from polychromic.data.records import Record
-from polychromic.yours.curate.duplicates import NearDuplicates, compared_words, exact_key, jaccard, word_frequency
-from polychromic.yours.curate.filters import filters, texts
-from polychromic.yours.curate.raw import Pair, count_lines, read_pairs, written
+from polychromic.yours.curate import selection
+from polychromic.yours.curate.raw import Pair, Text, count_lines, read_pairs, written
 from polychromic.yours.curate.rules import Rules
-from polychromic.yours.curate.selection import groups, over_cap, post_key, select, strata
 
 CANDIDATES, REPORT = "candidates.jsonl", "report.json"
 REVIEWS = "review-*.jsonl"  # logs of polychromic.yours.review beside the candidates
-EXAMPLES = 5
+EXAMPLES, SHOWN = 5, 2  # per filter, in the report and in the terminal
+WIDTH = 60  # characters of an example in the terminal
 EVERY = 1000  # lines between two updates of the progress bar
 
 
-@dataclass
-class Dropped:
-    """What one filter dropped: how many, and the first few with the reason."""
+class Funnel:
+    """What each filter dropped, in the order in which they are applied: how many, and the first few with the reason."""
 
-    count: int = 0
-    examples: list[dict[str, str]] = field(default_factory=list)
+    def __init__(self):
+        self.read, self.steps = 0, []
 
-    def add(self, pair: Pair, why: str) -> None:
-        self.count += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append({"where": pair.where, "post": written(pair.post), "reply": written(pair.reply), "why": why})
+    def step(self, name: str) -> dict:
+        self.steps.append({"name": name, "dropped": 0, "examples": []})
+        return self.steps[-1]
+
+    def drop(self, step: dict, pair: Pair, why: str) -> None:
+        step["dropped"] += 1
+        if len(step["examples"]) < EXAMPLES:
+            step["examples"].append({"where": pair.where, "post": written(pair.post), "reply": written(pair.reply), "why": why})
+
+    def drop_places(self, name: str, pairs: list[Pair], why: dict[int, str]) -> list[Pair]:
+        """The pairs whose place is not in `why`."""
+        step = self.step(name)
+        for place, reason in why.items():
+            self.drop(step, pairs[place], reason)
+        return [pair for place, pair in enumerate(pairs) if place not in why]
+
+    def report(self) -> list[dict]:
+        """The steps, each with how many pairs it left."""
+        left = self.read
+        return [step | {"left": (left := left - step["dropped"])} for step in self.steps]
 
 
 def curate(raw: Path, rules: Rules, out: Path) -> dict:
@@ -49,41 +66,48 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
 
     Raises:
         PolychromicError: the log is missing, nothing is left, or `out` holds reviews of other candidates.
-        DataError: a line of the log that is not as curation.raw says.
+        DataError: a line of the log that is not as raw.Pair says.
     """
-    total = count_lines(raw)
-    dropped: dict[str, Dropped] = {}
-    with progress("reading and filtering", total) as tick:
-        read, pairs = _filtered(read_pairs(raw), rules, dropped, lambda done: tick(min(done, total)))
-        tick(total)
-    report: dict = {"input": {"file": raw.name, "sha256": sha256_file(raw), "pairs": read}}
+    funnel = Funnel()
+    pairs = _filtered(raw, rules, funnel)
     # Of pairs with the same texts the one with most engagement comes first; the rest of the key only makes ties fall the same way.
     pairs.sort(key=lambda p: (p.digest, p.engagement is None, -(p.engagement or 0), p.author or "", p.source))
-    pairs = _without_duplicates(pairs, rules, dropped)
-    for name, what, key in (("author_cap", "author", lambda pair: pair.author), ("post_cap", "post", post_key)):
+    first: dict[str, int] = {}
+    originals = [first.setdefault(selection.exact_key(pair, rules.exact_duplicates.of), place) for place, pair in enumerate(pairs)]
+    equal = {place: f"equal to {pairs[original].where}" for place, original in enumerate(originals) if original != place}
+    pairs = funnel.drop_places("exact_duplicates", pairs, equal)
+    if rules.near_duplicates:
+        pairs = funnel.drop_places("near_duplicates", pairs, _near(pairs, rules))
+    for name, what, key in (("author_cap", "author", selection.author_key), ("post_cap", "post", selection.post_key)):
         if section := getattr(rules, name):
-            over = {i: f"this {what} has {section.most} already" for i in over_cap(pairs, key, section.most)}
-            pairs = _drop(pairs, dropped.setdefault(name, Dropped()), over)
-    names = strata(pairs, rules.records.length_classes, rules.records.engagement_classes)
+            over = {place: f"this {what} has {section.most} already" for place in selection.over_cap(pairs, key, section.most)}
+            pairs = funnel.drop_places(name, pairs, over)
+    names = selection.strata(pairs, rules.records.length_classes, rules.records.engagement_classes)
     if rules.selection:
-        chosen = set(select(names, rules.selection.most))
-        rest = {i: f"stratum {names[i]} is full" for i in range(len(pairs)) if i not in chosen}
-        pairs = _drop(pairs, dropped.setdefault("selection", Dropped()), rest)
-        names = [name for i, name in enumerate(names) if i in chosen]
-    report["filters"] = _steps(read, dropped)
+        chosen = set(selection.select(names, rules.selection.most))
+        full = {place: f"stratum {name} is full" for place, name in enumerate(names) if place not in chosen}
+        pairs = funnel.drop_places("selection", pairs, full)
+        names = [name for place, name in enumerate(names) if place in chosen]
     if not pairs:
-        worst = max(dropped, key=lambda name: dropped[name].count, default=None)
-        found = f"filter {worst!r} dropped {dropped[worst].count} of them" if worst and dropped[worst].count else "the log holds no line"
-        raise PolychromicError(f"{raw}: none of {read} pairs is left; {found}. Allowed: one or more. Relax the rules, or collect more.")
-    records = sorted(_records(pairs, names, rules), key=lambda record: record.id)
+        worst = max(funnel.steps, key=lambda step: step["dropped"])
+        found = f"filter {worst['name']!r} dropped {worst['dropped']} of them" if worst["dropped"] else "the log holds no line"
+        allowed = "one or more. Relax the rules, or collect more"
+        raise PolychromicError(f"{raw}: none of {funnel.read} pairs is left; {found}. Allowed: {allowed}.")
+    same = {"domain": "replies", "checker": "person", "licence": rules.records.licence}
+    records = [
+        Record(id=f"replies-{p.digest[:12]}", prompt=p.post, references=[p.reply], group=group, stratum=name, source=p.source, **same)
+        for p, name, group in zip(pairs, names, selection.groups(pairs, rules.records.group), strict=True)
+    ]
     sizes = Counter(record.group for record in records)
-    report |= {
+    report = {
+        "input": {"file": raw.name, "sha256": sha256_file(raw), "pairs": funnel.read},
+        "filters": funnel.report(),
         "candidates": len(records),
         "strata": dict(sorted(Counter(names).items())),
         "groups": {"count": len(sizes), "largest": max(sizes.values())},
         "rules": rules.model_dump(mode="json", by_alias=True),
     }
-    content = "".join(dumps(record.model_dump()) + "\n" for record in records).encode()
+    content = "".join(dumps(record.model_dump()) + "\n" for record in sorted(records, key=lambda record: record.id)).encode()
     _refuse_to_replace(out, content)
     with atomic_open(out / CANDIDATES) as file:
         file.write(content)
@@ -91,89 +115,70 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
     return report
 
 
-def _filtered(read: Iterable[Pair], rules: Rules, dropped: dict[str, Dropped], tick: Callable[[int], None]) -> tuple[int, list[Pair]]:
-    """Number of pairs read, and those that pass every filter of one pair; a pair counts at the first that drops it."""
-    judges = filters(rules)
-    for name in judges:
-        dropped[name] = Dropped()
-    kept, n = [], 0
-    for n, pair in enumerate(read, start=1):
-        post, reply = texts(pair)
-        for name, judge in judges.items():
-            if (why := judge(post, reply, pair.engagement)) is not None:
-                dropped[name].add(pair, why)
-                break
-        else:
-            kept.append(pair)
-        if n % EVERY == 0:
-            tick(n)
-    return n, kept
+def _filtered(raw: Path, rules: Rules, funnel: Funnel) -> list[Pair]:
+    """The pairs that pass every filter of one pair; a pair counts at the first that drops it."""
+    judges = [(funnel.step(name), judge) for name, judge in rules.filters.items()]
+    kept, total = [], count_lines(raw)
+    with progress("reading and filtering", total) as tick:
+        for funnel.read, pair in enumerate(read_pairs(raw), start=1):
+            post, reply = Text(pair.post), Text(pair.reply)
+            for step, judge in judges:
+                if (why := judge(post, reply, pair.engagement)) is not None:
+                    funnel.drop(step, pair, why)
+                    break
+            else:
+                kept.append(pair)
+            if funnel.read % EVERY == 0:
+                tick(min(funnel.read, total))
+        tick(total)
+    return kept
 
 
-def _without_duplicates(pairs: list[Pair], rules: Rules, dropped: dict[str, Dropped]) -> list[Pair]:
-    """The first of each set of equal pairs, then those that are not near a pair that is kept before them."""
-    first: dict[str, int] = {}
-    equal = {}
-    for place, pair in enumerate(pairs):
-        original = first.setdefault(exact_key(pair, rules.exact_duplicates.of), place)
-        if original != place:
-            equal[place] = f"equal to {pairs[original].where}"
-    pairs = _drop(pairs, dropped.setdefault("exact_duplicates", Dropped()), equal)
-    if rules.near_duplicates is None:
-        return pairs
+def _near(pairs: list[Pair], rules: Rules) -> dict[int, str]:
+    """The places of the pairs that are near a pair that is kept before them, and near which."""
     of = rules.near_duplicates.of
-    known = NearDuplicates(word_frequency(compared_words(pair, of) for pair in pairs), rules.near_duplicates.threshold)
+    known = selection.NearDuplicates((selection.compared_words(pair, of) for pair in pairs), rules.near_duplicates.threshold)
     near, originals = {}, []
     with progress("near-duplicates", len(pairs)) as tick:
         for place, pair in enumerate(pairs):
-            found = compared_words(pair, of)
+            found = selection.compared_words(pair, of)
             if (match := known.closest(found)) is None:
                 known.keep(found)
                 originals.append(pair)
             else:
-                near[place] = f"{jaccard(found, compared_words(originals[match], of)):.2f} like {originals[match].where}"
+                near[place] = (
+                    f"{selection.jaccard(found, selection.compared_words(originals[match], of)):.2f} like {originals[match].where}"
+                )
             if place % EVERY == 0:
                 tick(place)
         tick(len(pairs))
-    return _drop(pairs, dropped.setdefault("near_duplicates", Dropped()), near)
-
-
-def _drop(pairs: list[Pair], into: Dropped, why: dict[int, str]) -> list[Pair]:
-    """The pairs whose place is not in `why`; the others are counted."""
-    for place, reason in why.items():
-        into.add(pairs[place], reason)
-    return [pair for place, pair in enumerate(pairs) if place not in why]
-
-
-def _steps(read: int, dropped: dict[str, Dropped]) -> list[dict]:
-    steps, left = [], read
-    for name, found in dropped.items():
-        left -= found.count
-        steps.append({"name": name, "dropped": found.count, "left": left, "examples": found.examples})
-    return steps
-
-
-def _records(pairs: list[Pair], names: list[str], rules: Rules) -> Iterable[Record]:
-    for pair, stratum, group in zip(pairs, names, groups(pairs, rules.records.group), strict=True):
-        yield Record(
-            id=f"replies-{pair.digest[:12]}",
-            domain="replies",
-            prompt=pair.post,
-            references=[pair.reply],
-            group=group,
-            stratum=stratum,
-            checker="person",
-            source=pair.source,
-            licence=rules.records.licence,
-        )
+    return near
 
 
 def _refuse_to_replace(out: Path, content: bytes) -> None:
     """Decisions name the candidates they were made on: new ones would leave the reviews without a meaning."""
-    reviews = sorted(out.glob(REVIEWS))
-    target = out / CANDIDATES
+    reviews, target = sorted(out.glob(REVIEWS)), out / CANDIDATES
     if reviews and (not target.is_file() or target.read_bytes() != content):
         raise PolychromicError(
             f"{out}: {reviews[0].name} reviews other candidates than the log and the rules make now. "
             "Allowed: the same candidates, or a folder without reviews. Give another --out FOLDER."
         )
+
+
+def render(report: dict) -> Group:
+    """The report as tables for a terminal. Texts are shown, never obeyed."""
+    cut = lambda text: text if len(text) <= WIDTH else text[: WIDTH - 1] + "\u2026"
+    counts = (Column(name, justify="right", no_wrap=True) for name in ("dropped", "left"))
+    table = Table(Column("filter", no_wrap=True), *counts, Column("examples: why | post | reply", overflow="fold"))
+    for step in report["filters"]:
+        lines = [" | ".join(cut(visible(example[key])) for key in ("why", "post", "reply")) for example in step["examples"][:SHOWN]]
+        table.add_row(step["name"], f"{step['dropped']:,}", f"{step['left']:,}", Shown("\n".join(lines)))
+    strata = Table("stratum", Column("candidates", justify="right"))
+    for name, count in report["strata"].items():
+        strata.add_row(name, f"{count:,}")
+    candidates, number, largest = report["candidates"], report["groups"]["count"], report["groups"]["largest"]
+    note = Shown(f"{candidates:,} candidates in {number:,} groups, the largest of {largest:,}")
+    if largest * 2 > candidates > 1:
+        note.append("\nwarning: one group holds more than half of them, and a group is never parted: no split is possible. ")
+        note.append("Set records.group to post.")
+    return Group(Shown(f"{report['input']['pairs']:,} pairs of {visible(report['input']['file'])}"), table, strata, note)

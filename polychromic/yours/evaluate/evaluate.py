@@ -1,177 +1,131 @@
 """Metrics of files of replies: their values per prompt, means with intervals, paired contrasts with verdicts.
 
-Values come from polychromic.score.compute, statistics from polychromic.compare.stats; nothing is sampled and nothing is written here.
+Values come from polychromic.score.metrics, statistics from polychromic.compare.stats; nothing is sampled and nothing is written here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations, product
 
 import numpy as np
 
 from polychromic import __version__
-from polychromic.base.errors import PolychromicError
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.progress import progress
 from polychromic.compare import stats
-from polychromic.compare.families import holm
-from polychromic.score.catalogue import metric
-from polychromic.score.compute import Prompt, compute
-from polychromic.score.compute import signature as definition
+from polychromic.score.metrics import Prompt, compute, lacking, metric
+from polychromic.score.metrics import signature as definition
 from polychromic.score.text import answer_key, answer_key_signature
-from polychromic.yours.evaluate.choice import empty_replies, sizes, undefined
 from polychromic.yours.evaluate.inputs import Row, System, common_ids, other_prompts
 
 ALPHA = 0.05
 PERMUTATIONS = 10_000  # at least; 100 for each test, so that the adjusted p can fall below ALPHA
-Embed = Callable[[Sequence[str]], np.ndarray]
-Values = dict[str, dict[str, np.ndarray]]  # system -> metric -> (seeds, prompts)
+DEFAULT_KS = (1, 3, 5, 10)
+# In printed order; k stands for each of the ks. Those that the input lacks something for are left out.
+DEFAULT_METRICS = (
+    "pass@k", "valid_distinct@k", "distinct@k", "semantic_diversity", "self_bleu", "distinct_1", "distinct_2", "vendi", "vocabulary",
+    "compression_ratio", "rouge_l", "chrf", "words",
+)  # fmt: skip
+LACKS = {  # what a metric reads -> what the input lacks, in the user's words
+    "answers": "no column `valid` in {}, or only empty ones", "references": "no column `references` in {}, or only empty ones",
+    "vectors": "no sentence vectors, because of --no-encoder",
+}  # fmt: skip
 
 
-def _prompt(row: Row, embed: Embed | None, n: int) -> Prompt:
-    samples = list(row.samples[:n])
-    return Prompt(
-        samples=samples,
-        answers=None if row.answers is None else row.answers[:n],
-        keys=[answer_key(text) for text in samples],
-        references=row.references,
-        vectors=embed(samples) if embed else None,
-    )
+@dataclass(frozen=True)
+class Asked:
+    """What is to be computed.
 
-
-def scores(
-    system: System, ids: Sequence[str], counts: Mapping[str, int], embed: Embed | None
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Of one system: (metric -> (seeds, prompts) in the order of `ids`, metric -> why it does not exist for a line).
-
-    Args:
-        counts: metric -> how many of each line's first samples it reads.
+    Attributes:
+        metrics: by name, and an error where one does not exist; None takes what DEFAULT_METRICS and the input allow.
+        ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the number of samples allows.
+        encoder: whether metrics may read sentence vectors. seed, n_boot: of the bootstrap, and its resamples.
     """
-    found = {name: np.empty((len(system.seeds), len(ids))) for name in counts}
-    lost: dict[str, str] = {}
-    with progress(f"metrics of {system.name}", len(ids)) as tick:
-        for column, name_of_prompt in enumerate(ids):
-            for place, seed in enumerate(system.seeds):
-                row = system.rows[seed, name_of_prompt]
-                prompts = {n: _prompt(row, embed, n) for n in set(counts.values())}
-                for name, n in counts.items():
-                    if name in lost:
-                        continue
-                    try:
-                        found[name][place, column] = compute(name, prompts[n])
-                    except PolychromicError as error:
-                        lost[name] = undefined(row, name, str(error))
-            tick(column + 1)
-    return {name: array for name, array in found.items() if name not in lost}, lost
+
+    metrics: Sequence[str] | None = None
+    ks: Sequence[int] | None = None
+    encoder: bool = True
+    seed: int = 0
+    n_boot: int = 10_000
 
 
-def score_all(
-    systems: Sequence[System], ids: Mapping[str, Sequence[str]], counts: Mapping[str, Mapping[str, int]], embed: Embed | None, asked: bool
-) -> tuple[Values, list[str]]:
-    """(values of every system, notes on metrics that do not exist for some line and are left out of all systems).
+@dataclass(frozen=True)
+class Scores:
+    """values: system -> metric -> (seeds, prompts), of the same metrics for all systems; counts: metric -> system -> samples it reads."""
 
-    Args:
-        ids: system -> its prompts. counts: metric -> system -> samples, see choice.sizes.
-        asked: the metrics were asked for by name; one that does not exist for a line is then an error.
+    values: dict[str, dict[str, np.ndarray]]
+    counts: dict[str, dict[str, int]]
+    encoder: str
+    notes: list[str]
 
-    Raises:
-        PolychromicError: a metric that was asked for does not exist for a line, which is named; or no metric is left.
-    """
-    values, left_out = {}, {}
-    for system in systems:
-        own = {name: n[system.name] for name, n in counts.items() if name not in left_out}
-        values[system.name], lost = scores(system, ids[system.name], own, embed)
-        left_out |= lost
-    reasons: dict[str, list[str]] = {}
-    for name, reason in left_out.items():
-        reasons.setdefault(reason, []).append(name)
-    notes = [f"{', '.join(names)} left out: {reason}" for reason, names in reasons.items()]
-    if notes and (asked or len(left_out) == len(counts)):
-        raise PolychromicError(
-            f"{notes[0].replace(' left out:', ' cannot be computed:')}. Allowed: replies for which the metric exists. "
-            "Take the line out, or ask for other --metrics."
-        )
-    return {system: {name: array for name, array in found.items() if name not in left_out} for system, found in values.items()}, notes
+    def signature(self, name: str, *systems: str) -> str:
+        """What a result must name so that another can repeat it: definition, tokenizer, encoder, answer key, samples, version."""
+        ns = dict.fromkeys(self.counts[name][system] for system in systems or self.counts[name])
+        key = [answer_key_signature()] if {"answers", "keys"} & set(metric(name).needs) else []
+        return "|".join([definition(name, self.encoder), *key, f"n:{','.join(map(str, ns))}", f"polychromic:{__version__}"])
 
 
-def signature(name: str, encoder: str, ns: Sequence[int]) -> str:
-    """What a result must name so that another can repeat it: definition, tokenizer, encoder, answer key, samples, version.
-
-    Args:
-        ns: samples per prompt that the metric read, of each system.
-    """
-    parts = [definition(name, encoder)]
-    if {"answers", "keys"} & set(metric(name).needs):
-        parts.append(answer_key_signature())
-    return "|".join([*parts, f"n:{','.join(map(str, dict.fromkeys(ns)))}", f"polychromic:{__version__}"])
-
-
-def evaluate(
-    systems: Sequence[System], names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, encoder: str = "", asked: bool = False
-) -> dict:
+def evaluate(systems: Sequence[System], asked: Asked) -> dict:
     """The document of `polychromic evaluate`: per system and metric the mean over seeds and prompts with a 95 % interval over prompts.
 
-    Args:
-        encoder: name of the sentence encoder. asked: see `score_all`.
+    Raises as `score`.
     """
-    counts, notes = sizes(systems, names)
-    values, lost = score_all(systems, {system.name: system.ids for system in systems}, counts, embed, asked)
-    kept = list(values[systems[0].name])
+    scores = score(systems, {system.name: system.ids for system in systems}, asked)
     found = []
     for system in systems:
-        arrays = values[system.name]
-        intervals = stats.mean_cis(arrays, np.random.default_rng(seed), n_boot) if len(system.ids) > 1 else None
+        arrays = scores.values[system.name]
+        intervals = stats.mean_cis(arrays, np.random.default_rng(asked.seed), asked.n_boot) if len(system.ids) > 1 else {}
         means = {}
         for name, array in arrays.items():
-            n = counts[name][system.name]
-            ends = (None, None) if intervals is None else (intervals[name].low, intervals[name].high)
-            means[name] = {"mean": float(array.mean()), "low": ends[0], "high": ends[1], "n_samples": n,
-                           "signature": signature(name, encoder, [n])}  # fmt: skip
+            ends = {end: getattr(intervals.get(name), end, None) for end in ("low", "high")}
+            about = {"n_samples": scores.counts[name][system.name], "signature": scores.signature(name, system.name)}
+            means[name] = {"mean": float(array.mean())} | ends | about
         found.append(_about(system, system.ids) | {"label": system.label, "temperature": system.temperature, "metrics": means})
     return {
         "systems": found,
-        "signatures": {name: signature(name, encoder, list(counts[name].values())) for name in kept},
-        "notes": [*other_prompts(systems), *notes, *lost, *_said_of_empty(systems)],
+        "signatures": {name: scores.signature(name) for name in scores.values[systems[0].name]},
+        "notes": [*other_prompts(systems), *scores.notes],
     }
 
 
-def compare(
-    systems: Sequence[System], names: Sequence[str], embed: Embed | None, seed: int, n_boot: int, common: bool, encoder: str = "",
-    asked: bool = False,
-) -> dict:  # fmt: skip
-    """The document of `polychromic compare`: paired contrasts a - b of every pair of systems on every metric, and a verdict for each.
+def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
+    """The document of `polychromic compare-files`: paired contrasts a - b of all pairs of systems and metrics, and a verdict for each.
 
     A verdict needs two things: the interval excludes 0, and the permutation p, adjusted by Holm over all contrasts of the
     document, is below ALPHA. An interval alone would call one metric in twenty different between equal systems.
+
+    Raises as `common_ids`, to which `common` goes, and `score`.
     """
+    if len(systems) < 2:
+        raise UsageError(f"compare-files has one system, {systems[0].name!r}. Allowed: two or more in files or folders. Add a file.")
     ids = common_ids(systems, common)
-    counts, notes = sizes(systems, names)
-    values, lost = score_all(systems, dict.fromkeys((system.name for system in systems), ids), counts, embed, asked)
-    kept, pairs = list(values[systems[0].name]), list(combinations(systems, 2))
-    tests = len(kept) * len(pairs)
-    rows = []
+    scores = score(systems, {system.name: ids for system in systems}, asked)
+    names, pairs = list(scores.values[systems[0].name]), list(combinations([system.name for system in systems], 2))
+    tests, rows = len(names) * len(pairs), []
     for a, b in pairs:
-        for name in kept:
-            ours, theirs = values[a.name][name], values[b.name][name]
-            contrast = stats.paired_contrast(ours, theirs, np.random.default_rng(seed), n_boot, max(PERMUTATIONS, 100 * tests))
+        for name in names:
+            ours, theirs = scores.values[a][name], scores.values[b][name]
+            rng, draws = np.random.default_rng(asked.seed), max(PERMUTATIONS, 100 * tests)
             rows.append({
-                "a": a.name, "b": b.name, "metric": name, **asdict(contrast),
-                "n_samples_a": counts[name][a.name], "n_samples_b": counts[name][b.name],
-                "signature": signature(name, encoder, [counts[name][a.name], counts[name][b.name]]),
-                "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
+                "a": a, "b": b, "metric": name, **asdict(stats.paired_contrast(ours, theirs, rng, asked.n_boot, draws)),
+                "n_samples_a": scores.counts[name][a], "n_samples_b": scores.counts[name][b],
+                "signature": scores.signature(name, a, b), "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
             })  # fmt: skip
-    for row, adjusted in zip(rows, holm([row["p_permutation"] for row in rows]), strict=True):
+    for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
         row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
+    how = {"tests": tests, "over": f"{len(names)} metrics x {len(pairs)} pairs", "alpha": ALPHA}
+    extra = {system.name: len(system.ids) - len(ids) for system in systems}
+    dropped = [f"{count} prompts of {name!r} left out, which others lack" for name, count in extra.items() if count]
     return {
         "contrasts": rows,
         "prompts": ids,
         "systems": [_about(system, ids) for system in systems],
-        "adjustment": {"method": "Holm", "tests": tests, "over": f"{len(kept)} metrics x {len(pairs)} pairs", "alpha": ALPHA,
-                       "test": "two-sided sign-flip permutation, paired by prompt"},
-        "signatures": {name: signature(name, encoder, list(counts[name].values())) for name in kept},
-        "notes": [*_said_of_common(systems, ids), *notes, *lost, *_said_of_empty(systems), *_said_of_power(len(ids), tests)],
-    }  # fmt: skip
+        "adjustment": how | {"method": "Holm", "test": "two-sided sign-flip permutation, paired by prompt"},
+        "signatures": {name: scores.signature(name) for name in names},
+        "notes": [*dropped, *scores.notes],
+    }
 
 
 def verdict(name: str, a: str, b: str, low: float, high: float, p_holm: float) -> dict:
@@ -184,30 +138,106 @@ def verdict(name: str, a: str, b: str, low: float, high: float, p_holm: float) -
 
 
 def _about(system: System, ids: Sequence[str]) -> dict:
-    return {"system": system.name, "n_prompts": len(ids), "n_samples": system.n, "n_empty": empty_replies(system), "seeds": system.seeds}
+    return {"system": system.name, "n_prompts": len(ids), "n_samples": system.n, "n_empty": _empty(system), "seeds": system.seeds}
 
 
-def _said_of_empty(systems: Sequence[System]) -> list[str]:
-    counted = [(system.name, empty_replies(system), len(system.rows) * system.n) for system in systems]
-    return [
-        f"{empty} of {total} replies of {name!r} are empty and count as such: 0 words, like no reference"
-        for name, empty, total in counted
-        if empty
-    ]
+def _empty(system: System) -> int:
+    """Replies that show nothing: each is wrong, has no word, and is like no reference."""
+    return sum(not text.strip() for row in system.rows.values() for text in row.samples)
 
 
-def _said_of_common(systems: Sequence[System], ids: Sequence[str]) -> list[str]:
-    return [
-        f"{len(system.ids) - len(ids)} prompts of {system.name!r} left out, which others lack"
-        for system in systems
-        if len(system.ids) > len(ids)
-    ]
+def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: Asked) -> Scores:
+    """Every metric on every prompt (`ids`: system -> its prompts). One that does not exist for some line is left out of all, with a note.
+
+    Raises:
+        UsageError: an unknown metric.
+        PolychromicError: k is larger than the number of samples; a metric that was asked for does not exist for a line, which is
+            named; or no metric is left.
+    """
+    names, notes = _wanted(systems, asked)
+    least = min(system.n for system in systems)
+    counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
+    vectors, encoder = _vectors(systems, names) if asked.encoder else (None, "")
+    values: dict[str, dict[str, np.ndarray]] = {}
+    lost: dict[str, str] = {}  # metric -> why
+    for system in systems:
+        own = ids[system.name]
+        found = values[system.name] = {name: np.empty((len(system.seeds), len(own))) for name in names}
+        with progress(f"metrics of {system.name}", len(own)) as tick:
+            for column, (place, seed) in product(range(len(own)), enumerate(system.seeds)):
+                row, prompts = system.rows[seed, own[column]], {}
+                for name in [name for name in names if name not in lost]:
+                    n = counts[name][system.name]
+                    prompt = prompts[n] = prompts.get(n) or _prompt(row, n, vectors)
+                    try:
+                        found[name][place, column] = compute(name, prompt)
+                    except PolychromicError as error:
+                        lost[name] = _why(name, row, prompt, error)
+                tick(column + 1)
+    gone = {why: ", ".join(name for name in lost if lost[name] == why) for why in lost.values()}
+    if gone and (asked.metrics is not None or len(lost) == len(names)):
+        why, first = next(iter(gone.items()))
+        allowed = "input for which the metric exists. Add what it lacks, take the line out, or ask for other --metrics"
+        raise PolychromicError(f"{first} cannot be computed: {why}. Allowed: {allowed}.")
+    cut = [name for name in names if name not in lost and metric(name).of_number]
+    if cut and any(system.n > least for system in systems):
+        said = ", ".join(f"{system.name} has {system.n}" for system in systems)
+        notes.append(
+            f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each "
+            "system; the other metrics read all, which does not shift their mean"
+        )
+    notes += [f"{first} left out: {why}" for why, first in gone.items()]
+    for system in systems:
+        values[system.name] = {name: array for name, array in values[system.name].items() if name not in lost}
+        if empty := _empty(system):
+            total = len(system.rows) * system.n
+            notes.append(f"{empty} of {total} replies of {system.name!r} are empty and count as such: 0 words, like no reference")
+    return Scores(values, counts, encoder, notes)
 
 
-def _said_of_power(prompts: int, tests: int) -> list[str]:
-    """A note where even the clearest difference could not be told apart: the smallest p of P prompts is 2 / 2^P."""
-    if tests * 2.0 ** (1 - prompts) < ALPHA:
-        return []
-    enough = next(count for count in range(prompts, 100) if tests * 2.0 ** (1 - count) < ALPHA)
-    return [f"{prompts} prompts cannot tell any difference apart: over {tests} tests, {enough} prompts are the least. "
-            "Ask for fewer --metrics, or evaluate more prompts"]  # fmt: skip
+def _wanted(systems: Sequence[System], asked: Asked) -> tuple[list[str], list[str]]:
+    """(metrics to compute, notes)."""
+    first = min(systems, key=lambda system: system.n).first
+    n = len(first.samples)
+    if large := [k for k in asked.ks or () if k > n]:
+        raise PolychromicError(
+            f"{first.where}: id {first.id!r} has {n} samples, and --k asks for {large[0]}. Allowed: k up to the number of samples. "
+            f"Draw {large[0]} or more per prompt, or lower --k."
+        )
+    if asked.metrics is not None:
+        return list(dict.fromkeys(asked.metrics)), []
+    ks = asked.ks or [k for k in DEFAULT_KS if k <= n]
+    wanted = [name.replace("@k", f"@{k}") for name in DEFAULT_METRICS for k in (ks if name.endswith("@k") else [None])]
+    wanted = [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
+    large = [] if asked.ks else [str(k) for k in DEFAULT_KS if k > n]
+    return wanted, [f"k = {', '.join(large)} left out: {first.where} has {n} samples per prompt"] if large else []
+
+
+def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray] | None, str]:
+    """(the vector of each reply, the encoder's name) where a metric reads them; (None, "") else."""
+    if not any("vectors" in metric(name).needs for name in names):
+        return None, ""
+    from polychromic.score.models import Embedder
+    from polychromic.yours.evaluate.draw import pinned
+
+    params = pinned()
+    texts = list(dict.fromkeys(text for system in systems for row in system.rows.values() for text in row.samples))
+    return dict(zip(texts, Embedder(params)(texts), strict=True)), str(params.encoder)
+
+
+def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray] | None) -> Prompt:
+    samples = row.samples[:n]
+    return Prompt(
+        samples, answers=row.answers and row.answers[:n], keys=[answer_key(text) for text in samples], references=row.references,
+        vectors=np.stack([vectors[text] for text in samples]) if vectors else None,
+    )  # fmt: skip
+
+
+def _why(name: str, row: Row, prompt: Prompt, error: PolychromicError) -> str:
+    """Why a metric does not exist for a line, in one clause."""
+    if missing := lacking(name, prompt):
+        why = LACKS.get(missing[0], f"it reads `{missing[0]}`, which the pipeline alone has")
+        return why.format(row.where.rpartition(":")[0])
+    if not any(text.strip() for text in row.samples):
+        return f"{row.where}: id {row.id!r} has only empty replies, for which it does not exist"
+    return f"{row.where}: id {row.id!r}: {str(error).removeprefix(name).removeprefix(': ').partition('. ')[0]}"

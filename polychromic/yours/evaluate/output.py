@@ -35,9 +35,10 @@ def contrasts_table(document: dict) -> Table:
     table = Table(f"a {MINUS} b", "metric", "difference", "p", "p (Holm)", "d_z", "verdict", caption=escape(adjusted(document)))
     for r in document["contrasts"]:
         effect = "\u2013" if r["d_z"] is None else f"{r['d_z']:+.2f}"
-        pair = f"{r['a']} {MINUS} {r['b']}"
-        table.add_row(escape(pair), labels.title(r["metric"]), escape(labels.plain_interval(r["metric"], r["delta"], r["low"], r["high"])),
-                      labels.format_p(r["p_permutation"]), labels.format_p(r["p_holm"]), effect, escape(concluded(r)))  # fmt: skip
+        difference = labels.plain_interval(r["metric"], r["delta"], r["low"], r["high"])
+        p, p_holm = labels.format_p(r["p_permutation"]), labels.format_p(r["p_holm"])
+        cells = (f"{r['a']} {MINUS} {r['b']}", labels.title(r["metric"]), difference, p, p_holm, effect, concluded(r))
+        table.add_row(*map(escape, cells))
     return table
 
 
@@ -60,18 +61,17 @@ def concluded(contrast: dict) -> str:
 
 def replies_table(systems: Sequence[System], name: str, count: int) -> Table:
     """The first `count` replies of each system to one prompt, side by side; valid ones in bold with a check mark."""
-    first = next(system.rows[system.seeds[0], name] for system in systems if name in system.ids)
-    table = Table(title=escape(f"{name}: {first.prompt}"), show_lines=False)
+    found = [system.row(name) for system in systems]
+    table = Table(title=escape(f"{name}: {next(row for row in found if row).prompt}"), show_lines=False)
     for system in systems:
         table.add_column(escape(system.name), overflow="fold", ratio=1)
-    found = [system.rows.get((system.seeds[0], name)) for system in systems]
-    for place in range(min(count, max(len(r.samples) for r in found if r))):
-        table.add_row(*("" if r is None or place >= len(r.samples) else _reply(r, place) for r in found))
+    for place in range(min(count, max(len(row.samples) for row in found if row))):
+        table.add_row(*("" if row is None or place >= len(row.samples) else _reply(row, place) for row in found))
     return table
 
 
-def _reply(r: Row, place: int) -> str:
-    text = escape(r.samples[place]) or "[dim](empty)[/]"
-    if r.answers is None:
+def _reply(row: Row, place: int) -> str:
+    text = escape(row.samples[place]) or "[dim](empty)[/]"
+    if row.answers is None:
         return text
-    return f"[bold]\u2713 {text}[/]" if r.answers[place] is not None else f"[dim]  {text}[/]"
+    return f"[bold]\u2713 {text}[/]" if row.answers[place] is not None else f"[dim]  {text}[/]"

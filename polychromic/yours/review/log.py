@@ -1,59 +1,148 @@
 """The log of a review: one JSON object a line, appended and synced before the decision counts.
 
 First line: {"candidates": sha256 of candidates.jsonl, "reviewer": name}; then {"act", "id", "reviewer"} and what the act needs. No
-clock: the same key presses give the same bytes. A last line that a crash cut is left out, and cut off before the next is appended.
+clock: the same key presses give the same bytes. What is undone stays, followed by its undo: replaying the lines gives the state that
+the session had. A last line that a crash cut does not count, and is cut off before the next is appended.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import Literal, NamedTuple
 
-from polychromic.base.errors import DataError, PolychromicError, UsageError
+from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from polychromic.base.errors import DataError, PolychromicError, UsageError, problems
 from polychromic.base.io import dumps, sha256_file
 from polychromic.data.records import Record, read_records
-from polychromic.yours.review.state import ACTS, Action, Review
 
-CANDIDATES = "candidates.jsonl"  # what polychromic.yours.curate.run writes
+CANDIDATES = "candidates.jsonl"  # what polychromic.yours.curate writes
 CUT = "the last line of the log was cut (a crash, or a full disk); that decision is not counted"
-FIELDS = tuple(Action.__dataclass_fields__)
+# Why a pair is rejected: key in the log -> what the reviewer reads.
+REASONS = {
+    "off_topic": "the reply does not answer the post",
+    "context": "cannot be understood without what was said before",
+    "toxic": "rude, hateful or sexual",
+    "spam": "advertising or written by a bot",
+    "personal": "tells who or where a person is",
+    "language": "not in the language wanted",
+    "quality": "broken, garbled or empty of content",
+    "repeat": "much like another candidate",
+    "other": "another reason, in your own words",
+}
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """What is reviewed. ids are in the order of the file."""
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Action:
+    """One key press that counts.
+
+    Attributes:
+        id: the record it is about; of an undo, the record whose action is taken back.
+        reason, note: of a reject: a key of REASONS; with "other", the reviewer's words.
+        prompt, reply: of an edit, which accepts: both texts as they shall be.
+    """
+
+    act: Literal["accept", "reject", "edit", "skip", "undo"]
+    id: str
+    reason: str = ""
+    note: str = ""
+    prompt: str = ""
+    reply: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Action:
+        if self.act == "reject" and not (self.reason in REASONS and (self.note or self.reason != "other")):
+            raise ValueError(f"reason {self.reason!r}; allowed: {', '.join(REASONS)} with a note")
+        if self.act == "edit" and not (self.prompt.strip() and self.reply.strip()):
+            raise ValueError("an edit with an empty text; reject the pair instead")
+        return self
+
+
+class Candidates(NamedTuple):
+    """What is reviewed: the file, its hash, and its records by id, in its order."""
 
     path: Path
     sha256: str
     records: dict[str, Record]
 
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(self.records)
 
-
-@dataclass(frozen=True)
 class Log:
-    """A log and what it says.
+    """The decisions of a reviewer, and the file that keeps them.
 
     Attributes:
-        last: the action it ends with.
-        bytes, sha256: of the lines that hold.
+        decisions: the accept, edit or reject that holds, by id of its record.
+        last: the action that the log ends with.
+        bytes: of the lines that hold.
         cut: a last line without its end lies beyond them.
     """
 
-    path: Path
-    reviewer: str
-    review: Review
-    last: Action | None = None
-    bytes: int = 0
-    sha256: str = ""
-    cut: bool = False
+    def __init__(self, path: Path, reviewer: str, candidates: Candidates, size: int = 0, cut: bool = False):
+        self.path, self.reviewer, self.candidates, self.bytes, self.cut = path, reviewer, candidates, size, cut
+        self.decisions: dict[str, Action] = {}
+        self.last: Action | None = None
+        self._past: list[tuple[Action, Action | None]] = []  # each action that holds, with the decision before it
+
+    @property
+    def undoable(self) -> Action | None:
+        """The action that undo takes back; None at the start."""
+        return self._past[-1][0] if self._past else None
+
+    def texts(self, name: str) -> tuple[str, str]:
+        """Post and reply as they now stand, with the edit that holds."""
+        found, record = self.decisions.get(name), self.candidates.records[name]
+        return (found.prompt, found.reply) if found and found.act == "edit" else (record.prompt, record.references[0])
+
+    def counts(self) -> dict[str, int]:
+        """Candidates by state; "edited" are among the accepted."""
+        total, acts = len(self.candidates.records), Counter(found.act for found in self.decisions.values())
+        decided = {"accepted": acts["accept"] + acts["edit"], "edited": acts["edit"], "rejected": acts["reject"]}
+        return {"candidates": total, "reviewed": acts.total(), **decided, "undecided": total - acts.total()}
+
+    def apply(self, action: Action) -> None:
+        """Count an action. Raises ValueError for one that cannot follow those before it, and then nothing has changed."""
+        if action.id not in self.candidates.records:
+            raise ValueError(f"id {action.id!r} is none of the candidates")
+        before = self.decisions.get(action.id)
+        if action.act == "undo":
+            if self.undoable is None or self.undoable.id != action.id:
+                last = f"the action on {self.undoable.id!r}" if self.undoable else "nothing"
+                raise ValueError(f"undo of {action.id!r}, but what can be undone is {last}")
+            _, holds = self._past.pop()
+        else:
+            self._past.append((action, before))
+            # Accepting a pair that was edited keeps the edit: it is what the reviewer sees.
+            keeps = action.act == "skip" or action.act == "accept" and before is not None and before.act == "edit"
+            holds = before if keeps else action
+        self.decisions.pop(action.id, None)
+        if holds is not None:
+            self.decisions[action.id] = holds
+        self.last = action
+
+    def append(self, action: Action) -> None:
+        """Write an action, then count it. Raises PolychromicError when it cannot be written; log and decisions are then as they were."""
+        self.write({name: value for name, value in asdict(action).items() if value} | {"reviewer": self.reviewer})
+        self.apply(action)
+
+    def write(self, row: dict[str, str]) -> None:
+        """Append a line for good, in place of what a crash may have left behind the last."""
+        line = (dumps(row) + "\n").encode()
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.truncate(self.bytes)
+                if file.write(line) != len(line):
+                    raise OSError("the disk took a part of the line")
+                os.fsync(file.fileno())
+        except OSError as error:
+            os.truncate(self.path, self.bytes)
+            allowed = "a disk with room. Make room, and decide again"
+            raise PolychromicError(f"{self.path}: the decision was not written ({error}). Allowed: {allowed}.") from None
+        self.bytes += len(line)
 
 
 def read_candidates(folder: Path) -> Candidates:
@@ -71,110 +160,46 @@ def log_path(folder: Path, reviewer: str) -> Path:
     return folder / f"review-{reviewer}.jsonl"
 
 
-def read_log(path: Path, candidates: Candidates) -> Log:
-    """Replay a log.
-
-    Raises:
-        PolychromicError: no such file, or it reviews other candidates.
-        DataError: a line before the last that is not as the head of this module says, or an action that cannot follow those before it.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise PolychromicError(
-            f"{path}: file not found. Allowed: the log of a review, such as review-anna.jsonl. "
-            f"Run `polychromic review {candidates.path.parent}` first."
-        ) from None
-    review, last, reviewer, good = Review(candidates.ids), None, "", 0
-    lines = content.split(b"\n")
-    for number, raw in enumerate(lines[:-1], start=1):  # what follows the last line feed was cut, and nobody was told that it counts
-        where = f"{path}:{number}"
-        row = _row(where, raw)
-        if number == 1:
-            reviewer = _check_head(where, row, candidates)
-        else:
-            last = _action(where, row)
-            try:
-                review.do(last)
-            except ValueError as error:
-                raise DataError(where, str(error), "an action that follows those before it", "Restore the log from a copy.") from None
-        good += len(raw) + 1
-    if not good:
-        raise DataError(f"{path}:1", "no whole line", "a log of `polychromic review`", "Delete the file.")
-    return Log(path, reviewer, review, last, good, hashlib.sha256(content[:good]).hexdigest(), bool(lines[-1]))
-
-
-def _row(where: str, raw: bytes) -> dict:
-    try:
-        row = json.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        row = None
-    if not isinstance(row, dict):
-        raise DataError(where, "not a JSON object", "one JSON object a line", "Restore the log from a copy.")
-    return row
-
-
-def _check_head(where: str, row: dict, candidates: Candidates) -> str:
-    if set(row) != {"candidates", "reviewer"} or not all(isinstance(value, str) for value in row.values()):
-        raise DataError(where, f"keys {', '.join(map(repr, row))}", "candidates and reviewer", "Name a log of `polychromic review`.")
-    if row["candidates"] != candidates.sha256:
-        raise PolychromicError(
-            f"{where}: the log reviews other candidates (sha256 {row['candidates'][:12]}) than {candidates.path} (sha256 "
-            f"{candidates.sha256[:12]}). Allowed: a log of these. Restore those candidates, or start a log with another --reviewer."
-        )
-    return row["reviewer"]
-
-
-def _action(where: str, row: dict) -> Action:
-    values = {name: value for name, value in row.items() if name != "reviewer"}
-    unknown = set(values) - set(FIELDS)
-    if unknown or not all(isinstance(value, str) for value in row.values()) or row.get("act") not in ACTS or "id" not in row:
-        problem = f"unknown key {min(unknown)!r}" if unknown else f"act {row.get('act')!r}, id {row.get('id')!r}"
-        raise DataError(where, problem, f"act: {', '.join(ACTS)}; id; all values texts", "Restore the log from a copy.")
-    return Action(**values)
-
-
-class Writer:
-    """Appends actions to a log, each synced; a new log gets its head first.
-
-    Args:
-        good: bytes of an existing log that hold; what lies beyond is cut off.
-    """
-
-    def __init__(self, path: Path, reviewer: str, candidates: Candidates, good: int = 0):
-        self._reviewer = reviewer
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
-        self._file.truncate(good)
-        self._good = good
-        if not good:
-            self._append({"candidates": candidates.sha256, "reviewer": reviewer})
-
-    def append(self, action: Action) -> None:
-        """Raises PolychromicError when the line cannot be written; the log is then as it was."""
-        self._append({name: value for name, value in asdict(action).items() if value} | {"reviewer": self._reviewer})
-
-    def _append(self, row: dict) -> None:
-        line = (dumps(row) + "\n").encode()
-        try:
-            if self._file.write(line) != len(line):
-                raise OSError("the disk took a part of the line")
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            self._file.truncate(self._good)
-            raise PolychromicError(
-                f"{self._file.name}: the decision was not written ({error}). Allowed: a disk with room. Make room, and decide again."
-            ) from None
-        self._good += len(line)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def open_log(folder: Path, reviewer: str, candidates: Candidates) -> tuple[Log, Writer]:
-    """The log so far (empty for a new one), and a writer that goes on from there."""
+def open_log(folder: Path, reviewer: str, candidates: Candidates) -> Log:
+    """The log so far; a new one gets its first line."""
     path = log_path(folder, reviewer)
     content = path.read_bytes() if path.exists() else b""
-    # A log without a whole line is one whose head a crash cut.
-    found = read_log(path, candidates) if b"\n" in content else Log(path, reviewer, Review(candidates.ids), cut=bool(content))
-    return found, Writer(path, reviewer, candidates, found.bytes)
+    if b"\n" in content:
+        return read_log(path, candidates)
+    log = Log(path, reviewer, candidates, cut=bool(content))
+    log.write({"candidates": candidates.sha256, "reviewer": reviewer})
+    return log
+
+
+def read_log(path: Path, candidates: Candidates) -> Log:
+    """Replay a log. Raises PolychromicError: no such file, or it reviews other candidates; DataError: a line before the last that is not
+    as the head of this module says, or an action that cannot follow those before it."""
+    if not path.is_file():
+        allowed = f"the log of a review, such as review-anna.jsonl. Run `polychromic review {candidates.path.parent}` first"
+        raise PolychromicError(f"{path}: file not found. Allowed: {allowed}.")
+    content = path.read_bytes()
+    *lines, rest = content.split(b"\n")
+    if not lines:
+        raise DataError(f"{path}:1", "no whole line", "a log of `polychromic review`", "Delete the file.")
+    log = Log(path, "", candidates, len(content) - len(rest), bool(rest))
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"a JSON {type(row).__name__}")
+            reviewer = row.pop("reviewer", "")
+            if number > 1:
+                log.apply(Action(**row))
+            elif row != {"candidates": candidates.sha256} or not isinstance(reviewer, str):
+                raise PolychromicError(
+                    f"{where}: the log reviews other candidates (sha256 {str(row.get('candidates'))[:12]}) than {candidates.path} (sha256 "
+                    f"{candidates.sha256[:12]}). Allowed: a log of these. Restore those, or start a log with another --reviewer."
+                )
+            else:
+                log.reviewer = reviewer
+        except ValueError as error:  # of json, of Action, of apply
+            problem = problems(error) if isinstance(error, ValidationError) else str(error)
+            allowed = "one JSON object a line: act, id and what the act needs, all texts, and an action that follows those before it"
+            raise DataError(where, problem, allowed, "Restore the log from a copy.") from None
+    return log

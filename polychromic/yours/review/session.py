@@ -1,211 +1,163 @@
-"""Keys to decisions: one key in, a new screen to draw out. No terminal: tests press keys here.
-
-Keys are characters or names ("enter", "esc", "left", "backspace", "ctrl-u" …) as review.terminal reads them.
-"""
+"""Keys to decisions, without a terminal: a key, or the line of text that was asked for, goes in; what the screen shows can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from string import ascii_lowercase
+from collections.abc import Callable
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
-from polychromic.data.records import Record
-from polychromic.yours.review.browse import STATES, Browser, texts
-from polychromic.yours.review.editor import Line, clean
-from polychromic.yours.review.state import OTHER, REASONS, Action, Review
+from polychromic.yours.review.log import CUT, REASONS, Action, Log
 
-KEYS = {
-    "a": "accept",
-    "r": "reject, then the number of a reason",
-    "e": "edit the reply (an edit accepts)",
-    "p": "edit the post",
-    "o": "edit both in the program of $VISUAL or $EDITOR",
-    "u": "undo, as often as you like",
-    "s": "skip for now",
-    "n or \u2192": "next, without a decision",
-    "b or \u2190": "back, without a decision",
-    "f": "filter by state or stratum",
-    "/": "search for a text",
-    "space": "more of a long text",
-    "?": "this help",
-    "q": "quit; the next call goes on here",
-}
-PROMPTS = {"reply": "reply", "post": "post", "note": "reason in your own words", "search": "search (empty: all)"}
-SCROLL = {" ": 1, "pagedown": 1, "pageup": -1}
+# What a filter can ask for -> the acts that pass; None: undecided.
+STATES = {"undecided": (None,), "accepted": ("accept", "edit"), "rejected": ("reject",), "edited": ("edit",)}
+Keys = dict[str, tuple[str, Callable[[], None]]]  # key -> (what it does, the function that does it)
+
+
+class Question(NamedTuple):
+    """A line of text to be edited; `done` takes it, and raises, saying why, where it cannot."""
+
+    label: str
+    text: str
+    done: Callable[[str], None]
 
 
 class Session:
     """A review in progress.
 
-    Args:
-        records: the candidates by id, in the order of `review.ids`.
-        review: the state so far.
-        append: keeps an action for good, and raises PolychromicError when it cannot; then the decision does not count.
-        last: the action the log ends with; the session goes on behind it.
+    Attributes:
+        at: id of the record on the screen; None when none passes the filter.
+        filter: with commas between: states (of STATES), strata, and texts that post or reply hold, whatever the case. All must hold.
+        page: of texts that the screen cannot hold.
+        keys: what keys mean now: `browse`, or the numbered reasons.
+        question: the line that is being edited, instead of keys.
+        over: the reviewer has quit.
     """
 
-    def __init__(
-        self,
-        records: Mapping[str, Record],
-        review: Review,
-        append: Callable[[Action], None] = lambda action: None,
-        last: Action | None = None,
-    ):
-        self.records, self.review, self._append = records, review, append
-        self.browser = Browser(records, review)
-        self.mode = "browse"  # or "reason", "filter", "help", or a key of PROMPTS: a line is being edited
-        self.line = Line()
-        self.message = ""
-        self.scroll = 0
-        if last is None:
-            self.browser.advance()
-        elif last.act == "undo":
-            self.browser.at = last.id
-        else:
-            self.browser.advance(last.id)
+    def __init__(self, log: Log):
+        self.log, self.records = log, log.candidates.records
+        self.at = log.last.id if log.last else None
+        self.filter, self.page, self.over = "", 0, False
+        self.message = CUT if log.cut else ""
+        self.question: Question | None = None
+        self.browse: Keys = {
+            "a": ("accept", lambda: self._decide("accept")),
+            "r": ("reject", lambda: setattr(self, "keys", self.reasons)),
+            "e": ("edit reply", lambda: self._edit("reply")),
+            "p": ("edit post", lambda: self._edit("post")),
+            "u": ("undo", self._undo),
+            "s": ("skip", lambda: self._decide("skip")),
+            "n": ("next", lambda: self._go()),
+            "b": ("back", lambda: self._go(back=True)),
+            "f": ("filter", self._ask_filter),
+            "space": ("more", lambda: self._turn(1)),
+            "pageup": ("less", lambda: self._turn(-1)),
+            "q": ("quit", lambda: setattr(self, "over", True)),
+        }
+        decide = lambda reason: lambda: self._decide("reject", reason=reason)
+        self.reasons: Keys = {str(n): (text, decide(name)) for n, (name, text) in enumerate(REASONS.items(), start=1)}
+        self.reasons["9"] = (REASONS["other"], self._ask_reason)
+        self.keys = self.browse
+        if log.last is None or log.last.act != "undo":
+            self._go(undecided=True)
 
-    def press(self, key: str) -> str | None:
-        """Apply one key; "quit" or "editor" (call `edited` afterwards) when the terminal has to do something, else None."""
-        event, before = None, (self.browser.at, self.mode)
-        self.message = ""
-        if self.mode in PROMPTS:
-            self._press_line(key)
-        elif key == "ctrl-c" or self.mode == "browse" and key == "q":
-            return "quit"
-        elif key in SCROLL:
-            self.scroll = max(0, self.scroll + SCROLL[key])
-        elif self.mode == "browse":
-            event = self._press_browse(key)
-        else:
-            choice, self.mode = self.mode, "browse"
-            if key not in ("esc", "q"):
-                {"reason": self._press_reason, "filter": self._press_filter, "help": lambda key: None}[choice](key)
-        if (self.browser.at, self.mode) != before:
-            self.scroll = 0
-        return event
-
-    def _press_browse(self, key: str) -> str | None:
-        moves = {"n": 1, "right": 1, "down": 1, "b": -1, "left": -1, "up": -1}
-        at = self.browser.at
-        if key in ("?", "f"):
-            self.mode = {"?": "help", "f": "filter"}[key]
-        elif key == "/":
-            self._edit("search", self.browser.filter.text)
-        elif key == "u":
-            self._undo()
-        elif key in moves:
-            self.browser.step(moves[key])
-        elif key in tuple("arepos") and at is None:
+    def press(self, key: str) -> None:
+        """Apply a key: one of `keys`, or another, which then means nothing."""
+        keys, self.keys, self.message = self.keys, self.browse, ""
+        if keys is self.browse and self.at is None and key in "arepsnb":
             self.message = "no candidate passes the filter; f changes it"
-        elif key == "a":
-            self._decide(Action("accept", at))
-        elif key == "s":
-            self._decide(Action("skip", at))
-        elif key == "r":
-            self.mode = "reason"
-        elif key in ("e", "p"):
-            post, reply = self.texts()
-            self._edit(*(("reply", reply) if key == "e" else ("post", post)))
-        elif key == "o":
-            return "editor"
-        elif not key.startswith("paste:"):  # a pasted text is no row of decisions
-            self.message = f"key {key!r} does nothing; ? shows the keys"
-        return None
+        elif key in keys:
+            try:
+                keys[key][1]()
+            except PolychromicError as error:  # a decision that is not on the disk is none
+                self.message = str(error)
+        elif keys is self.browse:
+            self.message = f"key {key!r} does nothing"
+        elif key not in ("escape", "q"):
+            self.keys, self.message = keys, "press a number, or Esc"
 
-    def texts(self) -> tuple[str, str]:
-        """Post and reply on the screen."""
-        return texts(self.records, self.review, self.browser.at)
-
-    def _edit(self, mode: str, text: str) -> None:
-        self.mode, self.line = mode, Line(text)
-
-    def _press_line(self, key: str) -> None:
-        if key in ("esc", "ctrl-c"):
-            self.mode, self.message = "browse", "nothing changed"
-        elif key != "enter":
-            self.line.press(key)
-        elif self.mode == "search":
-            self.mode = "browse"
-            self.browser.narrow(text=self.line.text.strip())
-        elif self.mode == "note":
-            if self.line.text.strip():
-                self.mode = "browse"
-                self._decide(Action("reject", self.browser.at, OTHER, " ".join(self.line.text.split())))
-            else:
-                self.message = "write a reason, or press Esc"
-        else:
-            post, reply = self.texts()
-            texts_now = (self.line.text, reply) if self.mode == "post" else (post, self.line.text)
-            if self.edited(*texts_now):
-                self.mode = "browse"
-
-    def edited(self, post: str, reply: str) -> bool:
-        """Take over edited texts as a decision; False (and a message) when they are not fit for one."""
+    def answer(self, text: str | None) -> None:
+        """Take the line that was edited; None leaves all as it was."""
+        question, self.question, self.message = self.question, None, "nothing changed" if text is None else ""
         try:
-            post, reply = clean(post), clean(reply)
-        except ValueError as error:
-            self.message = str(error)
-            return False
-        if (post, reply) == self.texts():
-            self.message = "nothing changed"
-        else:
-            self._decide(Action("edit", self.browser.at, prompt=post, reply=reply))
+            if text is not None:
+                question.done(text)
+        except (PolychromicError, ValueError) as error:
+            self.question, self.message = question, str(error)
+
+    def passing(self) -> list[str]:
+        """Ids that pass the filter, in the order of the candidates."""
+        return [name for name in self.records if self._passes(name)]
+
+    def _passes(self, name: str) -> bool:
+        decision = self.log.decisions.get(name)
+        texts = [text.casefold() for text in self.log.texts(name)]
+        for term in filter(None, map(str.strip, self.filter.casefold().split(","))):
+            of_texts = term == self.records[name].stratum.casefold() or any(term in text for text in texts)
+            if not ((decision and decision.act) in STATES[term] if term in STATES else of_texts):
+                return False
         return True
 
-    def reasons(self) -> list[tuple[str, str, str]]:
-        """(key to press, reason, what it says) of the numbered list."""
-        numbered = [(str(number), name, text) for number, (name, text) in enumerate(REASONS.items(), start=1)]
-        return [*numbered, (str(len(numbered) + 1), OTHER, "another reason, in your own words")]
+    def _go(self, back: bool = False, undecided: bool = False) -> None:
+        """To the next record that passes, around the end, the one on the screen last; where asked, to an undecided one if there is any."""
+        names = list(self.records)
+        place = names.index(self.at) if self.at is not None else len(names) - 1
+        ring = names[:place][::-1] + names[place:][::-1] if back else names[place + 1 :] + names[: place + 1]
+        found = [name for name in ring if self._passes(name)]
+        wanted = [name for name in found if name not in self.log.decisions] if undecided else []
+        self.at, self.page = next(iter(wanted or found), None), 0
 
-    def _press_reason(self, key: str) -> None:
-        reason = next((name for number, name, _ in self.reasons() if number == key), None)
-        if reason is None:
-            self.mode, self.message = "reason", "press a number, or Esc"
-        elif reason == OTHER:
-            self._edit("note", "")
-        else:
-            self._decide(Action("reject", self.browser.at, reason))
+    def _turn(self, by: int) -> None:
+        self.page += by
 
-    def filters(self) -> list[tuple[str, str]]:
-        """(key to press, state or stratum) of the list of filters."""
-        states = [(str(number), name) for number, name in enumerate(STATES, start=1)]
-        return states + list(zip(ascii_lowercase, self.browser.strata, strict=False))
-
-    def _press_filter(self, key: str) -> None:
-        name = dict(self.filters()).get(key)
-        if name is None:
-            self.mode, self.message = "filter", "press a number or a letter of the list, or Esc"
-        elif name == "all":
-            self.browser.narrow()
-        elif name in STATES:
-            self.browser.narrow(state=name)
-        else:
-            self.browser.narrow(stratum=name)
-        if self.browser.at is None:
-            self.message = f"no candidate passes the filter: {self.browser.filter}"
-
-    def _decide(self, action: Action) -> None:
-        if self._kept(action):
-            self.browser.advance(action.id)
-            counts = self.review.counts()
-            if not counts["undecided"]:
-                self.message = "every candidate is decided; q quits, and --export writes the set"
+    def _decide(self, act: str, **values: str) -> None:
+        self.log.append(Action(act, self.at, **values))
+        self._go(undecided=True)
+        if not self.log.counts()["undecided"]:
+            self.message = "every candidate is decided; q quits, and `polychromic review-export` writes the set"
 
     def _undo(self) -> None:
-        last = self.review.undoable
+        last = self.log.undoable
         if last is None:
             self.message = "nothing to undo"
-        elif self._kept(Action("undo", last.id)):
-            self.browser.show(last.id)
-            self.message = f"undone: {last.act}"
+            return
+        self.log.append(Action("undo", last.id))
+        self.at, self.page, self.message = last.id, 0, f"undone: {last.act}"
+        self.filter = self.filter if self._passes(last.id) else ""
 
-    def _kept(self, action: Action) -> bool:
-        """Log first, then count: a decision that is not on the disk is none."""
-        try:
-            self.review.check(action)
-            self._append(action)
-        except (PolychromicError, ValueError) as error:
-            self.message = str(error)
-            return False
-        self.review.do(action)
-        return True
+    def _ask_reason(self) -> None:
+        def done(text: str) -> None:
+            if not text.strip():
+                raise ValueError("write a reason, or press Esc")
+            self._decide("reject", reason="other", note=" ".join(text.split()))
+
+        self.question = Question("reason in your own words", "", done)
+
+    def _edit(self, part: str) -> None:
+        texts = dict(zip(("post", "reply"), self.log.texts(self.at), strict=True))
+
+        def done(text: str) -> None:
+            edited = {name: clean(old) for name, old in (texts | {part: text}).items()}
+            if edited == texts:
+                self.message = "nothing changed"
+            else:
+                self._decide("edit", prompt=edited["post"], reply=edited["reply"])
+
+        self.question = Question(part, texts[part], done)
+
+    def _ask_filter(self) -> None:
+        def done(text: str) -> None:
+            self.filter = text.strip()
+            if self.at is None or not self._passes(self.at):
+                self._go()
+
+        self.question = Question(f"show only ({', '.join(STATES)}, a stratum, a text; empty: all)", self.filter, done)
+
+
+def clean(text: str) -> str:
+    """Runs of blanks become one blank, as in curation. Raises ValueError for a text that is empty or holds a control character."""
+    text = " ".join(text.split())
+    if not text:
+        raise ValueError("an empty text is no edit; reject the pair instead")
+    if bad := next((c for c in text if ord(c) < 32 or 127 <= ord(c) < 160), None):
+        raise ValueError(f"the text holds the control character U+{ord(bad):04X}; remove it")
+    return text

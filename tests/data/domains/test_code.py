@@ -8,19 +8,18 @@ import time
 import pytest
 
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.sandbox import run, session
-from polychromic.data.code import _record, _task
-from polychromic.data.code.families import FAMILIES
-from polychromic.data.code.names import LONGEST, canonical
+from polychromic.data.code import families, record_of
 from polychromic.data.domains import code as module
 from polychromic.data.domains.code import Code, extract
+from polychromic.data.domains.code.canonical import LONGEST, canonical
+from polychromic.data.domains.code.sandbox import run, session
 
 DOMAIN = Code()
 
 
-def record(name: str = "sum_above", number: int = 0):
-    family = next(family for family in FAMILIES if family.name == name)
-    return _record(_task(family, family.constants[number]))
+def record(name: str = "sum_above"):
+    family = next(family for family in families() if family.name == name)
+    return record_of(family, family.constants[0])
 
 
 SUM = record()  # the sum of the numbers in xs that are greater than 2
@@ -28,20 +27,12 @@ RIGHT = "def f(xs):\n    return sum(x for x in xs if x > 2)"
 WRONG = "def f(xs):\n    return sum(x for x in xs if x >= 2)"
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        RIGHT,
-        f"\n\n{RIGHT}\n",
-        f"```python\n{RIGHT}\n```",
-        f"```\n{RIGHT}\n```",
-        f"Sure! Here it is:\n\n```python\n{RIGHT}\n```\n\nIt adds them.\n```python\nprint(f([1]))\n```",
-        f"```py\n{RIGHT}",  # cut before the fence was closed
-    ],
-)
+@pytest.mark.parametrize("reply", [
+    RIGHT, f"\n\n{RIGHT}\n", f"```python\n{RIGHT}\n```", f"```\n{RIGHT}\n```", f"```py\n{RIGHT}",  # the last is cut before its fence was closed
+    f"Sure! Here it is:\n\n```python\n{RIGHT}\n```\n\nIt adds them.\n```python\nprint(f([1]))\n```",
+])  # fmt: skip
 def test_the_program_is_found_in_the_reply(reply):
-    assert extract(reply) == RIGHT
-    assert DOMAIN.answer(SUM, reply) == DOMAIN.key(SUM, RIGHT)
+    assert extract(reply) == RIGHT and DOMAIN.answer(SUM, reply) == DOMAIN.key(SUM, RIGHT)
 
 
 def test_a_reply_without_a_fence_is_the_program():
@@ -67,39 +58,35 @@ def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_do
     assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)}
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("x = 'a'", 'y = u"a"'),
-        ("import math\nz = math.pi", "import math as m\nq = m.pi"),
-        ("from math import pi\nz = pi", "from math import pi as p\nz = p"),
-        ("g = lambda a, b=1: a + b", "h = lambda x, y=1: x + y"),
-        ("def f(a):\n    def g(b):\n        nonlocal a\n        a = b\n    g(1)", "def f(x):\n    def h(y):\n        nonlocal x\n        x = y\n    h(1)"),
-        ("def f(x):\n    return [x for x in x]", "def f(xs):\n    return [x for x in xs]"),
-        ("def f(xs):\n    return list(map(lambda x: x, filter(lambda x: x, xs)))", "def f(a):\n    return list(map(lambda b: b, filter(lambda c: c, a)))"),
-        ("def f(x):\n    try:\n        return 1 / x\n    except ValueError as e:\n        print(e)", "def f(x):\n    try:\n        return 1 / x\n    except ValueError as error:\n        print(error)"),
-        ("def f(x):\n    y: int = x\n    return y", "def f(x):\n    z = x\n    return z"),
-        ("def f(x):\n    return f(x - 1) if (n := x) else n", "def f(y):\n    return f(y - 1) if (m := y) else m"),
-    ],
-)  # fmt: skip
-def test_one_program_in_other_names(a, b):
-    assert canonical(a) == canonical(b)
+# Pairs of programs, "|" for the end of a line and ">" for an indent: one program in other names, and two.
+ONE = """
+x = 'a' ~ y = u"a"
+import math|z = math.pi ~ import math as m|q = m.pi
+from math import pi|z = pi ~ from math import pi as p|z = p
+g = lambda a, b=1: a + b ~ h = lambda x, y=1: x + y
+def f(a):|>def g(b):|>>nonlocal a|>>a = b|>g(1) ~ def f(x):|>def h(y):|>>nonlocal x|>>x = y|>h(1)
+def f(x):|>return [x for x in x] ~ def f(xs):|>return [x for x in xs]
+def f(xs):|>return list(map(lambda x: x, filter(lambda x: x, xs))) ~ def f(a):|>return list(map(lambda b: b, filter(lambda c: c, a)))
+def f(x):|>try:|>>return 1 / x|>except ValueError as e:|>>print(e) ~ def f(x):|>try:|>>return 1 / x|>except ValueError as error:|>>print(error)
+def f(x):|>y: int = x|>return y ~ def f(x):|>z = x|>return z
+def f(x):|>return f(x - 1) if (n := x) else n ~ def f(y):|>return f(y - 1) if (m := y) else m
+"""
+TWO = """
+def f(x, y):|>return x - y ~ def f(x, y):|>return y - x
+def f(x):|>return len(x) ~ def f(x):|>return sum(x)
+def f(s):|>return s.upper() ~ def f(s):|>return s.lower()
+def f(x):|>return sorted(x, reverse=True) ~ def f(x):|>return sorted(x)
+def f(x):|>return '1' ~ def f(x):|>return 1
+def f(x):|>return 1 ~ def g(x):|>return 1
+g = lambda a, b: a - b|z = g(a=1, b=2) ~ g = lambda b, a: b - a|z = g(a=1, b=2)
+"""
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("def f(x, y):\n    return x - y", "def f(x, y):\n    return y - x"),
-        ("def f(x):\n    return len(x)", "def f(x):\n    return sum(x)"),
-        ("def f(s):\n    return s.upper()", "def f(s):\n    return s.lower()"),
-        ("def f(x):\n    return sorted(x, reverse=True)", "def f(x):\n    return sorted(x)"),
-        ("def f(x):\n    return '1'", "def f(x):\n    return 1"),
-        ("def f(x):\n    return 1", "def g(x):\n    return 1"),
-        ("g = lambda a, b: a - b\nz = g(a=1, b=2)", "g = lambda b, a: b - a\nz = g(a=1, b=2)"),
-    ],
-)
-def test_two_programs(a, b):
-    assert canonical(a) != canonical(b)
+@pytest.mark.parametrize(("pairs", "same"), [(ONE, True), (TWO, False)])
+def test_programs_that_differ_in_names_alone_are_one(pairs, same):
+    for pair in pairs.strip().splitlines():
+        a, b = (canonical(text.replace("|", "\n").replace(">", "    ")) for text in pair.split(" ~ "))
+        assert a and b and (a == b) == same, pair
 
 
 def test_the_canonical_form_is_its_own_and_runs_as_the_program_does():
@@ -108,36 +95,33 @@ def test_the_canonical_form_is_its_own_and_runs_as_the_program_does():
         assert canonical(form) == form and DOMAIN.answer(SUM, form) == form
 
 
-@pytest.mark.parametrize("reply", ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)])
-def test_what_does_not_parse_is_no_answer_and_its_key_is_its_text(reply, monkeypatch):
+@pytest.fixture
+def no_process(monkeypatch):
     monkeypatch.setattr(module, "passes", lambda *_: pytest.fail("started a process"))
+
+
+@pytest.mark.parametrize("reply", ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)])
+def test_what_does_not_parse_is_no_answer_and_its_key_is_its_text(reply, no_process):
     assert DOMAIN.key(SUM, f" {reply}\n") == reply.strip() and DOMAIN.answer(SUM, reply) is None
 
 
-def test_a_program_without_the_function_is_not_run(monkeypatch):
-    monkeypatch.setattr(module, "passes", lambda *_: pytest.fail("started a process"))
+def test_a_program_without_the_function_is_not_run(no_process):
     for reply in ("def g(xs):\n    return sum(xs)", "class f:\n    pass", "print(1)", "def g():\n    def f(xs): pass"):
         assert DOMAIN.answer(SUM, reply) is None
 
 
 def test_wrong_answers_fail():
-    for reply in (WRONG, "def f(xs):\n    return 0", "def f(xs):\n    return xs[0]", "def f():\n    return 0", "f = 3", "def f(xs):\n    print(18)"):
-        assert DOMAIN.answer(SUM, reply) is None
+    for body in ("(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"):
+        assert DOMAIN.answer(SUM, f"def f{body}") is None
+    assert DOMAIN.answer(SUM, WRONG) is None and DOMAIN.answer(SUM, "f = 3") is None
     assert DOMAIN.answer(SUM, "f = lambda xs: sum(x for x in xs if x > 2)") is not None
 
 
-HOSTILE = {
+HOSTILE = {  # tests/data/domains/code/sandbox has many more
     "loop": "def f(xs):\n    while True: pass",
-    "fork bomb": "import os\ndef f(xs):\n    while True: os.fork()",
-    "writes a file": "def f(xs):\n    open('/tmp/polychromic-hostile', 'w').write('x')\n    return sum(x for x in xs if x > 2)",
-    "huge output": "def f(xs):\n    return [0] * 10**7",
-    "prints without end": "def f(xs):\n    while True: print('x' * 65536)",
-    "sys.exit": "import sys\ndef f(xs): sys.exit(0)",
-    "leaves at once": "import os\ndef f(xs): return 1\nos._exit(0)",
     "equal to everything": "class E(int):\n    def __eq__(self, other): return True\n    def __hash__(self): return 0\ndef f(xs): return E()",
-    "changes builtins": "import builtins\nbuiltins.sum = builtins.len = builtins.sorted = builtins.type = builtins.all = lambda *a, **k: True\n"
+    "changes builtins": "import builtins\nbuiltins.sum = builtins.len = builtins.type = builtins.all = lambda *a, **k: True\n"
     "def f(xs): return True",
-    "changes json": "import json, sys\njson.dumps = lambda *a, **k: '[[\"v\", [\"i\", \"0x0\"]]]'\ndef f(xs): return 0",
     "looks for what is expected": "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']",
 }  # fmt: skip
 
@@ -156,41 +140,22 @@ def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):
     other, once = record("count_above"), "def f(xs):\n    return 12321"
     for reply in (once, f"```python\n{once}\n```", once):
         assert DOMAIN.answer(SUM, reply) and DOMAIN.answer(other, reply)
-    assert calls == [(once, len(_tests(SUM))), (once, len(_tests(other)))]
-
-
-def _tests(of):
-    return module.tests_of(of.id, tuple(of.valid))
-
-
-def test_verdicts_are_the_same_every_time():
-    for _ in range(2):
-        module._verdict.cache_clear()
-        assert DOMAIN.training_quality(SUM, [RIGHT, WRONG, *OTHER], None).tolist() == [1.0, 0.0, 1.0, 1.0, 1.0]
+    assert calls == [(once, len(of.valid)) for of in (SUM, other)]
 
 
 def test_without_isolation_the_checker_stops_and_says_so(monkeypatch):
     """No verdict, not even a remembered one, comes out of a machine that cannot shut a program off."""
-    said = "not isolated: unshare: Operation not permitted"
 
     def broken(*args: object) -> run.Outcome:
-        raise session.Broken(said)
+        raise session.Broken("not isolated: unshare: Operation not permitted")
 
     monkeypatch.setattr(run, "_run", broken)
     monkeypatch.delenv(run.UNISOLATED, raising=False)
     run.require_isolation.cache_clear()
-    fresh = "def f(xs):\n    return 4321"
     for _ in range(2):
-        with pytest.raises(PolychromicError, match=rf"cannot be shut off here \({said}\).*{run.UNISOLATED}=1"):
-            DOMAIN.training_quality(SUM, [fresh], None)
+        with pytest.raises(PolychromicError, match=rf"cannot be shut off here \(not isolated: .*not permitted\).*{run.UNISOLATED}=1"):
+            DOMAIN.training_quality(SUM, ["def f(xs):\n    return 4321"], None)
     run.require_isolation.cache_clear()
-
-
-def test_told_so_it_runs_with_limits_alone(monkeypatch):
-    seen = []
-    monkeypatch.setenv(run.UNISOLATED, "1")
-    monkeypatch.setattr(run, "Session", lambda shut_off: seen.append(shut_off) or session.Session(shut_off))
-    assert DOMAIN.answer(SUM, "def f(xs):\n    return 1234") is None and seen == [False]
 
 
 @pytest.mark.parametrize("line", ["def f(xs): return 1", "3", "([1],)", "(1, 2)", "(([1],), open('x'))"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polychromic.data import creative as builder
-from polychromic.data.domains import creative
 from polychromic.data.domains.creative import MAX_WORDS, Creative, is_list, is_one_sentence, words
 from polychromic.data.records import Record, read_records
 from tests.workspace import REPOSITORY
 
 DOMAIN = Creative()
-RUN, CHILD, HAPPY = "run ran running runs", "child children", "happy happier happiest"
+RUN, CHILD, HAPPY, TREE = "run ran running runs", "child children", "happy happier happiest", "tree trees"
+HAPPIEST = "The happiest child ran to the sea."
 DATA = REPOSITORY / "data" / "creative.jsonl"
 
 
@@ -26,91 +25,78 @@ def record(*valid: str, references: tuple[str, ...] = ("x",)) -> Record:
 TWO = record(RUN, CHILD)
 
 
-@pytest.mark.parametrize(
-    ("reply", "good"),
-    [
-        ("The children ran to the sea.", True),
-        ("A CHILD RUNS TO THE SEA!", True),
-        ("Why is the child running to the sea?", True),
-        ("  The child's dog ran to the sea.\n", True),
-        ("The child\u2019s dog ran to the sea.", True),
-        ("\u201cThe children ran to the sea.\u201d", True),
-        ("Running is what a well-fed child loves.", True),
-        ("The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6.", True),
-        ("The grandchildren ran to the sea.", False),  # another word
-        ("The child runner went to the sea.", False),
-        ("The children went to the sea.", False),  # no keyword "run"
-        ("They ran to the blue sea.", False),
-        ("The children ran to the sea", False),  # no end
-        ("The children ran to the sea,", False),
-        ("1. The children ran to the sea.", False),
-        ("- The children ran to the sea.", False),
-        ("**The children ran to the sea.**", False),
-        ("The children ran. They fell into the sea.", False),
-        ("The children ran to the sea.They fell.", False),
-        ("The children ran to the sea.\nThe end.", False),
-        ("The children\nran to the sea.", False),
-        ("Children ran here.", False),  # too short
-        ("Child, run.", False),
-        ("Run, child, run, child, run.", False),
-        ("Run, child, sea, tree and sky.", False),  # a list
-        ("The child ran and ran and ran and ran and ran and ran.", False),  # a loop
-        ("These words, run and child, go well together.", False),  # talk about the task
-        ("Write one sentence that uses these words: run, child.", False),  # the prompt
-        ("Here is a sentence about a child on the run.", False),
-        ("", False),
-        (" \n", False),
-        (".", False),
-        ("\U0001f600\U0001f600\U0001f600", False),
-        ("\u5b50\u4f9b\u304c\u8d70\u308b\u3002", False),
-    ],
-)
+VALID = [
+    "The children ran to the sea.",
+    "A CHILD RUNS TO THE SEA!",
+    "Why is the child running to the sea?",
+    "  The child's dog ran to the sea.\n",
+    "The child\u2019s dog ran to the sea.",
+    "\u201cThe children ran to the sea.\u201d",
+    "Running is what a well-fed child loves.",
+    "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6.",
+]
+INVALID = [
+    *("The grandchildren ran to the sea.", "The child runner went to the sea."),  # another word
+    *("The children went to the sea.", "They ran to the blue sea."),  # a keyword is missing
+    *("The children ran to the sea", "The children ran to the sea,"),  # no end
+    *("1. The children ran to the sea.", "- The children ran to the sea.", "**The children ran to the sea.**"),
+    *("The children ran. They fell into the sea.", "The children ran to the sea.They fell.", "The children ran to the sea.\nThe end."),
+    "The children\nran to the sea.",
+    *("Children ran here.", "Child, run."),  # too short
+    *("Run, child, run, child, run.", "Run, child, sea, tree and sky."),  # a list
+    "The child ran and ran and ran and ran and ran and ran.",  # a loop
+    *("These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
+    "Write one sentence that uses these words: run, child.",  # the prompt
+    *("", " \n", ".", "\U0001f600\U0001f600\U0001f600", "\u5b50\u4f9b\u304c\u8d70\u308b\u3002"),
+]
+
+
+@pytest.mark.parametrize(("reply", "good"), [*((reply, True) for reply in VALID), *((reply, False) for reply in INVALID)])
 def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
     assert (DOMAIN.answer(TWO, reply) is not None) == good
     assert DOMAIN.training_quality(TWO, [reply], None).tolist() == [float(good)]
 
 
-def test_length_is_bounded_on_both_sides():
-    filler = " ".join(f"w{chr(97 + i)}" for i in range(MAX_WORDS - 2))
-    assert DOMAIN.holds(TWO, f"Children ran {filler}.") and not DOMAIN.holds(TWO, f"Children ran {filler} more.")
-    assert DOMAIN.holds(TWO, "Children ran to the sea.") and not DOMAIN.holds(TWO, "Children ran there today.")
+FILLER = " ".join(f"w{chr(97 + i)}" for i in range(MAX_WORDS - 2))
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_every_keyword_is_needed(number):
-    said = "The happiest child ran to the sea."
-    keywords = [RUN, CHILD, HAPPY, "sea seas"]
-    assert DOMAIN.holds(record(*keywords[:number]), said) and not DOMAIN.holds(record(*keywords[:number], "tree trees"), said)
+@pytest.mark.parametrize(("keywords", "reply", "good"), [
+    ([RUN, CHILD], f"Children ran {FILLER}.", True), ([RUN, CHILD], f"Children ran {FILLER} more.", False),
+    ([RUN, CHILD], "Children ran to the sea.", True), ([RUN, CHILD], "Children ran there today.", False),  # length
+    ([RUN], HAPPIEST, True), ([RUN, CHILD], HAPPIEST, True), ([RUN, CHILD, HAPPY], HAPPIEST, True),  # every keyword is needed
+    ([RUN, TREE], HAPPIEST, False), ([RUN, CHILD, TREE], HAPPIEST, False), ([RUN, CHILD, HAPPY, TREE], HAPPIEST, False),
+    ([RUN, CHILD, HAPPY], "The happy child will run.", False), ([RUN, CHILD, HAPPY], "The happy child will run home.", True),
+])  # fmt: skip
+def test_length_keywords_and_other_words(keywords, reply, good):
+    assert DOMAIN.holds(record(*keywords), reply) == good
 
 
-def test_a_sentence_of_keywords_and_fillers_needs_three_other_words():
-    assert not DOMAIN.holds(record(RUN, CHILD, HAPPY), "The happy child will run.")
-    assert DOMAIN.holds(record(RUN, CHILD, HAPPY), "The happy child will run home.")
+ONE = """
+Mr. Smith ran home.
+He met J. R. Smith.
+The U.S. Army ran.
+He paid 3.5 dollars.
+He came at 5 p.m. and left.
+"Stop!" he said.
+I ran... and fell.
+The dog ran!!!
+It rained; we ran (and fell).
+"""
+MORE = """
+I ran... Then I fell.
+"Stop!" He ran.
+What?! No.
+So do I. He left.
+i went home. he stayed.
+He ran\uff01 She ran.
+He ran\u3002She ran.
+"""
 
 
-@pytest.mark.parametrize(
-    ("text", "one"),
-    [
-        ("Mr. Smith ran home.", True),
-        ("He met J. R. Smith.", True),
-        ("The U.S. Army ran.", True),
-        ("He paid 3.5 dollars.", True),
-        ("He came at 5 p.m. and left.", True),
-        ('"Stop!" he said.', True),
-        ("I ran... and fell.", True),
-        ("The dog ran!!!", True),
-        ("It rained; we ran (and fell).", True),
-        ("I ran... Then I fell.", False),
-        ('"Stop!" He ran.', False),
-        ("What?! No.", False),
-        ("So do I. He left.", False),
-        ("i went home. he stayed.", False),
-        ("He ran\uff01 She ran.", False),
-        ("He ran\u3002She ran.", False),
-    ],
-)
-def test_one_sentence(text, one):
-    assert is_one_sentence(text) == one
+@pytest.mark.parametrize(("texts", "one"), [(ONE, True), (MORE, False)])
+def test_one_sentence(texts, one):
+    for text in texts.strip().splitlines():
+        assert is_one_sentence(text) == one, text
 
 
 def test_lists_and_sentences_with_commas():
@@ -137,10 +123,6 @@ def test_references_and_vectors_are_never_asked_for():
     assert quality.dtype == np.float64 and quality.tolist() == [1.0, 0.0]
     others = record(RUN, CHILD, references=("something else", reply))
     assert DOMAIN.training_quality(others, [reply, "No."], embed).tolist() == quality.tolist()
-
-
-def test_builder_and_checker_agree_on_what_is_talk_about_the_task():
-    assert builder.TASK == creative.TASK
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import threading
+import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.collect.server import DatasetServer
 
-from polychromic.cli.app import app as cli
-from polychromic.yours.collect import http
+from polychromic.yours.collect import apify
+from tests.yours.collect.server import DatasetServer
 
 
 @pytest.fixture
@@ -24,23 +23,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("APIFY_TOKEN", "POLYCHROMIC_SALT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(apify, "FIRST_WAIT", 0.001)
     return workplace
 
 
 @pytest.fixture
-def command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
-    """Run `polychromic collect`: (exit code, stdout, stderr with its lines joined)."""
+def collect(folder: Path, command: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    """Run `polychromic collect` in the folder: (exit code, stdout, stderr with its lines joined)."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["polychromic", "collect", *map(str, arguments)])
-        monkeypatch.setattr(cli.errors, "_file", sys.stderr)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
+        code, out, err = command("collect", *map(str, arguments))
         assert "Traceback" not in err
         return code, out, " ".join(err.split())
 
@@ -50,24 +42,26 @@ def command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def serve() -> Iterator[Callable[[list], DatasetServer]]:
     """Start a server of these items; it ends with the test."""
-    started: list[DatasetServer] = []
+    with ExitStack() as started:
 
-    def start(items: list) -> DatasetServer:
-        server = DatasetServer(items)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        started.append(server)
-        return server
+        def start(items: list) -> DatasetServer:
+            server = DatasetServer(items)
+            started.callback(server.stop)
+            return server
 
-    yield start
-    for server in started:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 def pairs(count: int, start: int = 0) -> list[dict]:
     """Items that all give a record; every fifth is by the same person."""
-    return [
-        {"id": 1000 + i, "post": f"Post {i}?", "reply": f"Reply {i}.", "author": f"person{i % 5}", "engagement": i}
-        for i in range(start, start + count)
-    ]
+    item = lambda i: {"id": 1000 + i, "post": f"Post {i}?", "reply": f"Reply {i}.", "author": f"person{i % 5}", "engagement": i}
+    return [item(i) for i in range(start, start + count)]
+
+
+def write(name: str | Path, rows: list) -> Path:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Path(name)
+
+
+def log(out: str | Path) -> list[dict]:
+    return [json.loads(line) for line in Path(out, "raw.jsonl").read_text().splitlines()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +23,7 @@ class Seen:
 
 
 class DatasetServer(ThreadingHTTPServer):
-    """Serves `items` under any id but "absent".
+    """Serves `items`, from its making on.
 
     Attributes:
         faults: offset -> what to do with the next requests for it, one after the other, instead of answering. A number is a status,
@@ -43,13 +42,14 @@ class DatasetServer(ThreadingHTTPServer):
         self.headers = {"Total", "Count", "Offset", "Limit"}
         self.faults: dict[object, list[object]] = defaultdict(list)
         self.seen: list[Seen] = []
-        self.pause = 0.0
-        self.lock = threading.Lock()
-        self.closing = threading.Event()
+        self.lock, self.closing = threading.Lock(), threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    def stop(self) -> None:
+        self.closing.set()
+        self.shutdown()
+        self.server_close()
 
     def offsets(self) -> list[int]:
         return [seen.offset for seen in self.seen if seen.method == "GET"]
@@ -67,95 +67,75 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self):
-        if not self.server.head:
-            self.send_error(501)
-            return
-        self.answer("HEAD")
+        self.do_GET() if self.server.head else self.send_error(501)
 
     def do_GET(self):
-        self.answer("GET")
-
-    def answer(self, method: str) -> None:
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", len(self.server.items) or 1))
         token = (self.headers["Authorization"] or "").removeprefix("Bearer ") or None
         with self.server.lock:
-            faults = self.server.faults["HEAD" if method == "HEAD" else offset]
+            faults = self.server.faults["HEAD" if self.command == "HEAD" else offset]
             fault = faults.pop(0) if faults else None
-            self.server.seen.append(Seen(method, parts.path, offset, limit, token, fault is None))
+            self.server.seen.append(Seen(self.command, parts.path, offset, limit, token, fault is None))
             if len(self.server.seen) > MOST_REQUESTS:
                 fault = 410
-        time.sleep(self.server.pause)
         page = self.server.items[offset : offset + limit]
         if self.server.token is not None and token != self.server.token:
             self.error(401, "Authentication token is not valid" + (f": {token}" if token else ""))
-        elif parts.path.split("/")[-2] == "absent":
-            self.error(404, "Dataset was not found")
         elif fault is None:
-            self.send(200, page, offset, limit)
+            self.page(page, offset, limit)
         else:
             self.fault(fault, page, offset, limit)
 
-    def error(self, status: int, message: str, **headers: str) -> None:
-        body = json.dumps({"error": {"type": "x", "message": message}}).encode()
-        self.raw(status, body, {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()})
-
-    def send(self, status: int, page: list, offset: int, limit: int, count: int | None = None) -> None:
-        known = {"Total": len(self.server.items), "Count": len(page) if count is None else count, "Offset": offset, "Limit": limit}
-        body = json.dumps(page).encode()
-        headers = {f"X-Apify-Pagination-{name}": str(value) for name, value in known.items() if name in self.server.headers}
-        self.raw(status, body, {"Content-Length": str(len(body))} | headers)
-
-    def raw(self, status: int, body: bytes, headers: dict[str, str], close: bool = False) -> None:
+    def answer(self, status: int, body: bytes, headers: dict[str, str], length: int | None = -1, close: bool = False) -> None:
+        """`length` that is announced: by default the body's, None for none."""
         self.send_response(status)
-        for name, value in headers.items():
+        lengths = {} if length is None else {"Content-Length": str(len(body) if length < 0 else length)}
+        for name, value in (lengths | headers | ({"Connection": "close"} if close else {})).items():
             self.send_header(name, value)
-        if close:
-            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-        self.close_connection = self.close_connection or close
+
+    def error(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self.answer(status, json.dumps({"error": {"type": "x", "message": message}}).encode(), headers or {})
+
+    def page(self, page: list, offset: int, limit: int, count: int | None = None) -> None:
+        known = {"Total": len(self.server.items), "Count": len(page) if count is None else count, "Offset": offset, "Limit": limit}
+        headers = {f"X-Apify-Pagination-{name}": str(value) for name, value in known.items() if name in self.server.headers}
+        self.answer(200, json.dumps(page).encode(), headers)
 
     def fault(self, fault: object, page: list, offset: int, limit: int) -> None:
         body = json.dumps(page).encode()
-        if isinstance(fault, int):
-            self.error(fault, "told to fail")
-        elif isinstance(fault, str) and fault[:3].isdigit():
-            self.error(int(fault[:3]), "told to wait", Retry_After=fault[4:])
-        elif fault == "cut":  # fewer bytes than announced
-            self.raw(200, body[: len(body) // 2], {"Content-Length": str(len(body))}, close=True)
-        elif fault == "cut quietly":  # nothing announced, half of the JSON
-            self.raw(200, body[: len(body) // 2], {}, close=True)
-        elif fault == "cut in a chunk":
-            self.raw(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"}, close=True)
-        elif fault == "fewer":  # good JSON, but not all of the page
-            self.send(200, page[:-1], offset, limit, count=len(page))
-        elif fault == "empty":
-            self.send(200, [], offset, limit)
-        elif fault == "drop":
-            self.close_connection = True
-        elif fault == "hang":
-            self.server.closing.wait(60)
-            self.close_connection = True
-        elif fault == "trickle":
-            self.raw(200, b"", {"Content-Length": str(len(body))}, close=True)
-            for place in range(len(body)):
-                if self.server.closing.wait(0.05):
-                    return
-                self.wfile.write(body[place : place + 1])
-                self.wfile.flush()
-        elif fault == "html":
-            self.raw(200, b"<html>Please log in</html>", {"Content-Length": "26"})
-        elif fault == "object":
-            self.raw(200, b'{"items": []}', {"Content-Length": "13"})
-        elif fault == "moved":
-            self.raw(302, b"", {"Location": "http://127.0.0.1:9/", "Content-Length": "0"})
-        elif fault == "all":  # a server that does not know limit
-            self.server.headers = set()
-            self.send(200, self.server.items, 0, limit)
-        elif fault == "elsewhere":  # a server that does not know offset
-            self.send(200, self.server.items[:limit], 0, limit)
-        else:
-            raise AssertionError(f"unknown fault {fault!r}")
+        match fault:
+            case int():
+                self.error(fault, "told to fail")
+            case "cut":  # fewer bytes than announced
+                self.answer(200, body[: len(body) // 2], {}, len(body), close=True)
+            case "cut quietly":  # nothing announced, half of the JSON
+                self.answer(200, body[: len(body) // 2], {}, None, close=True)
+            case "cut in a chunk":
+                self.answer(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"}, None, close=True)
+            case "fewer":  # good JSON, but not all of the page
+                self.page(page[:-1], offset, limit, count=len(page))
+            case "empty":
+                self.page([], offset, limit)
+            case "drop":
+                self.close_connection = True
+            case "hang":
+                self.server.closing.wait(60)
+                self.close_connection = True
+            case "html":
+                self.answer(200, b"<html>Please log in</html>", {})
+            case "object":
+                self.answer(200, b'{"items": []}', {})
+            case "moved":
+                self.answer(302, b"", {"Location": "http://127.0.0.1:9/"})
+            case "all":  # a server that does not know limit
+                self.server.headers = set()
+                self.page(self.server.items, 0, limit)
+            case "elsewhere":  # a server that does not know offset
+                self.page(self.server.items[:limit], 0, limit)
+            case _:
+                self.error(int(fault[:3]), "told to wait", {"Retry-After": fault[4:]})

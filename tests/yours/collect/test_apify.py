@@ -1,20 +1,17 @@
-"""The network source against a server that paginates, fails, throttles, truncates, hangs and lies."""
+"""The network source against a server that paginates, fails, throttles, truncates, hangs and lies; and the token."""
 
 from __future__ import annotations
 
-import json
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from tests.collect.conftest import pairs
 
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.yours.collect import http
-from polychromic.yours.collect.apify import ApifySource
-from polychromic.yours.collect.http import Client, check_base
+from polychromic.yours.collect import apify
+from polychromic.yours.collect.apify import ApifySource, check_base
+from tests.yours.collect.conftest import log, pairs
 
 TOKEN = "apify_api_secret123"
 
@@ -27,28 +24,25 @@ def source(serve, folder):
     waited: list[float] = []
 
     def make(token: str | None = None, retries: int = 3, timeout: float = 20.0) -> ApifySource:
-        return ApifySource(Client(token, timeout, retries, said.append, waited.append), server.url, "DATA")
+        return ApifySource(server.url, "DATA", token, timeout, retries, said.append, waited.append)
 
     return server, make, said, waited
 
 
 def read(source: ApifySource, position: int = 0, stop: int | None = None, size: int = 10) -> list[int]:
-    return [item["engagement"] for page in source.pages(position, stop, size) for _, item in page.items]
+    return [item["engagement"] for page in source.pages(position, stop, size) for _, item in page]
 
 
-def test_pages_follow_one_another(source):
+def test_pages_follow_one_another_and_begin_and_end_where_they_are_told(source):
     server, make, _, _ = source
-    found = make()
-    assert found.size() == 25 and read(found) == list(range(25))
-    assert [(seen.method, seen.offset, seen.limit) for seen in server.seen[1:]] == [("GET", 0, 10), ("GET", 10, 10), ("GET", 20, 10)]
-    assert {seen.path for seen in server.seen} == {"/v2/datasets/DATA/items"}
-    assert [where for page in make().pages(0, 2, 1) for where, _ in page.items] == ["item 0", "item 1"]
-
-
-def test_a_collection_begins_and_ends_where_it_is_told(source):
-    server, make, _, _ = source
+    assert make().size() == 25 and read(make()) == list(range(25))
+    assert {(seen.path, seen.method, seen.offset, seen.limit) for seen in server.seen if seen.method == "GET"} == {
+        ("/v2/datasets/DATA/items", "GET", offset, 10) for offset in (0, 10, 20)
+    }
+    server.seen.clear()
     assert read(make(), 7, 19) == list(range(7, 19))
     assert [(seen.offset, seen.limit) for seen in server.seen] == [(7, 10), (17, 2)]
+    assert [where for page in make().pages(0, 2, 1) for where, _ in page] == ["item 0", "item 1"]
 
 
 @pytest.mark.parametrize("headers", [set(), {"Count"}, {"Offset"}])
@@ -60,7 +54,7 @@ def test_without_a_total_the_end_is_an_empty_page(source, headers):
     assert server.offsets() == [0, 10, 20, 25]
 
 
-def test_a_total_that_lags_behind_is_not_the_end(source):
+def test_a_total_that_lags_behind_is_not_the_end_and_a_dataset_that_grows_is_followed(source):
     """Apify counts items some seconds late."""
     server, make, _, _ = source
     found = make()
@@ -68,16 +62,11 @@ def test_a_total_that_lags_behind_is_not_the_end(source):
     for stale in (0, 8):
         found.total = stale
         assert read(found) == list(range(25))
-
-
-def test_a_dataset_that_grows_is_followed(source):
-    server, make, _, _ = source
-    found = make()
-    found.size()
+    server.headers = {"Total"}
     pages = found.pages(0, None, 10)
     next(pages)
     server.items += pairs(5, start=25)
-    assert [len(page.items) for page in pages] == [10, 10]
+    assert [len(page) for page in pages] == [10, 10]
 
 
 @pytest.mark.parametrize("fault", [500, 502, 503, "cut", "cut quietly", "cut in a chunk", "fewer", "empty", "drop", "html"])
@@ -89,18 +78,15 @@ def test_what_passes_is_tried_again(source, fault):
     assert "try 3 of 4" in said[1]
 
 
-@pytest.mark.parametrize("fault", ["hang", "trickle"])
-def test_a_server_that_does_not_end_its_answer(source, fault):
+def test_a_server_that_does_not_answer_in_time(source):
     server, make, said, _ = source
-    server.faults[10] = [fault]
-    started = time.monotonic()
-    assert read(make(timeout=1)) == list(range(25))
-    assert time.monotonic() - started < 30 and "within 1 s" in said[0]
+    server.faults[10] = ["hang"]
+    assert read(make(timeout=0.5)) == list(range(25)) and "within 0.5 s" in said[0]
 
 
 def test_waits_grow_and_are_bounded(source, monkeypatch):
     server, make, _, waited = source
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(apify, "FIRST_WAIT", 0.5)
     server.faults[0] = [503] * 9
     read(make(retries=9))
     for attempt, seconds in enumerate(waited):
@@ -109,30 +95,17 @@ def test_waits_grow_and_are_bounded(source, monkeypatch):
     assert len(waited) == 9 and waited[-1] >= 30
 
 
-def test_throttling_is_obeyed(source):
+def test_throttling_is_obeyed_and_a_wait_that_is_none_is_the_usual_one(source):
     server, make, said, waited = source
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
-    earlier = format_datetime(datetime.now(UTC) - timedelta(seconds=40), usegmt=True)
+    later, earlier = (format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True) for seconds in (40, -40))
     server.faults[10] = ["429 7", f"429 {later}", f"503 {earlier}"]
+    server.faults[20] = ["429 soon", "429 -5", "429 1.5"]
     assert read(make()) == list(range(25))
     assert waited[0] == 7 and 30 < waited[1] <= 40 and waited[2] == 0
     assert "429 Too Many Requests; try 2 of 4 in 7.0 s" in said[0]
-
-
-@pytest.mark.parametrize("text", ["soon", "-5", "1.5"])
-def test_a_wait_that_is_no_wait_is_the_usual_one(source, text):
-    server, make, _, waited = source
-    server.faults[0] = [f"429 {text}"]
-    read(make())
-    assert 0 < waited[0] <= http.FIRST_WAIT
-
-
-def test_who_asks_to_wait_for_hours_is_left_alone(source):
-    server, make, _, waited = source
-    server.faults[0] = ["429 7200"]
-    with pytest.raises(PolychromicError, match="asks to wait 120 minutes .*up to 15 minutes.*go on"):
-        read(make())
-    assert waited == []
+    assert all(0 < seconds <= apify.FIRST_WAIT * 2**attempt for attempt, seconds in enumerate(waited[3:])) and len(waited) == 6
+    server.faults["HEAD"] = [503, "429 1"]
+    assert make().size() == 25 and len(waited) == 8, "HEAD is tried again, too"
 
 
 def test_the_last_try_fails_with_what_happened(source):
@@ -154,6 +127,7 @@ def test_the_last_try_fails_with_what_happened(source):
         (403, "403 Forbidden.*a token that may read this dataset"),
         (404, "404 Not Found.*does not exist, or not for this token"),
         (410, "410 "),
+        ("429 7200", "asks to wait 120 minutes .*up to 15 minutes.*go on"),
         ("moved", "302 Found"),
         ("object", "a JSON dict. Allowed: a list of items"),
         ("all", "25 items came, from offset 10. Allowed: at most 10"),
@@ -168,62 +142,38 @@ def test_what_does_not_pass_is_an_error_at_once(source, fault, said):
     assert server.offsets() == [0, 10] and waited == []
 
 
-def test_head_is_tried_again_too(source):
-    server, make, _, waited = source
-    server.faults["HEAD"] = [503, "429 1"]
-    assert make().size() == 25 and len(waited) == 2
-
-
-# the token
-
-
-def test_the_token_is_sent_in_a_header_only(source):
-    server, make, _, _ = source
-    server.token = TOKEN
-    found = make(TOKEN)
-    assert found.size() == 25 and len(read(found)) == 25
-    assert {seen.token for seen in server.seen} == {TOKEN}
-
-
-def test_a_password_of_netrc_does_not_replace_the_token(source, folder, monkeypatch):
+def test_the_token_is_sent_in_a_header_only_and_netrc_does_not_replace_it(source, folder, monkeypatch):
     server, make, _, _ = source
     (folder / "netrc").write_text("machine 127.0.0.1 login anna password secret\n")
     (folder / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
     for token in (TOKEN, None):
         server.token = token
-        assert make(token).size() == 25
-    assert [seen.token for seen in server.seen] == [TOKEN, None]
+        assert make(token).size() == 25 and len(read(make(token))) == 25
+        assert {seen.token for seen in server.seen} == {token}
+        server.seen.clear()
 
 
-@pytest.mark.parametrize("token", [None, "wrong_token"])
-def test_a_missing_or_wrong_token(serve, folder, command, monkeypatch, token):
-    server = serve(pairs(3))
-    server.token, server.head = TOKEN, token is None
-    if token:
-        monkeypatch.setenv("APIFY_TOKEN", token)
-    code, out, err = command("apify", "DATA", "--out", "out", "--base-url", server.url)
-    assert (code, out) == (1, "") and "401 Unauthorized" in err and "Set APIFY_TOKEN" in err
-    expected = "APIFY_TOKEN is set, but the API does not accept it" if token else "APIFY_TOKEN is not set"
-    assert expected in err and not (folder / "out").exists()
-    assert "wrong_token" not in err, "the server repeats the token, the message must not"
-
-
-def test_the_token_is_in_nothing_that_is_written_or_said(serve, folder, command, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "APIFY_TOKEN is not set. Allowed: a token of the account"),
+        ("wrong_token", "401 Unauthorized (Authentication token is not valid: ***). APIFY_TOKEN is set, but the API does not accept it"),
+        ("two words", "APIFY_TOKEN holds blanks"),
+        (f" {TOKEN}\n", None),
+    ],
+)
+def test_the_token_is_in_nothing_that_is_written_or_said(serve, folder, collect, monkeypatch, given, said):
     server = serve(pairs(30))
-    server.token = TOKEN
-    server.faults[10] = [503]
-    monkeypatch.setenv("APIFY_TOKEN", f" {TOKEN}\n")
-    code, out, err = command("apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 10)
-    assert code == 0
-    written = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
-    assert "secret123" not in written + out + err and len(written) > 1000
-
-
-def test_what_cannot_be_a_token_is_refused_without_repeating_it(serve, command, monkeypatch):
-    monkeypatch.setenv("APIFY_TOKEN", "two words\u00e9")
-    code, _, err = command("apify", "DATA", "--out", "out", "--base-url", serve([]).url)
-    assert code == 2 and "APIFY_TOKEN holds blanks" in err and "words" not in err
+    server.token, server.head, server.faults[10] = TOKEN, given is None, [503]
+    if given:
+        monkeypatch.setenv("APIFY_TOKEN", given)
+    code, out, err = collect("apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 10)
+    if said:
+        assert code in (1, 2) and said in err and out == "" and not (folder / "out").exists() and (given or "-") not in err
+    else:
+        written = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+        assert code == 0 and "secret123" not in written + out + err and len(written) > 1000
 
 
 @pytest.mark.parametrize(
@@ -236,51 +186,34 @@ def test_what_cannot_be_a_token_is_refused_without_repeating_it(serve, command, 
         ("http://host", TOKEN, "would send APIFY_TOKEN unencrypted"),
     ],
 )
-def test_addresses_that_are_refused(url, token, said):
+def test_addresses(url, token, said):
     with pytest.raises(UsageError, match=said) as caught:
         check_base(url, token)
     assert "password@" not in str(caught.value)
-
-
-def test_addresses_that_are_fine():
     assert check_base("https://host/apify/v2/", TOKEN) == "https://host/apify"
     assert check_base("http://127.0.0.1:80", TOKEN) == "http://127.0.0.1:80"
     assert check_base("http://host", None) == "http://host"
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "a?token=x", "ä", "x" * 201])
-def test_ids_that_are_none(name):
-    with pytest.raises(UsageError, match="Allowed: an id such as"):
-        ApifySource(Client(None, 1, 0, print), "http://127.0.0.1:9", name)
+def test_ids_that_are_none_and_no_server_at_all(folder, collect):
+    for name in ("", "..", "a/b", "a?token=x", "ä", "x" * 201):
+        with pytest.raises(UsageError, match="Allowed: an id such as"):
+            ApifySource("http://127.0.0.1:9", name, None, 1, 0, print)
+    code, _, err = collect("apify", "DATA", "--out", "out", "--base-url", "http://127.0.0.1:9", "--retries", 1)
+    assert code == 1 and "Connection refused, 2 times in a row" in err and not (folder / "out").exists()
 
 
-def test_no_server_at_all(folder, command):
-    code, _, err = command("apify", "DATA", "--out", "out", "--base-url", "http://127.0.0.1:9", "--retries", 1)
-    assert code == 1 and "connection refused, 2 times in a row" in err and not (folder / "out").exists()
-
-
-def test_a_failure_in_the_middle_keeps_what_was_stored_and_goes_on_there(serve, folder, command):
+def test_a_failure_keeps_what_was_stored_and_what_is_complete_goes_on_when_the_dataset_grows(serve, collect):
     server = serve(pairs(25))
     server.faults[10] = [503] * 3
     arguments = ["apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 5, "--retries", 2]
-    code, _, err = command(*arguments)
+    code, _, err = collect(*arguments)
     assert code == 1 and "503 Service Unavailable, 3 times in a row" in err
-    assert len(Path("out/raw.jsonl").read_text().splitlines()) == 10 and not Path("out/summary.json").exists()
-    server.seen.clear()
-    code, _, err = command(*arguments)
-    assert code == 0 and "25 items; 10 are stored already; 3 page(s)" in err
-    assert server.offsets() == [10, 15, 20]
-    assert [json.loads(line)["engagement"] for line in Path("out/raw.jsonl").read_text().splitlines()] == list(range(25))
-
-
-def test_a_complete_collection_asks_for_no_page_until_the_dataset_grows(serve, command):
-    server = serve(pairs(10))
-    arguments = ["apify", "DATA", "--out", "out", "--base-url", server.url]
-    assert command(*arguments)[0] == 0
-    before = Path("out/raw.jsonl").read_bytes()
-    server.seen.clear()
-    assert command(*arguments)[0] == 0
-    assert server.offsets() == [] and Path("out/raw.jsonl").read_bytes() == before
-    server.items += pairs(3, start=10)
-    assert command(*arguments)[0] == 0
-    assert server.offsets() == [10] and len(Path("out/raw.jsonl").read_text().splitlines()) == 13
+    assert [row["engagement"] for row in log("out")] == list(range(10)) and not Path("out/summary.json").exists()
+    news = "25 items; 10 are stored already; 3 page(s)"
+    for grown, asked, said in ((0, [10, 15, 20], news), (0, [], "0 page(s)"), (3, [25], "28 items")):
+        server.items += pairs(grown, start=len(server.items))
+        server.seen.clear()
+        code, _, err = collect(*arguments)
+        assert code == 0 and said in err and server.offsets() == asked
+        assert [row["engagement"] for row in log("out")] == list(range(len(server.items)))

@@ -1,27 +1,30 @@
-"""What an item must be to give a record, reason by reason."""
+"""What an item must be to give a record, reason by reason; and pseudonyms: one per person and salt, no handle in anything but texts."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import math
+import os
+import stat
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps
-from polychromic.yours.collect.schema import Columns, RawRecord, Rejected, read_item
+from polychromic.yours.collect.schema import Authors, RawRecord, read_item, read_salt
 
 ITEM = {"post": "How are you?", "reply": " Fine, thanks. "}
 
 
-def read(item: object, **columns: str) -> RawRecord | Rejected:
-    return read_item(item, Columns(**columns), "here")
+def read(item: object, salt: bytes | None = None, **columns: str) -> RawRecord | str:
+    return read_item(item, columns, "here", Authors(salt))
 
 
 def test_texts_are_kept_as_typed_and_what_is_not_said_is_none():
-    record = read(ITEM | {"more": 1})
+    record = read(ITEM | {"more": 1, "created": math.nan, "post_id": "  "})
     assert (record.post, record.reply, record.source) == ("How are you?", " Fine, thanks. ", "here")
     assert record.author is record.engagement is record.created is record.post_id is None
 
@@ -39,24 +42,15 @@ def test_texts_are_kept_as_typed_and_what_is_not_said_is_none():
         ({"author": "\udc00"}, "author is not valid Unicode"),
         ({"created": "\udc00"}, "created is not valid Unicode"),
         ({"author": {"name": "anna"}}, "author is not text"),
-        ({"engagement": "1.2K"}, "engagement is not a number"),
-        ({"engagement": "1_000"}, "engagement is not a number"),
-        ({"engagement": True}, "engagement is not a number"),
-        ({"engagement": math.inf}, "engagement is not a number"),
-        ({"engagement": "1e999"}, "engagement is not a number"),
-        ({"engagement": [1]}, "engagement is not a number"),
+        *(({"engagement": value}, "engagement is not a number") for value in ("1.2K", "1_000", True, math.inf, "1e999", [1])),
         ({"id": 1.7e18}, "id is not text"),
         ({"id": True}, "id is not text"),
         ({"created": True}, "created is not text"),
     ],
 )
 def test_reasons_of_rejection(changes, reason):
-    assert read(ITEM | changes) == Rejected(reason)
-
-
-@pytest.mark.parametrize("item", [None, [], "text", 3, [ITEM]])
-def test_only_objects_are_read(item):
-    assert read(item) == Rejected("not an object")
+    assert read(ITEM | changes) == reason
+    assert all(read(item) == "not an object" for item in (None, [], "text", 3, [ITEM]))
 
 
 @pytest.mark.parametrize(
@@ -72,20 +66,21 @@ def test_ids_and_times_are_as_given():
     record = read(ITEM | {"id": 12345678901234567890, "post_id": "p-1", "created": moment, "author": 77})
     assert (record.id, record.post_id, record.created, record.author) == ("12345678901234567890", "p-1", "2024-02-29T12:30:00", "77")
     assert read(ITEM | {"created": 1709209800}).created == "1709209800"
-    assert read(ITEM | {"created": math.nan, "post_id": "  "}).created is None
 
 
-def test_without_an_id_the_texts_and_the_author_make_one():
+def test_without_an_id_the_texts_and_the_author_make_one_that_does_not_give_the_handle_away():
+    """Else anybody could try handles: post and reply stand beside it."""
     first, again, other = read(ITEM), read(ITEM | {"engagement": 3}), read(ITEM | {"author": "anna"})
     assert first.id == again.id != other.id and len(first.id) == 24
+    assert len({read(ITEM | {"author": "anna"}, salt).id for salt in (None, b"one", b"two")}) == 3
 
 
 def test_columns_are_names_or_paths():
     item = {"text": "Q", "answer": {"body": "A", "by": {"name": "anna"}}, "likes.count": 4}
     record = read(item, post="text", reply="answer.body", author="answer.by.name", engagement="likes.count")
     assert (record.post, record.reply, record.author, record.engagement) == ("Q", "A", "anna", 4)
-    assert read(item, post="text", reply="answer.missing") == Rejected("no reply")
-    assert read(item, post="text.inner", reply="answer.body") == Rejected("no post")
+    assert read(item, post="text", reply="answer.missing") == "no reply"
+    assert read(item, post="text.inner", reply="answer.body") == "no post"
 
 
 JSON = st.recursive(
@@ -105,4 +100,51 @@ def test_whatever_comes_is_a_record_that_can_be_written_or_a_reason(item):
         line = dumps(found.model_dump()).encode()
         assert b"\n" not in line and RawRecord(**json.loads(line)) == found
     else:
-        assert found.reason
+        assert isinstance(found, str) and found
+
+
+# pseudonyms
+
+
+def hidden(salt: bytes | None = b"one", **changes: str | None) -> RawRecord:
+    return Authors(salt).hide(RawRecord(**({"id": "17", "post": "Q", "reply": "A", "author": "anna", "source": "here"} | changes)))
+
+
+def test_one_person_has_one_name_per_salt():
+    assert hidden().author == hidden(id="18", author=" anna ").author != hidden(author="bob").author
+    assert hidden().author != hidden(b"two").author and hidden(author=None).author is None
+    assert len({Authors(salt).fingerprint for salt in (b"one", b"two", None)}) == 3
+    kept = hidden(None, id="https://host/anna/status/1")
+    assert (kept.id, kept.author) == ("https://host/anna/status/1", "anna")
+
+
+def test_ids_that_may_name_somebody_are_hidden():
+    for name in ("https://host/anna/status/1", "anna-17", "17_ANNA", "@someone", "x/17"):
+        record = hidden(id=name, post_id=name, author="@anna")
+        assert record.id == record.post_id and record.id.startswith("i-") and "anna" not in record.id.lower()
+    for name in ("17", "hannah-17", "annabel", "t3_8xk2"):
+        assert hidden(id=name, post_id=name).id == name
+
+
+def test_the_salt_is_made_once_and_is_this_users_alone(folder, monkeypatch):
+    real, theirs = os.link, []
+
+    def slower(source, target):
+        monkeypatch.setattr(os, "link", real)
+        theirs.append(read_salt())  # another process comes first
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", slower)
+    salt = read_salt()
+    assert salt == read_salt() == theirs[0] and len(salt) == 32
+    path = folder.parent / "cache" / "collect" / "salt"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and [file.name for file in path.parent.iterdir()] == ["salt"]
+    path.write_bytes(b"short")
+    with pytest.raises(PolychromicError, match="salt: 5 bytes. Allowed: the 32"):
+        read_salt()
+    monkeypatch.setenv("POLYCHROMIC_SALT", "0123456789abcdef")
+    assert read_salt() == b"0123456789abcdef"
+    monkeypatch.setenv("POLYCHROMIC_SALT", "pepper-and-salt")
+    with pytest.raises(UsageError, match="POLYCHROMIC_SALT has 15 characters. Allowed: 16") as caught:
+        read_salt()
+    assert "pepper" not in str(caught.value)

@@ -24,49 +24,34 @@ def fill(folder: Path, pages: list[list[str]] = PAGES) -> Store:
     return store
 
 
-def test_what_was_stored_is_there_after_opening_again(tmp_path):
-    fill(tmp_path)
-    store = Store(tmp_path, WHAT)
-    assert (store.position, store.tally.items) == (6, 6)
-    assert [row["id"] for row in store.records()] == ["a", "ä", "c"]
-    assert (tmp_path / "raw.jsonl").read_bytes() == WHOLE
-
-
 def test_a_log_torn_at_any_byte_of_the_last_page_is_completed(tmp_path):
     """The checkpoint of a page comes first: whatever part of the page reached the log, the page is there afterwards, once."""
     fill(tmp_path)
     log, before = tmp_path / "raw.jsonl", len(WHOLE) - len('{"id": "c"}\n')
     for length in range(before, len(WHOLE) + 1):
         log.write_bytes(WHOLE[:length])
-        assert Store(tmp_path, WHAT).position == 6
-        assert log.read_bytes() == WHOLE
+        again = Store(tmp_path, WHAT)
+        assert log.read_bytes() == WHOLE and [row["id"] for row in again.records()] == ["a", "ä", "c"]
+        assert (again.position, again.tally.items) == (6, 6)
     for tail in (b"{", b'{"id": "torn', b"\0" * 50):
         log.write_bytes(WHOLE + tail)
         Store(tmp_path, WHAT)
         assert log.read_bytes() == WHOLE
-
-
-def test_the_first_page_needs_no_log(tmp_path):
     fill(tmp_path / "new", PAGES[:1])
     (tmp_path / "new" / "raw.jsonl").unlink()
-    assert len(list(Store(tmp_path / "new", WHAT).records())) == 2
+    assert len(list(Store(tmp_path / "new", WHAT).records())) == 2, "of the first page there need be no log"
 
 
 def test_the_summary_says_what_is_in_the_log(tmp_path):
     store = fill(tmp_path)
-    store.tally.reject("no reply", "line 3")
-    document = store.finish({"complete": True})
-    assert json.loads((tmp_path / "summary.json").read_bytes()) == document
-    assert document["log"]["bytes"] == len(WHOLE) and document["rejected"] == {"no reply": {"count": 1, "first": ["line 3"]}}
-    assert json.loads((tmp_path / "checkpoint.json").read_bytes())["pending"] == ""
-    assert Store(tmp_path, WHAT).finish({"complete": True}) == document
-
-
-def test_only_the_first_places_are_remembered(tmp_path):
-    store = Store(tmp_path, WHAT)
     for place in range(9):
         store.tally.reject("no reply", f"line {place}")
-    assert store.tally.rejected["no reply"] == {"count": 9, "first": ["line 0", "line 1", "line 2"]}
+    document = store.finish({"complete": True})
+    assert json.loads((tmp_path / "summary.json").read_bytes()) == document
+    assert document["log"]["bytes"] == len(WHOLE)
+    assert document["rejected"] == {"no reply": {"count": 9, "first": ["line 0", "line 1", "line 2"]}}
+    assert json.loads((tmp_path / "checkpoint.json").read_bytes())["pending"] == ""
+    assert Store(tmp_path, WHAT).finish({"complete": True}) == document
 
 
 def test_what_a_killed_writer_left_behind_goes_away(tmp_path):
@@ -78,36 +63,22 @@ def test_what_a_killed_writer_left_behind_goes_away(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine", "checkpoint.json", "raw.jsonl"]
 
 
-def lines_after(folder: Path) -> None:
-    with (folder / "raw.jsonl").open("ab") as log:
-        log.write(b'{"id": "mine"}\n')
-
-
-def edited(folder: Path) -> None:
-    log = folder / "raw.jsonl"
-    log.write_bytes(log.read_bytes().replace(b"a", b"b", 1))
-
-
-def shorter(folder: Path) -> None:
-    (folder / "raw.jsonl").write_bytes(WHOLE[:5])
-
-
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lines_after, "whole lines follow the last stored page, from byte 37"),
-        (edited, "its sha256 is another"),
-        (shorter, "20 bytes are missing"),
-        (lambda folder: (folder / "raw.jsonl").unlink(), "25 bytes are missing"),
-        (lambda folder: (folder / "checkpoint.json").unlink(), "a log without its checkpoint.json"),
-        (lambda folder: (folder / "checkpoint.json").write_text("{"), "not a checkpoint of this version"),
-        (lambda folder: (folder / "checkpoint.json").write_text("[]"), "not a checkpoint of this version"),
-        (lambda folder: (folder / "checkpoint.json").write_text('{"version": 2}'), "version 2"),
+        (lambda log: log.write_bytes(WHOLE + b'{"id": "mine"}\n'), "whole lines follow the last stored page, from byte 37"),
+        (lambda log: log.write_bytes(WHOLE.replace(b"a", b"b", 1)), "its sha256 is another"),
+        (lambda log: log.write_bytes(WHOLE[:5]), "20 bytes are missing"),
+        (lambda log: log.unlink(), "25 bytes are missing"),
+        (lambda log: log.with_name("checkpoint.json").unlink(), "a log without its checkpoint.json"),
+        (lambda log: log.with_name("checkpoint.json").write_text("{"), "not a checkpoint of this version"),
+        (lambda log: log.with_name("checkpoint.json").write_text("[]"), "not a checkpoint of this version"),
+        (lambda log: log.with_name("checkpoint.json").write_text('{"version": 2}'), "version 2"),
     ],
 )
 def test_what_no_kill_leaves_is_refused_and_left_alone(damage, said, tmp_path):
     fill(tmp_path)
-    damage(tmp_path)
+    damage(tmp_path / "raw.jsonl")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(PolychromicError, match=said) as caught:
         Store(tmp_path, WHAT)
@@ -115,13 +86,10 @@ def test_what_no_kill_leaves_is_refused_and_left_alone(damage, said, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_another_collection_is_refused_by_key(tmp_path):
+def test_another_collection_and_a_file_are_refused(tmp_path):
     fill(tmp_path)
-    with pytest.raises(PolychromicError, match='columns.post was null, is "text"; source was "here", is "there"'):
+    with pytest.raises(PolychromicError, match='columns was {"post": null}, is {"post": "text"}; source was "here"'):
         Store(tmp_path, {"source": "there", "columns": {"post": "text"}})
-
-
-def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PolychromicError, match="a file. Allowed: a folder"):
         Store(tmp_path / "file", WHAT)

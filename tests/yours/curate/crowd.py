@@ -1,4 +1,4 @@
-"""100,000 pairs whose fate is known by construction.
+"""A log whose pairs' fate is known by construction: 100,000 of them, or a share of that.
 
 Replies are words of a Reed-Solomon code: word p of pair (a, b) is number a + b·p mod 331 of the p-th vocabulary. Two different pairs
 agree in one place at most, so no two of them are alike, although every word is in every 331st reply: rare words do not make it easy.
@@ -8,34 +8,34 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 Q = 331  # a prime; Q * Q > 100,000
 CODED = 10  # words of a reply that the code chooses
 FREQUENT = ("the", "and", "is", "you", "with")
-GERMAN = ("und", "der", "ist", "nicht", "mit")
-PAIRS = 100_000
-# What each filter drops, in the order in which they are applied; each line of the log is meant for one of them.
-EXPECTED = {
-    "unreadable": 500,
-    "length": 3_000,
-    "language": 2_000,
-    "media": 1_500,
-    "links": 2_500,
-    "mentions": 1_000,
-    "spam": 2_000,
-    "repetition": 1_000,
-    "toxicity": 1_000,
-    "engagement": 2_000,
-    "exact_duplicates": 5_000,
-    "near_duplicates": 5_000,
-    "author_cap": 2_980,
-    "post_cap": 1_000,
-}
-CAP = 20
-LEFT = PAIRS - sum(EXPECTED.values())
+PAIRS, CAP = 100_000, 20
+UNUSED = 65_000  # with a pair's number that has a twin of another reply: above the numbers of all rows, and below Q * Q
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
+# Filter -> what it drops of 100,000 pairs, and what makes it drop: a change of one pair, or of the twin that stands beside it. In the order
+# in which they are applied; each line of the log is meant for one of them.
+SPOIL = {
+    "unreadable": (500, lambda row: {"reply": row["reply"] + " \x1b[31m"}),
+    "length": (3_000, lambda row: {"reply": "sure"}),
+    "language": (2_000, lambda row: {"post": row["post"].replace("the and is", "und der ist")}),
+    "media": (1_500, lambda row: {"reply": row["reply"] + " pic.twitter.com/abc"}),
+    "links": (2_500, lambda row: {"reply": row["reply"] + " https://example.org/page"}),
+    "mentions": (1_000, lambda row: {"reply": row["reply"] + " @somebody"}),
+    "spam": (2_000, lambda row: {"reply": row["reply"] + " Click here!"}),
+    "repetition": (1_000, lambda row: {"reply": row["reply"] + " soooooo"}),
+    "toxicity": (1_000, lambda row: {"reply": row["reply"] + " bullshit"}),
+    "engagement": (2_000, lambda row: {"engagement": 1000}),
+    "exact_duplicates": (5_000, lambda row: {"reply": row["reply"].upper() + "!"}),
+    "near_duplicates": (5_000, lambda row: {"reply": row["reply"].rpartition(" ")[0] + " other"}),
+    "author_cap": (2_980, lambda row: {"author": "busy"}),
+    "post_cap": (1_000, lambda row: {"reply": texts(UNUSED + int(row["id"]))[1]}),
+}
+TWINS = ("exact_duplicates", "near_duplicates", "post_cap")
 
 
 def word(place: int, number: int) -> str:
@@ -43,64 +43,27 @@ def word(place: int, number: int) -> str:
     return SYLLABLES[place] + SYLLABLES[number // 64 + 20] + SYLLABLES[number % 64] + "x"
 
 
-def coded(pair: int, first: int) -> list[str]:
-    a, b = divmod(pair, Q)
-    return [word(first + place, (a + b * place) % Q) for place in range(CODED)]
-
-
-def texts(pair: int, frequent: tuple[str, ...] = FREQUENT) -> tuple[str, str]:
+def texts(pair: int) -> tuple[str, str]:
     """Post and reply of 13 and 15 different words."""
-    return " ".join([*frequent[:3], *coded(pair, 20)]), " ".join([*frequent, *coded(pair, 0)])
+    a, b = divmod(pair, Q)
+    post, reply = ([word(first + place, (a + b * place) % Q) for place in range(CODED)] for first in (20, 0))
+    return " ".join([*FREQUENT[:3], *post]), " ".join([*FREQUENT, *reply])
 
 
-def rows() -> Iterator[dict]:
-    """The log, filter by filter: what it drops, then what is left."""
-    fresh = iter(range(PAIRS))
-    spoil = {
-        "length": lambda reply: "sure",
-        "media": lambda reply: f"{reply} pic.twitter.com/abc",
-        "links": lambda reply: f"{reply} https://example.org/page",
-        "mentions": lambda reply: f"{reply} @somebody",
-        "spam": lambda reply: f"{reply} Click here!",
-        "repetition": lambda reply: f"{reply} soooooo",
-        "toxicity": lambda reply: f"{reply} bullshit",
-        "unreadable": lambda reply: f"{reply} \x1b[31m",
-    }
-    for name, count in EXPECTED.items():
-        for _ in range(count):
-            pair = next(fresh)
-            post, reply = texts(pair, GERMAN if name == "language" else FREQUENT)
-            row = {"id": str(pair), "post": post, "reply": reply, "author": f"u{pair}", "engagement": pair % 7, "source": "crowd"}
-            if name in spoil:
-                yield row | {"reply": spoil[name](reply)}
-            elif name == "engagement":
-                yield row | {"engagement": 1000 + pair}
-            elif name == "exact_duplicates":
-                yield row
-                yield row | {"reply": reply.upper() + "!"}
-            elif name == "near_duplicates":
-                yield row
-                yield row | {"reply": reply.rpartition(" ")[0] + " other"}
-            elif name == "author_cap":
-                yield row | {"author": "busy"}
-            elif name == "post_cap":
-                yield row
-                yield row | {"reply": texts(next(fresh))[1]}
-            else:
-                yield row
-    for number in range(CAP):  # the busy author's, under the cap
-        post, reply = texts(next(fresh))
-        yield {"post": post, "reply": reply, "author": "busy", "engagement": number}
-    rest = LEFT - EXPECTED["exact_duplicates"] - EXPECTED["near_duplicates"] - EXPECTED["post_cap"] - CAP
-    for _ in range(rest):
-        pair = next(fresh)
+def write_crowd(path: Path, share: int) -> dict[str, int]:
+    """The log, one pair of `share` of 100,000, in an order that has nothing to do with the filters; returns what each filter drops."""
+    numbers, rows = count(), []
+
+    def row() -> dict:
+        pair = next(numbers)
         post, reply = texts(pair)
-        yield {"post": post, "reply": reply, "author": f"u{pair}", "engagement": pair % 7}
+        return {"id": str(pair), "post": post, "reply": reply, "author": f"u{pair}", "engagement": pair % 7, "source": "crowd"}
 
-
-def write_crowd(path: Path) -> None:
-    """The log in an order that has nothing to do with the filters."""
-    lines = [json.dumps(row) + "\n" for row in rows()]
-    assert len(lines) == PAIRS
-    random.Random(0).shuffle(lines)
-    path.write_text("".join(lines), encoding="utf-8")
+    for name, (dropped, change) in SPOIL.items():
+        for one in (row() for _ in range(dropped // share)):
+            rows += [one, one | change(one)] if name in TWINS else [one | change(one)]
+    rows += [row() | {"author": "busy"} for _ in range(CAP)]  # under the cap
+    rows += [row() for _ in range(PAIRS // share - len(rows))]
+    random.Random(0).shuffle(rows)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {name: dropped // share for name, (dropped, _) in SPOIL.items()}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from polychromic.data.records import read_records
-from polychromic.yours.curate.filters import count_words, filters
-from polychromic.yours.curate.raw import Text, parse_pair
+from polychromic.yours.curate.filters import count_words
+from polychromic.yours.curate.raw import Text
 from polychromic.yours.curate.rules import Rules, load_rules
 from polychromic.yours.curate.run import curate
 
@@ -19,10 +17,15 @@ POST = "What do you think of the new release?"
 
 def first_reason(reply: str, rules: Rules | None = None, engagement: float | None = None, post: str = POST) -> tuple[str, str] | None:
     """(filter, why) of the filter that drops the pair; None when it is kept."""
-    for name, judge in filters(rules or load_rules()).items():
+    for name, judge in (rules or load_rules()).filters.items():
         if why := judge(Text(post), Text(" ".join(reply.split())), engagement):
             return name, why
     return None
+
+
+def rules_with(**sections) -> Rules:
+    records = {"licence": "MIT", "group": "post", "length_classes": 3, "engagement_classes": 2}
+    return Rules.model_validate({"records": records} | sections)
 
 
 KEPT = [
@@ -90,8 +93,30 @@ def test_what_is_dropped_and_why(reply, name, why):
     assert found is not None and found[0] == name and why in found[1]
 
 
+WINDOW = {"least": 1, "most": 5}
+WORDS = rules_with(toxicity={"lists": ["unsuitable_words.txt"], "also": ["Schei\u00dfe", "mist"], "except": ["bullshit"]})
+DECIDED = rules_with(language={"allowed": ["en"], "undecided": "drop"})
+
+
+@pytest.mark.parametrize(
+    ("rules", "reply", "found"),
+    [
+        (rules_with(links={"most": 1}), "see https://a.org for it", None),
+        (rules_with(links={"most": 1}), "see https://a.org and https://b.org", ("links", "reply: https://b.org")),
+        (WORDS, "that is bullshit", None),
+        (WORDS, "so eine SCHEISSE", ("toxicity", "reply: scheisse")),
+        (WORDS, "mistake and optimist", None),
+        (rules_with(spam={"phrases": []}), "buy now", None),
+        (DECIDED, "Meh!", None),  # the post tells
+    ],
+)
+def test_rules_of_ones_own(rules, reply, found):
+    assert first_reason(reply, rules) == found
+
+
 def test_the_post_is_judged_too():
     assert first_reason("that is a good one", post="click here to see what we do") == ("spam", "post: click here")
+    assert first_reason("Meh!", DECIDED, post="Hmm!") == ("language", "undecided")
 
 
 def test_han_and_kana_count_by_character():
@@ -99,51 +124,19 @@ def test_han_and_kana_count_by_character():
     assert count_words("don't well-known 3.5 \u00e9t\u00e9") == 4
 
 
-def rules_with(**sections) -> Rules:
-    records = {"licence": "MIT", "group": "post", "length_classes": 3, "engagement_classes": 2}
-    return Rules.model_validate({"records": records} | sections)
-
-
 def test_the_window_of_engagement():
-    rules = rules_with(engagement={"least": 1, "most": 5, "missing": "drop"})
+    rules = rules_with(engagement=WINDOW | {"missing": "drop"})
     found = [first_reason("fine", rules, value) for value in (None, 0, 1, 5, 5.5, 10**400)]
     assert [f and f[0] for f in found] == ["engagement", "engagement", None, None, "engagement", "engagement"]
-    assert first_reason("fine", rules_with(engagement={"least": 1, "most": 5}), None) is None
-
-
-def test_as_many_links_as_allowed():
-    rules = rules_with(links={"most": 1})
-    assert first_reason("see https://a.org for it", rules) is None
-    assert first_reason("see https://a.org and https://b.org", rules)[0] == "links"
-
-
-def test_words_of_ones_own_and_exceptions():
-    rules = rules_with(toxicity={"lists": ["unsuitable_words.txt"], "also": ["Schei\u00dfe", "mist"], "except": ["bullshit"]})
-    assert first_reason("that is bullshit", rules) is None
-    assert first_reason("so eine SCHEISSE", rules) == ("toxicity", "reply: scheisse")
-    assert first_reason("mistake and optimist", rules) is None
-
-
-def test_no_phrases_no_spam_and_undecided_dropped():
-    assert first_reason("buy now", rules_with(spam={"phrases": []})) is None
-    rules = rules_with(language={"allowed": ["en"], "undecided": "drop"})
-    assert first_reason("Meh!", rules, post="Hmm!") == ("language", "undecided")
-    assert first_reason("Meh!", rules, post="What is it?") is None, "the post tells"
-
-
-@given(st.lists(st.sampled_from(["1000 users", "ser", "it's", "a\tb", "\u00a0x", "&amp;", "<b>", "\u202etxt", "[x]", "{0}"]), min_size=1))
-def test_only_blanks_of_a_text_change(parts):
-    text = "  \n".join(parts)
-    pair = parse_pair("raw.jsonl:1", {"post": text, "reply": text})
-    assert pair.reply == pair.post == " ".join(text.split())
-    assert "".join(pair.reply.split()) == "".join(text.split())
+    assert first_reason("fine", rules_with(engagement=WINDOW), None) is None
 
 
 def test_tricky_lines_reach_the_candidates_as_typed(tmp_path):
-    """Through files and back: JSON escapes, markup, emoji and numbers stay what they are."""
+    """Through files and back: JSON escapes, markup, emoji and numbers stay what they are; only runs of blanks change."""
     raw = tmp_path / "raw.jsonl"
-    posts = [f"What do you think of thing {number}, my friend?" for number in range(len(KEPT))]
-    raw.write_text("".join(json.dumps({"post": p, "reply": f" {r}\n"}) + "\n" for p, r in zip(posts, KEPT, strict=True)))
+    kept = [*KEPT, "a\tb \u00a0x \u202etxt  \n &amp; <b> {0}"]
+    posts = [f"What do you think of thing {number}, my friend?" for number in range(len(kept))]
+    raw.write_text("".join(json.dumps({"post": p, "reply": f" {r}\n"}) + "\n" for p, r in zip(posts, kept, strict=True)))
     curate(raw, load_rules(), tmp_path / "out")
     found = {record.prompt: record.references for record in read_records(tmp_path / "out" / "candidates.jsonl")}
-    assert found == {post: [reply] for post, reply in zip(posts, KEPT, strict=True)}
+    assert found == {post: [" ".join(reply.split())] for post, reply in zip(posts, kept, strict=True)}

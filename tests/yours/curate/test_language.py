@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from polychromic.data.records import read_records
-from polychromic.yours.curate.language import FREQUENT, LANGUAGES, languages, script, wrong_language
+from polychromic.yours.curate.filters import Language
+from polychromic.yours.curate.language import FREQUENT, LANGUAGES, languages, script
+from polychromic.yours.curate.raw import Text
 from tests.workspace import REPOSITORY
 
 SENTENCES = {
@@ -26,6 +28,7 @@ SENTENCES = {
     "kana": "何を言っているのか分からないけど、楽しそうですね",
     "han": "我不知道你是什么意思，但听起来很有趣",
 }
+ENGLISH, SHORT, GERMAN = SENTENCES["en"], "Genau!", SENTENCES["de"]
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -44,26 +47,28 @@ def test_of_english_chats_one_in_a_thousand_is_missed():
     assert sum(f == {"en"} for f in found) / len(texts) >= 0.98
 
 
-def test_what_tells_nothing():
+def test_what_tells_nothing_and_a_tie_that_counts_for_all():
     assert languages("") == languages("1000 :) !!!") == languages("Kapla!") == frozenset()
     assert script("") == script("123") == script("\U0001f602") == "latin"
     assert languages("zab dok fim gul hep jor kev lum") == {"other"}, "eight words without a frequent one"
     assert languages("zab dok fim gul hep jor kev") == frozenset()
-
-
-def test_a_tie_counts_for_all():
     assert languages("was") == {"en", "de", "nl"}
-    assert wrong_language("was", "was", frozenset({"nl"}), True) is None
 
 
-def test_a_text_that_tells_nothing_takes_the_other_ones_language():
-    english, short, german = SENTENCES["en"], "Genau!", SENTENCES["de"]
-    assert wrong_language(english, short, frozenset({"en"}), True) is None
-    assert wrong_language(german, short, frozenset({"en"}), False) == "post: de"
-    assert wrong_language(english, german, frozenset({"en"}), False) == "reply: de"
-    assert wrong_language(english, german, frozenset({"en", "de"}), False) is None
-    assert wrong_language(short, short, frozenset({"en"}), False) is None
-    assert wrong_language(short, short, frozenset({"en"}), True) == "undecided"
+@pytest.mark.parametrize(
+    ("post", "reply", "allowed", "undecided", "why"),
+    [
+        ("was", "was", ["nl"], "drop", None),
+        (ENGLISH, SHORT, ["en"], "drop", None),  # a text that tells nothing takes the other one's language
+        (GERMAN, SHORT, ["en"], "keep", "post: de"),
+        (ENGLISH, GERMAN, ["en"], "keep", "reply: de"),
+        (ENGLISH, GERMAN, ["en", "de"], "keep", None),
+        (SHORT, SHORT, ["en"], "keep", None),
+        (SHORT, SHORT, ["en"], "drop", "undecided"),
+    ],
+)
+def test_the_filter_of_pairs(post, reply, allowed, undecided, why):
+    assert Language(allowed=allowed, undecided=undecided)(Text(post), Text(reply), None) == why
 
 
 def test_the_lists_hold_words_as_texts_are_split():

@@ -1,23 +1,118 @@
-"""Caps, groups, strata with ties, and the final selection."""
+"""Equal and nearly equal texts against a comparison of all with all; caps, groups, strata with ties, and the final selection."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from fractions import Fraction
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.yours.curate.raw import Pair, parse_pair
-from polychromic.yours.curate.selection import allot, cuts, groups, over_cap, quantile_class, select, strata
+from polychromic.yours.curate.selection import (
+    NearDuplicates,
+    allot,
+    author_key,
+    compared_words,
+    exact_key,
+    groups,
+    jaccard,
+    over_cap,
+    quantile_names,
+    select,
+    strata,
+)  # fmt: skip  # isort: skip
+
+THRESHOLDS = (0.51, 0.55, 0.6, 2 / 3, 0.7, 0.8, 0.9, 1.0)
+
+
+def greedy(sets: list[frozenset[str]], threshold: float) -> list[int | None]:
+    """By the definition: the first kept set with a Jaccard index of the threshold or more, in whole numbers."""
+    kept, found, at = [], [], Fraction(str(threshold))
+    for s in sets:
+        match = next((i for i, other in enumerate(kept) if s and other and len(s & other) >= at * len(s | other)), None)
+        found.append(match)
+        if match is None:
+            kept.append(s)
+    return found
+
+
+def indexed(sets: list[frozenset[str]], threshold: float) -> list[int | None]:
+    known, found = NearDuplicates(sets, threshold), []
+    for s in sets:
+        found.append(known.closest(s))
+        if found[-1] is None:
+            known.keep(s)
+    return found
+
+
+words = st.frozensets(st.sampled_from([f"w{n}" for n in range(14)]), max_size=10)
+
+
+@st.composite
+def mutations(draw) -> list[frozenset[str]]:
+    """Texts of 1 to 120 words and their mutations."""
+    rng, vocabulary = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), [f"w{n}" for n in range(150)]
+    sets: list[frozenset[str]] = []
+    for _ in range(40):
+        if sets and rng.random() < 0.6:
+            sets.append(sets[rng.integers(len(sets))] ^ {str(word) for word in rng.choice(vocabulary, size=rng.integers(0, 12))})
+        else:
+            sets.append(frozenset(str(word) for word in rng.choice(vocabulary, size=rng.integers(1, 120), replace=False)))
+    return sets
+
+
+@given(st.lists(words, max_size=30) | mutations(), st.sampled_from(THRESHOLDS))
+@settings(max_examples=160, deadline=None)
+def test_near_duplicates_like_a_comparison_of_all_with_all(sets, threshold):
+    assert indexed(sets, threshold) == greedy(sets, threshold)
+
+
+def test_the_threshold_is_no_float_and_texts_without_words_are_never_alike():
+    """0.55 * 20 is 11.000000000000002 in floats: 11 shared words of 20 are enough all the same."""
+    a, b = frozenset(map(str, range(15))), frozenset(map(str, range(4, 20)))
+    assert len(a & b) == 11 and len(a | b) == 20
+    assert indexed([a, b], 0.55) == [None, 0]
+    assert indexed([frozenset(), frozenset()], 0.8) == [None, None] and jaccard(frozenset(), frozenset()) == 0
+
+
+def test_a_swarm_of_copies_is_linear():
+    """10,000 variants of one text: pairs of them would be fifty million."""
+    base = [f"w{n}" for n in range(20)]
+    sets = [frozenset([*base[: n % 20], *base[n % 20 + 1 :], f"own{n}"]) for n in range(10_000)]
+    started = time.process_time()
+    found = indexed(sets, 0.8)
+    assert sum(match is None for match in found) <= 2
+    assert time.process_time() - started < 5
 
 
 def pair(reply: str = "a reply", post: str = "a post", author: str | None = None, engagement: float | None = None) -> Pair:
     return parse_pair("raw.jsonl:1", {"post": post, "reply": reply, "author": author, "engagement": engagement})
 
 
-def with_engagement(*values: float | None) -> list[str]:
-    return [name.removeprefix("any_") for name in strata([pair(engagement=value) for value in values], 1, 2)]
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("It's GREAT!", "it\u2019s great", True),
+        ("caf\u00e9 ol\u00e9", "cafe ole", True),
+        ("1000 users", "1000 users!", True),
+        ("1000 users", "2000 users", False),
+        ("\U0001f602", "\U0001f62d", False),  # no words: the emoji count
+        ("\U0001f602", "\U0001f602", True),
+    ],
+)
+def test_equal_but_for_case_accents_punctuation_and_blanks(a, b, same):
+    assert (exact_key(pair(a, "p"), "reply") == exact_key(pair(b, "q"), "reply")) == same
+    assert (exact_key(pair(a, "p"), "pair") == exact_key(pair(b, "P!"), "pair")) == same
+    assert exact_key(pair(a, "p"), "pair") != exact_key(pair(a, "q"), "pair")
+
+
+def test_which_text_is_compared():
+    found = [compared_words(pair("two three", "one two"), of) for of in ("post", "reply", "pair")]
+    assert found == [{"one", "two"}, {"two", "three"}, {"one", "two", "three"}]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +130,7 @@ def with_engagement(*values: float | None) -> list[str]:
     ],
 )
 def test_engagement_with_ties(values, names):
-    assert with_engagement(*values) == names
+    assert quantile_names(values, ("low", "high")) == names
 
 
 def test_lengths_and_engagement_name_the_stratum():
@@ -47,30 +142,22 @@ def test_lengths_and_engagement_name_the_stratum():
 numbers = st.one_of(st.integers(-3, 3), st.floats(allow_nan=False, allow_infinity=False), st.integers(10**300, 10**310))
 
 
-@given(st.lists(st.one_of(st.none(), numbers), max_size=40), st.integers(1, 3), st.integers(1, 3))
-def test_strata_never_fail_and_never_part_equal_values(values, by_length, by_engagement):
-    pairs = [pair("w " * (1 + i % 4), engagement=value) for i, value in enumerate(values)]
-    names = strata(pairs, by_length, by_engagement)
-    assert len(names) == len(values)
-    of: dict = {}
-    for value, name in zip(values, names, strict=True):
-        assert of.setdefault(value, name.split("_")[1]) == name.split("_")[1]
-
-
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.integers(1, 3))
-def test_classes_grow_with_the_value_and_without_ties_are_even(values, classes):
-    at = cuts(values, classes)
-    found = [quantile_class(value, at) for value in sorted(values)]
-    assert found == sorted(found) and 0 <= found[0] and found[-1] < classes and at == sorted(at)
-    different = sorted(set(values))
-    sizes = Counter(quantile_class(value, cuts(different, classes)) for value in different)
-    assert max(sizes.values()) - min(sizes.get(k, 0) for k in range(classes)) <= 1
+@given(st.lists(st.one_of(st.none(), numbers), max_size=40), st.integers(1, 3))
+def test_classes_grow_with_the_value_never_part_equal_values_and_without_ties_are_even(values, classes):
+    found = quantile_names(values, "abc"[:classes])
+    assert all((name == "unknown") == (value is None) for value, name in zip(values, found, strict=True))
+    known = sorted((value, name) for value, name in zip(values, found, strict=True) if value is not None)
+    assert [name for _, name in known] == sorted(name for _, name in known)
+    assert len({value for value, _ in known}) == len(set(known))
+    if different := sorted({value for value, _ in known}):
+        sizes = Counter(quantile_names(different, "abc"[:classes]))
+        assert max(sizes.values()) - min(sizes[name] for name in "abc"[:classes]) <= 1
 
 
 def test_a_cap_keeps_the_first_and_ignores_who_has_no_name():
     pairs = [pair(author=a) for a in ("x", None, "x", "y", "x", None, None)]
-    assert list(over_cap(pairs, lambda p: p.author, 1)) == [2, 4]
-    assert list(over_cap(pairs, lambda p: p.author, 3)) == []
+    assert list(over_cap(pairs, author_key, 1)) == [2, 4]
+    assert list(over_cap(pairs, author_key, 3)) == []
 
 
 def test_groups_are_not_parted_and_say_nothing():
@@ -80,22 +167,17 @@ def test_groups_are_not_parted_and_say_nothing():
     assert sizes(by_post) == [1, 1, 1, 1, 2] and by_post[0] == by_post[1]
     assert sizes(by_author) == [1, 1, 1, 1, 2] and by_author[1] == by_author[2], "who has no name is alone"
     assert sizes(by_both) == [1, 1, 1, 3] and by_both[0] == by_both[1] == by_both[2]
-    back = groups(pairs[::-1], "both")[::-1]
-    assert back == by_both, "names do not hang on the order"
+    assert by_both[0] == f"both-{min(pair.digest for pair in pairs[:3])[:12]}"
+    assert groups(pairs[::-1], "both")[::-1] == by_both, "names do not hang on the order"
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1), st.integers(1, 80))
-def test_shares(counts, total):
-    shares = allot(counts, total)
-    assert sum(shares.values()) == min(total, sum(counts.values()))
-    available = sum(counts.values())
+def test_each_stratum_keeps_its_share_and_its_first(counts, total):
+    shares, available = allot(counts, total), sum(counts.values())
+    assert sum(shares.values()) == min(total, available)
     for name, count in counts.items():
         assert shares[name] <= count
-        if total < available:
-            assert abs(shares[name] - total * count / available) < 1
-
-
-def test_each_stratum_keeps_its_share_and_its_first():
-    names = ["a", "b", "a", "a", "b", "a", "a", "a"]
-    assert select(names, 4) == [0, 1, 2, 3]
-    assert select(names, 100) == list(range(8))
+        assert total >= available or abs(shares[name] - total * count / available) < 1
+    names = [name for name, count in counts.items() for _ in range(count)]
+    chosen = select(names, total)
+    assert chosen == [place for place, name in enumerate(names) if names[:place].count(name) < shares[name]]

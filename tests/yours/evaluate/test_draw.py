@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from peft import LoraConfig, get_peft_model
-from tests.oneoff.test_evaluate import invoke
-from tests.oneoff.test_inputs import GOOD, write
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from polychromic.base.errors import PolychromicError
-from polychromic.yours.evaluate import draw as drawing
+from polychromic.yours.evaluate import draw
+from polychromic.yours.evaluate.adapters import check_adapters
+from tests.pipeline_tools import PATIENCE
 from tests.tiny import make_tiny_model
+from tests.workspace import REPOSITORY
+from tests.yours.evaluate.conftest import GOOD, compare, evaluate, invoke, read, write
+
+OTHER = {"wide": {"hidden_size": 64, "num_attention_heads": 8}, "deep": {"num_hidden_layers": 3}, "shallow": {"num_hidden_layers": 1}}
+
+DATA = {
+    "empty": [], "columns": [{"question": "what?"}], "some": [{"prompt": "a", "valid": ["x"]}, {"prompt": "b", "valid": []}],
+    "flags": [{"prompt": "a", "valid": [True, False]}], "lacks": [{"prompt": "a", "references": ["x"]}, {"prompt": "b"}],
+    "twice": [{"prompt": "a", "id": "x"}, {"prompt": "b", "id": "x"}],
+}  # fmt: skip
 
 
-@pytest.fixture
-def model(tmp_path, monkeypatch) -> Path:
-    """A tiny base model, two adapters made for it, three for other models, and six prompts."""
-    monkeypatch.chdir(tmp_path)
-    base = make_tiny_model(tmp_path / "base")
-    for name in ("red", "blue"):
-        make_adapter(base, tmp_path / name)
-    make_adapter(base, tmp_path / "wide", hidden_size=64, num_attention_heads=8)
-    make_adapter(base, tmp_path / "deep", num_hidden_layers=3)
-    make_adapter(base, tmp_path / "shallow", num_hidden_layers=1)
-    write(tmp_path / "data.jsonl", *({"id": f"q{i}", "prompt": f"Name {i} {{x}}", "valid": ["a"]} for i in range(6)))
-    return tmp_path
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A tiny base model, adapters made for it, and others made for other models."""
+    folder = tmp_path_factory.mktemp("made")
+    make_tiny_model(folder / "base")
+    for name in ("red", "blue", *OTHER):
+        make_adapter(folder / "base", folder / name, **OTHER.get(name, {}))
+    return folder
 
 
 def make_adapter(base: Path, path: Path, targets: tuple[str, ...] = ("q_proj",), **config: int) -> Path:
@@ -39,78 +51,18 @@ def make_adapter(base: Path, path: Path, targets: tuple[str, ...] = ("q_proj",),
     return path
 
 
-def drawn(folder: Path, *more: object):  # noqa: ANN201
-    fixed = "--base base --data data.jsonl --n 4 --max-new-tokens 4 --no-encoder --k 1,2 --metrics pass@2,distinct@2 --json".split()
-    return invoke("evaluate", *fixed, "--out", folder, *more)
+@pytest.fixture
+def model(made, tmp_path, monkeypatch) -> Path:
+    """The models and adapters, and six prompts."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    write(tmp_path / "data.jsonl", *({"id": f"q{i}", "prompt": f"Name {i} {{x}}", "valid": ["a"]} for i in range(6)))
+    return tmp_path
 
 
-def test_base_and_adapters_are_drawn_once_and_evaluated(model):
-    result = drawn(model / "out", "--adapter", "red", "--adapter", "blue", "--zero-shot", "--max-examples", 5)
-    assert result.exit_code == 0, result.output
-    systems = json.loads(result.stdout)["systems"]
-    assert [(s["system"], s["n_prompts"]) for s in systems] == [("zero_shot", 5), ("red", 5), ("blue", 5)]
-    rows = [json.loads(line) for line in (model / "out" / "samples-red.jsonl").read_text().splitlines()]
-    assert [row["id"] for row in rows] == [f"q{i}" for i in range(5)] and all(len(row["samples"]) == 4 for row in rows)
-    before = (model / "out" / "samples-red.jsonl").stat().st_mtime_ns
-    assert drawn(model / "out", "--adapter", "red", "--adapter", "blue", "--zero-shot", "--max-examples", 5).stdout == result.stdout
-    assert (model / "out" / "samples-red.jsonl").stat().st_mtime_ns == before, "what is there is not drawn again"
-
-
-def test_solved_examples_come_from_a_file_of_their_own(model):
-    write(model / "solved.jsonl", {"prompt": "Name a {y}", "references": ["cat"]})
-    result = drawn(model / "out", "--few-shot", "solved.jsonl")
-    assert [s["system"] for s in json.loads(result.stdout)["systems"]] == ["few_shot"]
-    variant = drawing.read_variant("listqa/zero_shot")
-    assert [m["content"] for m in drawing.chat(variant, "ask {z}", [("Name a {y}", "cat")])] == [
-        variant.system,
-        "Name a {y}",
-        "cat",
-        "ask {z}",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "fragments"),
-    [
-        (["--adapter", "red", "--adapter", "wide", "--zero-shot"], ["wide: the adapter does not fit base: 4 tensors have another shape",
-         "[2, 64] in the adapter, [2, 32] for the base", "It names", "the model that it was made for as --base"]),
-        (["--adapter", "deep"], ["deep: the adapter does not fit base: the adapter has 3 blocks", "with 2 blocks, has no module",
-                                 "layers.2.self_attn.q_proj"]),
-        (["--adapter", "red", "--adapter", "shallow"], ["shallow: the adapter does not fit base: the base has 2 blocks",
-                                                        "with 1 blocks, has none", "layers.1.self_attn.q_proj"]),
-        (["--adapter", "elsewhere"], ["elsewhere: the adapter does not fit base: PEFT says: Target modules", "not found in the base"]),
-        (["--adapter", "torn"], ["torn/adapter_model.safetensors: not a whole safetensors file"]),
-        (["--adapter", "ia3"], ["ia3: an adapter of type 'IA3'. Allowed: LORA"]),
-        (["--adapter", "zero_shot", "--zero-shot"], ["the systems are zero_shot, zero_shot: two of one name"]),
-        (["--adapter", "base"], ["base: no adapter_config.json and no adapter_model.safetensors"]),
-        (["--prompt", "nothing"], ["--prompt is 'nothing'"]),
-        (["--prompt", "listqa/nothing"], ["prompt variant 'nothing' does not exist for listqa"]),
-        (["--prompt", "bad.yaml"], ["bad.yaml: no prompt template"]),
-        (["--data", "empty.jsonl"], ["empty.jsonl: the file holds no line"]),
-        (["--data", "columns.jsonl"], ["columns.jsonl:1: prompt is None; columns found: question"]),
-        (["--data", "some.jsonl"], ["some.jsonl:2: valid is [], and not on other lines"]),
-        (["--data", "flags.jsonl"], ["flags.jsonl:1: valid holds booleans", "not drawn yet"]),
-        (["--data", "lacks.jsonl"], ["lacks.jsonl:2: references is None, unlike on the first line"]),
-    ],
-)  # fmt: skip
-def test_errors_before_the_first_draw(arguments, fragments, model):
-    (model / "bad.yaml").write_text("system: hi\nask: no slot\n")
-    (model / "empty.jsonl").write_text("")
-    write(model / "columns.jsonl", {"question": "what?"})
-    write(model / "some.jsonl", {"prompt": "a", "valid": ["x"]}, {"prompt": "b", "valid": []})
-    write(model / "flags.jsonl", {"prompt": "a", "valid": [True, False]})
-    write(model / "lacks.jsonl", {"prompt": "a", "references": ["x"]}, {"prompt": "b"})
-    for name in ("elsewhere", "torn", "ia3", "zero_shot"):
-        shutil.copytree(model / "red", model / name)
-    change(model / "elsewhere", target_modules=["nothing"])
-    change(model / "ia3", peft_type="IA3")
-    weights = model / "torn" / "adapter_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-20])
-    result = drawn(model / "out", *arguments)
-    assert isinstance(result.exception, PolychromicError), result.output
-    for fragment in fragments:
-        assert fragment in str(result.exception)
-    assert not list(model.glob("out/samples-*")), "nothing was drawn, of no system"
+def drawn(folder: str | Path, more: str = "", n: int = 4) -> Result:
+    fixed = f"--base base --data data.jsonl --n {n} --max-new-tokens 4 --no-encoder --k 1,2 --metrics pass@2,distinct@2 --json"
+    return invoke("evaluate", *fixed.split(), "--out", folder, *more.split())
 
 
 def change(adapter: Path, **values: object) -> None:
@@ -118,59 +70,143 @@ def change(adapter: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+def test_base_and_adapters_are_drawn_once_and_evaluated(model):
+    asked, kept = "--adapter red --adapter blue --zero-shot --max-examples 5", model / "out" / "samples-red.jsonl"
+    result = drawn("out", asked)
+    systems = json.loads(result.stdout)["systems"]
+    assert [(s["system"], s["n_prompts"]) for s in systems] == [("zero_shot", 5), ("red", 5), ("blue", 5)]
+    rows = read(kept)
+    assert [row["id"] for row in rows] == [f"q{i}" for i in range(5)] and all(len(row["samples"]) == 4 for row in rows)
+    before = kept.stat().st_mtime_ns
+    assert drawn("out", asked).stdout == result.stdout and kept.stat().st_mtime_ns == before, "what is there is not drawn again"
+    assert "was begun with another temperature" in str(drawn("out", asked + " --temperature 0.5").exception)
+    change(model / "red", lora_alpha=64)
+    assert "was begun with another adapter" in str(drawn("out", asked).exception)
+
+
+def test_solved_examples_come_from_a_file_of_their_own(model):
+    write(model / "solved.jsonl", {"prompt": "Name a {y}", "references": ["cat"]})
+    assert [s["system"] for s in json.loads(drawn("out", "--few-shot solved.jsonl").stdout)["systems"]] == ["few_shot"]
+    variant = draw.read_variant("listqa/zero_shot")
+    chat = draw.chat(variant, "ask {z}", draw.read_exemplars(model / "solved.jsonl"))
+    assert [message["content"] for message in chat] == [variant.system, "Name a {y}", "cat", "ask {z}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        ("--adapter red --adapter wide --zero-shot", ["wide: the adapter does not fit base: size mismatch for", "[2, 64]", "[2, 32]",
+         "It names", "as its base: give the model that it was made for as --base"]),
+        ("--adapter deep", ["deep: the adapter does not fit base: the base has no module for 2 tensors", "layers.2.self_attn.q_proj"]),
+        ("--adapter red --adapter shallow", ["shallow: the adapter does not fit base: the adapter lacks 2 tensors",
+                                             "layers.1.self_attn.q_proj"]),
+        ("--adapter elsewhere", ["elsewhere: the adapter does not fit base: Target modules", "not found in the base"]),
+        ("--adapter torn", ["torn/adapter_model.safetensors: not a whole safetensors file"]),
+        ("--adapter ia3", ["ia3: an adapter of type 'IA3'. Allowed: LORA"]),
+        ("--adapter nonsense", ["nonsense/adapter_config.json: no adapter's configuration"]),
+        ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
+        ("--adapter base", ["base: no adapter_config.json and no adapter_model.safetensors"]),
+        ("--base nosuch", ["--base nosuch: no such folder"]),
+        ("--prompt nothing", ["--prompt is 'nothing'"]),
+        ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
+        ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
+        ("--few-shot empty.jsonl", ["empty.jsonl: the file holds no line"]),
+        ("--few-shot data.jsonl", ["data.jsonl:1: columns id, prompt", "a list of references, of which the first is shown"]),
+        ("--data empty.jsonl", ["empty.jsonl: the file holds no line"]),
+        ("--data columns.jsonl", ["columns.jsonl:1: no column 'prompt'; found: 'question'", "Did you mean 'question'?"]),
+        ("--data some.jsonl", ["some.jsonl:2: valid is [], and not on other lines"]),
+        ("--data flags.jsonl", ["flags.jsonl:1: valid holds booleans", "not drawn yet"]),
+        ("--data lacks.jsonl", ["lacks.jsonl:2: no references, which lacks.jsonl:1 has"]),
+        ("--data twice.jsonl", ["twice.jsonl:2: id 'x' was already used at twice.jsonl:1"]),
+    ],
+)  # fmt: skip
+def test_errors_before_the_first_draw(arguments, fragments, model):
+    (model / "bad.yaml").write_text("system: hi\nask: no slot\n")
+    for name, rows in DATA.items():
+        write(model / f"{name}.jsonl", *rows)
+    for name in ("elsewhere", "torn", "ia3", "zero_shot", "nonsense"):
+        shutil.copytree(model / "red", model / name)
+    change(model / "elsewhere", target_modules=["nothing"])
+    change(model / "ia3", peft_type="IA3")
+    (model / "nonsense" / "adapter_config.json").write_text("{")
+    weights = model / "torn" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-20])
+    result = drawn("out", arguments)
+    assert isinstance(result.exception, PolychromicError), result.output
+    for fragment in fragments:
+        assert fragment in str(result.exception)
+    assert not list(model.glob("out/samples-*")), "nothing was drawn, of no system"
+
+
 def test_the_base_that_an_adapter_names_is_told_and_decides_nothing(model):
     change(model / "red", base_model_name_or_path="someone/another")
-    result = drawn(model / "out", "--adapter", "red", "--max-examples", 2)
-    assert result.exit_code == 0 and "red fits base in names and shapes; it was made for 'someone/another'" in result.stderr
-    assert drawn(model / "out-blue", "--adapter", "blue", "--max-examples", 2).stderr.count("fits") == 0
+    change(model / "blue", base_model_name_or_path=str(model / "base"))
+    said: list[str] = []
+    asked = (model / "data.jsonl", False, None, "listqa/zero_shot", draw.Settings(2, 1.0, 4, 0), 2)
+    draw.draw_all(model / "out", "base", [model / "red", model / "blue"], *asked, lambda *notes: said.extend(notes))
+    assert said == [f"{model / 'red'} fits base in names and shapes; it was made for 'someone/another'"]
 
 
 def test_adapters_of_other_kinds_of_modules_fit(model):
-    from polychromic.yours.evaluate.adapters import check_adapters
-
     embedding = make_adapter(model / "base", model / "embedding", ("q_proj", "embed_tokens"))
     everything = make_adapter(model / "base", model / "everything", ("q_proj", "v_proj", "down_proj"))
     assert check_adapters([embedding, everything], "base", model / "base") == []
 
 
-def test_an_adapter_of_another_scale_is_another_system(model):
-    assert drawn(model / "out", "--adapter", "red").exit_code == 0
-    change(model / "red", lora_alpha=64)
-    assert "was begun with another adapter" in str(drawn(model / "out", "--adapter", "red").exception)
-
-
 def test_prompts_of_which_nothing_is_known_to_be_right_are_no_wrong_ones(model):
     write(model / "open.jsonl", *({"prompt": f"Say {i}", "valid": []} for i in range(2)))
-    result = drawn(model / "out", "--data", "open.jsonl")
-    assert "no column `valid`" in str(result.exception), "pass@2 was asked for, and is not 0"
-    assert all("valid" not in row for row in drawing.read_prompts(model / "open.jsonl", None))
+    assert "no column `valid`" in str(drawn("out", "--data open.jsonl").exception), "pass@2 was asked for, and is not 0"
+    assert draw.read_prompts(model / "open.jsonl", None) == [{"id": str(i), "prompt": f"Say {i}"} for i in range(2)]
 
 
 def test_corrected_answers_reach_replies_that_are_there(model):
-    assert drawn(model / "out").exit_code == 0
     path = model / "out" / "samples-zero_shot.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert drawn("out").exit_code == 0
+    rows = read(path)
     write(model / "data.jsonl", *({"id": row["id"], "prompt": row["prompt"], "valid": [row["samples"][0] or "a"]} for row in rows))
-    result = drawn(model / "out")
-    assert result.exit_code == 0 and "prompts 1 to" not in result.stderr, "not drawn again"
-    renewed = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [row["samples"] for row in renewed] == [row["samples"] for row in rows]
-    assert all(row["valid"] == [old["samples"][0] or "a"] for row, old in zip(renewed, rows, strict=True))
+    assert "prompts 1 to" not in drawn("out").stderr, "not drawn again"
+    assert read(path) == [row | {"valid": [row["samples"][0] or "a"]} for row in rows]
 
 
-def test_replies_of_somebody_else_are_not_gone_on_with(model):
-    write(model / "zero_shot.jsonl", GOOD)
-    assert invoke("evaluate", "--samples", "zero_shot.jsonl", "--no-encoder", "--out", "out").exit_code == 0
-    assert "samples-zero_shot.jsonl was not drawn here" in str(drawn(model / "out").exception)
-
-
-def test_two_runs_are_compared_by_their_folders(model):
-    assert drawn(model / "cold", "--temperature", 0.5).exit_code == drawn(model / "warm").exit_code == 0
-    rows = json.loads(invoke("compare", "cold", "warm", "--no-encoder", "--metrics", "distinct@2", "--json").stdout)["contrasts"]
+def test_runs_are_compared_by_their_folders_and_not_mixed_with_what_was_not_drawn(model):
+    assert drawn("cold", "--temperature 0.5").exit_code == drawn("warm").exit_code == 0
+    rows = json.loads(compare(Path("cold"), Path("warm"), more="--metrics distinct@2 --json").stdout)["contrasts"]
     assert [(row["a"], row["b"]) for row in rows] == [("zero_shot@T=0.5", "zero_shot@T=1")]
+    assert evaluate(write(model / "zero_shot.jsonl", GOOD), out=model / "out").exit_code == 0
+    assert "samples-zero_shot.jsonl was not drawn here" in str(drawn("out").exception)
 
 
-def test_other_settings_do_not_go_on_with_what_was_begun(model):
-    assert drawn(model / "out").exit_code == 0
-    result = drawn(model / "out", "--temperature", 0.5)
-    assert "was begun with another temperature" in str(result.exception)
+@pytest.mark.parametrize("lines", [1, 3, 4])
+def test_a_file_that_was_cut_is_gone_on_with_at_its_block(lines, model):
+    path = model / "out" / "samples-zero_shot.jsonl"  # three blocks of two prompts
+    assert drawn("out", n=draw.ROWS // 2).exit_code == 0
+    calm = path.read_bytes()
+    path.write_bytes(b"".join(calm.splitlines(keepends=True)[:lines]) + b'{"half a line')
+    result = drawn("out", n=draw.ROWS // 2)
+    assert path.read_bytes() == calm
+    assert int(re.search(r"zero_shot, prompts (\d+) to", result.stderr)[1]) == lines // 2 * 2 + 1, "not begun anew"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * PATIENCE)
+def test_killed_runs_resume_at_the_block_they_were_in(model):
+    """SIGKILL in the middle of drawing, twice: the end is the bytes of an undisturbed run."""
+    write(model / "data.jsonl", *({"id": f"q{i}", "prompt": f"Name {i}"} for i in range(40)))
+    asked = f"evaluate --base base --data data.jsonl --n {draw.ROWS // 2} --max-new-tokens 12 --no-encoder --metrics distinct@2 --out"
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "POLYCHROMIC_CACHE": str(model / "cache"), "OMP_NUM_THREADS": "1"}
+    path, reached = model / "rough" / "samples-zero_shot.jsonl", [0]
+    start = lambda out: subprocess.Popen([sys.executable, "-m", "polychromic", *asked.split(), out], env=environment)
+    lines = lambda: path.read_bytes().count(b"\n") if path.exists() else 0
+    assert start("calm").wait(PATIENCE) == 0
+    for _ in range(2):
+        process = start("rough")
+        while lines() <= reached[-1]:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        reached.append(lines())
+    assert reached[1] < reached[2] < 40, "a kill came too late to be in the middle"
+    assert start("rough").wait(PATIENCE) == 0
+    for name in ("samples-zero_shot.jsonl", "table.csv", "evaluation.json"):
+        assert (model / "rough" / name).read_bytes() == (model / "calm" / name).read_bytes()

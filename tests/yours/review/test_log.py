@@ -1,64 +1,102 @@
-"""The log on the disk: what it holds, a line that a crash cut, a disk that is full, and logs that do not belong."""
+"""Decisions as a state machine, and the log on the disk: what it holds, a line that a crash cut, a full disk, logs that do not belong."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.review.candidates import candidate, some, write_candidates
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.yours.review.log import CUT, log_path, open_log, read_candidates, read_log
-from polychromic.yours.review.state import Action
+from polychromic.yours.review.log import REASONS, Action, Candidates, Log, log_path, open_log, read_candidates, read_log
+from tests.yours.review.bench import candidate, write_candidates
 
-ACTIONS = [
-    Action("accept", "replies-001"),
-    Action("reject", "replies-002", "other", 'so-so "\U0001f602"\n'),
-    Action("edit", "replies-000", prompt="p", reply="r"),
-    Action("undo", "replies-000"),
-    Action("skip", "replies-000"),
-]
+CANDIDATES = Candidates(Path("candidates.jsonl"), "0" * 64, {record.id: record for record in map(candidate, range(6))})
+IDS = tuple(CANDIDATES.records)
+EDIT = Action("edit", IDS[0], prompt="p", reply="r")
+NOTED = Action("reject", IDS[2], "other", 'so "\U0001f602"\n')
+ACTIONS = [Action("accept", IDS[1]), NOTED, EDIT, Action("undo", IDS[0]), Action("skip", IDS[0])]
+names = st.sampled_from(IDS)
+texts = st.sampled_from(["one", "two [b]x[/b]", "caf\u00e9 \U0001f602"])
+actions = st.one_of(
+    st.builds(Action, st.sampled_from(["accept", "skip"]), names),
+    st.builds(Action, st.just("reject"), names, st.sampled_from(sorted(REASONS)), texts),
+    st.builds(Action, st.just("edit"), names, prompt=texts, reply=texts),
+)
+
+
+def replay(*done: Action) -> Log:
+    log = Log(CANDIDATES.path, "anna", CANDIDATES)
+    for action in done:
+        log.apply(action)
+    return log
+
+
+@given(st.lists(actions | st.just("undo"), max_size=40), actions)
+def test_undo_is_the_inverse_of_any_action_and_counts_add_up(steps, action):
+    log = replay()
+    for step in steps:
+        if step != "undo" or log.undoable:
+            log.apply(Action("undo", log.undoable.id) if step == "undo" else step)
+    before, undoable = dict(log.decisions), log.undoable
+    log.apply(action)
+    log.apply(Action("undo", action.id))
+    assert log.decisions == before and log.undoable == undoable
+    counts = log.counts()
+    assert counts["accepted"] + counts["rejected"] == counts["reviewed"] == counts["candidates"] - counts["undecided"]
+    assert 0 <= counts["edited"] <= counts["accepted"]
+    while log.undoable is not None:
+        log.apply(Action("undo", log.undoable.id))
+    assert log.decisions == {}, "undoing everything is the start"
+
+
+def test_the_last_decision_holds_and_a_skip_decides_nothing():
+    spam = Action("reject", IDS[0], "spam")
+    assert replay(Action("accept", IDS[0]), spam, Action("skip", IDS[0]), Action("skip", IDS[1])).decisions == {IDS[0]: spam}
+    assert replay(EDIT, Action("accept", IDS[0])).texts(IDS[0]) == ("p", "r"), "accepting an edited pair keeps the edit"
+    assert replay(EDIT, spam, Action("accept", IDS[0])).texts(IDS[0]) == ("post 0", "reply 0"), "rejecting drops it"
+
+
+def test_an_action_that_cannot_follow_changes_nothing():
+    log = replay(ACTIONS[0])
+    for action, message in ((Action("accept", "none"), "none of the candidates"), (Action("undo", IDS[0]), "the action on 'replies-001'")):
+        with pytest.raises(ValueError, match=message):
+            log.apply(action)
+    assert log.decisions == {IDS[1]: ACTIONS[0]} and log.last == log.undoable == ACTIONS[0]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_candidates(tmp_path, list(some(4).values()))
+    write_candidates(tmp_path, *map(candidate, range(4)))
     return tmp_path
 
 
-def record(folder, actions, reviewer="anna"):
-    candidates = read_candidates(folder)
-    log, writer = open_log(folder, reviewer, candidates)
-    for action in actions:
-        log.review.do(action)
-        writer.append(action)
-    writer.close()
+def record(folder, done) -> Log:
+    log = open_log(folder, "anna", read_candidates(folder))
+    for action in done:
+        log.append(action)
     return log
 
 
 def test_a_log_says_who_what_and_of_which_candidates_and_no_time(folder):
-    record(folder, ACTIONS)
-    lines = [json.loads(line) for line in log_path(folder, "anna").read_text().splitlines()]
-    assert lines[0] == {"candidates": read_candidates(folder).sha256, "reviewer": "anna"}
-    assert lines[1] == {"act": "accept", "id": "replies-001", "reviewer": "anna"}
-    assert lines[2] == {"act": "reject", "id": "replies-002", "note": 'so-so "\U0001f602"\n', "reason": "other", "reviewer": "anna"}
-    assert lines[3] == {"act": "edit", "id": "replies-000", "prompt": "p", "reply": "r", "reviewer": "anna"}
-    first = log_path(folder, "anna").read_bytes()
-    log_path(folder, "anna").unlink()
-    record(folder, ACTIONS)
-    assert log_path(folder, "anna").read_bytes() == first, "the same key presses, the same bytes"
-
-
-def test_a_log_that_is_opened_again_goes_on(folder):
     once = record(folder, ACTIONS)
-    whole = log_path(folder, "anna").read_bytes()
-    log_path(folder, "anna").unlink()
-    for action in ACTIONS:
+    whole = once.path.read_bytes()
+    assert [json.loads(line) for line in whole.decode().splitlines()] == [
+        {"candidates": read_candidates(folder).sha256, "reviewer": "anna"},
+        {"act": "accept", "id": "replies-001", "reviewer": "anna"},
+        {"act": "reject", "id": "replies-002", "note": 'so "\U0001f602"\n', "reason": "other", "reviewer": "anna"},
+        {"act": "edit", "id": "replies-000", "prompt": "p", "reply": "r", "reviewer": "anna"},
+        {"act": "undo", "id": "replies-000", "reviewer": "anna"},
+        {"act": "skip", "id": "replies-000", "reviewer": "anna"},
+    ]
+    once.path.unlink()
+    for action in ACTIONS:  # opened again each time
         again = record(folder, [action])
-    assert again.review.decisions == once.review.decisions and log_path(folder, "anna").read_bytes() == whole
-    found = read_log(log_path(folder, "anna"), read_candidates(folder))
+    assert again.path.read_bytes() == whole and again.decisions == once.decisions, "the same key presses, the same bytes"
+    found = read_log(again.path, read_candidates(folder))
     assert (found.reviewer, found.last, found.bytes, found.cut) == ("anna", ACTIONS[-1], len(whole), False)
 
 
@@ -66,93 +104,70 @@ def test_a_log_that_is_opened_again_goes_on(folder):
 @settings(max_examples=30, deadline=None)
 def test_a_crash_at_any_byte_costs_at_most_the_line_it_cut(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("cut")
-    candidates = write_candidates(folder, list(some(4).values()))
-    record(folder, ACTIONS)
-    path = log_path(folder, "anna")
+    write_candidates(folder, *map(candidate, range(4)))
+    path = record(folder, ACTIONS).path
     whole = path.read_bytes()
     at = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:at])
-    log, writer = open_log(folder, "anna", candidates)
+    log = open_log(folder, "anna", read_candidates(folder))
     lines = whole[:at].count(b"\n")
-    assert log.last == (ACTIONS[lines - 2] if lines > 1 else None) and log.cut == (at not in (0, *_ends(whole)))
+    assert log.last == (ACTIONS[lines - 2] if lines > 1 else None) and log.cut == (at > 0 and not whole[:at].endswith(b"\n"))
     for action in ACTIONS[max(lines - 1, 0) :]:
-        writer.append(action)
-    writer.close()
+        log.append(action)
     assert path.read_bytes() == whole
 
 
-def _ends(whole: bytes) -> list[int]:
-    return [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
-
-
 def test_a_disk_that_is_full_leaves_the_log_as_it_was(folder, monkeypatch):
-    candidates = read_candidates(folder)
-    _, writer = open_log(folder, "anna", candidates)
-    writer.append(ACTIONS[0])
-    before = log_path(folder, "anna").read_bytes()
-
-    def fail(handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("polychromic.yours.review.log.os.fsync", fail)
+    log = record(folder, ACTIONS[:1])
+    before = log.path.read_bytes()
+    monkeypatch.setattr("polychromic.yours.review.log.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(PolychromicError, match=r"the decision was not written .*No space left on device"):
-        writer.append(ACTIONS[1])
-    assert log_path(folder, "anna").read_bytes() == before
+        log.append(ACTIONS[1])
+    assert log.path.read_bytes() == before and list(log.decisions) == [IDS[1]]
 
 
 @pytest.mark.parametrize(
-    ("line", "fragments"),
+    ("line", "fragment"),
     [
-        ("{oops", ["review-anna.jsonl:2: not a JSON object"]),
-        ("[1]", ["not a JSON object"]),
-        ('{"act": "like", "id": "replies-001"}', ["act 'like'", "accept, reject, edit, skip, undo"]),
-        ('{"act": "accept"}', ["id None"]),
-        ('{"act": "accept", "id": "replies-001", "mood": "x"}', ["unknown key 'mood'"]),
-        ('{"act": "accept", "id": 3}', ["id 3"]),
-        ('{"act": "accept", "id": "replies-999"}', ["id 'replies-999' is none of the candidates"]),
-        ('{"act": "undo", "id": "replies-001"}', ["what can be undone is nothing"]),
-        ('{"act": "reject", "id": "replies-001", "reason": "dull"}', ["reason 'dull'; allowed: off_topic"]),
+        ("{oops", "Expecting property name"),
+        ("[1]", "a JSON list"),
+        ("\xff", "can't decode byte 0xff"),
+        ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
+        ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
+        ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
+        ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
+        ('{"act": "undo", "id": "replies-001"}', "what can be undone is nothing"),
+        ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
+        ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
+        ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
     ],
 )
-def test_a_damaged_line_is_named(line, fragments, folder):
-    record(folder, [])
-    path = log_path(folder, "anna")
-    path.write_text(path.read_text() + line + "\n" + '{"act": "skip", "id": "replies-001", "reviewer": "anna"}\n')
+def test_a_damaged_line_is_named(line, fragment, folder):
+    path = record(folder, []).path
+    path.write_bytes(path.read_bytes() + line.encode("latin-1") + b'\n{"act": "skip", "id": "replies-001", "reviewer": "anna"}\n')
     with pytest.raises(DataError) as caught:
         read_log(path, read_candidates(folder))
-    assert all(fragment in str(caught.value) for fragment in [":2: ", "Allowed: ", *fragments])
+    assert all(part in str(caught.value) for part in ["review-anna.jsonl:2: ", fragment, "Allowed: ", "Restore the log"])
 
 
-def test_a_log_of_other_candidates_is_refused(folder):
+def test_a_log_of_other_candidates_and_no_log_are_refused(folder):
     record(folder, ACTIONS)
-    candidates = write_candidates(folder, [*some(4).values(), candidate(9)])
+    candidates = write_candidates(folder, *map(candidate, range(5)))
     with pytest.raises(PolychromicError, match="the log reviews other candidates"):
         open_log(folder, "anna", candidates)
     other = folder / "other.jsonl"
-    other.write_text('{"post": "x"}\n')
-    with pytest.raises(DataError, match="candidates and reviewer"):
-        read_log(other, candidates)
-    other.write_text("")
-    with pytest.raises(DataError, match="no whole line"):
-        read_log(other, candidates)
+    for content, message in (('{"post": "x"}\n', "reviews other candidates"), ("", "no whole line")):
+        other.write_text(content)
+        with pytest.raises(PolychromicError, match=message):
+            read_log(other, candidates)
     with pytest.raises(PolychromicError, match="none.jsonl: file not found"):
         read_log(folder / "none.jsonl", candidates)
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "x\n"])
-def test_a_reviewer_is_a_part_of_a_files_name(name, folder):
-    with pytest.raises(UsageError, match="--reviewer is "):
-        log_path(folder, name)
-
-
-def test_names_with_letters_of_any_language(folder):
-    assert log_path(folder, "J\u00fcrgen-2.b").name == "review-J\u00fcrgen-2.b.jsonl"
-
-
-def test_a_folder_without_candidates(tmp_path):
     with pytest.raises(PolychromicError, match=r"candidates\.jsonl: file not found.*polychromic curate"):
-        read_candidates(tmp_path)
+        read_candidates(folder / "none")
 
 
-def test_the_note_on_a_cut_line_is_said():
-    assert "not counted" in CUT
+def test_a_reviewer_is_a_part_of_a_files_name(folder):
+    for name in ("", "a/b", "..", ".hidden", "a b", "x\n"):
+        with pytest.raises(UsageError, match="--reviewer is "):
+            log_path(folder, name)
+    assert log_path(folder, "J\u00fcrgen-2.b").name == "review-J\u00fcrgen-2.b.jsonl", "letters of any language"

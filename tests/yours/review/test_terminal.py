@@ -1,134 +1,175 @@
-"""The reviewer in a real (pseudo-)terminal: decide, quit, go on, undo, a kill, export; and keys as terminals send them."""
+"""What is drawn: texts as they are, nothing that a terminal would obey; keys as terminals send them; the program in a pseudo-terminal."""
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import contextmanager
+import asyncio
+import re
+import unicodedata
 
 import pytest
-from tests.review.candidates import candidate, write_candidates
-from tests.review.terminal import Terminal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
-from polychromic.data.records import read_records
-from polychromic.yours.review.log import Candidates, log_path, read_log
-from polychromic.yours.review.session import Session
-from polychromic.yours.review.state import Review, accepted
-from polychromic.yours.review.terminal import Keys
+from polychromic.yours.review.log import Action, log_path, read_log
+from polychromic.yours.review.results import accepted
+from polychromic.yours.review.terminal import application, draw
+from tests.yours.review.bench import Bench, Terminal, candidate, write_candidates
 
-N = 25
-HOSTILE = "\x1b]0;owned\x07 [red]stop[/red] \x1b[2J\u202e"
-# The keys of twenty decisions, one after the other: accepted, rejected (by number, in words), edited, skipped on the way.
-DECISIONS = [
-    *("a", "a", "r1", "a", "r9too odd\r", "e!\r", "a", "r4", "sa", "a"),
-    *("p?\r", "a", "a", "r7", "a", "a", "e\x15new words\r", "a", "r2", "a"),
-]
+HOSTILE = "a\x1b]0;title\x07b\x1b[2Jc\x9b31md\u202egnp.exe\u2066x\ufeffz\x00\r\x7f\x08 [red]stop[/red] [/]"
+SHOWN = "a\u241b]0;title\u2407b\u241b[2Jc<U+009B>31md<U+202E>gnp.exe<U+2066>x<U+FEFF>z\u2400\u240d\u2421\u2408 [red]stop[/red] [/]"
 
 
-@pytest.fixture
-def candidates(tmp_path) -> Candidates:
-    records = [candidate(n) for n in range(N)]
-    records[0] = candidate(0, HOSTILE, "caf\u00e9 \U0001f469\u200d\U0001f4bb")
-    return write_candidates(tmp_path, records)
+def drawn(bench: Bench, width: int = 80, height: int = 24) -> str:
+    return "\n".join(text for _, text in draw(bench.session, width, height))
 
 
-@contextmanager
-def terminal(folder, *arguments: str):
-    opened = Terminal(folder, *arguments)
-    try:
-        yield opened
-    finally:
-        opened.close()
+def harmless(c: str) -> bool:
+    """A terminal only puts it on the screen: printable, a blank, a joiner, or a tag of a flag."""
+    return c.isprintable() or unicodedata.category(c) == "Zs" or c in "\u200c\u200d" or 0xE0020 <= ord(c) <= 0xE007F
 
 
-def pressed(candidates: Candidates, *keys: str) -> Review:
-    """What the same keys give without a terminal."""
-    names = {"\r": "enter", "\x15": "ctrl-u"}
-    session = Session(candidates.records, Review(candidates.ids))
-    for key in "".join(keys):
-        session.press(names.get(key, key))
-    return session.review
+def test_the_pair_the_progress_and_the_keys_are_seen(tmp_path):
+    bench = Bench(tmp_path, 4)
+    bench.keys("ar1e")
+    bench.session.answer("better")
+    for part in ("3 of 4 reviewed", "2 accepted (1 edited)", "1 rejected", "post 3", "reply 3", "undecided", "4 of 4", "a accept"):
+        assert part in drawn(bench), part
+    bench.keys("b")
+    assert "accepted, edited" in drawn(bench) and "better" in drawn(bench)
+    bench.keys("b")
+    assert "rejected: the reply does not answer the post" in drawn(bench)
+    bench.keys("f")
+    bench.session.answer("zzz")
+    assert "No candidate passes the filter" in drawn(bench)
 
 
-def test_twenty_decisions_quit_resume_undo_export(tmp_path, candidates):
-    assert len(DECISIONS) == 20
-    review = ["review", ".", "--reviewer", "anna"]
-    with terminal(tmp_path, *review) as first:
-        first.wait(f"0 of {N} reviewed")
-        first.wait("\u241b]0;owned\u2407 [red]stop[/red] \u241b[2J<U+202E>")
-        for number, keys in enumerate(DECISIONS, start=1):
-            first.press(keys)
-            first.wait(f"{number} of {N} reviewed")
-        first.press("q")
-        assert first.end() == 0
-        assert b"20 of 25 reviewed: 15 accepted (3 edited), 5 rejected, 5 undecided." in first.output.replace(b"\r\n", b"")
-        assert first.settings() == first.before, "the terminal is as it was"
-        assert b"\x1b[?1049h" in first.output and first.output.rstrip().rfind(b"\x1b[?1049l") > first.output.rfind(b"\x1b[?1049h")
-        for raw in (b"\x1b]0;", b"\x1b[2J", "\u202e".encode()):
-            assert raw not in first.output
-    path = log_path(tmp_path, "anna")
-    assert read_log(path, candidates).review.decisions == pressed(candidates, *DECISIONS).decisions
-
-    with terminal(tmp_path, *review) as second:
-        second.wait(f"20 of {N} reviewed")
-        second.press("u")
-        second.wait("undone: accept")
-        second.press("u")
-        second.wait("undone: reject")
-        second.wait(f"18 of {N} reviewed")
-        second.press("a")
-        second.wait(f"19 of {N} reviewed")
-        second.process.kill()  # what was drawn is on the disk
-        second.process.wait()
-    expected = pressed(candidates, *DECISIONS, "uua")
-    assert read_log(path, candidates).review.decisions == expected.decisions
-
-    written = []
-    for name in ("one", "two"):
-        with terminal(tmp_path, *review, "--export", name) as third:
-            assert third.end() == 0 and b"reviewed by anna" in third.output
-        written.append((tmp_path / name / "replies.jsonl").read_bytes())
-    assert written[0] == written[1]
-    records = read_records(tmp_path / "one" / "replies.jsonl")
-    assert records == accepted(list(candidates.records.values()), expected) and len(records) == 15
-    assert "new words" in [record.references[0] for record in records]
-    summary = json.loads((tmp_path / "one" / "replies-review.json").read_text())
-    assert (summary["reviewed"], summary["exported"], summary["undecided"]) == (19, 15, 6)
+@given(st.text(min_size=1).filter(str.strip), st.integers(20, 120), st.integers(4, 40))
+@settings(max_examples=60, deadline=None)
+def test_no_text_breaks_out_and_the_screen_is_full_and_no_fuller(tmp_path_factory, text, width, height):
+    bench = Bench(tmp_path_factory.mktemp("text"), 1, text, text[::-1])
+    for keys in ("", "r", "9"):
+        bench.keys(keys)
+        lines = drawn(bench, width, height).split("\n")
+        assert len(lines) == height and all(harmless(c) for line in lines for c in line)
 
 
-@pytest.fixture
-def keys():
-    """Send bytes, read keys."""
-    mine, its = os.pipe()
-    reader = Keys(mine)
+def test_long_texts_are_paged_and_neither_hides_the_other(tmp_path):
+    words = [f"word{n}" for n in range(400)]
+    for texts in ((" ".join(words), "short"), ("short", " ".join(words)), (" ".join(words), " ".join(words))):
+        bench, seen = Bench(tmp_path, 1, *texts), set()
+        (tmp_path / "review-anna.jsonl").unlink()
+        first = drawn(bench)
+        assert "undecided" in first and re.search(r"\u2026 lines 1\u2013\d+ of \d+: space, PgUp", first)
+        for _ in range(40):
+            seen |= set(re.findall(r"word\d+", drawn(bench)))
+            assert ("short" in drawn(bench)) == ("short" in texts)
+            bench.keys(" ")
+        assert seen == set(words)
+        bench.session.page = 0
+        bench.keys(" ")
+        bench.session.press("pageup")
+        assert drawn(bench) == first
 
-    def call(sent: bytes) -> list[str]:
-        os.write(its, sent)
-        found = []
-        while (key := reader.read(0)) is not None:
-            found.append(key)
-        return found
 
-    yield call
-    os.close(its)
-    with pytest.raises(EOFError):
-        reader.read(1)
-    os.close(mine)
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 18), (60, 20)])
+def test_the_reasons_are_in_sight_however_long_the_texts(width, height, tmp_path):
+    bench = Bench(tmp_path, 1, "post " * 400, "reply " * 300)
+    bench.keys("r")
+    shown = drawn(bench, width, height)
+    assert all(re.search(rf"^ +{key}  {what}$", shown, re.MULTILINE) for key, (what, _) in bench.session.reasons.items())
+    assert ("post post" in shown and "reply reply" in shown) == (height >= 24)
+
+
+class Output(DummyOutput):
+    def get_size(self) -> Size:
+        return Size(rows=24, columns=80)
+
+
+def play(bench: Bench, *keys: str, editor_leaves: str = "") -> list[str]:
+    """Send keys as a terminal does; the screen after each. Before the last, wait for an editor to leave this text."""
+    screens = []
+
+    async def run(pipe) -> None:
+        app = application(bench.session)
+        running = asyncio.ensure_future(app.run_async())
+        for sent in keys:
+            while sent == keys[-1] and editor_leaves and app.current_buffer.text != editor_leaves:
+                await asyncio.sleep(0.02)
+            pipe.send_text(sent)
+            await asyncio.sleep(0.15)
+            screen = app.renderer.last_rendered_screen
+            rows = (screen.data_buffer[row] for row in range(24))
+            screens.append("\n".join("".join(row[column].char for column in range(80)).rstrip() for row in rows))
+        pipe.send_text("\x1b")
+        await asyncio.sleep(0.15)
+        pipe.send_text("q")
+        await running
+
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=Output()):
+        asyncio.run(run(pipe))
+    return screens
+
+
+def test_hostile_texts_are_shown_where_they_are_read_and_edited(tmp_path):
+    screens = play(Bench(tmp_path, 1, HOSTILE, "x\u202e"), "n", "p", "\x01", "\x1b", "f", "\x1b[200~\x1b[2J\u202e\x1b[201~")
+    assert all(harmless(c) or c == "\n" for screen in screens for c in screen)
+    first, second, *_, last = ("".join(screen.split()) for screen in screens)
+    shown = "".join(SHOWN.split())
+    assert shown in first and second.count(shown) == 2 and "text;empty:all):\u241b[2J<U+202E>" in last
 
 
 @pytest.mark.parametrize(
-    ("sent", "found"),
+    ("sent", "acts", "at"),
     [
-        (b"aq?/ 1", ["a", "q", "?", "/", " ", "1"]),
-        (b"\r\n\x7f\x08\t\x03\x15\x00", ["enter", "enter", "backspace", "backspace", "tab", "ctrl-c", "ctrl-u", "ctrl-`"]),
-        ("\u00e9\U0001f602\u4eca".encode(), ["\u00e9", "\U0001f602", "\u4eca"]),
-        (b"\xff\xc3", ["\ufffd", "\ufffd"]),
-        (b"\x1b", ["esc"]),
-        (b"\x1b[A\x1b[B\x1bOC\x1b[D\x1b[H\x1b[4~\x1b[3~", ["up", "down", "right", "left", "home", "end", "delete"]),
-        (b"\x1b[1;5Ca\x1b[<0;3;4M", ["unknown", "a", "unknown"]),
-        (b"\x1b[200~aaa\nq\x1b[A \xc3\xa9\x1b[201~b", ["paste:aaa\nq\x1b[A \u00e9", "b"]),
-        (b"\x1bq", ["esc", "q"]),
+        (["ar4r9too odd\r"], {0: "accept", 1: "reject", 2: "reject"}, 3),
+        (["e!\r", "p\x15new words\r"], {0: "edit", 1: "edit"}, 2),
+        (["\x1b[C\x1b[B", "\x1b[D", "a"], {1: "accept"}, 2),
+        (["\x1b[200~aaa\nq\x1b[201~", "\x1b[6~", "\x1b[1;5C", "a"], {0: "accept"}, 1),
+        (["e", "\x1b[200~ and\nmore \x1b[201~", "\r"], {0: "edit"}, 1),
+        (["eno", "\x1b", "r", "\x1b", "a"], {0: "accept"}, 1),
+        (["e\x03", "r\x03"], {}, 0),
     ],
 )
-def test_keys_as_terminals_send_them(sent, found, keys):
-    assert keys(sent) == found
+def test_keys_as_terminals_send_them(sent, acts, at, tmp_path):
+    bench = Bench(tmp_path)
+    play(bench, *sent)
+    assert bench.acts == acts and bench.at == at and bench.session.over
+    if "\x15" in "".join(sent):
+        assert bench.log.texts("replies-000") == ("post 0", "reply 0!") and bench.log.texts("replies-001") == ("new words", "reply 1")
+    if acts == {0: "edit"}:
+        assert bench.log.texts("replies-000") == ("post 0", "reply 0 and more")
+
+
+def test_a_line_is_edited_in_another_program(tmp_path, monkeypatch):
+    program = tmp_path / "my editor.sh"
+    program.write_text('#!/bin/sh\nsed -i s/reply/answer/ "$2"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("VISUAL", f"'{program}' -x")
+    bench = Bench(tmp_path)
+    play(bench, "e\x0f", "\r", editor_leaves="answer 0")
+    assert bench.log.texts("replies-000") == ("post 0", "answer 0")
+
+
+def test_decide_quit_go_on_kill_in_a_pseudo_terminal(tmp_path):
+    candidates = write_candidates(tmp_path, candidate(0, HOSTILE, "caf\u00e9 \U0001f469\u200d\U0001f4bb"), *map(candidate, range(1, 5)))
+    command = ["review", ".", "--reviewer", "anna"]
+    with Terminal(tmp_path, *command) as first:
+        first.until(SHOWN[:20])
+        first.press("ar1sar9too odd\rq")
+        first.until("4 of 5 reviewed: 2 accepted (0 edited), 2 rejected, 1 undecided.")
+        assert first.process.wait() == 0 and first.same_settings(), "the terminal is as it was"
+        assert first.output.rfind("\x1b[?1049l") > first.output.rfind("\x1b[?1049h") > -1
+        assert not any(raw in first.output for raw in ("\x1b]0;", "\u202e", "\x9b", "\u2066", "\x00"))
+    with Terminal(tmp_path, *command) as second:
+        second.until("4 of 5 reviewed")
+        second.press("uu")
+        second.until("undone: accept")
+        second.press("ae")
+        second.until("reply:")
+        second.process.kill()  # what was decided is on the disk
+    found = read_log(log_path(tmp_path, "anna"), candidates)
+    assert found.last == Action("accept", "replies-003") and [record.id for record in accepted(found)] == ["replies-000", "replies-003"]

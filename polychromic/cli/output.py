@@ -1,0 +1,56 @@
+"""What commands print, data to stdout and notes to stderr, and what several of them refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from polychromic.base import paths
+from polychromic.base.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+notes = Console(stderr=True)
+TRACKED = (paths.RESULTS, paths.PAPER, paths.DATA, Path("store"))
+
+
+def say(*found: str) -> None:
+    """Each note on a line of stderr, as it is."""
+    for note in found:
+        notes.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    from polychromic.base.io import dumps
+
+    print(dumps(value, indent=2))
+
+
+def show(document: dict, draw: Callable[[dict], RenderableType], json: bool) -> None:
+    """One JSON document, or what people read."""
+    if json:
+        print_json(document)
+    else:
+        Console().print(draw(document), highlight=False)
+
+
+def check_out(out: Path | None, such_as: str) -> None:
+    """Raises UsageError for a folder in which the pipeline keeps its own files, and for a file."""
+    if out is None:
+        return
+    for tracked in TRACKED:
+        if out.resolve().is_relative_to(tracked.resolve()):
+            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as {such_as}.")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file. Allowed: a folder, which is made where there is none. Give another name.")
+
+
+def refuse(context: typer.Context, use: str, names: Iterable[str], allowed: str) -> None:
+    """Raises UsageError where one of the parameters `names` (Python's names) was given, which `use` of the command would ignore."""
+    given = lambda one: getattr(context.get_parameter_source(one.name), "name", "") in ("COMMANDLINE", "ENVIRONMENT")
+    unused = [one for one in context.command.params if one.name in names and given(one)]
+    if said := [max(one.opts, key=len) if one.param_type_name == "option" else one.name.upper() for one in unused]:
+        raise UsageError(f"{use} makes no use of {', '.join(said)}. Allowed: {allowed}. Leave out what it does not take.")

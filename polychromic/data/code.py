@@ -1,0 +1,116 @@
+"""One-function Python tasks from the families of families.toml: prompts, solutions and hidden tests, as records.
+
+A family is one idea ("the sum of the numbers above k"); its tasks differ in the constants alone, so that families, never tasks, are
+divided between training and test. The first solution of a family defines what is right. All that runs here is text of this
+repository; replies of models run in polychromic.data.domains.code.sandbox alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from string import Template
+from textwrap import indent
+from types import CodeType
+from typing import Any
+
+from polychromic.base.errors import PolychromicError
+from polychromic.data.records import Record
+
+SOURCE, LICENCE = "polychromic.data.code", "MIT"
+
+KS = (2, 3, 4, 5, 7, 10)
+# Shape of a family: (kind, which is the stratum; arguments of f; inputs and constants where the family names none).
+SHAPES: dict[str, tuple[str, str, str, tuple[int, ...]]] = {
+    "number": ("number", "x", "signed", KS),
+    "pair": ("number", "x, y", "pairs", ()),
+    "numbers": ("list", "xs", "lists", KS),
+    "words": ("list", "words", "words", ()),
+    "text": ("text", "s", "texts", ()),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One idea of a task; see families.toml."""
+
+    name: str  # also the group of its records
+    kind: str  # "number", "list" or "text", the stratum
+    arguments: str  # of f, as they stand in its first line
+    ask: str
+    bodies: Sequence[str]
+    inputs: Sequence[tuple]  # the arguments of each hidden test
+    constants: Sequence[dict[str, int | str]]  # what string.Template fills in, one task for each
+
+
+def families() -> list[Family]:
+    """All families, in the order of families.toml."""
+    table = tomllib.loads(resources.files("polychromic.data").joinpath("families.toml").read_text(encoding="utf-8"))
+    inputs = table["inputs"]
+    lists = inputs["lists"]
+    inputs |= {
+        "full": [numbers for numbers in lists if numbers],
+        "two": [numbers for numbers in lists if len(numbers) > 1],
+        "odd": [numbers for numbers in lists if len(numbers) % 2],
+        "spans": [*lists, *(list(range(3, 3 + n)) for n in range(5, 14))],  # every length up to 13
+        "solid": [text for text in inputs["texts"] if text.strip()],
+        "named": [strings for strings in inputs["words"] if strings],
+    }
+    found = []
+    for shape, (kind, arguments, usual, numbers) in SHAPES.items():
+        for name, row in table[shape].items():
+            given, key = row.get("inputs", usual), "c" if "c" in row else "k"
+            values = inputs[given] if isinstance(given, str) else given
+            constants = [{key: value} for value in row.get(key, numbers)] or [{}]
+            tests = [tuple(value) if shape == "pair" else (value,) for value in values]
+            found.append(Family(name, kind, arguments, row["ask"], row["bodies"], tests, constants))
+    return found
+
+
+def record_of(family: Family, constants: dict[str, int | str]) -> Record:
+    """The family's task with these constants.
+
+    The references are its solutions; a line of `valid` is the text of the pair (arguments, what f must return), a hidden test.
+
+    Raises:
+        PolychromicError: a solution returns something else than the family's first one, in type or value.
+        ValueError: a solution raises.
+    """
+    fill = lambda text: Template(text).substitute(constants)
+    name = "-".join([family.name, *map(str, constants.values())])
+    solutions = [f"def f({family.arguments}):\n{indent(fill(body), '    ')}" for body in family.bodies]
+    tests = [(arguments, run_trusted(solutions[0], arguments)) for arguments in family.inputs]
+    for solution in solutions[1:]:
+        for arguments, wanted in tests:
+            got = run_trusted(solution, arguments)
+            if type(got) is not type(wanted) or got != wanted:
+                both = f"{wanted!r} in the first solution and {got!r} in\n{solution}"
+                raise PolychromicError(f"task {name}: f{arguments!r} is {both}\nMend one of them.")
+    prompt = f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}."
+    task = {"id": f"code-{name}", "prompt": prompt, "references": solutions, "valid": list(map(repr, tests))}
+    return Record(domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE, **task)
+
+
+def build() -> list[Record]:
+    """All records of domain code, sorted by id. Any other program that passes the hidden tests is right, too."""
+    found = [record_of(family, constants) for family in families() for constants in family.constants]
+    return sorted(found, key=lambda record: record.id)
+
+
+@lru_cache(maxsize=64)  # a source is called with one input after the other
+def _compiled(source: str) -> CodeType:
+    return compile(source, "solution", "exec")
+
+
+def run_trusted(source: str, arguments: tuple) -> Any:
+    """f(*arguments) of a source that this repository wrote; an exception comes back as its type's name in a ValueError."""
+    space: dict[str, Any] = {}
+    exec(_compiled(source), space)  # noqa: S102 - our own text
+    try:
+        return space["f"](*copy.deepcopy(arguments))
+    except Exception as error:
+        raise ValueError(type(error).__name__) from error

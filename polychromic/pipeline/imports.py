@@ -1,0 +1,93 @@
+"""Which files of the package a command's code can reach, by the import statements of its modules; inside functions and for types, too.
+
+What changes no number is left out. A folder that is one thing counts as a whole, so that a stage's deps stay a short list. Nothing is
+imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from polychromic.base.errors import DataError, PolychromicError
+
+PACKAGE = "polychromic"
+# Folders that are one thing each: who reaches a module of theirs depends on all of them.
+WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
+# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the stage
+# declares under params.
+WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
+    "__init__", "cache", "errors", "hardware", "io", "locks", "paths", "progress", "visible")))  # fmt: skip
+DOMAINS = "data.domains"
+DATA_FILES = (".txt", ".toml")
+
+
+def code_deps(root: Path, entry: str, domain: str | None) -> list[str]:
+    """Files and folders of the package that the module `entry` ("score.score") can use, sorted, relative to `root`.
+
+    Args:
+        domain: the domain whose folder counts where domains are looked up by name; None for a command about no single one.
+
+    Raises:
+        DataError: a module cannot be parsed. PolychromicError: there is none of that name.
+    """
+    found = set()
+    for module in _reached(root, entry):
+        folder = module.partition(".")[0]
+        if module in WITHOUT_INFLUENCE:
+            continue
+        if module == DOMAINS and domain:
+            found.add(f"{PACKAGE}/{DOMAINS.replace('.', '/')}/{domain}")
+        if folder in WHOLE:
+            found.add(f"{PACKAGE}/{folder}")
+        else:
+            path, texts = _file(root, module), _texts(root, module)
+            found.add(path.relative_to(root).as_posix())
+            named = (file for file in path.parent.iterdir() if file.suffix in DATA_FILES and file.name in texts)
+            found |= {file.relative_to(root).as_posix() for file in named}
+    return sorted(path for path in found if not any(path.startswith(f"{whole}/") for whole in found))
+
+
+@cache
+def _reached(root: Path, entry: str) -> tuple[str, ...]:
+    pending, seen = [entry], set()
+    while pending:
+        module = pending.pop()
+        if module not in seen:
+            seen.add(module)
+            pending += [] if module in WITHOUT_INFLUENCE else _imports(root, module)
+    return tuple(sorted(seen))
+
+
+def _imports(root: Path, module: str) -> Iterator[str]:
+    for node in ast.walk(_tree(root, module)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == PACKAGE:
+            base = node.module.partition(".")[2]
+            for alias in node.names:
+                inner = f"{base}.{alias.name}" if base else alias.name
+                yield inner if _file(root, inner) else base or "__init__"
+
+
+@cache
+def _tree(root: Path, module: str) -> ast.Module:
+    path = _file(root, module)
+    if path is None:
+        raise PolychromicError(f"{root / PACKAGE}: no module {module}. Restore it with `git checkout`, or mend its import.")
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise DataError(str(path), f"not Python ({error})", "a module that Python can parse", "Mend it.") from None
+
+
+def _texts(root: Path, module: str) -> set[str]:
+    constants = (node.value for node in ast.walk(_tree(root, module)) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
+
+
+@cache
+def _file(root: Path, module: str) -> Path | None:
+    """The file of a module ("data.split"; "__init__" is the package itself), None where there is none."""
+    path = root.joinpath(PACKAGE, *(() if module == "__init__" else module.split(".")))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

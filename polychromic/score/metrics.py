@@ -1,0 +1,276 @@
+"""Every metric, declared once beside the function that computes it: what is known of one prompt's replies goes in, a number comes out.
+
+A metric is one decorated function; the order of the functions is the order of tables. A name with a number is a family's member:
+"pass@10" is pass@k at k = 10, "distinct_2" is distinct-n at n = 2, "cover@0.5" is Cover@tau at tau = .5. Nothing here samples, embeds
+or calls a model: vectors, BERTScore and likelihoods come in with the prompt. Replies that lack what a metric reads are an error that
+names it, never a 0. Means over prompts are the statistics' business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.params import Params
+from polychromic.score import diversity, passk, quality
+from polychromic.score.registry import FAMILIES, NUMBERED, Metric, Prompt, declare
+from polychromic.score.text import tokenize, tokenizer_signature
+
+
+@declare("pass@k", "pass@{}", "1 - C(n-c,k)/C(n,k); 2107.03374", percent=True, needs=("answers",), least="k", body=True)
+def _(p: Prompt, m: Metric) -> float:
+    return passk.pass_at_k(len(p.answers), p.correct, m.at)
+
+
+@declare("pass^k", "pass^{}", "C(c,k)/C(n,k); 2406.12045", percent=True, needs=("answers",), least="k")
+def _(p: Prompt, m: Metric) -> float:
+    return passk.pass_hat_k(len(p.answers), p.correct, m.at)
+
+
+@declare("cover@tau", "Cover@{}", "1 where the share of valid replies is at least tau", percent=True, needs=("answers",), of_number=True)
+def _(p: Prompt, m: Metric) -> float:
+    return passk.cover_at_tau([p.correct / len(p.answers)], m.at)
+
+
+@declare("selected@k", "selected of {}", "validity of the reply of highest mean log-likelihood under the base model among the first k",
+         percent=True, needs=("answers", "log_likelihood"), least="k")  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    """Expected validity of the reply that a reader of likelihoods alone picks from k: ties share the pick."""
+    if m.at > (scored := len(p.log_likelihood)):
+        raise PolychromicError(f"{m.name}: {scored} replies have a likelihood. Allowed: k up to that. Score more of them, or lower k.")
+    sums, tokens = p.log_likelihood[: m.at].T
+    mean = sums / np.maximum(tokens, 1)
+    return np.mean([p.answers[i] is not None for i in np.flatnonzero(mean == mean.max())])
+
+
+@declare("valid_distinct@k", "valid distinct@{}", "expected distinct valid answers among k of n", high="k", unit="answers", decimals=2,
+         needs=("answers",), least="k", body=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return passk.valid_distinct_at_k(p.answers, m.at)
+
+
+@declare("distinct@k", "distinct@{}", "expected distinct replies among k of n", low=1.0, high="k", unit="answers", decimals=2,
+         needs=("keys",), least="k", body=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return passk.distinct_at_k(p.keys, m.at)
+
+
+@declare("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",
+         percent=True, needs=("matches",), least="k", body=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return passk.human_recall_at_k(p.matches, m.at)
+
+
+@declare("best_rouge_l@k", "best ROUGE-L of {}", "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L", unit="F-measure",
+         needs=("references",), least="k", recipe=quality.rouge_signature)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return passk.best_at_k(_likeness(quality.rouge_l, p), m.at)
+
+
+@declare("semantic_diversity", "semantic diversity", "mean over pairs of 1 - cosine", high=None, unit="1 - cosine", needs=("vectors",),
+         least=2, body=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.semantic_diversity(p.vectors)
+
+
+@declare("self_bleu", "Self-BLEU", "1802.01886, effective order", direction="down", unit="BLEU", least=2, body=True, of_number=True,
+         recipe=diversity.self_bleu_signature)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.self_bleu(p.samples)
+
+
+@declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams/n-grams", of_number=True, tokenizer=tokenizer_signature)
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.distinct_n(p.samples, m.at)
+
+
+@declare("ead", "EAD", "2202.13587, word pieces of the encoder", high=None, unit="tokens/expected tokens", needs=("pieces",),
+         of_number=True, tokenizer=lambda: "tok:word pieces of the encoder")  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    pieces = [piece for reply in p.pieces for piece in reply]
+    return diversity.ead(len(set(pieces)), len(pieces), p.vocabulary)
+
+
+@declare("vendi", "Vendi", "2210.02410, cosine kernel, q = 1", low=1.0, high="n", unit="replies", decimals=2, needs=("vectors",),
+         of_number=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.vendi(p.kernel)
+
+
+@declare("vendi_2", "Vendi (q = 2)", "2310.12952, cosine kernel, q = 2", low=1.0, high="n", unit="replies", decimals=2,
+         needs=("vectors",), of_number=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.vendi(p.kernel, q=2.0)
+
+
+@declare("effective_diversity", "effective diversity", "mean over pairs of q q' (1 - cosine)", high=2.0, unit="q q' (1 - cosine)",
+         needs=("quality", "vectors"), least=2)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.effective_diversity(p.quality, 1 - np.minimum(p.kernel, 1))
+
+
+@declare("compression_ratio", "compression ratio", "2403.00553, gzip of one prompt's replies", direction="down", high=None,
+         unit="bytes/bytes", of_number=True, recipe=diversity.compression_signature)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.compression_ratio(p.samples)
+
+
+@declare("vocabulary", "vocabulary richness", "Guiraud 1954: distinct tokens / sqrt(tokens)", high=None, unit="distinct/sqrt(tokens)",
+         decimals=2, of_number=True, tokenizer=tokenizer_signature)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return diversity.vocabulary_richness(p.samples)
+
+
+@lru_cache(maxsize=1_000_000)  # a system repeats itself, within a prompt and over seeds and temperatures
+def _scored(score: Callable[[str, Sequence[str]], float], reply: str, references: tuple[str, ...]) -> float:
+    return score(reply, references)
+
+
+def _likeness(score: Callable[[str, Sequence[str]], float], p: Prompt) -> list[float]:
+    """(n,) scores of the replies against the references."""
+    return [_scored(score, reply, tuple(p.references)) for reply in p.samples]
+
+
+@declare("rouge_1", "ROUGE-1", "Lin 2004, best over references", unit="F-measure", needs=("references",),
+         recipe=lambda: quality.rouge_signature("rouge1"))  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(_likeness(quality.rouge_1, p))
+
+
+@declare("rouge_2", "ROUGE-2", "Lin 2004, best over references; does not exist where neither side has a bigram", unit="F-measure",
+         needs=("references",), recipe=lambda: quality.rouge_signature("rouge2"))  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(_likeness(quality.rouge_2, p))
+
+
+@declare("rouge_l", "ROUGE-L", "Lin 2004, best over references", unit="F-measure", needs=("references",), recipe=quality.rouge_signature)
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(_likeness(quality.rouge_l, p))
+
+
+@declare("chrf", "chrF", "Popovic 2015, best over references", unit="F2-measure", needs=("references",), recipe=quality.chrf_signature)
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(_likeness(quality.chrf, p))
+
+
+@declare("bertscore", "BERTScore F1", "1904.09675, best over references", low=None, unit="F-measure", needs=("bertscore",),
+         recipe=quality.bertscore_signature)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(p.bertscore)
+
+
+@declare("perplexity", "perplexity (base)", "exp of minus the mean log-likelihood per token under the base model", direction="down",
+         low=1.0, high=None, unit="1/token", decimals=1, needs=("log_likelihood",))  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    total, tokens = p.log_likelihood.sum(axis=0)
+    if tokens == 0:
+        raise PolychromicError("perplexity: none of the replies has a token. Allowed: some text. Check the sampler's output.")
+    return np.exp(-total / tokens)
+
+
+@declare("quality", "training quality q", "mean q of the replies, as training sees it", needs=("quality",))
+def _(p: Prompt, m: Metric) -> float:
+    return p.quality.mean()
+
+
+@declare("tokens", "tokens", "mean number of generated tokens", direction="none", high=None, unit="tokens", decimals=1,
+         needs=("tokens",), body=True)  # fmt: skip
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean(p.tokens)
+
+
+@declare("words", "words", "mean number of words", direction="none", high=None, unit="words", decimals=1, tokenizer=tokenizer_signature)
+def _(p: Prompt, m: Metric) -> float:
+    return np.mean([len(tokenize(reply)) for reply in p.samples])
+
+
+declare("objective", "set objective D", "D of the headline method over disjoint sets of N", unit="share of N", needs=("quality",))(None)
+
+
+@lru_cache
+def metric(name: str) -> Metric:
+    """The metric that a name means, its number bound.
+
+    Raises:
+        UsageError: no metric has this name, or its number is out of range (k, n: 1 or more, whole; tau: above 0, at most 1).
+    """
+    if name in FAMILIES and not FAMILIES[name].symbol:
+        return FAMILIES[name]
+    found = re.fullmatch(r"(.+?[@^_])(\d+(?:\.\d+)?)", name)
+    family = FAMILIES.get(NUMBERED.get(found[1], "")) if found else None
+    if family is None:
+        raise UsageError(f"metric {name!r} does not exist. Allowed: {', '.join(FAMILIES)}, with a number for k, n and tau.")
+    at, tau = float(found[2]), family.symbol == "tau"
+    if not (0 < at <= 1 if tau else at >= 1 and found[2].isdigit()):
+        allowed, such = ("tau above 0 and at most 1", "0.5") if tau else ("a whole number of 1 or more", "10")
+        raise UsageError(f"metric {name!r} has {found[2]}. Allowed: {allowed}, such as {found[1]}{such}.")
+    at = at if tau else int(at)
+    bound = {field: at if getattr(family, field) == "k" else getattr(family, field) for field in ("high", "least")}
+    return replace(family, name=name, label=family.label.format(found[2]), at=at, **bound)
+
+
+def compute(name: str, prompt: Prompt) -> float:
+    """The metric of one prompt's replies, in the range that it declares.
+
+    Raises:
+        UsageError: no metric has this name.
+        PolychromicError: the prompt lacks what the metric reads, has too few replies, or the metric does not exist for them
+            (one-word replies have no bigram).
+    """
+    declared = metric(name)
+    if missing := lacking(name, prompt):
+        raise PolychromicError(f"{name}: reads {' and '.join(missing)}, which this input does not have. Add it, or leave {name} out.")
+    if declared.function is None:
+        allowed = ", ".join(family for family, known in FAMILIES.items() if known.function)
+        raise PolychromicError(f"{name}: needs the parameters of training. Allowed here: {allowed}.")
+    return float(declared.function(prompt, declared))
+
+
+def lacking(name: str, prompt: Prompt) -> tuple[str, ...]:
+    """The fields of `prompt` that the metric reads and that are None."""
+    return tuple(field for field in metric(name).needs if getattr(prompt, field) is None)
+
+
+def check_metrics(params: Params) -> None:
+    """Raises UsageError that lists every name under a domain's `metrics` that is none, and `objective`, which is always computed."""
+    problems = []
+    for domain in params.domains:
+        for name in params.domain(domain).metrics:
+            try:
+                if metric(name).family == "objective":
+                    problems.append(f"  {domain}.metrics: objective is always computed; leave it out")
+            except UsageError as error:
+                problems.append(f"  {domain}.metrics: {error}")
+    if problems:
+        raise UsageError(f"params.yaml: {len(problems)} error(s):\n" + "\n".join(problems))
+
+
+def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "", samples: int | None = None) -> str:
+    """What a result must name so that another can repeat it: definition, n or k, tokenizer, smoothing, encoder and layer, versions.
+
+    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not.
+
+    Args:
+        encoder: name of the sentence encoder, for metrics that read its vectors or pieces.
+        checker: what decides which replies are valid, for metrics of valid replies: a domain's checker, or
+            polychromic.score.people.checker_signature.
+        model: name of the base model and its precision, for metrics that read its likelihoods.
+        samples: replies per prompt.
+    """
+    declared = metric(name)
+    needs = set(declared.needs)
+    parts = [name, declared.recipe() if declared.recipe else declared.source]
+    parts += [f"{declared.symbol}:{declared.at:g}"] if declared.symbol else []
+    parts += [declared.tokenizer()] if declared.tokenizer else []
+    known = {
+        "encoder": encoder if needs & {"vectors", "pieces", "bertscore"} else "",
+        "checker": checker if needs & {"answers", "matches"} else "",
+        "model": f"{model}|prompt:zero_shot|end token:counted" if model and "log_likelihood" in needs else "",
+        "samples": samples or "",
+    }
+    return "|".join([*parts, *(f"{field}:{value}" for field, value in known.items() if value)])

@@ -1,0 +1,222 @@
+"""What scoring asks of models: sentence vectors, word pieces, BERTScore, log-likelihoods. Each is cached by content.
+
+A model is loaded only for texts that the cache does not hold, so that scoring again calls none. Vectors are kept by the set of texts
+that were asked at once (they share batches). BERTScores and likelihoods are kept reply by reply, in one small file per prompt: each
+is a function of its own prompt and reply alone, to the last bit (the shape of a batch, which decides the order of sums, never depends
+on the other replies in it), so that a new cell, or a run after a kill, asks for new replies only and gets the same bytes as a run that
+asks for all of them at once. torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import atomic_open, dumps, read_json, sha256_json, write_text
+from polychromic.base.progress import progress
+from polychromic.models import prompts, weights
+from polychromic.params import Params
+from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature
+
+ROWS = 8  # replies whose likelihood is taken at once
+
+
+class Embedder:
+    """Sentence vectors of texts."""
+
+    def __init__(self, params: Params):
+        self.params = params
+        self._encoder = None
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """n texts -> (n, d) float32, unit length."""
+        unique = sorted(set(texts))
+        path = _cache_file("vectors", [*_identity(self.params, self.params.encoder), unique], "npy")
+        if path.exists():
+            vectors = np.load(path)
+        else:
+            vectors = self._encode(unique)
+            with atomic_open(path) as file:
+                np.save(file, vectors)
+        place = {text: i for i, text in enumerate(unique)}
+        return vectors[[place[text] for text in texts]]
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        from polychromic.base.hardware import best_device
+        from polychromic.models.load import compute_reproducibly, embed, load_encoder
+
+        if self._encoder is None:
+            compute_reproducibly(self.params.threads)
+            self._encoder = load_encoder(weights.obtain(self.params.encoder), best_device())
+        return embed(self._encoder, texts)
+
+
+class Pieces:
+    """Word pieces of the encoder's tokenizer, for expectation-adjusted distinct."""
+
+    def __init__(self, params: Params):
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(weights.obtain(params.encoder) / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.vocabulary = self._tokenizer.get_vocab_size()
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+
+def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
+    """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (replies, references)."""
+
+    def ask(references: Sequence[str], new: Sequence[str]) -> np.ndarray:
+        from polychromic.models.load import compute_reproducibly
+
+        compute_reproducibly(params.threads)
+        return bertscore_f1(new, references, weights.obtain(params.encoder))
+
+    identity = [*_identity(params, params.encoder), bertscore_signature()]
+    asked = {name: (replies, list(references)) for name, (replies, references) in pairs.items()}
+    return _by_prompt("BERTScore", "bertscore", identity, asked, ask)
+
+
+def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
+    """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in the precision of sampling.
+
+    Args:
+        asked: prompt id -> (prompt, replies).
+    """
+
+    @cache
+    def load() -> tuple:
+        from polychromic.base.hardware import best_device
+        from polychromic.models.load import compute_reproducibly, load_causal_lm
+
+        compute_reproducibly(params.threads)
+        return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
+
+    def ask(chat: list[dict], new: Sequence[str]) -> np.ndarray:
+        from polychromic.models.load import rows_at_once
+
+        model, tokenizer = load()
+        return log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new, rows_at_once(ROWS))
+
+    identity = [*_identity(params, params.model), params.sampling.precision]
+    chats = {name: (replies, prompts.messages("zero_shot", domain, prompt)) for name, (prompt, replies) in asked.items()}
+    found = _by_prompt(f"likelihood {domain}", "likelihood", identity, chats, ask)
+    return {key: (total, tokens) for key, (total, tokens) in found.items()}
+
+
+def _by_prompt(
+    title: str,
+    kind: str,
+    identity: Sequence,
+    asked: Mapping[str, tuple[Iterable[str], Any]],
+    make: Callable[[Any, Sequence[str]], np.ndarray],
+) -> dict[tuple[str, str], Any]:
+    """(prompt id, reply) -> what `make` says of it; only replies that the prompt's file lacks are asked, distinct and sorted.
+
+    A file is replaced as a whole once its new ones are known, so a kill loses one prompt at most.
+
+    Args:
+        identity: what all values depend on. asked: prompt id -> (replies, what the values of this prompt depend on).
+        make: what a prompt's values depend on, n new replies -> n values, each a function of its own reply.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    with progress(title, len(asked)) as tick:
+        for done, (name, (replies, about)) in enumerate(sorted(asked.items()), start=1):
+            path, texts = _cache_file(kind, [*identity, about], "json"), sorted(set(replies))
+            known = read_json(path) if path.exists() else {}
+            if new := [text for text in texts if text not in known]:
+                known |= dict(zip(new, make(about, new).tolist(), strict=True))
+                write_text(path, dumps(known))
+            found |= {(name, text): known[text] for text in texts}
+            tick(done)
+    return found
+
+
+def _cache_file(kind: str, key: object, suffix: str) -> Path:
+    return paths.cache_dir() / kind / f"{sha256_json(key)}.{suffix}"
+
+
+def _identity(params: Params, source: weights.Source) -> list:
+    """What the last bits of a model's answer depend on, beside what it is asked."""
+    from polychromic.base.cache import environment
+
+    return [weights.fingerprint(source), params.threads, environment()]
+
+
+def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: Path) -> np.ndarray:
+    """BERTScore F1 (Zhang et al. 2020, 1904.09675) of n replies, best over the prompt's references: (n,) float64, not rescaled.
+
+    The encoder is the one whose vectors give semantic diversity: the two are not independent. A candidate without a token has
+    neither precision nor recall; it scores 0, as bert_score declares ("Empty candidate sentence detected; setting raw BERTscores
+    to 0"), which fails on it under transformers 5 before it gets there. The marks around a text weigh 0, but a token may match one.
+
+    Args:
+        encoder: folder of the model.
+
+    Raises:
+        PolychromicError: no reference, or one without text.
+    """
+    if not references or not all(text.strip() for text in references):
+        raise PolychromicError(
+            f"bertscore: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
+        )
+    found = np.zeros(len(candidates))
+    if spoken := [i for i, text in enumerate(candidates) if text.strip()]:
+        *_, f1 = _scorer(encoder).score([candidates[i] for i in spoken], [list(references)] * len(spoken), batch_size=1)
+        found[spoken] = f1.double().numpy()
+    return found
+
+
+@lru_cache(maxsize=1)
+def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
+    from bert_score import BERTScorer
+
+    config = read_json(encoder / "config.json")
+    layers = min(BERTSCORE_LAYER, config["num_hidden_layers"])
+    scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
+    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
+    return scorer
+
+
+def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = ROWS) -> np.ndarray:  # noqa: ANN001
+    """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
+
+    The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
+    empty reply has one token. Replies of one length run together, without padding.
+
+    Args:
+        model: causal language model. tokenizer: its tokenizer.
+        prompt: token ids of the chat, up to where the reply starts.
+        rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
+    """
+    import torch
+
+    from polychromic.models.decode import chosen_log_probs, head, prefill
+    from polychromic.models.layouts import shared_states
+
+    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
+    found = np.zeros((len(tokens), 2))
+    with torch.inference_mode():
+        ids = torch.tensor([list(prompt)], device=model.device)
+        start, same = prefill(model, ids, torch.ones_like(ids)), torch.zeros(rows, dtype=torch.long, device=model.device)
+        for length in sorted({len(row) for row in tokens}):
+            members = [i for i, row in enumerate(tokens) if len(row) == length]
+            for first in range(0, len(members), rows):
+                chosen = members[first : first + rows]
+                filled = [tokens[i] for i in chosen] + [tokens[chosen[-1]]] * (rows - len(chosen))
+                batch = torch.tensor(filled, device=model.device)
+                states = shared_states(model, start, same, batch, torch.ones_like(batch))
+                each = chosen_log_probs(head(model, states.flatten(0, 1)), batch.flatten()).unflatten(0, batch.shape)
+                found[chosen, 0] = each.sum(-1).double().cpu().numpy()[: len(chosen)]
+                found[chosen, 1] = length
+    return found

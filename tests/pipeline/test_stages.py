@@ -1,0 +1,152 @@
+"""dvc.yaml is what params.yaml, the imports and main.tex make it; DVC reads it as polychromic.pipeline.stages says; deps hold the code."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from polychromic.base.errors import PolychromicError
+from polychromic.data.domains import domain_names
+from polychromic.params import read_yaml
+from polychromic.pipeline import groups, imports
+from polychromic.pipeline.run import upstream
+from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
+from polychromic.pipeline.workspace import round_trip_yaml
+from tests.workspace import REPOSITORY
+
+STAGES = stages(REPOSITORY)
+EXPANDED = """
+import json, sys
+from dvc.repo import Repo
+from dvc.stage.params import StageParams
+found = {}
+for stage in Repo(sys.argv[1]).index.stages:
+    if stage.cmd:
+        params = {dep.def_path: sorted(dep.params) for dep in stage.params}
+        deps = sorted(dep.def_path for dep in stage.deps if dep not in stage.params)
+        found[stage.addressing] = [stage.cmd, deps, {out.def_path: out.use_cache for out in stage.outs}, params]
+print(json.dumps(found))
+"""
+
+
+def test_the_committed_pipeline_is_the_printed_one_and_short(command, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    assert command("pipeline", "--check")[0] == 0
+    assert len((REPOSITORY / PIPELINE).read_text().splitlines()) <= 700
+
+
+def test_dvc_reads_it_as_the_stages_say():
+    done = subprocess.run([sys.executable, "-c", EXPANDED, str(REPOSITORY)], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found.keys() == STAGES.keys()
+    for name, stage in STAGES.items():
+        cmd, deps, outs, params = found[name]
+        assert (cmd, deps, outs) == (stage.cmd, sorted(stage.deps), dict(stage.outs)), name
+        assert params == {file: sorted(keys) for file, keys in stage.params.items()}, name
+
+
+def test_each_dep_exists_or_somebody_makes_it_and_each_parameter_is_one():
+    made = {path for stage in STAGES.values() for path in stage.outs}
+    assert len(made) == sum(len(stage.outs) for stage in STAGES.values()), "a file with two makers"
+    for stage in STAGES.values():
+        for dep in stage.deps:
+            assert dep in made or dep.startswith("data") or (REPOSITORY / dep).exists(), (stage.name, dep)
+        for file, keys in stage.params.items():
+            for key in keys:
+                place = read_yaml(REPOSITORY / file)
+                for part in key.split("."):
+                    assert part in place, (stage.name, key)
+                    place = place[part]
+
+
+def test_a_stage_reads_its_own_domain_and_no_other():
+    for stage in STAGES.values():
+        own = stage.axes.get("domain")
+        seen = {name for name in domain_names() if f"polychromic/data/domains/{name}" in stage.deps}
+        assert seen <= {own}
+        assert own in seen or not re.match("prompted|tuned|checked|polychromic|cells|score|examples", stage.group)
+
+
+def test_imports_lead_to_what_changes_numbers_and_to_nothing_else():
+    split, cell, score, compare = (imports.code_deps(REPOSITORY, entry, domain) for entry, domain in (
+        ("data.split", None), ("sample.cells", "code"), ("score.score", "listqa"), ("compare.compare", None)))  # fmt: skip
+    assert {"polychromic/data/split.py", "polychromic/data/seen_words.txt"} <= set(split) and "polychromic/train" not in split
+    assert {f"polychromic/{name}" for name in ("train", "method", "models", "sample", "base/seeds.py", "data/domains/code")} <= set(cell)
+    assert not {"polychromic/score", "polychromic/compare"} & set(cell)
+    assert "polychromic/score" in score and not {"polychromic/train", "polychromic/compare"} & set(score)
+    assert "polychromic/compare" in compare and not {"polychromic/train", "polychromic/score", "polychromic/models"} & set(compare)
+    for module in imports.WITHOUT_INFLUENCE:
+        assert imports._file(REPOSITORY, module), module
+
+
+def test_what_cannot_be_walked_is_said(tmp_path):
+    (tmp_path / "polychromic").mkdir()
+    with pytest.raises(PolychromicError, match="no module gone"):
+        imports.code_deps(tmp_path, "gone", None)
+    (tmp_path / "polychromic" / "bad.py").write_text("def (:\n")
+    with pytest.raises(PolychromicError, match="bad.py: not Python"):
+        imports.code_deps(tmp_path, "bad", None)
+
+
+def test_no_stage_about_test_reads_a_choice():
+    """Another headline weight, and what dev says then, must leave test alone: neither is in a dep or a parameter, however far back."""
+    needs, seen = upstream(STAGES), set()
+    pending = [name for name, stage in STAGES.items() if stage.axes.get("split") == "test"]
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending += needs[name]
+    assert {STAGES[name].group for name in seen if STAGES[name].axes.get("split") != "test"} == {"split"}
+    for name in seen:
+        keys = {key for keys in STAGES[name].params.values() for key in keys}
+        assert not {"lambda", "seeds", "analysis"} & keys, name
+    others = [name for name, stage in STAGES.items() if name not in seen and stage.axes.get("split")]
+    assert others and not [dep for name in others for dep in STAGES[name].deps if "/test/" in dep]
+
+
+def test_the_paper_depends_on_what_it_reads():
+    read = groups.read_by_paper(REPOSITORY)
+    assert {"paper/main.tex", "paper/refs.bib", "paper/numbers.tex", "paper/tables/listqa-test.tex"} <= set(read)
+    made = {path for stage in STAGES.values() for path in stage.outs}
+    assert set(read) - made == {"paper/main.tex", "paper/refs.bib"}
+    covered = lambda path: any(path == dep or path.startswith(f"{dep}/") for dep in STAGES["paper"].deps)
+    assert all(covered(path) for path in read)
+    own = set(STAGES["provenance"].outs)
+    assert set(read) - own <= set(STAGES["provenance"].deps)
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """change(edit) -> the stages of the repository with another params.yaml, and the lines in which dvc.yaml differs."""
+    for name in ("polychromic", "paper", "benchmarks"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+
+    def change(edit) -> tuple[set[str], set[str]]:
+        yaml = round_trip_yaml()
+        values = yaml.load(REPOSITORY / "params.yaml")
+        edit(values)
+        yaml.dump(values, tmp_path / "params.yaml")
+        found = stages(tmp_path)
+        assert to_yaml(tmp_path).count("\n") >= 400
+        same = {name for name in found.keys() & STAGES.keys() if found[name] == STAGES[name]}
+        return found.keys() - STAGES.keys(), found.keys() - same
+
+    return change
+
+
+def test_one_entry_adds_a_method(changed):
+    def edit(values):
+        values["methods"]["sharper"] = {**values["methods"]["gem"], "settings": {"beta": 0.5}}
+
+    new, touched = changed(edit)
+    assert new == {"tuned-dev@listqa-sharper"}
+    assert touched == new | {"score-dev-listqa", "compare-dev-listqa"}
+
+
+def test_one_entry_adds_a_weight_and_a_seed_adds_no_stage(changed):
+    new, touched = changed(lambda values: values["creative"]["lambdas"].append(30.0))
+    assert new == {"polychromic-dev-creative@30.0"} and touched - new == {"score-dev-creative", "compare-dev-creative", "examples-creative"}
+    assert changed(lambda values: values["seeds"].append(3)) == (set(), set())

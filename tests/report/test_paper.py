@@ -1,0 +1,193 @@
+"""The PDF and the bundle: byte-identical, with the records' hash; their failures name what is wrong. Most of it on a page of its own."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError
+from polychromic.base.io import read_json, write_json
+from polychromic.params import load_params
+from polychromic.report import build, paper
+from polychromic.report.examples import examples_table
+from polychromic.report.records import uses
+from tests.report.synthetic import METRICS, REPOSITORY
+from tests.workspace import listqa_record
+
+PARAMS = load_params(REPOSITORY / "params.yaml").model_dump(mode="json", by_alias=True)
+PAPER, PDF, MAIN = paths.PAPER, paths.PAPER / "main.pdf", paths.PAPER / "main.tex"
+
+
+@pytest.fixture
+def page(workspace: Path, needs_latex) -> Path:
+    """The workspace with what its page reads."""
+    build.build_designs()
+    build.build_numbers(PARAMS)
+    return workspace
+
+
+def replace(old: str, new: str, path: Path = MAIN) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_it_compiles_to_the_same_bytes_in_folders_of_different_name(page: Path, tmp_path: Path):
+    before = sorted(PAPER.rglob("*"))
+    paper.compile_paper(PAPER, PDF)
+    assert sorted(PAPER.rglob("*")) == sorted([*before, PDF])
+    twin = tmp_path / "a longer name"
+    shutil.copytree(page, twin)
+    again = paper.compile_paper(twin / "paper", twin / "again.pdf", paths.NUMBERS)
+    assert again.read_bytes() == PDF.read_bytes() and os.fsencode(str(tmp_path)) not in PDF.read_bytes()
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", str(PDF), "-"], check=True, capture_output=True, text=True).stdout
+        assert paper.records_hash(paths.NUMBERS) in text and "??" not in text and "[?]" not in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (r"\num{setup.lambda}", r"\num{no_.such@key}", r"The number 'no_\.such@key' is undefined"),
+        (r"\cite{hu2022lora}", r"\cite{nobody1999}", r"(?s)undefined references.*nobody1999.*refs\.bib"),
+        (r"\input{tables/designs}", r"\input{tables/lost}", r"(?s)does not compile:.*tables/lost.*dvc repro"),
+        (r"\cite{hu2022lora}", r"\hyperlink{num:lost}{1}", r"(?s)name\{num:lost\} has been referenced.*provenance tables"),
+    ],
+)
+def test_what_stops_it_is_named_and_the_old_pdf_stays(page: Path, old: str, new: str, message: str):
+    PDF.write_bytes(b"old")
+    replace(old, new)
+    with pytest.raises(PolychromicError, match=message):
+        paper.compile_paper(PAPER, PDF)
+    assert PDF.read_bytes() == b"old"
+
+
+def test_what_is_too_wide_is_named_with_its_file(page: Path, capsys: pytest.CaptureFixture[str]):
+    replace(" & ", " & " + "M" * 80, PAPER / "tables/designs.tex")
+    paper.compile_paper(PAPER, PDF)
+    assert re.search(r"does not fit the page:\n  \S+ pt too wide near tables/designs\.tex, in .*\nShorten heads", capsys.readouterr().err)
+    log = r"""(./tables/a-b.tex
+Overfull \hbox (12.5pt too wide) in alignment at lines 2--6
+Overfull \hbox (0.9pt too wide) in paragraph at lines 7--7
+Overfull \hbox (12.5pt too wide) in alignment at lines 2--6
+) (./tables/c.tex)
+Package polychromic Warning: Table 3 is 600pt wide and has 470pt on input line 9."""
+    assert paper.badly_set(log) == [
+        "12.5 pt too wide near tables/a-b.tex, in alignment at lines 2--6",
+        "Table 3 is 600pt wide and has 470pt on input line 9. near tables/c.tex",
+    ]
+
+
+def test_missing_latex_names_packages_and_command(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    write_json(paths.NUMBERS, [])
+    monkeypatch.setenv("PATH", str(workspace))
+    with pytest.raises(PolychromicError, match=r"apt-get install --no-install-recommends latexmk texlive-latex-recommended .* lmodern"):
+        paper.compile_paper(PAPER, PDF)
+    with pytest.raises(PolychromicError, match=r"LaTeX is not installed.*arxiv\.tar\.gz needs the Debian packages latexmk"):
+        paper.bundle(workspace)
+
+
+def test_missing_records_are_named_and_the_hash_follows_the_content_alone(workspace: Path, tmp_path: Path):
+    with pytest.raises(PolychromicError, match=r"results/numbers\.json\.gz: file not found"):
+        paper.compile_paper(PAPER, PDF)
+    write_json(paths.NUMBERS, [1, 2])
+    copy = Path(shutil.copy(paths.NUMBERS, tmp_path / "elsewhere.json.gz"))
+    assert paper.records_hash(paths.NUMBERS) == paper.records_hash(copy)
+    assert re.fullmatch(r"[0-9a-f]{12}", paper.records_hash(copy))
+    write_json(copy, read_json(copy)[1:])
+    assert paper.records_hash(paths.NUMBERS) != paper.records_hash(copy)
+
+
+def test_error_lines_keeps_the_first_error():
+    log = "noise\n./main.tex:12: Undefined control sequence.\n\nl.12 \\foo\n         bar\nmore\nmain.tex:14: second\n"
+    assert paper.error_lines(log) == ["./main.tex:12: Undefined control sequence.", "l.12 \\foo", "         bar"]
+
+
+# the bundle for arXiv
+
+
+def test_the_bundle_compiles_alone_to_the_same_pdf(page: Path):
+    (PAPER / "tables/left-over.tex").write_text("not read")
+    out = paper.bundle(page)
+    assert out == page / "release" / "arxiv.tar.gz"
+    with tarfile.open(out) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
+        assert all((member.mtime, member.uid, member.uname) == (0, 0, "") for member in tar.getmembers())
+    assert set(files) == {"main.tex", "main.bbl", "recordshash.tex", "numbers.tex", "tables/designs.tex"}
+    assert files["main.tex"].startswith(b"\\pdfoutput=1\n")
+    assert paper.compile_alone(files) == paper.compile_paper(PAPER, PDF).read_bytes()
+    files.pop("numbers.tex")
+    with pytest.raises(PolychromicError, match=r"(?s)does not compile alone.*numbers"):
+        paper.compile_alone(files)
+
+
+def test_what_latex_read_of_its_own_folder():
+    read = ["/usr/share/article.cls", "main.tex", "./tables/a.tex", "main.aux", "main.bbl", "main.tex"]
+    record = "PWD /build\n" + "".join(f"INPUT {name}\n" for name in read) + "OUTPUT main.pdf\n"
+    assert paper.read_by_latex(record) == ["main.bbl", "main.tex", "tables/a.tex"]
+
+
+def test_the_same_files_give_the_same_archive():
+    one = paper.packed({"b/c.tex": b"2", "a.tex": b"1"})
+    assert one == paper.packed({"a.tex": b"1", "b/c.tex": b"2"})
+    with tarfile.open(fileobj=io.BytesIO(one)) as tar:
+        assert tar.getnames() == ["a.tex", "b/c.tex"]
+
+
+def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
+    (tmp_path / "README.md").write_text(f"before\n{paper.BEGIN}old\n{paper.END}after\n")
+    with pytest.raises(PolychromicError, match=r"listqa-test\.md: file not found"):
+        paper.write_readme(tmp_path)
+    (tmp_path / "paper/tables").mkdir(parents=True)
+    (tmp_path / "paper/tables/listqa-test.md").write_text("| new |\n")
+    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}| new |\n{paper.END}after\n"
+    with pytest.raises(PolychromicError, match="lacks the markers"):
+        paper.with_results("no markers", "")
+
+
+# the manuscript itself
+
+
+def test_the_text_has_no_typed_decimal():
+    """Decimals in the manuscript come from records; what is left are lengths of the layout."""
+    source = (REPOSITORY / MAIN).read_text()
+    body = source[source.index(r"\begin{document}") :]
+    body = re.sub(r"\\num\{[^}]*\}|\\(?:setlength|includegraphics|renewcommand|newgeometry|fontsize)\S*|\\\\\[1ex\]|(?<!\\)%.*", "", body)
+    assert re.findall(r"\d+\.\d+|\d+\s*\\%", body) == []
+
+
+@pytest.mark.slow
+def test_everything_of_the_manuscript_fits_its_pages_and_leads_somewhere(workspace: Path, needs_latex):
+    """The committed main.tex, with tables and figures of synthetic results and a row for every value, figure and table."""
+    for name in ("main.tex", "refs.bib"):
+        shutil.copy(REPOSITORY / PAPER / name, PAPER / name)
+    for domain in METRICS:
+        build.build(domain, "dev")
+        build.build(domain, "test")
+        drafts = {"LoRA": [[("cat", True), ("cat 100\\%", False)]], "Polychromic": [[("dog", True)]]}
+        for path in build.outs("examples", domain):
+            Path(path).write_text(examples_table([listqa_record(0)], drafts))
+    build.build("replies", "calibration")
+    for run in (build.build_costs, build.build_summary):
+        run(list(METRICS))
+    build.build_designs()
+    build.build_setup(PARAMS)
+    build.build_numbers(PARAMS)
+    text = MAIN.read_text()
+    rows = [rf"\hypertarget{{num:{key}}}{{}}x\par" for key in sorted({use.key for use in uses(PAPER)})]
+    kinds = {"fig": "figure", "tab": "table"}
+    rows += [rf"\hypertarget{{stage:{kinds[kind]}.\getrefnumber{{{kind}:{name}}}}}{{}}x\par"
+             for kind, name in re.findall(r"\\label\{(fig|tab):([^}]+)\}", text)]  # fmt: skip
+    (PAPER / "tables/provenance-numbers.tex").write_text("\n".join(rows))
+    for name in ("outputs", "sources"):
+        (PAPER / f"tables/provenance-{name}.tex").write_text("")
+    with paper.compiled(PAPER) as folder:
+        log = (folder / "main.log").read_text(encoding="utf-8", errors="replace")
+    assert paper.badly_set(log) == [] and paper.leads_nowhere(log) == []
+    assert "Token not allowed" not in log and "destination with the same identifier" not in log

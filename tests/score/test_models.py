@@ -1,0 +1,174 @@
+"""What models are asked: each reply by itself, whatever else is asked and however often a run is killed; values against the slow road."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from polychromic.base.errors import PolychromicError
+from polychromic.models.load import load_causal_lm
+from polychromic.score import models
+from polychromic.score.models import Pieces, bertscore_f1, bertscores, likelihoods, log_likelihoods
+from tests.tiny import make_tiny_encoder, make_tiny_model
+from tests.workspace import make_models, small_params
+
+REPLIES = ["Spain", "", "a banana, and 👍🏽 two", "Spain Italy", "猫"]
+TEXTS = ["a red cat", "blue sky", "the cat, the cat; a red one!", "yes", "猫 👍", "don't", "é", "a red cat sat on the blue sky " * 3]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return make_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+def test_likelihood_equals_that_of_the_whole_sequence(kind, tmp_path):
+    model, tokenizer = load_causal_lm(make_tiny_model(tmp_path, kind), "float32", "cpu")
+    prompt = tokenizer("Name a country")["input_ids"]
+    found = log_likelihoods(model, tokenizer, prompt, REPLIES, rows=2)
+    for reply, (total, tokens) in zip(REPLIES, found, strict=True):
+        own = [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        with torch.no_grad():
+            log_p = torch.log_softmax(model(torch.tensor([prompt + own])).logits[0].double(), dim=-1)
+        assert tokens == len(own)
+        assert total == pytest.approx(sum(float(log_p[len(prompt) + t - 1, token]) for t, token in enumerate(own)), abs=1e-4)
+    assert found[1, 1] == 1, "an empty reply is its end token"
+    forward = log_likelihoods(model, tokenizer, prompt, REPLIES)
+    assert np.array_equal(forward[::-1], log_likelihoods(model, tokenizer, prompt, REPLIES[::-1])), "the order asked changes no bit"
+    for reply, alone in zip(REPLIES, forward, strict=True):
+        assert np.array_equal(log_likelihoods(model, tokenizer, prompt, [reply])[0], alone), "nor what else is asked"
+
+
+def test_bertscore_is_that_of_the_best_reference_and_symmetric_in_a_copy(encoder, capsys):
+    copy, empty, other = bertscore_f1(["a red cat", "", "blue sky"], ["a red cat"], encoder)
+    assert copy == bertscore_f1(["a red cat"], ["blue sky", "a red cat"], encoder)[0] == pytest.approx(1, abs=1e-6)
+    assert empty == 0 and other < copy
+    assert bertscore_f1(["blue sky"], ["a red cat"], encoder)[0] == other, "what else is asked changes no bit"
+    # A mark of width zero is stripped by the tokenizer, not by str.strip: the library itself scores it, and says so.
+    assert bertscore_f1(["", "\u200b"], ["a red cat"], encoder).tolist() == [0, 0]
+    assert "setting raw BERTscores to 0" in capsys.readouterr().err
+    assert np.isfinite(bertscore_f1(["cat " * 2000], ["cat"], encoder)).all(), "longer than the model"
+
+
+def greedy_f1(candidate: str, references: list[str], encoder: Path, layer: int) -> float:
+    """Zhang et al. 2020, section 3: each token takes its most similar one on the other side; marks are taken but do not count."""
+    tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
+
+    def encode(text: str) -> tuple[np.ndarray, np.ndarray]:
+        ids = tokenizer(text, truncation=True, max_length=128)["input_ids"]
+        with torch.no_grad():
+            vectors = model(torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0].double().numpy()
+        counts = np.array([token not in ("[CLS]", "[SEP]") for token in tokenizer.convert_ids_to_tokens(ids)])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), counts
+
+    best, (own, own_counts) = -1.0, encode(candidate)
+    for text in references:
+        other, other_counts = encode(text)
+        cosines = own @ other.T
+        precision, recall = cosines.max(axis=1)[own_counts].mean(), cosines.max(axis=0)[other_counts].mean()
+        best = max(best, 2 * precision * recall / (precision + recall))
+    return best
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_bertscore_against_greedy_matching_by_hand(encoder, layer, monkeypatch):
+    monkeypatch.setattr(models, "BERTSCORE_LAYER", layer)
+    models._scorer.cache_clear()
+    references = TEXTS[1::3]
+    found = bertscore_f1(TEXTS, references, encoder)
+    models._scorer.cache_clear()
+    assert found == pytest.approx([greedy_f1(text, references, encoder, layer) for text in TEXTS], abs=1e-5)
+
+
+@pytest.mark.parametrize("references", [[], [" "], ["a", ""]])
+def test_a_candidate_without_a_reference_is_an_error(encoder, references):
+    with pytest.raises(PolychromicError, match="bertscore: "):
+        bertscore_f1(["a"], references, encoder)
+
+
+PROMPTS = {"a": "Name a cat", "b": "Name a pear", "c": "Name a sea"}
+FUNCTIONS = {"likelihood": ("log_likelihoods", 3), "bertscore": ("bertscore_f1", 0)}  # and which of its arguments the texts are
+ALL = {"a": ["red cat", "blue", "", "👍"], "b": ["red", "a long red pear of the sea", "red"], "c": ["猫"]}
+kinds = pytest.mark.parametrize("kind", list(FUNCTIONS))
+
+
+def ask(kind: str, replies: dict[str, list[str]]) -> dict:
+    if kind == "likelihood":
+        return likelihoods(small_params(), "listqa", {name: (PROMPTS[name], texts) for name, texts in replies.items()})
+    return bertscores(small_params(), {name: (texts, [f"red {name}", "blue"]) for name, texts in replies.items()})
+
+
+def watch(kind: str, monkeypatch, fail_at: int = 99) -> list[list[str]]:
+    """The texts of each call of the model; call number `fail_at` is a kill."""
+    function, place = FUNCTIONS[kind]
+    calls, real = [], getattr(models, function)
+
+    def watched(*arguments, **more):
+        if len(calls) == fail_at:
+            raise KeyboardInterrupt
+        calls.append(list(arguments[place]))
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(models, function, watched)
+    return calls
+
+
+def cached_files(cache: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(cache.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def at_once(tmp_path, monkeypatch):
+    """kind -> what a run that asks for everything gets, and the files that it leaves; in a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    make_models(tmp_path)
+
+    def run(kind: str) -> tuple[dict, dict[str, bytes]]:
+        with monkeypatch.context() as patch:
+            patch.setenv("POLYCHROMIC_CACHE", str(tmp_path / f"other-{kind}"))
+            return ask(kind, ALL), cached_files(tmp_path / f"other-{kind}" / kind)
+
+    return run
+
+
+@kinds
+def test_a_new_cell_asks_for_what_is_new_and_changes_no_bit(kind, tmp_path, at_once, monkeypatch):
+    wanted, files = at_once(kind)
+    assert wanted.keys() == {(name, text) for name, texts in ALL.items() for text in texts}
+    if kind == "likelihood":
+        assert all(total < 0 and tokens >= 1 for total, tokens in wanted.values())
+    calls = watch(kind, monkeypatch)
+    first = ask(kind, {"a": ["red cat", ""], "b": ["red"]})
+    assert first.items() <= wanted.items() and calls == [["", "red cat"], ["red"]]
+    calls.clear()
+    assert ask(kind, dict(reversed(ALL.items()))) == wanted
+    assert calls == [["blue", "👍"], ["a long red pear of the sea"], ["猫"]]
+    assert cached_files(tmp_path / "cache" / kind) == files and len(files) == len(ALL), "a file per prompt"
+    calls.clear()
+    assert ask(kind, ALL) == wanted and not calls
+    assert ask(kind, {"a": ["red"]})["a", "red"] != wanted["b", "red"], "the prompt and its references count"
+
+
+@kinds
+def test_a_kill_loses_one_prompt_and_changes_no_bit(kind, tmp_path, at_once, monkeypatch):
+    wanted, files = at_once(kind)
+    with monkeypatch.context() as patch:
+        watch(kind, patch, fail_at=1)
+        with pytest.raises(KeyboardInterrupt):
+            ask(kind, ALL)
+    calls = watch(kind, monkeypatch)
+    assert ask(kind, ALL) == wanted and len(calls) == 2, "the first prompt was kept"
+    assert cached_files(tmp_path / "cache" / kind) == files
+
+
+@pytest.mark.usefixtures("at_once")
+def test_pieces_are_the_encoder_s_without_marks():
+    pieces = Pieces(small_params())
+    first, again, empty = pieces(["red cat", "red cat", ""])
+    assert first == again and len(set(first)) >= 2 and empty == []
+    assert pieces.vocabulary > max(first)

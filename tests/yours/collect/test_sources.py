@@ -1,0 +1,131 @@
+"""The corpus, and JSONL, CSV and Parquet: the same rows give the same records, and what is broken is said with its place."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from polychromic.base.errors import DataError, PolychromicError, UsageError
+from polychromic.data import packages
+from polychromic.yours.collect.sources import FileSource
+from tests.yours.collect.conftest import log, pairs
+
+ROWS = [row | {"post": f'A post, with "quotes"\nand {i} lines'} for i, row in enumerate(pairs(7))]
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    text = "".join(json.dumps(row) + "\n\n" for row in rows).encode()
+    if path.suffix == ".csv":
+        pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8-sig")
+    elif path.suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    else:
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "csv", "parquet"])
+def test_every_format_gives_the_same_log(ending, folder, collect):
+    write(folder / "rows.jsonl", ROWS)
+    assert collect("file", "rows.jsonl", "--out", "expected")[0] == 0
+    write(folder / f"rows.{ending}", ROWS)
+    assert collect("file", f"rows.{ending}", "--out", "out", "--page-size", 3)[0] == 0
+    expected, found = log("expected"), log("out")
+    assert [row | {"source": ""} for row in found] == [row | {"source": ""} for row in expected]
+    assert found[0]["source"] == f"file:rows.{ending}" and len(found) == 7 and found[3]["engagement"] == 3
+
+
+def items(path: Path) -> list[tuple[str, object]]:
+    return [item for page in FileSource(path).pages(0, None, 2) for item in page]
+
+
+def test_places_are_lines_of_the_file(folder):
+    path = write(folder / "rows.csv", ROWS[:2])
+    path.write_text(path.read_text() + '\r\n"a ""b""",c\r\n1,2,3,4,5,6\r\n')
+    found = items(path)
+    assert [where for where, _ in found] == ["rows.csv:2", "rows.csv:4", "rows.csv:7", "rows.csv:8"]
+    assert found[2][1] == {"id": 'a "b"', "post": "c"} and found[3][1] == "more cells than the header has columns"
+    path = folder / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": 2\n\xff{}\n[1]\n' + b"[" * 100_000 + b"\n" + b"9" * 5000)
+    found = items(path)
+    assert [where for where, _ in found] == [f"rows.jsonl:{line}" for line in (1, 3, 4, 5, 6, 7)]
+    assert [item for _, item in found] == [{"a": 1}, "not JSON", "not UTF-8", [1], "not JSON", "not JSON"]
+    assert FileSource(path).size() == 6
+
+
+def test_pages_begin_anywhere(folder):
+    source = FileSource(write(folder / "rows.parquet", ROWS))
+    assert source.size() == 7
+    assert [[where for where, _ in page] for page in source.pages(3, 6, 2)] == [
+        ["rows.parquet: row 4", "rows.parquet: row 5"],
+        ["rows.parquet: row 6"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.csv", b"", "rows.csv:1: no header"),
+        ("rows.csv", b"post,reply,post\n1,2,3\n", r"rows.csv:1: columns \['post'\] twice"),
+        ("rows.csv", b'post,reply\na,b\n"c" d,e\n', "rows.csv:3: not CSV"),
+        ("rows.csv", b'post,reply\na,b\n"c,d\n', "rows.csv:3: not CSV"),
+        ("rows.csv", "post,reply\nä,b\n".encode("latin-1"), "not UTF-8"),
+        ("rows.jsonl.gz", gzip.compress(b'{"post": "a"}\n' * 99)[:40], "not a whole gzip file"),
+        ("rows.jsonl.gz", b'{"post": "a"}', "not a whole gzip file"),
+        ("rows.parquet", b"PAR1 no", "not a whole Parquet file"),
+    ],
+)
+def test_a_file_that_is_not_of_its_format_is_refused_before_anything_is_written(name, content, said, folder, collect):
+    (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        FileSource(folder / name).size()
+    code, out, err = collect("file", name, "--out", "out")
+    assert (code, out) == (1, "") and "Allowed: " in err and not (folder / "out").exists()
+
+
+def test_a_cell_may_be_long_and_other_endings_and_missing_files_are_refused(folder):
+    assert FileSource(write(folder / "rows.csv", [{"post": "x" * 200_000, "reply": "y"}])).size() == 1
+    with pytest.raises(UsageError, match=r"ends in '\.xlsx'. Allowed: \.jsonl, \.jsonl\.gz, \.csv, \.parquet"):
+        FileSource(folder / "rows.xlsx")
+    with pytest.raises(PolychromicError, match="no such file"):
+        FileSource(folder / "none.csv")
+
+
+def test_a_file_that_changed_is_another_collection(folder, collect):
+    write(folder / "rows.jsonl", ROWS)
+    assert collect("file", "rows.jsonl", "--out", "out", "--max-items", 3)[0] == 0
+    write(folder / "rows.jsonl", ROWS[:6])
+    code, _, err = collect("file", "rows.jsonl", "--out", "out")
+    assert code == 1 and "it holds another collection: sha256 was" in err
+
+
+CORPUS = {
+    "b": {"messages": [[{"sender": "s1", "text": "Hello"}, {"sender": "s1", "text": "there?"}, {"sender": "s2", "text": "Hi."}]]},
+    "a": {
+        "messages": [[{"sender": "s2", "text": "Tea?"}, {"sender": "s3", "text": "Yes."}, {"sender": "s2", "text": "Good."}]],
+        "ratings": {"witty": "8", "interesting": 9, "upbeat": 10},
+    },
+}
+
+
+def put_corpus(cache: Path) -> None:
+    path = cache / "packages" / packages.CHITCHAT.sha256 / "dataset.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(CORPUS))
+
+
+def test_the_corpus_is_collected_turn_by_turn(folder, collect):
+    put_corpus(folder.parent / "cache")
+    code, _, err = collect("package", "--out", "out", "--page-size", 2)
+    assert code == 0, err
+    found = log("out")
+    assert [(row["id"], row["post_id"], row["post"], row["reply"], row["engagement"]) for row in found] == [
+        ("a:1", "a:0", "Tea?", "Yes.", 9.0),
+        ("a:2", "a:1", "Yes.", "Good.", 9.0),
+        ("b:1", "b:0", "Hello there?", "Hi.", None),
+    ]
+    assert found[1]["author"] == found[2]["author"] != found[0]["author"] and found[0]["source"] == "chitchat-dataset 0.9.0"
