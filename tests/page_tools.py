@@ -23,16 +23,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 def commands(page: str) -> list[str]:
     """The lines of its bash blocks without comments and here-documents."""
-    found, until = [], None
-    for line in "".join(blocks(page, "bash")).splitlines():
-        if until is not None:
-            until = None if line == until else until
-            continue
-        if here := re.search(r"<<'(\w+)'", line):
-            until = here.group(1)
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        found += [line] if line else []
-    return found
+    script = re.sub(r"(<<'(\w+)'\n)(?:.*\n)*?\2\n", r"\1", "".join(blocks(page, "bash")))
+    return list(filter(None, (re.sub(r"(^|\s)#.*", "", line).strip() for line in script.splitlines())))
 
 
 def check(page: str) -> None:
@@ -58,12 +50,12 @@ def insert(path: Path, text: str, *, before: str = "", after: str = "") -> None:
 
 def environment(folder: Path, package: Path = REPOSITORY) -> dict[str, str]:
     """Of a command in `folder` that uses the package at `package`."""
-    settings = {"PYTHONPATH": str(package), "POLYCHROMIC_CACHE": str(folder / "cache"), "TOKENIZERS_PARALLELISM": "false"}
-    return os.environ | settings | {"OMP_NUM_THREADS": "1"}
+    settings = {"PYTHONPATH": str(package), "POLYCHROMIC_CACHE": str(folder / "cache")}
+    return os.environ | settings | {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
 
 
 def bash(folder: Path, script: str, package: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    shim = f'polychromic() {{ "{sys.executable}" -m polychromic "$@"; }}\ndvc() {{ "{sys.executable}" -m dvc "$@"; }}\nset -e\n'
-    return subprocess.run(
-        ["bash", "-c", shim + script], cwd=folder, env=environment(folder, package), capture_output=True, text=True, check=False
-    )
+    programs = {"polychromic": "-m polychromic", "dvc": "-m dvc", "python": ""}
+    shim = "".join(f'{name}() {{ "{sys.executable}" {module} "$@"; }}\n' for name, module in programs.items()) + "set -e\n"
+    settings = {"cwd": folder, "env": environment(folder, package)}
+    return subprocess.run(["bash", "-c", shim + script], capture_output=True, text=True, check=False, **settings)

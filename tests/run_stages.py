@@ -1,4 +1,4 @@
-"""Run stages of the pipeline in this process, inputs first, as `python -m tests.run_stages [STAGE ...]` in a workspace: torch is loaded once.
+"""Stages of the pipeline in one process, inputs first: `python -m tests.run_stages [STAGE ...]` in a workspace. torch is loaded once.
 
 Beside results/ it leaves .read.json: stage -> the fields of params.yaml's sections that its code read, as "Section.field".
 """
@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from polychromic import params
+from polychromic.cli import stages as cli
 from polychromic.cli.app import app
 from polychromic.params import Section
 from polychromic.pipeline.run import upstream
 from polychromic.pipeline.stages import Stage, stages
+from polychromic.score import metrics
 
 READ = Path(".read.json")
 _read: set[str] = set()
@@ -43,21 +46,26 @@ def ordered(found: dict[str, Stage], wanted: Iterable[str]) -> list[str]:
     return done
 
 
-def run(wanted: Iterable[str]) -> None:
-    global _watching
-    from polychromic import params
+def _unwatched(function):  # noqa: ANN001, ANN202
+    """Checks of params.yaml, and notes about it, read what decides nothing; watching begins once they are done."""
 
-    load, found, read = params.load_params, stages(), {}
-
-    def load_and_watch(*arguments):  # noqa: ANN002, ANN202
+    def call(*arguments):  # noqa: ANN002, ANN202
         global _watching
-        _watching = False  # its own checks read everything
+        _watching = False
         try:
-            return load(*arguments)
+            return function(*arguments)
         finally:
             _watching = True
 
-    Section.__getattribute__, params.load_params = _watch, load_and_watch
+    return call
+
+
+def run(wanted: Iterable[str]) -> None:
+    global _watching
+    found, read = stages(), {}
+    Section.__getattribute__ = _watch
+    for module, name in ((params, "load_params"), (metrics, "check_metrics"), (cli, "say_precision")):
+        setattr(module, name, _unwatched(getattr(module, name)))
     for name in ordered(found, wanted or found):
         print(f"Running stage '{name}':", file=sys.stderr, flush=True)
         _read.clear()

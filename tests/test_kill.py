@@ -13,7 +13,7 @@ from polychromic.base.locks import single_writer
 from tests import pipeline_tools as tools
 
 STEPS = 300
-STAGE = "lora@listqa-lora"
+STAGE = "tuned-dev@listqa-lora"
 Launch = Callable[..., subprocess.Popen]
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
@@ -24,7 +24,7 @@ def cell_of(dvc: subprocess.Popen) -> psutil.Process | None:
     if dvc.poll() is not None:
         return None
     for child in psutil.Process(dvc.pid).children(recursive=True):
-        if {"polychromic", "cell"} <= set(child.cmdline()) and "-m" in child.cmdline():
+        if {"polychromic", "sample"} <= set(child.cmdline()) and "-m" in child.cmdline():
             return child
     return None
 
@@ -62,6 +62,7 @@ def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str],
     return dvc, cell
 
 
+@pytest.mark.slow
 def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
     tools.make_models(tmp_path)
     sizes = {"listqa__steps": STEPS, "train__checkpoint_every": 5, "train__eval_every": STEPS}
@@ -111,7 +112,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(launch: Launch, tmp_pa
     environment = tools.environment(workspace, tmp_path / "cache")
     monkeypatch.setenv("POLYCHROMIC_CACHE", environment["POLYCHROMIC_CACHE"])
     with single_writer(out):
-        second = launch(workspace, environment, "polychromic", "cell", "listqa", "lora", "--out", str(out), log=log)
+        second = launch(workspace, environment, "polychromic", "sample", "listqa", "lora", "--split", "dev", "--out", str(out), log=log)
         assert second.wait(tools.PATIENCE) == 1
     said = log.read_text()
     assert "another process is writing it" in said and "Traceback" not in said

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from polychromic.pipeline.subgrid import keep_cells, round_trip_yaml
 
 from polychromic.base.io import read_json, read_jsonl
+from polychromic.pipeline.workspace import round_trip_yaml
 from tests import pipeline_tools as tools
 
 PAGE = (tools.REPOSITORY / "docs" / "domain.md").read_text(encoding="utf-8")
@@ -56,29 +56,17 @@ def grid(values: dict) -> None:
     values["analysis"]["test"]["toy"] = copy.deepcopy(values["analysis"]["test"]["replies"])
 
 
-def pipeline(values: dict) -> None:
-    """Step 3.2."""
-    stages = values["stages"]
-    for name in ("prompted", "lora", "rft", "poly_core", "sample_test_others"):
-        stages[name]["matrix"]["domain"].append("toy")
-    cells = stages["score"]["foreach"]  # one mapping for all stages that share it
-    cells["toy"] = copy.deepcopy(cells["replies"])
-    stages["report"]["foreach"]["toy"] = {"costs": "results/toy/compare.json"}
-
-
-def add_toy(workspace: Path) -> None:
-    """The page's steps but for main.tex."""
-    (workspace / "polychromic" / "domains" / "toy.py").write_text(block("python"))
+def add_toy(workspace: Path) -> list[str]:
+    """The page's steps; the files that they write or edit, dvc.yaml apart, which is printed."""
+    module = "polychromic/data/domains/toy/__init__.py"
+    (workspace / module).parent.mkdir()
+    (workspace / module).write_text(block("python"))
     for name, text in (("params.yaml", block("yaml", 0)), ("polychromic/models/prompts.yaml", block("yaml", 1))):
         with (workspace / name).open("a") as file:
             file.write("\n" + text)
     (workspace / "data" / "toy.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))
     edit_yaml(workspace / "params.yaml", grid)
-    edit_yaml(workspace / "dvc.yaml", pipeline)
-    labels = workspace / "polychromic" / "report" / "labels.py"
-    before = labels.read_text()
-    labels.write_text(before.replace("DOMAINS: dict[str, str] = {", 'DOMAINS: dict[str, str] = {"toy": "counted letters", '))
-    assert labels.read_text() != before
+    return [module, "params.yaml", "polychromic/models/prompts.yaml", "data/toy.jsonl"]
 
 
 @dataclass(frozen=True)
@@ -94,20 +82,23 @@ class Run:
 
     def samples(self, cell: str) -> dict[str, list[str]]:
         """Id -> the drafts of the one seed at the one temperature."""
-        return {line["id"]: line["samples"] for _, line in read_jsonl(self.workspace / "results" / "toy" / cell / "samples.jsonl.gz")}
+        drawn = self.workspace / "results" / "toy" / "dev" / cell / "samples.jsonl.gz"
+        return {line["id"]: line["samples"] for _, line in read_jsonl(drawn)}
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Run:
     base = tmp_path_factory.mktemp("toy")
     tools.make_models(base)
-    workspace = tools.make_workspace(tools.REPOSITORY, base / "workspace", tools.TINY)
-    add_toy(workspace)
-    keep_cells(workspace, BASELINES, ())
+    workspace = tools.make_workspace(tools.REPOSITORY, base / "workspace", tools.TINY, BASELINES, ())
+    edited = add_toy(workspace)
     environment = tools.environment(workspace, base / "cache")
+    tools.output(workspace, environment, "polychromic", "pipeline")
     tools.dvc(workspace, environment, "add", "--quiet", "data")
+    changed = set(tools.git(workspace, "status", "--porcelain", "--untracked-files=all").split()[1::2])
+    assert changed <= {*edited, "dvc.yaml", "data.dvc", ".gitignore"}
     tools.commit(workspace, "A new domain")
-    output = tools.dvc(workspace, environment, "repro", "report@toy", "examples@toy", "report_test@toy")
+    output = tools.output(workspace, environment, "tests.run_stages", "report-dev@toy", "examples-toy", "report-test@toy")
     return Run(workspace, tools.stages_run(output))
 
 
@@ -117,10 +108,13 @@ def is_valid(record: dict, reply: str) -> bool:
 
 
 def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
-    cells = {"prompted@toy-zero_shot", "prompted@toy-few_shot", "lora@toy-lora", "poly_core@toy-3.0"}
-    opened = {f"sample_test_others@toy-{system}" for system in BASELINES}
-    stages = ("split", "score", "select", "compare", "report", "examples", "score_test", "compare_test", "report_test")
-    assert set(toy.ran) == cells | opened | {f"{stage}@toy" for stage in stages}
+    cells = {"prompted-dev@toy-zero_shot", "prompted-dev@toy-few_shot", "tuned-dev@toy-lora", "polychromic-dev-toy@3.0"}
+    opened = {f"cells-test@toy-{system}" for system in BASELINES}
+    about = {"split@toy", "score-dev-toy", "compare-dev-toy", "report-dev@toy", "examples-toy"}
+    about |= {"score-test-toy", "compare-test@toy", "report-test@toy"}
+    assert set(toy.ran) == cells | opened | about
+    lines = (toy.workspace / "dvc.yaml").read_text()
+    assert "toy: {domain: toy}" in lines and lines == (toy.workspace / "dvc.yaml").read_text()
 
 
 def test_its_prompts_are_split_by_group_and_stratum(toy):
@@ -132,7 +126,7 @@ def test_its_prompts_are_split_by_group_and_stratum(toy):
 def test_its_checker_decides_what_the_metrics_are(toy):
     by_id = {record["id"]: record for record in records()}
     dev = toy.read("split.json")["splits"]["dev"]
-    systems = {system["label"]: system["metrics"] for system in toy.read("compare.json")["systems"]}
+    systems = {system["label"]: system["metrics"] for system in toy.read("dev/compare.json")["systems"]}
     found = []
     for label, cell in zip(BASELINES, ("zero_shot", "few_shot", *TRAINED), strict=True):
         drafts = toy.samples(cell)
@@ -146,20 +140,18 @@ def test_its_checker_decides_what_the_metrics_are(toy):
 
 
 def test_its_test_prompts_are_sampled_scored_and_printed(toy):
-    test, found = toy.read("split.json")["splits"]["test"], toy.read("test.json")
-    rows = [line for _, line in read_jsonl(toy.workspace / "results" / "toy" / "test" / "lora.jsonl.gz")]
+    test, found = toy.read("split.json")["splits"]["test"], toy.read("test/compare.json")
+    rows = [line for _, line in read_jsonl(toy.workspace / "results" / "toy" / "test" / "lora" / "samples.jsonl.gz")]
     assert {row["id"] for row in rows} == set(test) and {row["split"] for row in rows} == {"test"}
     assert {system["label"] for system in found["systems"]} == set(BASELINES) and found["primary"] == "valid_distinct@10"
-    keys = {record["key"] for record in toy.read("test-numbers.json.gz")}
-    assert {"toy.test.primary.delta", "toy.test.family.sentence", "toy.test.lora.pass@1.ci"} <= keys
     assert "LoRA" in toy.text("tables/toy-test.tex") and (toy.workspace / "paper" / "figures" / "toy-test-gains.pdf").exists()
 
 
 def test_its_section_says_which_metrics_there_are(toy):
     declared = re.search(r"metrics: \[(.*?)\]", block("yaml", 0)).group(1).split(", ")
-    for system in toy.read("compare.json")["systems"]:
+    for system in toy.read("dev/compare.json")["systems"]:
         assert set(system["metrics"]) == {*declared, "objective"}
-    assert {toy.read("select.json")[key] for key in ("primary", "quality")} == {"valid_distinct@10", "pass@1"}
+    assert {toy.read("dev/choices.json")[key] for key in ("primary", "quality")} == {"valid_distinct@10", "pass@1"}
 
 
 def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
@@ -171,10 +163,6 @@ def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     assert "letters about" in toy.text("tables/toy-samples.tex")
     for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
-    keys = {record["key"]: record["text"] for record in toy.read("numbers.json.gz")}
-    assert keys["toy.name"] == "counted letters" and keys["toy.primary.name"] == "valid distinct@10"
-    assert {"toy.primary.delta", "toy.polychromic.pass@1.ci", "toy.lora.valid_distinct@10"} <= keys.keys()
-    assert r"\definenumber{toy.name}{counted letters}" in toy.text("numbers/toy.tex")
 
 
 def test_the_page_is_a_page_and_names_files_that_exist():

@@ -5,7 +5,10 @@ Every message has four parts, in this order: what was got, where (file, line or 
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class PolychromicError(Exception):

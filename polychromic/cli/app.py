@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from polychromic import __version__
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.cli.output import Json
+from polychromic.cli.output import Json, print_json
 from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, say_precision, stage_app, weight_of
+from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, load_cell, say_precision, stage_app
 from polychromic.cli.yours import replies_app
 
 app = typer.Typer(
@@ -51,12 +51,6 @@ def _options(
     _options.debug = debug
 
 
-def _print_json(value: object) -> None:
-    from polychromic.base.io import dumps
-
-    print(dumps(value, indent=2))
-
-
 @app.command()
 def doctor(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
@@ -74,7 +68,7 @@ def doctor(
         with progress("sandbox", 164) as tick:
             found.append(checks.sandbox_check(tick))
     if json:
-        _print_json(checks.to_json(found))
+        print_json(checks.to_json(found))
     else:
         Console().print(checks.render(found))
     if checks.failed(found):
@@ -91,8 +85,7 @@ def train(
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
-    weight, values = weight_of(lam), load(params, domain)
-    cell = values.cell(domain, "dev", method, weight)
+    values, cell = load_cell(params, domain, "dev", method, lam)
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
@@ -127,7 +120,7 @@ def reproduce(
     errors.print(foreseen(jobs), highlight=False, soft_wrap=True)
     minutes = run(jobs, force)
     if json:
-        _print_json(minutes)
+        print_json(minutes)
         return
     table = Table("stage", "minutes")
     for stage, spent in minutes.items():

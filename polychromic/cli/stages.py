@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -35,21 +36,39 @@ def weight_of(text: str | None) -> float | None:
         value = float(text)
     except ValueError:
         raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
-    if text.startswith("-") or not 0 <= value < float("inf"):
+    if not math.isfinite(value) or math.copysign(1, value) < 0:  # -0.0 would be a cell of its own
         raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
     return value
 
 
 def load(params: Path, domain: str | None = None):  # noqa: ANN201 - polychromic.params.Params, which takes half a second to import
     """params.yaml, checked with its metrics. Raises UsageError: a mistake in it, or a domain that it does not have."""
+    values = _read(params, domain)
+    _check_metrics(values)
+    return values
+
+
+def load_cell(params: Path, domain: str, split: str, method: str, lam: str | None):  # noqa: ANN201 - (Params, Cell), as `load`
+    """params.yaml and a cell of it. Raises UsageError as `load`, `weight_of` and Params.cell; metrics, slow to import, come last."""
+    weight, values = weight_of(lam), _read(params, domain)
+    cell = values.cell(domain, split, method, weight)
+    _check_metrics(values)
+    return values, cell
+
+
+def _read(params: Path, domain: str | None):  # noqa: ANN202 - as `load`
     from polychromic.params import load_params
-    from polychromic.score.metrics import check_metrics
 
     values = load_params(params)
-    check_metrics(values)
     if domain is not None and domain not in values.domains:
         raise UsageError(f"domain {domain!r} is not in `domains:` of {params}. Allowed: {', '.join(values.domains)}.")
     return values
+
+
+def _check_metrics(values) -> None:  # noqa: ANN001 - polychromic.params.Params
+    from polychromic.score.metrics import check_metrics
+
+    check_metrics(values)
 
 
 def say_precision(values) -> None:  # noqa: ANN001 - polychromic.params.Params
@@ -91,8 +110,7 @@ def sample(
 
     if out is None:
         _guard_tracked(params, "Add --out FOLDER.")
-    weight, values = weight_of(lam), load(params, domain)
-    cell = values.cell(domain, split, method, weight)
+    values, cell = load_cell(params, domain, split, method, lam)
     die_with_parent()
     say_precision(values.on(domain, split))
     from polychromic.sample.cells import sample_cell

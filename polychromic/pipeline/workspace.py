@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -208,14 +208,23 @@ def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[floa
         raise UsageError(f"methods to keep: {', '.join(missing)} not among them; the four baselines are always there.")
     dropped = set(values["methods"]) - kept
     for domain in domains:
-        domain["lambdas"] = [lam for lam in domain["lambdas"] if lam in weights] or [values["lambda"]]
-        domain["people"] = [name for name in domain.get("people", ()) if name in kept]
+        _discard(domain["lambdas"], lambda lam: lam not in weights)
+        if not domain["lambdas"]:
+            domain["lambdas"].append(values["lambda"])
+        _discard(domain.get("people", []), lambda name: name in dropped)
     plans = values["analysis"]["test"].values()
     for table in (values["methods"], *(plan["systems"] for plan in plans)):
         for name in dropped & table.keys():
             del table[name]
     for holder in (values["analysis"], *plans):
-        holder["contrasts"] = [pair for pair in holder["contrasts"] if not {pair["a"], pair["b"]} & dropped]
+        _discard(holder["contrasts"], lambda pair: bool({pair["a"], pair["b"]} & dropped))
+
+
+def _discard(items: list, unwanted: Callable[[Any], bool]) -> None:
+    """Delete in place, from the end: ruamel keeps the comments of what stays."""
+    for place in reversed(range(len(items))):
+        if unwanted(items[place]):
+            del items[place]
 
 
 def round_trip_yaml() -> YAML:

@@ -41,8 +41,7 @@ class Workbench:
         self.method = params.methods[cell.method]
         self.lam = cell.lam if self.method.lam == "lambda" else self.method.lam
         self.variant = prompts.variant(domain_name, self.method.prompt)
-        least = max(10, params.objective.n)
-        if self.variant.list is not None and self.variant.list < least:
+        if self.variant.list is not None and self.variant.list < (least := max(10, params.objective.n)):
             raise UsageError(
                 f"polychromic/models/prompts.yaml: {domain_name}.{self.method.prompt} asks for lists of {self.variant.list}. "
                 f"A list is scored on its own, and pass@10 and sets of objective.n replies need {least}. Raise list."

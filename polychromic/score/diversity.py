@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import entr
 
 from polychromic.base.errors import PolychromicError
 from polychromic.score.text import ngrams, tokenize, tokenizer_signature
@@ -183,6 +182,8 @@ def vendi(kernel: ArrayLike, q: float = 1.0) -> float:
         )
     p = values[values > 1e-12] / values[values > 1e-12].sum()
     if q == 1:
+        from scipy.special import entr
+
         return float(np.exp(entr(p).sum()))
     if np.isinf(q):
         return float(1 / p.max())

@@ -14,7 +14,6 @@ from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom
 
 from polychromic.base.errors import PolychromicError
 
@@ -36,6 +35,8 @@ def _check(n: int, k: int, c: int = 0) -> tuple[int, int, int]:
 @lru_cache(maxsize=1 << 14)
 def _some(n: int, c: int, k: int) -> float:
     """P(at least one of the c is among k drawn of n)."""
+    from scipy.stats import hypergeom  # scipy.stats takes a second to import, which a refused command must not wait for
+
     return float(hypergeom.sf(0, n, c, k))
 
 
@@ -55,6 +56,8 @@ def chances(n: int, k: int) -> np.ndarray:
 
 def pass_hat_k(n: int, c: int, k: int) -> float:
     """C(c, k) / C(n, k), unbiased for P(all of k pass) (pass^k, Yao et al. 2024, 2406.12045)."""
+    from scipy.stats import hypergeom
+
     n, c, k = _check(n, k, c)
     return float(hypergeom.pmf(k, n, c, k))
 
@@ -89,6 +92,8 @@ def best_at_k(scores: ArrayLike, k: int) -> float:
     Raises:
         PolychromicError: a score is not finite, or k.
     """
+    from scipy.stats import hypergeom
+
     x = np.sort(np.asarray(scores, dtype=np.float64).ravel())
     _check(len(x), k)
     if not np.isfinite(x).all():

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sacrebleu
-from rouge_score.rouge_scorer import RougeScorer
-from scipy.sparse import csr_array
 
 from polychromic.base.errors import PolychromicError
 from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+
+if TYPE_CHECKING:  # who only asks which metrics there are waits for neither
+    from rouge_score.rouge_scorer import RougeScorer
+    from scipy.sparse import csr_array
 
 CHAR_ORDER = 6
 BETA = 2
@@ -30,7 +32,11 @@ class _Tokenizer:
         return tokenize(text)
 
 
-_ROUGE_L = RougeScorer(["rougeL"], tokenizer=_Tokenizer())
+@cache
+def _rouge_l_scorer() -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], tokenizer=_Tokenizer())
 
 
 def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
@@ -48,7 +54,8 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     In [0, 1]. Raises PolychromicError for no reference, or one without a token.
     """
     _check_references(references, "rouge_l", tokenize)
-    return max(_ROUGE_L.score(reference, prediction)["rougeL"].fmeasure for reference in references)
+    scorer = _rouge_l_scorer()
+    return max(scorer.score(reference, prediction)["rougeL"].fmeasure for reference in references)
 
 
 def rouge_1(prediction: str, references: Sequence[str]) -> float:
@@ -157,6 +164,8 @@ def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.nda
 
 def _incidence(sets: list[frozenset], columns: dict) -> tuple[csr_array, np.ndarray]:
     """(texts, n-grams seen so far) 0/1 matrix and the size of each set; new n-grams are added to `columns`."""
+    from scipy.sparse import csr_array
+
     sizes = np.array([len(s) for s in sets])
     indices = np.fromiter((columns.setdefault(gram, len(columns)) for s in sets for gram in s), dtype=np.int64, count=sizes.sum())
     matrix = csr_array((np.ones(len(indices)), indices, np.concatenate([[0], np.cumsum(sizes)])), shape=(len(sets), len(columns)))
@@ -172,4 +181,4 @@ def rouge_signature(kind: str = "rougeL") -> str:
 
 
 def chrf_signature() -> str:
-    return f"chrF{BETA}|nc:{CHAR_ORDER}|nw:0|space:no|case:mixed|eff:yes|refs:max|as sacrebleu:{sacrebleu.__version__}"
+    return f"chrF{BETA}|nc:{CHAR_ORDER}|nw:0|space:no|case:mixed|eff:yes|refs:max|as sacrebleu:{version('sacrebleu')}"

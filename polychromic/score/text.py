@@ -10,20 +10,27 @@ import html
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
-
-import nltk
-from nltk.tokenize import TweetTokenizer
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from polychromic.base.errors import PolychromicError
 
-_TOKENIZER = TweetTokenizer(preserve_case=False, reduce_len=False, strip_handles=False, match_phone_numbers=False)
+if TYPE_CHECKING:  # nltk takes two seconds to import
+    from nltk.tokenize import TweetTokenizer
 
 # Kana and Han are written without spaces: one character is one token there, as in BERT's basic tokenizer.
 _UNSPACED = re.compile("([\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f])")
 
 # Typographic apostrophes read as ASCII ones; presentation selectors would be tokens of their own after an emoji.
 _SAME = str.maketrans({"\u2019": "'", "\u02bc": "'", "\ufe0e": None, "\ufe0f": None})
+
+
+@cache
+def _tokenizer() -> TweetTokenizer:
+    from nltk.tokenize import TweetTokenizer
+
+    return TweetTokenizer(preserve_case=False, reduce_len=False, strip_handles=False, match_phone_numbers=False)
 
 
 @lru_cache(maxsize=1 << 15)
@@ -38,7 +45,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     if not text.isascii():
         text = _UNSPACED.sub(r" \1 ", text)
     # nltk deletes entities that it does not know ("A&B;"); escaped, each ampersand survives its own unescaping.
-    return tuple(_TOKENIZER.tokenize(text.replace("&", "&amp;")))
+    return tuple(_tokenizer().tokenize(text.replace("&", "&amp;")))
 
 
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
@@ -54,7 +61,7 @@ def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
 
 def tokenizer_signature() -> str:
     """What a result must name so that another can repeat it."""
-    return f"tok:nltk.TweetTokenizer|case:lower|unicode:NFC|cjk:char|nltk:{nltk.__version__}"
+    return f"tok:nltk.TweetTokenizer|case:lower|unicode:NFC|cjk:char|nltk:{version('nltk')}"
 
 
 # Full-width and half-width forms are ways to write a character, not other characters (Unicode's <wide>, <narrow>).

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
 from polychromic.params import read_yaml
 from polychromic.pipeline.stages import stages
-from polychromic.train import adapter as run
 from polychromic.train import trainer
 from tests import page_tools as pages
 from tests import run_tools
-from tests.workspace import make_models, small_params, small_values, write_params
+from tests.workspace import make_models, small_values, write_params
 
 PAGE = pages.read("method.md")
 (PARAMS,) = (YAML(typ="safe").load(text) for text in pages.blocks(PAGE, "yaml"))
-ONE, TWO, THREE = (PAGE.split("\n## ")[number] for number in (1, 2, 3))
+_, _, TWO, THREE = PAGE.split("\n## ")
 
 
 def entry(section: str) -> dict:
@@ -40,10 +38,9 @@ def test_the_pipeline_has_the_method(tmp_path):
     found, before = stages(tmp_path), stages(pages.REPOSITORY)
     new = {name: stage for name, stage in found.items() if name not in before}
     assert new and all("gem_coverage" in name for name in new) and not set(before) - set(found)
-    made = {out for stage in new.values() for out in stage.outs}
-    assert {path.rsplit("/", 1)[-1] for path in made} >= {"samples.jsonl.gz", "history.jsonl"}
-    changed = {name for name, stage in before.items() if set(stage.deps) != set(found[name].deps)}
-    assert "score-dev@listqa" in changed or any("score" in name and "listqa" in name for name in changed)
+    assert {path.rsplit("/", 1)[-1] for stage in new.values() for path in stage.outs} == {"samples.jsonl.gz", "history.jsonl"}
+    changed = {name for name, stage in before.items() if stage.deps != found[name].deps}
+    assert {"score-dev-listqa", "compare-dev-listqa"} <= changed and not any(" sample " in before[name].cmd for name in changed)
 
 
 def test_both_parts_of_the_method_are_in_effect(tmp_path, monkeypatch):
@@ -52,11 +49,7 @@ def test_both_parts_of_the_method_are_in_effect(tmp_path, monkeypatch):
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
     used, token_loss = set(), trainer.token_loss
     monkeypatch.setattr(trainer, "token_loss", lambda name, *rest: (used.add((name, *rest[2].items())), token_loss(name, *rest))[1])
-    params = small_params(methods=PARAMS["methods"])
-    method = params.methods["gem_coverage"]
-    found = run.train_adapter(
-        params, run_tools.get_domain("listqa"), method, method.lam, 0, run_tools.TRAIN, run_tools.DEV, run_tools.embed
-    )
+    found = run_tools.train("gem_coverage", PARAMS["methods"]["gem_coverage"]["lam"], methods=PARAMS["methods"])
     assert ("gem", ("beta", 0.7)) in used
     assert all("objective" in row for row in found.history if "loss" in row)
 
@@ -64,12 +57,11 @@ def test_both_parts_of_the_method_are_in_effect(tmp_path, monkeypatch):
 # 2 and 3: in a copy of the package
 
 TRAINING = """
-import json, sys
+import json
 import numpy as np
-from polychromic.data.domains.listqa import ListQA
+from polychromic.data.domains.listqa import DOMAIN, ListQA
 from polychromic.params import load_params
 from polychromic.train.adapter import train_adapter
-from polychromic.data.domains import get_domain
 from tests.run_tools import DEV, TRAIN, embed
 
 seen = []
@@ -79,62 +71,38 @@ def quality(self, record, replies, embed):
     return np.array(seen[-1])
 
 ListQA.training_quality = quality
-params, found = load_params(), {}
+params = load_params()
 for name in ("lora", "poly1", "best"):
     method = params.methods[name]
     seen.clear()
-    history = train_adapter(params, get_domain("listqa"), method, method.lam, 0, TRAIN, DEV, embed).history
-    found[name] = {"history": history, "seen": list(seen)}
-json.dump(found, sys.stdout)
+    history = train_adapter(params, DOMAIN, method, method.lam, 0, TRAIN, DEV, embed).history
+    print(json.dumps([[row for row in history if "ce" in row], seen]))
 """
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> dict:
-    folder = pages.copy_package(tmp_path_factory.mktemp("method"))
+@pytest.mark.slow
+def test_the_new_loss_is_what_is_trained_and_the_new_objective_is_what_d_is(tmp_path):
+    """At the first step the adapter is the base model, which says each token with a probability p of about 0: epsilon is added to the loss,
+    whose gradient is 1 + epsilon p times as long. D of a step is the mean over its prompts of the best quality of three.
+    """
+    folder = pages.copy_package(tmp_path)
     (loss, formula), (function, objective) = (pages.blocks(section, "python") for section in (TWO, THREE))
-    method = folder / "polychromic" / "method"
-    pages.insert(method / "losses.py", loss, before="}\n# what a setting is called")
-    pages.insert(method / "losses.py", formula, before='    return F.cross_entropy(logits, target, reduction="none")\n\n\ndef _focal')
-    pages.insert(method / "objective.py", function + "\n\n", before="OBJECTIVES: dict[str, SetObjective] = {\n")
-    pages.insert(method / "objective.py", objective, after='    "reward": mean_reward,\n')
+    losses, objectives = (folder / "polychromic" / "method" / name for name in ("losses.py", "objective.py"))
+    pages.insert(losses, loss, before="}\n# what a setting is called")
+    pages.insert(losses, formula, before='    return F.cross_entropy(logits, target, reduction="none")\n\n\ndef _focal')
+    pages.insert(objectives, function + "\n\n", before="OBJECTIVES: dict[str, SetObjective] = {\n")
+    pages.insert(objectives, objective, after='    "reward": mean_reward,\n')
     make_models(folder)
     values = small_values()
     values["methods"] |= {"poly1": entry(TWO), "best": entry(THREE)}
     write_params(folder, values)
     (folder / "tests").symlink_to(pages.REPOSITORY / "tests")
-    environment = pages.environment(folder, folder)
-    done = subprocess.run([sys.executable, "-c", TRAINING], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = pages.bash(folder, f"python - <<'END'\n{TRAINING}END", package=folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
-def steps(run: dict, key: str) -> list[float]:
-    return [row[key] for row in run["history"] if "ce" in row]
-
-
-@pytest.mark.slow
-def test_the_new_loss_is_what_is_trained(trained):
-    """At the first step both adapters are the base model, which says each token with a probability of about 0: epsilon is added."""
-    plain, other = trained["lora"], trained["poly1"]
-    assert len(steps(other, "loss")) == 6
-    assert 0.9 * 0.5 < steps(other, "loss")[0] - steps(plain, "loss")[0] < 0.5
-    first = [steps(run, "grad_norm")[0] for run in (plain, other)]
-    assert 1 < first[1] / first[0] < 1.1, "the gradient of cross-entropy times 1 + epsilon p"
-
-
-@pytest.mark.slow
-def test_the_new_objective_is_what_d_is(trained):
-    """D of a step is the mean over its prompts of the best quality of a set of three."""
-    run = trained["best"]
-    sets = [values for values in run["seen"] if len(values) == 3][1:]  # the first one is the check before training
-    objective, quality = steps(run, "objective"), steps(run, "quality")
-    size = len(sets) // len(objective)
-    assert len(objective) == 6 and size >= 2
-    batches = [sets[i : i + size] for i in range(0, len(sets), size)]
-    assert objective == pytest.approx([sum(map(max, batch)) / size for batch in batches])
-    assert all(best >= mean for best, mean in zip(objective, quality, strict=True)) and max(objective) > max(quality)
-
-
-def test_the_page_is_a_page():
-    pages.check(PAGE)
+    (plain, _), (other, _), (best, seen) = map(json.loads, done.stdout.splitlines()[-3:])
+    assert len(plain) == len(other) == len(best) == 6
+    assert 0.9 * 0.5 < other[0]["loss"] - plain[0]["loss"] < 0.5
+    assert 1 < other[0]["grad_norm"] / plain[0]["grad_norm"] < 1.1
+    sets = np.array([values for values in seen if len(values) == 3][1:]).reshape(6, -1, 3)  # the first one is the check before training
+    d, quality = ([row[key] for row in best] for key in ("objective", "quality"))
+    assert sets.shape[1] >= 2 and d == pytest.approx(sets.max(-1).mean(-1)) and np.all(np.array(d) >= quality) and max(d) > max(quality)

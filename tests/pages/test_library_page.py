@@ -16,31 +16,25 @@ from transformers import AutoModelForCausalLM, Trainer
 from polychromic.base.io import read_json, write_jsonl
 from polychromic.method.sets import SetObjectiveConfig
 from polychromic.train.trainer import PolychromicTrainer
+from tests import page_tools as pages
 from tests.tiny import make_tiny_model
-from tests.workspace import REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "library.md").read_text(encoding="utf-8")
-ROWS = [
-    {"prompt": f"Name one kind of {kind}:", "completion": f" {kind} a", "answers": ["apple", "", "n"]} for kind in ("fruit", "tree", "fish")
-]
-
-
-def example() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    return block
+PAGE = pages.read("library.md")
+(EXAMPLE,) = pages.blocks(PAGE, "python")
+KINDS = ("fruit", "tree", "fish")
+ROWS = [{"prompt": f"Name one kind of {kind}:", "completion": f" {kind} a", "answers": ["apple", "", "n"]} for kind in KINDS]
+MINE = set(inspect.signature(PolychromicTrainer.__init__).parameters) - set(inspect.signature(Trainer.__init__).parameters)
+FIELDS = {field.name for field in dataclasses.fields(SetObjectiveConfig)}
 
 
-def test_the_example_is_short():
-    assert len([line for line in example().splitlines() if line.strip()]) <= 20
-
-
-def test_the_example_trains_an_adapter(tmp_path, monkeypatch):
+def test_the_example_is_short_and_trains_an_adapter(tmp_path, monkeypatch):
+    assert len(list(filter(str.strip, EXAMPLE.splitlines()))) <= 20
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     make_tiny_model("my-model")
     write_jsonl("my-rows.jsonl", ROWS)
     names: dict = {}
-    exec(compile(example(), "docs/library.md", "exec"), names)  # noqa: S102
+    exec(compile(EXAMPLE, "docs/library.md", "exec"), names)  # noqa: S102
     history = names["trainer"].history
     assert [row["step"] for row in history] == [10, 20, 30, 40, 50, 60]
     assert all({"ce", "objective", "quality", "rollout_tokens"} <= set(row) for row in history)
@@ -51,22 +45,11 @@ def test_the_example_trains_an_adapter(tmp_path, monkeypatch):
     assert moved and all(moved)
     loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("my-model"), "my-adapter")
     ids = torch.arange(3, 9)[None]
-    trained = names["model"].eval()
-    assert torch.allclose(loaded(ids).logits, trained(ids).logits, atol=1e-5)
+    assert torch.allclose(loaded(ids).logits, names["model"].eval()(ids).logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("owner", ["PolychromicTrainer", "SetObjectiveConfig"])
-def test_the_tables_name_every_argument(owner):
-    mine = set(inspect.signature(PolychromicTrainer.__init__).parameters) - set(inspect.signature(Trainer.__init__).parameters)
-    expected = {
-        "PolychromicTrainer": mine - {"args", "kwargs"},
-        "SetObjectiveConfig": {field.name for field in dataclasses.fields(SetObjectiveConfig)},
-    }[owner]
+@pytest.mark.parametrize(("owner", "arguments"), [("PolychromicTrainer", MINE - {"args", "kwargs"}), ("SetObjectiveConfig", FIELDS)])
+def test_the_tables_name_every_argument(owner, arguments):
     table = PAGE.partition(f"Of `{owner}`")[2].split("\n\n")[1]
-    named = {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])}
-    assert named == expected
-
-
-def test_the_files_that_the_page_names_exist():
-    for path in re.findall(r"`(polychromic/[\w/.]+)`", PAGE):
-        assert (REPOSITORY / path).is_file(), path
+    assert {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])} == arguments
+    assert all((pages.REPOSITORY / path).is_file() for path in re.findall(r"`(polychromic/[\w/.]+)`", PAGE))
