@@ -25,7 +25,7 @@ OPENED = re.compile(r"^ +- path: ['\"]?results/[^/\s]+/test/", re.MULTILINE)  # 
 
 
 def check_sealed(root: Path) -> None:
-    """Refuse an analysis that was declared after test was opened. Whatever samples, scores or compares test calls it.
+    """Refuse an analysis that was declared after test was opened. What samples test, compares it or verifies the paper calls it.
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
     (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a file, a notice on

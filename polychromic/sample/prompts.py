@@ -1,4 +1,4 @@
-"""Which prompts a split has. Test is opened here, and nowhere else: the seal is asked before its prompts are handed out."""
+"""Which prompts a split has. The seal of test is asked before those of test are handed out; comparing test asks it again."""
 
 from __future__ import annotations
 
