@@ -95,7 +95,8 @@ def covers(stage: Stage, field: str) -> bool:
 
 
 # Read by code that serves every stage, and by none to decide what is written: who runs where, what stands on the command line.
-EVERYWHERE = {f"Params.{name}" for name in ("methods", "domains", "lam", "seeds", "analysis")} | {"DomainParams.lambdas", "DomainParams.people"}
+EVERYWHERE = {f"Params.{name}" for name in ("methods", "domains", "lam", "seeds", "analysis")}
+EVERYWHERE |= {"DomainParams.lambdas", "DomainParams.people"}
 # Read there, and decided elsewhere: at which temperatures cells were sampled stands in the samples; n may refuse a list that is too short.
 DECIDED = {"score": {"DomainParams.temperatures"}, "compare": {"DomainParams.temperatures"}, "prompted": {"Objective.n"}}
 

@@ -83,7 +83,7 @@ class Rules(Section):
 def load_rules(path: str | os.PathLike = DEFAULT) -> Rules:
     """Read and validate a rules file. Raises UsageError: it cannot be read, or a list of all keys that are wrong."""
     try:
-        values = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
+        values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))  # the C parser names no line
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         said = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UsageError(f"--rules {path}: {said}. Allowed: YAML in UTF-8. Copy and change {DEFAULT}.") from None
