@@ -134,7 +134,7 @@ def open_test(params: Params, domains: Sequence[str], jobs: int) -> None:
                     for done, finished in enumerate(as_completed(running), start=1):
                         finished.result()
                         tick(done)
-                except BaseException:
+                except BaseException:  # Ctrl-C, too: what was not begun must not run on
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
 

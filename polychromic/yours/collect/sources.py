@@ -35,6 +35,7 @@ class Source:
     identity: dict[str, Any]
 
     def rows(self) -> Iterator[tuple[str, object]]:
+        """(where it stands, such as "posts.csv:3"; the item as it was parsed, or Rejected) of each item, in the source's order."""
         raise NotImplementedError
 
     def size(self) -> int | None:

@@ -79,6 +79,7 @@ class Filter(Section):
     """A filter of the post and of the reply, each by itself; those that look at both have their own __call__."""
 
     def judge(self, text: Text) -> str | None:
+        """Why the text is dropped, None where it is kept. A subclass gives it, or overrides __call__."""
         raise NotImplementedError
 
     def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
