@@ -83,7 +83,10 @@ class SetObjectiveConfig:
         max_new_tokens: horizon T; replies are cut there.
         share: share rho of the batch's prompts that get a rollout, in (0, 1].
         every: rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean.
-        baseline: a key of polychromic.method.advantages.BASELINES.
+        after: optimiser steps of pure L_quality before the first rollout, so that none meets a model whose replies are all bad.
+        max_grad_norm: the norm at which a step's gradient of D, before lam, is clipped apart from that of L_quality: D can then not take
+            L_quality's share of a common clip, and lam acts in proportion. None: both are clipped together, as the Trainer does.
+        baseline: a key of polychromic.method.advantages.BASELINES, or OWN.
         seed: of the rollout streams.
 
     Raises:
@@ -99,6 +102,8 @@ class SetObjectiveConfig:
     max_new_tokens: int = 64
     share: float = 1.0
     every: int = 1
+    after: int = 0
+    max_grad_norm: float | None = None
     baseline: str = "marginal"
     seed: int = 0
 
@@ -113,6 +118,10 @@ class SetObjectiveConfig:
             problems.append(f"share is {self.share}, it must lie in (0, 1]")
         if self.every < 1:
             problems.append(f"every is {self.every}, it must be 1 or more")
+        if self.after < 0:
+            problems.append(f"after is {self.after}, it must be 0 or more")
+        if self.max_grad_norm is not None and not 0 < self.max_grad_norm < np.inf:
+            problems.append(f"max_grad_norm is {self.max_grad_norm}, it must be a number above 0, or None")
         if problems:
             raise ValueError("set objective: " + "; ".join(problems) + ".")
 

@@ -30,16 +30,19 @@ class ResumeState(TrainerCallback, ExportableState):
     Attributes:
         running: running mean of marginal contributions, None before the first rollout.
         pool: accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled.
+        flops: of training so far (polychromic.train.flops). checked: replies that quality and similarity were asked about.
     """
 
     def __init__(self) -> None:
         self.restore()
 
-    def restore(self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None) -> None:
-        self.running, self.pool = running, pool
+    def restore(
+        self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None, flops: float = 0.0, checked: int = 0
+    ) -> None:
+        self.running, self.pool, self.flops, self.checked = running, pool, flops, checked
 
     def state(self) -> dict[str, Any]:
-        return {"args": {}, "attributes": {"running": self.running, "pool": self.pool}}
+        return {"args": {}, "attributes": {"running": self.running, "pool": self.pool, "flops": self.flops, "checked": self.checked}}
 
 
 class Sampler:
@@ -81,12 +84,15 @@ class Drawn(NamedTuple):
         rows: (place of the prompt in the batch, tokens) of each reply.
         weight: (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts.
         prompts: with a rollout, in this process, at least 1.
+        index, mask: (R,) prompt and (R, T) tokens of all that were drawn.
     """
 
     rows: list[tuple[int, tuple[int, ...]]]
     weight: np.ndarray
     prompts: int
     notes: dict[str, float]
+    index: Tensor
+    mask: Tensor
 
 
 class Rollouts:
@@ -96,7 +102,7 @@ class Rollouts:
         self.config, self.sampler, self.state = config, sampler, state
 
     def due(self, step: int) -> bool:
-        return step % self.config.every == 0
+        return step >= self.config.after and (step - self.config.after) % self.config.every == 0
 
     def prompts(self, b: int) -> int:
         """How many prompts of a batch of b per process get a rollout, over all processes."""
@@ -122,17 +128,19 @@ class Rollouts:
         """
         config, b = self.config, len(batch["prompt"])
         here = self.chosen(b, names)
-        scored, rows, notes = None, [], {}
+        scored, rows, notes, mask = None, [], {}, torch.zeros(0, 1)
+        index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
         if len(here):
-            index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
             start = start or self.sampler.prefill(model, batch)
             replies = self.sampler.draw(model, start, index, self.uniforms(b, names, here), batch["examples"])
             scored = score_sets(config, [batch["examples"][i] for i in here], self.sampler.texts(replies.tokens))
-            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, replies.mask.bool(), strict=True)]
-            notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": replies.mask.sum(-1).float().mean()}
+            mask = replies.mask
+            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, mask.bool(), strict=True)]
+            notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": mask.sum(-1).float().mean()}
+            self.state.checked += len(rows)
         advantages = self.advantages(scored, here, b).reshape(-1)
         rows, weight = merge_equal(rows, config.every * advantages) if config.lam else ([], np.zeros(0))
-        return Drawn(rows, weight, max(1, len(here)), {name: float(value) for name, value in notes.items()})
+        return Drawn(rows, weight, max(1, len(here)), {name: float(value) for name, value in notes.items()}, index, mask)
 
     def advantages(self, scored: ScoredSets | None, here: Sequence[int], b: int) -> np.ndarray:
         """(chosen, N) of sets that stand at places `here` of b. Means over other prompts are taken over all processes."""
