@@ -95,8 +95,11 @@ class Method(Section):
     similarity: Literal["domain", "exact", "semantic"] = "domain"
     lam: Weight | Literal["lambda"] | None = None
     rollouts: Rollouts | None = None  # None: the domain's
+    after: Annotated[float, Field(ge=0)] = 0.0  # warm-up of pure L_quality, as a share of the domain's steps
+    clip: Positive | None = None  # norm at which D's gradient is clipped apart; None: together with L_quality's
     self_training: SelfTrainingParams | None = None
-    budget: Positive = 1.0
+    budget: Positive = 1.0  # times the domain's steps
+    cost: Positive | None = None  # times the FLOPs of LoRA's steps in the domain, which end training in place of a number of steps
     learning_rate: Positive | None = None  # None: that of `train`
     scale: Annotated[float, Field(ge=0)] = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -248,7 +251,7 @@ class Analysis(Section):
 
 
 # What two methods with the same training step may differ in.
-APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
+APART = {"budget", "cost", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}
 
 
 def _training(method: Method, lam: float | None) -> dict[str, Any]:

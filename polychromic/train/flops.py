@@ -8,6 +8,7 @@ norms and the optimiser are left out, and so is what identical beginnings save: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,15 @@ class Flops:
 
     def training(self, tokens: float, attended: float, logits: float) -> float:
         return self.forward(tokens, attended, logits) + self.backward(tokens, attended, logits)
+
+
+def of_rows(model: torch.nn.Module, rows: Sequence[dict]) -> float:
+    """Mean cost of training on one of the rows {"prompt": ids, "completion": ids}: what a step of LoRA takes per example."""
+    flops, spent = Flops.of(model), 0.0
+    for row in rows:
+        p, c = float(len(row["prompt"])), float(len(row["completion"]))
+        spent += flops.training(p + c, p * (p + 1) / 2 + c * p + c * (c + 1) / 2, c)
+    return spent / len(rows)
 
 
 def prompts(mask: Tensor) -> tuple[float, float]:

@@ -315,7 +315,15 @@ class EndOfBudget(TrainerCallback):
     def __init__(self, trainer: PolychromicTrainer):
         self.trainer = trainer
 
-    def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201 - Trainer's signature
+    def on_train_begin(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201 - Trainer's signature
+        # A checkpoint may be of a run with another budget, whose rate was saved with it.
+        scheduler = self.trainer.lr_scheduler
+        rates = [base * factor(scheduler.last_epoch) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+        for group, rate in zip(self.trainer.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        scheduler._last_lr = rates  # what the log reads
+
+    def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
         control.should_training_stop |= self.trainer.resume_state.flops >= self.trainer.budget
 
 
