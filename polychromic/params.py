@@ -79,6 +79,7 @@ class DomainParams(Section):
 
 class SelfTrainingParams(Section):
     after: Annotated[float, Field(gt=0, lt=1)]
+    every: Positive | None = None  # share of the domain's steps from one round of sampling to the next; None: one round
 
 
 class Method(Section):

@@ -114,7 +114,11 @@ def trainer_extras(
             share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), max_grad_norm=method.clip, **shared,
         )  # fmt: skip
     if method.self_training is not None:
-        extras["self_training"] = SelfTraining(after=_first_draw(settings, method), samples=settings.pool_samples, **shared)
+        every = method.self_training.every
+        extras["self_training"] = SelfTraining(
+            after=_first_draw(settings, method), samples=settings.pool_samples,
+            every=None if every is None else max(1, round(every * settings.steps)), **shared,
+        )  # fmt: skip
     return extras
 
 
