@@ -127,10 +127,9 @@ def rebuild_data(
 @posts_app.command()
 def review(folder: Folder, reviewer: Reviewer = "reviewer") -> None:
     """Read the candidates one by one: accept, reject, edit. Quit at any time; the next call goes on."""
-    from polychromic.yours.review.log import read_candidates
-    from polychromic.yours.review.terminal import run
+    from polychromic.yours.review import log, session
 
-    print(run(read_candidates(folder), folder, reviewer))
+    print(session.review(log.read_candidates(folder), folder, reviewer))
 
 
 @posts_app.command("review-export")
@@ -142,7 +141,7 @@ def review_export(
     """Write what a reviewer accepted as a data file, and print the summary of the review as JSON."""
     from polychromic.yours.review import log, results
 
-    print_json(results.export(_read_log(folder, log.log_path(folder, reviewer)), out))
+    print_json(results.export(log.read_log(log.log_path(folder, reviewer), log.read_candidates(folder)), out))
 
 
 @posts_app.command()
@@ -153,15 +152,7 @@ def agreement(
     json: Json = False,
 ) -> None:
     """Compare two passes over the same candidates: agreement, Cohen's kappa, disagreements."""
-    from polychromic.yours.review import results
+    from polychromic.yours.review import log, results
 
-    show(results.agreement(_read_log(folder, first), _read_log(folder, second)), results.render, json)
-
-
-def _read_log(folder: Path, path: Path):  # noqa: ANN202 - polychromic.yours.review.log.Log
-    from polychromic.yours.review import log
-
-    found = log.read_log(path, log.read_candidates(folder))
-    if found.cut:
-        say(f"note: {path}: {log.CUT}")
-    return found
+    candidates = log.read_candidates(folder)
+    show(results.agreement(log.read_log(first, candidates), log.read_log(second, candidates)), results.render, json)
