@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.cli.output import Json, check_out, print_json, refuse, say, show
 
 posts_app = typer.Typer()
-NETWORK = ("base_url", "timeout", "retries")
 COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
 # kind -> what it makes no use of, and what it takes
 REFUSED = {
-    "package": (("what", *COLUMNS, *NETWORK), "--out, authors and limits"),
-    "file": (NETWORK, "a file, its columns, --out, authors and limits"),
+    "package": (("what", *COLUMNS, "base_url", "retries"), "--out, authors and limits"),
+    "file": (("base_url", "retries"), "a file, its columns, --out, authors and limits"),
     "apify": ((), ""),
 }
 Kind = StrEnum("Kind", {name: name for name in REFUSED})
@@ -51,7 +47,6 @@ def collect(
     max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items; more can be had later.")] = None,
     page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per checkpoint.")] = 500,
     base_url: Annotated[str, typer.Option("--base-url", help="apify: root of another API.")] = "https://api.apify.com",
-    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="apify: seconds that connecting, or a silence, may take.")] = 60.0,
     retries: Annotated[int, typer.Option(min=0, max=50, help="apify: further tries of one request, with growing waits.")] = 8,
     json: Json = False,
 ) -> None:
@@ -60,32 +55,16 @@ def collect(
     refuse(context, f"collect {kind}", *REFUSED[kind])
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
-
     from polychromic.yours.collect import apify, run, sources
     from polychromic.yours.collect.schema import Authors, read_salt
 
-    if kind == "package":
-        source = sources.CorpusSource()
-    elif kind == "file":
-        source = sources.FileSource(Path(what))
+    if kind == "apify":
+        source = apify.Apify(base_url, what, apify.read_token(), retries)
     else:
-        token = apify.read_token()
-        source = apify.ApifySource(apify.check_base(base_url, token), what, token, timeout, retries, say)
+        source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
     columns = {name: context.params[name] for name in COLUMNS}
     authors = Authors(None if keep_authors else read_salt())
-    summary = run.collect(source, columns, authors, out, say, page_size, author_cap, max_items)
-    if json:
-        print_json(summary)
-        return
-    table = Table("items", "count", "first at")
-    table.add_row("read", str(summary["items"]), "")
-    table.add_row("accepted", str(summary["accepted"]), "")
-    for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
-        table.add_row(f"rejected: {escape(reason)}", str(entry["count"]), escape(", ".join(entry["first"])))
-    state = "complete" if summary["complete"] else "stopped at --max-items"
-    people = f"authors: {summary['authors']}; records without one: {summary['without_author']}"
-    Console().print(table)
-    print(f"{source.name}: {state}; {people}; {out / 'raw.jsonl'}")
+    show(run.collect(source, columns, authors, out, say, page_size, author_cap, max_items), run.render, json)
 
 
 @posts_app.command()

@@ -5,20 +5,22 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps
 from polychromic.base.locks import single_writer
-from polychromic.base.progress import progress
-from polychromic.yours.collect.schema import ABSENT, FIELDS, Authors, RawRecord, pick, read_item
+from polychromic.yours.collect.schema import ABSENT, FIELDS, Authors, pick, read_item
 from polychromic.yours.collect.sources import Page, Source
 from polychromic.yours.collect.store import Store
 
 LOCK_SECONDS = 5.0  # a process that was killed lets go at once
+EXAMPLES = 3  # places that are remembered per reason of rejection
 
 
 def collect(
@@ -37,83 +39,78 @@ def collect(
     named = {name: columns.get(name) for name in FIELDS}
     collection = source.identity | {"columns": named, "author_cap": author_cap, "authors": authors.fingerprint}
     with single_writer(out, LOCK_SECONDS):
-        store = Store(out, collection)
-        total = source.size()
+        store, total = Store(out, collection), source.size()
         end = min((count for count in (total, max_items) if count is not None), default=None)
-        say(_announcement(source.name, total, end, store.position, page_size))
-        ids, per_author = set(), Counter()
-        for row in store.records():
-            ids.add(row["id"])
-            per_author[row["author"]] += 1
+        stored, records = store.summary["items"], store.records()
+        pages = "" if end is None else f"; {math.ceil(max(end - stored, 0) / page_size)} page(s) of up to {page_size} to go"
+        count = "the source does not say how many items it has" if total is None else f"{total} items"
+        say(f"{source.name}: {count}{f', {end} are wanted' if max_items else ''}; {stored} are stored already{pages}")
+        ids, per_author = {row["id"] for row in records}, Counter(row["author"] for row in records)
 
         def take(page: Page) -> None:
-            lines = []
-            store.tally.items += len(page)
+            lines, rejected = [], dict(store.summary["rejected"])
             for where, item in page:
-                found = read_item(item, named, source.name, authors)
-                if isinstance(found, RawRecord) and found.id in ids:
-                    found = "duplicate id"
-                elif isinstance(found, RawRecord) and found.author is not None and author_cap is not None:
-                    found = "author cap" if per_author[found.author] >= author_cap else found
-                if isinstance(found, str):
-                    store.tally.reject(found, where)
+                record = read_item(item, named, source.name, authors)
+                if isinstance(record, str):
+                    reason = record
+                elif record.id in ids:
+                    reason = "duplicate id"
+                elif record.author is not None and author_cap is not None and per_author[record.author] >= author_cap:
+                    reason = "author cap"
+                else:
+                    ids.add(record.id)
+                    per_author[record.author] += 1
+                    lines.append(dumps(record.model_dump()))
                     continue
-                ids.add(found.id)
-                per_author[found.author] += 1
-                store.tally.accepted += 1
-                store.tally.without_author += found.author is None
-                lines.append(dumps(found.model_dump()))
-            store.commit(lines, store.position + len(page))
+                before = rejected.get(reason, {"count": 0, "first": []})
+                rejected[reason] = {"count": before["count"] + 1, "first": [*before["first"], where][:EXAMPLES]}
+            people = {"authors": len(per_author.keys() - {None}), "without_author": per_author[None]}
+            items, accepted = store.summary["items"] + len(page), store.summary["accepted"] + len(lines)
+            store.commit(lines, items=items, accepted=accepted, rejected=rejected, complete=False, **people)
+            say(f"collect: {items} of {end or '?'}")
 
-        # Progress over what is left, so that the time that remains follows from this run alone.
-        start, known = store.position, end is not None and end > store.position
         try:
-            with progress("collect", end - start) if known else nullcontext() as tick:
-                for page in source.pages(start, max_items, page_size):
-                    if store.position == 0:
-                        _check_columns(page, named)
-                    take(page)
-                    tick(min(store.position, end) - start) if known else say(f"collect: {store.position} items")
-        except KeyboardInterrupt:
-            raise PolychromicError(f"stopped by Ctrl-C; {store.position} items are stored. Run the same command again to go on.") from None
-        if store.position == 0:
-            raise PolychromicError(f"{source.name}: no items. Allowed: a source with one or more. Check that it is the right one.")
-        whole = max_items is None or store.position < max_items or store.position == total
-        summary = store.finish({"collection": collection, "complete": whole, "authors": len(per_author.keys() - {None})})
-    if not summary["accepted"]:
+            for page in source.pages(stored, max_items, page_size):
+                if store.summary["items"] == 0:
+                    _check_columns(page, named)
+                take(page)
+            items = store.summary["items"]
+            if items:
+                store.commit([], complete=max_items is None or items < max_items or items == total)
+        except (KeyboardInterrupt, OSError) as error:
+            why = "by Ctrl-C" if isinstance(error, KeyboardInterrupt) else f"({out} cannot be written: {error.strerror})"
+            stored = store.summary["items"]
+            raise PolychromicError(f"stopped {why}; {stored} items are stored. Run the same command again to go on.") from None
+    if not (summary := store.summary)["accepted"]:
         reasons = ", ".join(f"{reason} ({entry['count']}, {entry['first'][0]})" for reason, entry in sorted(summary["rejected"].items()))
+        allowed = "a post and a reply, both text. Name the columns (`polychromic collect --help`) and choose another --out"
         raise PolychromicError(
-            f"{source.name}: none of {summary['items']} items gives a record: {reasons}. Allowed: a post and a reply, both text. "
-            "Name the columns (`polychromic collect --help`) and choose another --out."
+            f"{source.name}: none of {summary['items']} items gives a record: {reasons or 'it is empty'}. Allowed: {allowed}."
         )
     return summary
-
-
-def _announcement(name: str, total: int | None, end: int | None, position: int, page_size: int) -> str:
-    before = f"; {position} are stored already" if position else ""
-    if total is None:
-        return f"{name}: the source does not say how many items it has; pages of {page_size}{before}"
-    limit = f", of which {end} are wanted" if end < total else ""
-    return f"{name}: {total} items{limit}{before}; {math.ceil(max(end - position, 0) / page_size)} page(s) of up to {page_size} to go"
 
 
 def _check_columns(page: Page, columns: Mapping[str, str | None]) -> None:
     """A column in no item of the first page is a slip of the pen, not a thousand rejections."""
     items = [item for _, item in page if isinstance(item, dict)]
-    expected = {"post": "post", "reply": "reply"} | {name: column for name, column in columns.items() if column}
-    for name, column in expected.items():
+    known = {str(key) for item in items for key in item}
+    known |= {f"{key}.{inner}" for item in items for key, value in item.items() if isinstance(value, dict) for inner in value}
+    for name, column in ({"post": "post", "reply": "reply"} | {name: column for name, column in columns.items() if column}).items():
         if items and all(pick(item, column) is ABSENT for item in items):
-            known = sorted({key for item in items for key in _names(item)})
-            near, option = difflib.get_close_matches(column, known, n=1, cutoff=0.5), f"--{name.replace('_', '-')}"
+            near = difflib.get_close_matches(column, known, n=1, cutoff=0.5) or ["COLUMN"]
             raise UsageError(
-                f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}. Allowed: "
-                f"{', '.join(known[:30]) or 'none, the items are empty'}. "
-                f"{f'Did you mean {option} {near[0]}?' if near else f'Name one with {option}.'} Nothing was written."
+                f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}. Allowed: {', '.join(sorted(known)[:30])}. "
+                f"Name one, such as --{name.replace('_', '-')} {near[0]}. Nothing was written."
             )
 
 
-def _names(item: dict) -> Iterator[str]:
-    for key, value in item.items():
-        yield (name := str(key).encode("utf-8", "replace").decode())
-        if isinstance(value, dict):
-            yield from (f"{name}.{inner}" for inner in value)
+def render(summary: dict[str, Any]) -> Table:
+    """What became of the items, and where the first of the rejected stand."""
+    state = "complete" if summary["complete"] else "stopped at --max-items"
+    people = f"authors: {summary['authors']}; records without one: {summary['without_author']}"
+    table = Table("items", "count", "first at", caption=escape(f"{summary['collection']['source']}: {state}; {people}"))
+    table.add_row("read", str(summary["items"]))
+    table.add_row("accepted", str(summary["accepted"]))
+    for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
+        table.add_row(f"rejected: {reason}", str(entry["count"]), escape(", ".join(entry["first"])))
+    return table

@@ -1,8 +1,7 @@
-"""The log of raw posts and replies: one JSON object a line, checked and read line by line, never held as a whole."""
+"""The log of raw posts and replies: one JSON object a line, checked."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -13,12 +12,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationInfo
 from pydantic.dataclasses import dataclass
 
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl
 from polychromic.data.text import words
 from polychromic.yours.lines import checked
 
-COLUMNS = ("post", "reply", "author", "engagement", "source")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -78,26 +75,14 @@ class Pair:
 
 def read_pairs(path: Path) -> Iterator[Pair]:
     """Pairs in the order of the file. Raises PolychromicError: no such file; DataError: a line that is no Pair, with file and line."""
-    for where, row in read_jsonl(path):
-        yield parse_pair(where, row)
+    return (parse_pair(where, row) for where, row in read_jsonl(path))
 
 
 def parse_pair(where: str, row: dict[str, Any]) -> Pair:
     """One line, checked. Columns that are not known are left alone."""
-    return checked(Pair, where, row, COLUMNS, where=Path(where).name)  # reports name the file, never a folder of this machine
+    return checked(Pair, where, row, where=Path(where).name)  # reports name the file, never a folder of this machine
 
 
 def written(text: str) -> str:
     """`text` as UTF-8 can hold it: halves of surrogate pairs, which JSON may spell, become their escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def count_lines(path: Path) -> int:
-    """Lines of the log, for the progress bar; read in pieces."""
-    if not path.is_file():
-        raise PolychromicError(f"{path}: file not found. Allowed: JSONL with {', '.join(COLUMNS)}. Check the path.")
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
-    except (OSError, EOFError):
-        return 0  # what is wrong with the file, its reader says

@@ -54,7 +54,8 @@ def test_keys(keys, expected, at, said, tmp_path):
 
 
 def test_what_is_written_is_what_was_typed(tmp_path):
-    log = play(begin(tmp_path), f"e{CLEAR}  new \u00a0text \rbp{CLEAR}Why?\rr4r9  too [b]odd[/b]  q \re\x1b[200~ and\nmore \x1b[201~\r")[0].log
+    keys = f"e{CLEAR}  new \u00a0text \rbp{CLEAR}Why?\rr4r9  too [b]odd[/b]  q \re\x1b[200~ and\nmore \x1b[201~\r"
+    log = play(begin(tmp_path), keys)[0].log
     assert log.texts("replies-000") == ("Why?", "new text"), "the first edit is kept"
     assert log.decisions["replies-001"] == Action("reject", "replies-001", "spam")
     assert log.decisions["replies-002"] == Action("reject", "replies-002", "other", "too [b]odd[/b] q")
