@@ -113,11 +113,11 @@ def samples(
 
     systems = read_systems(files)
     texts: dict[str, str] = {}  # id -> all that can be found there
-    for row in (system.row(name) for system in systems for name in system.ids):
-        texts[row.id] = "\n".join([texts.get(row.id, ""), row.prompt, *row.samples]).lower()
+    for (_, name), row in (item for system in systems for item in sorted(system.rows.items()) if item[0][0] == system.seeds[0]):
+        texts[name] = "\n".join([texts.get(name, ""), row.prompt, *row.samples]).lower()
     ids = [name for name, text in texts.items() if only in (None, name) and find.lower() in text]
     if not ids:
-        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(systems[0].ids[:5])}, ...")
+        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(list(texts)[:5])}, ...")
     for name in ids[:limit]:
         Console().print(output.replies_table(systems, name, n))
     if len(ids) > limit:
@@ -150,7 +150,5 @@ def _finish(document: dict, systems: Sequence[System], out: Path | None, json: b
 
     _note(*document["notes"])
     if out is not None:
-        from polychromic.yours.evaluate import folder
-
-        say(f"wrote {', '.join(path.name for path in folder.write(out, systems, document))} to {out}")
-    show(document, output.contrasts_table if "contrasts" in document else output.metrics_table, json)
+        say(f"wrote {', '.join(path.name for path in output.write(out, systems, document))} to {out}")
+    show(document, output.table, json)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps
@@ -104,13 +106,13 @@ def _check_columns(page: Page, columns: Mapping[str, str | None]) -> None:
             )
 
 
-def render(summary: dict[str, Any]) -> Table:
+def render(summary: dict[str, Any]) -> Group:
     """What became of the items, and where the first of the rejected stand."""
     state = "complete" if summary["complete"] else "stopped at --max-items"
     people = f"authors: {summary['authors']}; records without one: {summary['without_author']}"
-    table = Table("items", "count", "first at", caption=escape(f"{summary['collection']['source']}: {state}; {people}"))
+    table = Table("items", "count", "first at")
     table.add_row("read", str(summary["items"]))
     table.add_row("accepted", str(summary["accepted"]))
     for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
         table.add_row(f"rejected: {reason}", str(entry["count"]), escape(", ".join(entry["first"])))
-    return table
+    return Group(table, Text(f"{summary['collection']['source']}: {state}; {people}"))

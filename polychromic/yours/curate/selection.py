@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
 
@@ -55,14 +55,13 @@ def near_duplicates(pairs: Sequence[Pair], of: str, threshold: float) -> dict[in
     return near
 
 
-def closest(sets: Sequence[frozenset[str]], threshold: float) -> list[int | None]:
+def closest(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[int | None]:
     """Of each set of words the place of the first one kept before it with a Jaccard index of the threshold or more, above 0.5; None where
     there is none, and the set is kept. An empty set is close to nothing."""
     frequency = Counter(chain.from_iterable(sets))
     rank = {word: place for place, word in enumerate(sorted(frequency, key=lambda w: (frequency[w], w)))}
     t = Fraction(str(threshold))  # 0.55 * 20 is above 11 in floats; as a fraction of whole numbers it is 11
     by_word: defaultdict[str, set[int]] = defaultdict(set)
-    found: list[int | None] = []
     for place, words in enumerate(sets):
         n = len(words)
         prefix = sorted(words, key=rank.__getitem__)[: n - math.ceil(t * n) + 2]  # so many that they hold two of those shared with a match
@@ -70,11 +69,11 @@ def closest(sets: Sequence[frozenset[str]], threshold: float) -> list[int | None
         for word in prefix:
             twice |= once & by_word[word]
             once |= by_word[word]
-        found.append(next((other for other in sorted(once if n == 1 else twice) if _alike(words, sets[other], t)), None))
-        if found[-1] is None:
+        found = next((other for other in sorted(once if n == 1 else twice) if _alike(words, sets[other], t)), None)
+        if found is None:
             for word in prefix:
                 by_word[word].add(place)
-    return found
+        yield found
 
 
 def _alike(a: frozenset[str], b: frozenset[str], t: Fraction) -> bool:

@@ -23,7 +23,7 @@ from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.models.prompts import SLOT, PromptVariant
 from polychromic.params import Params, load_params
-from polychromic.yours.evaluate.adapters import check_adapters, fingerprint, read_config
+from polychromic.yours.evaluate.adapters import check_adapter, fingerprint
 from polychromic.yours.evaluate.inputs import Row, group, read_row
 
 DEFAULT = "default"  # the pinned model of params.yaml
@@ -60,13 +60,12 @@ def draw_all(
     names = [name for name, _, _ in runs]
     if len(set(names)) < len(names):
         raise UsageError(f"the systems are {', '.join(names)}: two of one name. Allowed: different names. Rename an adapter's folder.")
-    for adapter in adapters:
-        read_config(adapter)
     if base != DEFAULT and not Path(base).is_dir():
         raise UsageError(f"--base {base}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
     source = pinned().model if base == DEFAULT else weights.FolderSource(source="folder", path=base)
     folder = weights.obtain(source)
-    say(*check_adapters(adapters, base, folder))
+    for adapter in adapters:
+        say(*check_adapter(adapter, base, folder))
     with single_writer(out):
         return [_draw(out, name, source, folder, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
 
@@ -81,16 +80,12 @@ def read_prompts(path: Path, limit: int | None) -> list[dict]:
 
     Raises DataError for a line that `evaluate --samples` would refuse, PolychromicError for no file or no line.
     """
-    rows = []
-    for number, (where, raw) in enumerate(islice(read_jsonl(path), limit)):
-        if isinstance(valid := raw.get("valid"), list) and any(isinstance(flag, bool) for flag in valid):
-            raise DataError(where, "valid holds booleans", "right answers: the samples that booleans judge are not drawn yet")
-        rows.append(_undrawn(where, raw, str(number)))
+    rows = [_asked(where, raw, str(number)) for number, (where, raw) in enumerate(islice(read_jsonl(path), limit))]
     (system,) = group(path, rows)
     return [row.model_dump(include={"id", "prompt", "references", "valid"}, exclude_none=True) for row in system.rows.values()]
 
 
-def _undrawn(where: str, raw: dict, id: str = "-") -> Row:
+def _asked(where: str, raw: dict, id: str) -> Row:
     """A line that is read for what it asks, as one with a reply that nobody reads."""
     asks = {key: value for key, value in raw.items() if key not in ("samples", "system", "temperature", "seed")}
     return read_row(where, asks, id=id, samples=["-"])
@@ -113,15 +108,10 @@ def read_variant(name: str) -> PromptVariant:
 
 def read_exemplars(path: Path) -> list[tuple[str, str]]:
     """(prompt, reply) pairs of a file with columns prompt and references (the first one is shown)."""
-    pairs = []
-    for where, raw in read_jsonl(path):
-        row = _undrawn(where, {key: value for key, value in raw.items() if key != "valid"})
-        if row.references is None:
-            raise DataError(where, f"columns {', '.join(raw)}", "a prompt and a list of references, of which the first is shown")
-        pairs.append((row.prompt, row.references[0]))
-    if not pairs:
-        raise PolychromicError(f"{path}: the file holds no line. Allowed: solved examples, one JSON object each.")
-    return pairs
+    (system,) = group(path, (_asked(where, raw | {"valid": None}, str(number)) for number, (where, raw) in enumerate(read_jsonl(path))))
+    if (first := system.first).references is None:
+        raise DataError(first.where, f"columns {', '.join(first.raw)}", "a prompt and a list of references, of which the first is shown")
+    return [(row.prompt, row.references[0]) for row in system.rows.values()]
 
 
 def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dict[str, str]]:
