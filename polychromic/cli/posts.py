@@ -33,7 +33,7 @@ def _column(name: str, what: str) -> type:
 def collect(
     context: typer.Context,
     kind: Annotated[Kind, typer.Argument(help="`package`: the chat corpus; `file`: JSONL, CSV or Parquet; `apify`: a dataset there.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of this collection: raw.jsonl, checkpoint.json, summary.json.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of this collection: raw.jsonl and summary.json.")],
     what: Annotated[str | None, typer.Argument(help="The file, or the dataset's id (APIFY_TOKEN holds the token).")] = None,
     post: _column("--post", "the post; default: post") = None,
     reply: _column("--reply", "the reply; default: reply") = None,
@@ -45,7 +45,7 @@ def collect(
     author_cap: Annotated[int | None, typer.Option(min=1, help="At most so many records of one author.")] = None,
     keep_authors: Annotated[bool, typer.Option("--keep-authors", help="Write handles as they are, not pseudonyms.")] = False,
     max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items; more can be had later.")] = None,
-    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per checkpoint.")] = 500,
+    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per write to the disk.")] = 500,
     base_url: Annotated[str, typer.Option("--base-url", help="apify: root of another API.")] = "https://api.apify.com",
     retries: Annotated[int, typer.Option(min=0, max=50, help="apify: further tries of one request, with growing waits.")] = 8,
     json: Json = False,

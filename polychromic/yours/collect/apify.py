@@ -93,9 +93,9 @@ class Apify(Source):
             position += len(items)
 
     def _ask(self, method: str, params: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        fields = params | {"format": "json"}
+        how = {"headers": self._headers, "retries": self._tries, "redirect": False, "timeout": SILENCE}
         try:
-            return self._pool.request(method, self._url, fields, self._headers, retries=self._tries, redirect=False, timeout=SILENCE)
+            return self._pool.request(method, self._url, fields=params | {"format": "json"}, **how)
         except urllib3.exceptions.HTTPError as error:
             raise self._error("", str(getattr(error, "reason", error)), OTHERWISE) from None
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError
 from polychromic.data.text import words
-from polychromic.yours.curate.raw import count_lines, fast_words, parse_pair, read_pairs
+from polychromic.yours.curate.raw import fast_words, parse_pair, read_pairs
 
 ROW = {"post": "A post", "reply": "A reply"}
 
@@ -50,22 +50,12 @@ def test_a_line_that_is_not_right_is_named(row, fragments):
 
 
 def test_lines_are_read_one_by_one(tmp_path):
-    path = tmp_path / "raw.jsonl"
-    path.write_text(json.dumps(ROW) + "\n\n" + json.dumps(ROW | {"post": "Another"}) + "\n{oops\n")
-    found = read_pairs(path)
-    assert [next(found).where, next(found).where] == ["raw.jsonl:1", "raw.jsonl:3"]
-    with pytest.raises(DataError, match=r"raw\.jsonl:4: not JSON"):
-        next(found)
-    assert count_lines(path) == 4
-    with pytest.raises(PolychromicError, match="file not found"):
-        count_lines(tmp_path / "none.jsonl")
     path = tmp_path / "raw.jsonl.gz"
-    path.write_bytes(gzip.compress((json.dumps(ROW) + "\n").encode() * 3))
-    assert count_lines(path) == 3 and [pair.where for pair in read_pairs(path)] == [f"raw.jsonl.gz:{n}" for n in (1, 2, 3)]
-    path.write_bytes(path.read_bytes()[:-9])
-    count_lines(path)
-    with pytest.raises(DataError, match="not a whole gzip file"):
-        next(read_pairs(path))
+    path.write_bytes(gzip.compress((json.dumps(ROW) + "\n\n" + json.dumps(ROW | {"post": "Another"}) + "\n{oops\n").encode()))
+    found = read_pairs(path)
+    assert [next(found).where, next(found).where] == ["raw.jsonl.gz:1", "raw.jsonl.gz:3"]
+    with pytest.raises(DataError, match=r"raw\.jsonl\.gz:4: not JSON"):
+        next(found)
 
 
 def test_the_digest_tells_post_from_reply():
