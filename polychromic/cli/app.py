@@ -13,10 +13,9 @@ from rich.markup import escape
 from polychromic import __version__
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.cli.output import Json, print_json
-from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
 from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, load_cell, say_precision, stage_app
-from polychromic.cli.yours import replies_app
+from polychromic.cli.yours import posts_app, replies_app
 
 app = typer.Typer(
     no_args_is_help=True,

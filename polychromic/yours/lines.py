@@ -18,8 +18,7 @@ def checked(model: Callable[..., T], where: str, row: Mapping[str, Any], /, **mo
 
     Args: where: "path:line". more: fields that are no columns.
 
-    Raises:
-        DataError: says what was got, what is allowed, and which column may have been meant.
+    Raises DataError: says what was got, what is allowed, and which column may have been meant.
     """
     columns = [name for name in model.__pydantic_fields__ if name not in more]
     try:

@@ -1,7 +1,7 @@
 """Does a LoRA adapter belong to this base model? Answered before the base's weights are read or a reply drawn.
 
 PEFT loads the adapter onto a base without memory ("meta"): a wider base differs in shapes, a deeper or shallower one in names. A
-base of the same architecture with other weights looks the same; the name that the adapter recorded is said, and decides nothing.
+base of the same architecture with other weights looks the same, and the name that the adapter recorded decides nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,8 @@ def fingerprint(adapter: Path) -> str:
     return sha256_json([{key: value for key, value in config.items() if key != "base_model_name_or_path"}, sha256_file(adapter / WEIGHTS)])
 
 
-def check_adapter(adapter: Path, base: str, folder: Path) -> list[str]:
-    """A note where the adapter names another base than `base`, which is how the user called the model in `folder`.
-
-    Raises PolychromicError for an adapter that is incomplete, or does not fit the base.
-    """
+def check_adapter(adapter: Path, base: str, folder: Path) -> None:
+    """Raises PolychromicError for an adapter that is incomplete, or does not fit the model in `folder`, which the user called `base`."""
     from safetensors import SafetensorError
 
     named = None
@@ -43,8 +40,6 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> list[str]:
         made = f"The adapter names {named!r} as its base: give" if named else "Give"
         allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
         raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
-    same = not named or named == base or Path(named).exists() and Path(named).resolve() == folder.resolve()
-    return [] if same else [f"{adapter} fits {base} in names and shapes; it was made for {named!r}"]
 
 
 def _fit(adapter: Path, folder: Path) -> None:

@@ -146,10 +146,8 @@ def _empty(system: System) -> int:
 def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: Asked) -> Scores:
     """Every metric on every prompt (`ids`: system -> its prompts). One that does not exist for some line is left out of all, with a note.
 
-    Raises:
-        UsageError: an unknown metric.
-        PolychromicError: k is larger than the number of samples; a metric that was asked for does not exist for a line, which is
-            named; or no metric is left.
+    Raises UsageError: an unknown metric; PolychromicError: k is larger than the number of samples; a metric that was asked for does not
+    exist for a line, which is named; or no metric is left.
     """
     names, notes = _wanted(systems, asked)
     least = min(system.n for system in systems)

@@ -113,9 +113,8 @@ def read_row(where: str, raw: dict, **defaults: Any) -> Row:
 def group(path: Path, rows: Iterable[Row]) -> list[System]:
     """The systems of a file's lines, each a whole.
 
-    Raises:
-        DataError: an id comes twice, or a line differs from the first in columns or in the number of samples.
-        PolychromicError: no line, or a prompt that a seed lacks.
+    Raises DataError: an id comes twice, or a line differs from the first in columns or in the number of samples; PolychromicError: no line,
+    or a prompt that a seed lacks.
     """
     found: dict[tuple[str, float | None], dict[tuple[int, str], Row]] = {}
     for row in rows:
@@ -142,9 +141,8 @@ def read_systems(given: Sequence[Path]) -> list[System]:
 
     Two folders may hold a system of one name; it is then called by the folder's name, too.
 
-    Raises:
-        PolychromicError: a file is missing, empty or wrong, see `read_row` and `group`.
-        UsageError: two files hold a system of one name and temperature.
+    Raises PolychromicError: a file is missing, empty or wrong, see `read_row` and `group`; UsageError: two files hold a system of one name
+    and temperature.
     """
     read = [(path, system) for path in given for system in group(path, _lines(path))]
     often = Counter((system.label, system.temperature) for _, system in read)

@@ -160,9 +160,8 @@ def log_path(folder: Path, reviewer: str) -> Path:
 def read_log(path: Path, candidates: Candidates, reviewer: str = "") -> Log:
     """Replay a log; where there is none yet, and a reviewer is given, begin it.
 
-    Raises:
-        PolychromicError: no log, or one of other candidates.
-        DataError: a line that is not as the head of this module says, or an action that cannot follow those before it.
+    Raises PolychromicError: no log, or one of other candidates; DataError: a line that is not as the head of this module says, or an action
+    that cannot follow those before it.
     """
     content = path.read_bytes() if path.is_file() else b""
     *lines, rest = content.split(b"\n")

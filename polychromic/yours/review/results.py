@@ -31,12 +31,9 @@ def accepted(log: Log) -> list[Record]:
 def export(log: Log, out: Path) -> dict:
     """Write `out`/replies.jsonl (the schema of data.records) and `out`/replies-review.json: how much of it a person has read.
 
-    Returns:
-        The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
-        "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
-
-    Raises:
-        PolychromicError: nothing is accepted.
+    Returns: The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
+    "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
+    Raises PolychromicError: nothing is accepted.
     """
     counts, records = log.counts(), accepted(log)
     if not records:
@@ -77,13 +74,10 @@ def kappa(table: list[list[int]]) -> dict[str, float | None]:
 def agreement(a: Log, b: Log) -> dict:
     """Agreement over the candidates that both passes decided; an edit is an acceptance.
 
-    Returns:
-        {"reviewers": [a, b], "both", "only_a", "only_b", "undecided": counts, "table": [[accept-accept, accept-reject], [reject-accept,
-        reject-reject]], "agreement": {"share", "low", "high"} (Wilson's 95 % interval), "kappa": see kappa, "same_reason": how many
-        both rejected for the same reason, "disagreements": [{"id", "post", "reply", "a", "b"}] in the order of the candidates}.
-
-    Raises:
-        PolychromicError: no candidate was decided in both.
+    Returns: {"reviewers": [a, b], "both", "only_a", "only_b", "undecided": counts, "table": [[accept-accept, accept-reject],
+    [reject-accept, reject-reject]], "agreement": {"share", "low", "high"} (Wilson's 95 % interval), "kappa": see kappa, "same_reason": how
+    many both rejected for the same reason, "disagreements": [{"id", "post", "reply", "a", "b"}] in the order of the candidates}.
+    Raises PolychromicError: no candidate was decided in both.
     """
     from statsmodels.stats.proportion import proportion_confint
 

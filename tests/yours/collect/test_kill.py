@@ -14,11 +14,11 @@ import pytest
 
 from polychromic.base import io
 from polychromic.cli import app as cli
-from polychromic.yours.collect import apify, run, schema, sources, store
+from polychromic.yours.collect import apify, run, schema, sources
 from tests.yours.collect.conftest import log, pairs, write
 
 PAGE = 4
-CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, store, io))
+CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, io))
 
 
 def live(arguments: list[str], line: int | None = None, size: int | None = None) -> tuple[int, int, int]:
@@ -151,7 +151,7 @@ def test_a_full_disk_and_ctrl_c_say_how_to_go_on_and_lose_nothing(folder, collec
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (code, out) == (1, "") and "stopped (out cannot be written: File too large); 2 items are stored. Run the same command" in err
-    real, calls = store.Store.commit, []
+    real, calls = run.Store.commit, []
 
     def interrupted(*arguments, **changes) -> None:
         calls.append(1)
@@ -159,7 +159,7 @@ def test_a_full_disk_and_ctrl_c_say_how_to_go_on_and_lose_nothing(folder, collec
             raise KeyboardInterrupt
         real(*arguments, **changes)
 
-    monkeypatch.setattr(store.Store, "commit", interrupted)
+    monkeypatch.setattr(run.Store, "commit", interrupted)
     code, out, err = collect(*arguments)
     assert (code, out) == (1, "") and "stopped by Ctrl-C; 4 items are stored" in err
     assert collect(*arguments)[0] == 0 and [row["engagement"] for row in log("out")] == list(range(6))

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from polychromic.yours.curate.raw import Pair, parse_pair
 from polychromic.yours.curate.selection import (
-    allot, beyond_share, closest, exact_key, groups, near_duplicates, over_cap, quantile_names, strata,
+    allot,
+    beyond_share,
+    closest,
+    exact_key,
+    groups,
+    near_duplicates,
+    over_cap,
+    quantile_names,
+    strata,
 )  # fmt: skip
 
 THRESHOLDS = (0.51, 0.55, 0.6, 2 / 3, 0.7, 0.8, 0.9, 1.0)

@@ -137,19 +137,12 @@ def test_errors_before_the_first_draw(arguments, fragments, model):
     assert not list(model.glob("out/samples-*")), "nothing was drawn, of no system"
 
 
-def test_the_base_that_an_adapter_names_is_told_and_decides_nothing(model):
-    change(model / "red", base_model_name_or_path="someone/another")
-    change(model / "blue", base_model_name_or_path=str(model / "base"))
-    said: list[str] = []
-    asked = (model / "data.jsonl", False, None, "listqa/zero_shot", draw.Settings(2, 1.0, 4, 0), 2)
-    draw.draw_all(model / "out", "base", [model / "red", model / "blue"], *asked, lambda *notes: said.extend(notes))
-    assert said == [f"{model / 'red'} fits base in names and shapes; it was made for 'someone/another'"]
-
-
 def test_adapters_of_other_kinds_of_modules_fit(model):
     embedding = make_adapter(model / "base", model / "embedding", ("q_proj", "embed_tokens"))
     everything = make_adapter(model / "base", model / "everything", ("q_proj", "v_proj", "down_proj"))
-    assert [check_adapter(adapter, "base", model / "base") for adapter in (embedding, everything)] == [[], []]
+    change(embedding, base_model_name_or_path="someone/another")  # a name decides nothing
+    for adapter in (embedding, everything):
+        check_adapter(adapter, "base", model / "base")
 
 
 def test_prompts_of_which_nothing_is_known_to_be_right_are_no_wrong_ones(model):
