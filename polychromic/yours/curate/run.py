@@ -70,7 +70,9 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
         names = [name for place, name in enumerate(names) if place not in full]
     if not funnel.pairs:
         worst = max(funnel.steps, key=lambda step: step["dropped"])
-        found = f"filter {worst['name']!r} dropped {worst['dropped']} of them" if worst["dropped"] else "the log holds no line"
+        found = "the log holds no line"
+        if worst["dropped"]:
+            found = f"filter {worst['name']!r} dropped {worst['dropped']} of them ({worst['examples'][0]['why']})"
         allowed = "one or more. Relax the rules, or collect more"
         raise PolychromicError(f"{raw}: none of {total} pairs is left; {found}. Allowed: {allowed}.")
     same = {"domain": "replies", "checker": "person", "licence": rules.records.licence}
@@ -103,7 +105,7 @@ def _judged(pairs: list[Pair], rules: Rules) -> dict[str, dict[int, str]]:
         for number, pair in enumerate(pairs, start=1):
             post, reply = Text(pair.post), Text(pair.reply)
             for name, judge in rules.filters.items():
-                if (why := judge(post, reply, pair.engagement)) is not None:
+                if (why := pair.problem or judge(post, reply, pair.engagement)) is not None:
                     found[name][reached[name]] = why
                 reached[name] += 1
                 if why is not None:

@@ -37,7 +37,7 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
     except (ValueError, TypeError, RuntimeError, SafetensorError) as error:  # a RuntimeError's first line says nothing of the sizes
         head, *lines = str(error).splitlines()
         said = "; ".join(line.strip(" \t.")[:300] for line in lines[:2] or [head])
-        made = f"The adapter names {named!r} as its base: give" if named else "Give"
+        made = f"It names {named!r} as its base: give" if named else "Give"
         allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
         raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
 

@@ -6,6 +6,7 @@ one per sample, or of answers that are right), "system", "temperature", "seed". 
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, ValidationInfo, field_validator
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, read_jsonl
 from polychromic.score.text import answer_key
-from polychromic.yours.lines import checked
 
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 Text = Annotated[str, Field(pattern=r"\S", description="text that is not empty")]
@@ -102,12 +102,25 @@ class System:
 
 
 def read_row(where: str, raw: dict, **defaults: Any) -> Row:
-    """One line, checked; `defaults` are of columns that it does not have. Raises DataError, see polychromic.yours.lines."""
+    """One line, checked; `defaults` are of columns that it does not have.
+
+    Raises DataError: says what was got, what is allowed, and which column may have been meant.
+    """
+    columns = [name for name in Row.model_fields if name not in ("where", "raw")]
     try:
-        dumps(raw).encode()
+        dumps(raw).encode()  # it will be
+        return Row(**defaults | {name: raw[name] for name in columns if name in raw}, where=where, raw=raw)
+    except ValidationError as error:
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "missing")
     except ValueError as error:
         raise DataError(where, f"the line cannot be written again ({error})", "numbers, and whole Unicode characters") from None
-    return checked(Row, where, raw, **{name: value for name, value in defaults.items() if name not in raw}, where=where, raw=raw)
+    column = str(first["loc"][0])
+    if first["type"] == "missing":
+        near = difflib.get_close_matches(column, [name for name in raw if name not in columns], n=1, cutoff=0.5)
+        remedy = f"Did you mean {near[0]!r}? Rename it to {column!r}." if near else "Add it and run the command again."
+        raise DataError(where, f"no column {column!r}; found: {', '.join(map(repr, raw))}", f"columns {', '.join(columns)}", remedy)
+    allowed = first["ctx"]["error"].args[0] if first["type"] == "value_error" else Row.model_fields[column].description
+    raise DataError(where, f"{column} is {repr(raw[column])[:60]}", allowed)
 
 
 def group(path: Path, rows: Iterable[Row]) -> list[System]:

@@ -1,4 +1,4 @@
-"""What a kill, a full disk or somebody's hand leave behind: the end is the same bytes, no stored page is asked for again, or it is refused."""
+"""What a kill, a full disk or somebody's hand leave behind: the end is the same bytes, and no stored page is asked for again."""
 
 from __future__ import annotations
 

@@ -121,7 +121,8 @@ def test_one_author_who_ties_all_posts_together_is_said(tmp_path):
     ("rows", "found"),
     [
         ([], "none of 0 pairs is left; the log holds no line"),
-        ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1"),
+        ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1 of them .reply: 1 word"),
+        ([{"post": "x"}, {"post": "x", "reply": "half \ud83d"}], "filter 'unreadable' dropped 2 of them .no reply"),
     ],
 )
 def test_nothing_left_is_an_error_and_writes_nothing(rows, found, tmp_path):

@@ -95,7 +95,7 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
-        ("--adapter red --adapter wide --zero-shot", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "The adapter names",
+        ("--adapter red --adapter wide", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "It names",
          "as its base: give that model as --base"]),
         ("--adapter deep", ["deep does not fit base: 2 tensors for which the base has no module", "layers.2.self_attn.q_proj"]),
         ("--adapter red --adapter shallow", ["shallow does not fit base: 2 tensors are lacking", "layers.1.self_attn.q_proj"]),
