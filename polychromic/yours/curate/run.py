@@ -48,8 +48,8 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
 
     Returns: The report: {"input": {"file", "sha256", "pairs"}, "filters": [{"name", "dropped", "left", "examples"}] in the order in which
     they were applied, "candidates": n, "strata": {stratum: n}, "groups": {"count", "largest"}, "rules"}.
-    Raises PolychromicError: the log is missing, nothing is left, or `out` holds reviews of other candidates; DataError: a line of the log
-    that is not as raw.Pair says.
+    Raises PolychromicError: the log is missing, nothing is left, or `out` holds reviews of other candidates; DataError: a line that
+    is no JSON object.
     """
     funnel = Funnel(list(read_pairs(raw)))
     total = len(funnel.pairs)

@@ -191,6 +191,6 @@ def _complete(path: Path, size: int, total: int) -> int:
     """How many first lines of the file stand in complete blocks of `size`; what comes after them is cut off."""
     lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
     count = total if len(lines) == total else len(lines) // size * size
-    if path.exists():
-        os.truncate(path, sum(len(line) for line in lines[:count]))
+    if path.exists() and (kept := sum(len(line) for line in lines[:count])) < path.stat().st_size:
+        os.truncate(path, kept)
     return count
