@@ -105,9 +105,9 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
         before = json.loads((out / "summary.json").read_bytes())["items"] if (out / "summary.json").exists() else 0
         written = (out / "raw.jsonl").stat().st_size if (out / "raw.jsonl").exists() else 0
         server.seen.clear()
-        # After 0 to 2 pages, or in the middle of a write to the log or to the summary.
+        # Within about a page, or in the middle of a write to the log or to the summary.
         if rng.random() < 0.6:
-            died, code, _ = live([*options, "out"], line=rng.randint(1, 3 * lines // (2 * pages)))
+            died, code, _ = live([*options, "out"], line=rng.randint(1, lines // pages))
         else:
             died, code, _ = live([*options, "out"], size=written + rng.randint(1, 1500) if rng.random() < 0.8 else rng.randint(1, 2000))
         whole = [seen.offset for seen in server.seen if seen.method == "GET" and seen.whole]
