@@ -22,7 +22,7 @@ from polychromic.yours.curate.run import CANDIDATES, REPORT, curate, render
 from tests.workspace import REPOSITORY
 from tests.yours.curate import crowd
 
-# On a core here: half a minute and 240 MB. The budget is of a core's time: a machine that does other things is slow by the clock.
+# On a core here: half a minute and some hundred MB. The budget is of a core's time: a machine that does other things is slow by the clock.
 SECONDS, MEGABYTES = 180, 2_000
 CHILD = """
 import json, resource, sys
