@@ -187,10 +187,15 @@ def _contrasts(document: dict) -> dict[str, Figure]:
     pair = lambda r: f" {MINUS} ".join(names(r))
     scaled = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
     if effects := [effect for effect in scaled if effect is not None]:
-        drawn["forest"] = forest(effects)
-        if len({effect.family for effect in effects}) == 1:
-            with rc_context(style()):
-                drawn["forest"].axes[0].set_title(effects[0].family, fontsize=9)
+        figure = drawn["forest"] = forest(effects)
+        handles, families = figure.axes[0].get_legend_handles_labels()
+        with rc_context(style()):
+            if len(families) == 1:
+                figure.axes[0].set_title(effects[0].family, fontsize=9)
+            elif len(families) > 2:  # their names in rows that the figure can hold
+                figure.legends[0].remove()
+                figure.set_figheight(figure.get_figheight() + 0.17 * (len(families) // 2))
+                figure.legend(handles, families, loc="outside upper center", ncols=2)
     if len(document["systems"]) == 2:
         r = rows[0]
         drawn["differences"] = differences(r["differences"], (r["low"], r["high"]), r["metric"], *names(r))
