@@ -10,16 +10,15 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from string import Template
 from textwrap import indent
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data.records import Record
+from polychromic.data.text import shipped
 
 SOURCE, LICENCE = "polychromic.data.code", "MIT"
 
@@ -34,8 +33,7 @@ SHAPES: dict[str, tuple[str, str, str, tuple[int, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """One idea of a task; see families.toml."""
 
     name: str  # also the group of its records
@@ -49,7 +47,7 @@ class Family:
 
 def families() -> list[Family]:
     """All families, in the order of families.toml."""
-    table = tomllib.loads(resources.files("polychromic.data").joinpath("families.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(shipped("families.toml"))
     inputs = table["inputs"]
     lists = inputs["lists"]
     inputs |= {
@@ -90,9 +88,10 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
             if type(got) is not type(wanted) or got != wanted:
                 both = f"{wanted!r} in the first solution and {got!r} in\n{solution}"
                 raise PolychromicError(f"task {name}: f{arguments!r} is {both}\nMend one of them.")
-    prompt = f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}."
-    task = {"id": f"code-{name}", "prompt": prompt, "references": solutions, "valid": list(map(repr, tests))}
-    return Record(domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE, **task)
+    return Record(
+        id=f"code-{name}", prompt=f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}.", references=solutions,
+        valid=list(map(repr, tests)), domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
+    )  # fmt: skip
 
 
 def build() -> list[Record]:

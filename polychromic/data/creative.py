@@ -21,7 +21,7 @@ import pandas as pd
 from polychromic.base.errors import PolychromicError
 from polychromic.data import wordnet
 from polychromic.data.domains.creative import TASK
-from polychromic.data.morphology import INFLECTED, Lexicon
+from polychromic.data.wordnet import INFLECTED, Lexicon
 from polychromic.data.records import Record
 from polychromic.data.text import hashed, joined, near_duplicates, normalised, suitable, word_list, words
 

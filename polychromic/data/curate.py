@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import dumps, write_text
 from polychromic.data import code, creative, listqa, replies
-from polychromic.data.morphology import Lexicon
-from polychromic.data.packages import chitchat_json
 from polychromic.data.records import Record
-from polychromic.data.wordnet import WordNet
+from polychromic.data.text import shipped
+from polychromic.data.wordnet import Lexicon, WordNet
 
-LICENCES = "LICENSES.txt"
 BUILDERS: dict[str, Callable[[], list[Record]]] = {
     "code": code.build,
     "creative": lambda: creative.build(list(creative.examples()), Lexicon()),
     "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
-    "replies": lambda: replies.build(replies.load_conversations(chitchat_json())),
+    "replies": lambda: replies.build(replies.load_conversations()),
 }
 
 
@@ -35,15 +32,16 @@ def build() -> dict[str, list[Record]]:
     """
     found = {domain: builder() for domain, builder in BUILDERS.items()}
     for domain, records in found.items():
-        if doubles := [key for key, count in Counter(record.id for record in records).items() if count > 1]:
-            raise PolychromicError(f"{domain}: id {doubles[0]!r} is made twice. Ids are to be unique: correct the builder of this domain.")
+        (key, count), *_ = Counter(record.id for record in records).most_common(1)
+        if count > 1:
+            raise PolychromicError(f"{domain}: id {key!r} is made twice. Ids are to be unique: correct the builder of this domain.")
     return found
 
 
 def _texts(found: dict[str, list[Record]]) -> dict[str, str]:
     """File name → what it must hold."""
     texts = {f"{domain}.jsonl": "".join(dumps(r.model_dump()) + "\n" for r in records) for domain, records in found.items()}
-    return texts | {LICENCES: resources.files("polychromic.data").joinpath("licences.txt").read_text(encoding="utf-8")}
+    return {"LICENSES.txt": shipped("licences.txt"), **texts}
 
 
 def curate(out_dir: Path) -> dict[str, dict]:
@@ -55,9 +53,12 @@ def curate(out_dir: Path) -> dict[str, dict]:
     found = build()
     for name, text in _texts(found).items():
         write_text(out_dir / name, text)
-    strata = {domain: Counter(sorted(record.stratum for record in records)) for domain, records in found.items()}
     return {
-        domain: {"records": len(records), "groups": len({record.group for record in records}), "strata": dict(strata[domain])}
+        domain: {
+            "records": len(records),
+            "groups": len({record.group for record in records}),
+            "strata": dict(Counter(sorted(record.stratum for record in records))),
+        }
         for domain, records in found.items()
     }
 
@@ -66,12 +67,11 @@ def check(data_dir: Path) -> list[str]:
     """Differences between `data_dir` and what curation makes, one line per file; empty for the same bytes. Raises as `build` does."""
     differences = []
     for name, text in sorted(_texts(build()).items()):
-        path = data_dir / name
-        if not path.is_file():
+        path, want = data_dir / name, text.encode().split(b"\n")
+        got = path.read_bytes().split(b"\n") if path.is_file() else None
+        if got is None:
             differences.append(f"{path}: missing")
-            continue
-        got, want = path.read_bytes().split(b"\n"), text.encode().split(b"\n")
-        if got != want:
+        elif got != want:
             line = next((i for i, (a, b) in enumerate(zip(got, want, strict=False), start=1) if a != b), min(len(got), len(want)) + 1)
             differences.append(f"{path}:{line}: differs from curation ({len(got) - 1} lines, {len(want) - 1} expected)")
     return differences

@@ -62,9 +62,8 @@ class CorpusSource(Source):
 
     def rows(self) -> Iterator[tuple[str, object]]:
         from polychromic.data import replies
-        from polychromic.data.packages import chitchat_json
 
-        corpus = replies.load_conversations(chitchat_json())
+        corpus = replies.load_conversations()
         for key in sorted(corpus):
             rating = replies.mean_rating(corpus[key])
             for turn, (post, reply) in enumerate(pairwise(replies.turns(corpus[key]))):

@@ -231,7 +231,7 @@ _sessions: list[Session] = []  # of this process, one at most
 
 
 def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
-    """What `call` returns, from this process's server. Raises ServerError where there is no verdict, and none from a server started anew."""
+    """What `call` returns, from this process's server. Raises ServerError: no verdict, and none from a server started anew."""
     with _lock:
         if _sessions and _sessions[0].owner != os.getpid():
             close()
