@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import dumps, write_text
 from polychromic.data import code, creative, listqa, replies
 from polychromic.data.records import Record
@@ -25,17 +25,8 @@ BUILDERS: dict[str, Callable[[], list[Record]]] = {
 
 
 def build() -> dict[str, list[Record]]:
-    """Domain → its records.
-
-    Raises:
-        PolychromicError: a source is missing or not the pinned one; or a record id is used twice.
-    """
-    found = {domain: builder() for domain, builder in BUILDERS.items()}
-    for domain, records in found.items():
-        (key, count), *_ = Counter(record.id for record in records).most_common(1)
-        if count > 1:
-            raise PolychromicError(f"{domain}: id {key!r} is made twice. Ids are to be unique: correct the builder of this domain.")
-    return found
+    """Domain → its records. Raises PolychromicError where a source is missing or not the pinned one."""
+    return {domain: builder() for domain, builder in BUILDERS.items()}
 
 
 def _texts(found: dict[str, list[Record]]) -> dict[str, str]:
@@ -53,12 +44,9 @@ def curate(out_dir: Path) -> dict[str, dict]:
     found = build()
     for name, text in _texts(found).items():
         write_text(out_dir / name, text)
+    count = lambda field, records: Counter(sorted(getattr(record, field) for record in records))
     return {
-        domain: {
-            "records": len(records),
-            "groups": len({record.group for record in records}),
-            "strata": dict(Counter(sorted(record.stratum for record in records))),
-        }
+        domain: {"records": len(records), "groups": len(count("group", records)), "strata": dict(count("stratum", records))}
         for domain, records in found.items()
     }
 
@@ -68,10 +56,8 @@ def check(data_dir: Path) -> list[str]:
     differences = []
     for name, text in sorted(_texts(build()).items()):
         path, want = data_dir / name, text.encode().split(b"\n")
-        got = path.read_bytes().split(b"\n") if path.is_file() else None
-        if got is None:
-            differences.append(f"{path}: missing")
-        elif got != want:
-            line = next((i for i, (a, b) in enumerate(zip(got, want, strict=False), start=1) if a != b), min(len(got), len(want)) + 1)
-            differences.append(f"{path}:{line}: differs from curation ({len(got) - 1} lines, {len(want) - 1} expected)")
+        got = path.read_bytes().split(b"\n") if path.is_file() else []
+        if got != want:
+            line = next((i for i, pair in enumerate(zip_longest(got, want), start=1) if pair[0] != pair[1]))
+            differences.append(f"{path}:{line}: differs from curation ({max(len(got) - 1, 0)} lines, {len(want) - 1} expected)")
     return differences

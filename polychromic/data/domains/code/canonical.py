@@ -1,4 +1,3 @@
-# ruff: noqa: N815 - ast.NodeVisitor looks methods up by the names of node types
 """A program in canonical form: equal for two programs that differ in names, quotes, comments, docstrings and annotations alone.
 
 Every name that the program binds is replaced by a number in the order of binding, scope by scope, so that `for x in xs` and
@@ -13,8 +12,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 LONGEST = 20_000  # characters; what is longer is not parsed
 KEPT = "f"
-_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_NAMES = {ast.Name: "id", ast.arg: "arg", ast.ExceptHandler: "name"}  # field of a node that holds a name
 
 
 def parse(program: str) -> ast.Module | None:
@@ -36,7 +36,7 @@ def canonical(program: str) -> str | None:
     try:
         _strip(tree)
         tree.body = [node for node in tree.body if not isinstance(node, ast.Expr)]
-        _Rename({node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}).visit(tree)
+        _Renamer({node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}).visit([tree])
         return ast.unparse(ast.fix_missing_locations(tree))
     except (RecursionError, ValueError):
         return None
@@ -59,47 +59,39 @@ def _unannotated(node: ast.AST) -> ast.AST:
     return ast.Assign([node.target], node.value) if node.value else ast.Pass()
 
 
+def _own(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Nodes of statements or expressions that are not in an inner scope, in the order of the text."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, _DEFINITIONS | ast.Lambda | _COMPREHENSIONS):
+            yield from _own(ast.iter_child_nodes(node))
+
+
 def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that statements or expressions bind in their own scope, in the order of the text."""
-    for node in nodes:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():  # its targets are its own, a walrus in it is not
-                yield from (inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
-            case ast.Name(ctx=ast.Store()):
-                yield node.id
-            case ast.alias() if node.asname or "." not in node.name:
-                yield node.asname or node.name
-            case ast.ExceptHandler() if node.name:
-                yield node.name
-        if not isinstance(node, (*_NAMED, ast.Lambda, *_COMPREHENSIONS)):
-            yield from _bound(ast.iter_child_nodes(node))
+    for node in _own(nodes):
+        if isinstance(node, _DEFINITIONS):
+            yield node.name
+        elif isinstance(node, _COMPREHENSIONS):  # its targets are its own, a walrus in it is not
+            yield from (inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias) and (node.asname or "." not in node.name):
+            yield node.asname or node.name
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
 
 
-def _shared(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Names that statements declare global or nonlocal in their own scope."""
-    for node in nodes:
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            yield from node.names
-        elif not isinstance(node, (*_NAMED, ast.Lambda)):
-            yield from _shared(ast.iter_child_nodes(node))
-
-
-class _Rename(ast.NodeVisitor):
+class _Renamer:
     """Numbers, in place, the names that the program binds; `kept` and names of nowhere (builtins) stay."""
 
     def __init__(self, kept: set[str]):
         self.kept, self.scopes, self.count = kept, [], 0
 
-    def _name(self, name: str) -> str:
+    def name(self, name: str) -> str:
         return next((table[name] for table in reversed(self.scopes) if name in table), name)
 
-    def _visit(self, parts: Iterable[ast.AST | None]) -> None:
-        for part in filter(None, parts):
-            self.visit(part)
-
-    def _inside(self, names: Iterable[str], parts: Iterable[ast.AST], outer: Collection[str] = ()) -> None:
+    def scope(self, names: Iterable[str], parts: Iterable[ast.AST], outer: Collection[str] = ()) -> None:
         """Visit the parts of a new scope that binds the names, those of an outer scope apart."""
         table: dict[str, str] = {}
         for name in names:
@@ -107,56 +99,43 @@ class _Rename(ast.NodeVisitor):
                 table[name] = f"v{self.count}"
                 self.count += 1
         self.scopes.append(table)
-        self._visit(parts)
+        self.visit(parts)
         self.scopes.pop()
 
-    def visit_Module(self, node: ast.Module) -> None:
-        self._inside(_bound(node.body), node.body, {KEPT})
+    def visit(self, nodes: Iterable[ast.AST | None]) -> None:
+        for node in filter(None, nodes):
+            match node:
+                case ast.Module():
+                    self.scope(_bound(node.body), node.body, {KEPT})
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    node.name = self.name(node.name)
+                    self.visit(node.decorator_list)
+                    self.function(node.args, node.body)
+                case ast.Lambda():
+                    self.function(node.args, [node.body])
+                case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                    first, *others = node.generators
+                    self.visit([first.iter])  # of the outer scope
+                    parts = [first.target, *first.ifs, *(part for other in others for part in (other.target, other.iter, *other.ifs))]
+                    result = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                    self.scope(_bound(generator.target for generator in node.generators), [*parts, *result])
+                case ast.ClassDef():
+                    node.name = self.name(node.name)
+                    self.scopes.append({name: name for name in _bound(node.body)})  # attributes, which keep their names
+                    self.visit(ast.iter_child_nodes(node))
+                    self.scopes.pop()
+                case ast.alias() if node.asname or ("." not in node.name and node.name != "*"):
+                    renamed = self.name(node.asname or node.name)
+                    node.asname = None if renamed == node.name else renamed
+                case ast.Global() | ast.Nonlocal():
+                    node.names = [self.name(name) for name in node.names]
+                case _:
+                    if (field := _NAMES.get(type(node))) and getattr(node, field):
+                        setattr(node, field, self.name(getattr(node, field)))
+                    self.visit(ast.iter_child_nodes(node))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.Lambda) -> None:
-        if isinstance(node, ast.Lambda):
-            body = [node.body]
-        else:
-            node.name, body = self._name(node.name), node.body
-            self._visit(node.decorator_list)
-        given = node.args
-        self._visit([*given.defaults, *given.kw_defaults])  # of the outer scope
+    def function(self, given: ast.arguments, body: list[ast.AST]) -> None:
+        self.visit([*given.defaults, *given.kw_defaults])  # of the outer scope
         places = [*given.posonlyargs, *given.args, *filter(None, [given.vararg]), *given.kwonlyargs, *filter(None, [given.kwarg])]
-        self._inside([*(place.arg for place in places), *_bound(body)], [*places, *body], set(_shared(body)))
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
-
-    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        first, *others = node.generators
-        self.visit(first.iter)  # of the outer scope
-        parts = [first.target, *first.ifs, *(part for other in others for part in (other.target, other.iter, *other.ifs))]
-        result = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        self._inside(_bound(generator.target for generator in node.generators), [*parts, *result])
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        node.name = self._name(node.name)
-        self.scopes.append({name: name for name in _bound(node.body)})  # what it binds are attributes, which keep their names
-        self.generic_visit(node)
-        self.scopes.pop()
-
-    def visit_Name(self, node: ast.Name) -> None:
-        node.id = self._name(node.id)
-
-    def visit_arg(self, node: ast.arg) -> None:
-        node.arg = self._name(node.arg)
-
-    def visit_alias(self, node: ast.alias) -> None:
-        if node.asname or ("." not in node.name and node.name != "*"):
-            renamed = self._name(node.asname or node.name)
-            node.asname = None if renamed == node.name else renamed
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        node.name = node.name and self._name(node.name)
-        self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:
-        node.names = [self._name(name) for name in node.names]
-
-    visit_Nonlocal = visit_Global
+        shared = {name for inner in _own(body) if isinstance(inner, ast.Global | ast.Nonlocal) for name in inner.names}
+        self.scope([*(place.arg for place in places), *_bound(body)], [*places, *body], shared)
