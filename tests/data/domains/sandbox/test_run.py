@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data.domains.code.sandbox import run
-from polychromic.data.domains.code.sandbox.run import ServerError, Limits, Session, Test, call, passes, same
+from polychromic.data.domains.code.sandbox.run import Limits, Session, Test, call, passes, same
 from polychromic.data.domains.code.sandbox.serve import decode, encode
 
 ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
@@ -98,11 +98,11 @@ def test_the_end_leaves_no_server_and_no_folder_and_a_broken_one_is_started_agai
     assert settled(0) and passes(PLUS, ADD)
 
 
-NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again\."
+NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again; .*POLYCHROMIC_UNISOLATED=1"
 
 
 @pytest.mark.parametrize(("signalled", "said"), [
-    (signal.SIGKILL, "the server ended without a word"), (signal.SIGSTOP, "no answer in time"), (None, "not started: .*missing.*"),
+    (signal.SIGKILL, "the server ended without a word"), (signal.SIGSTOP, "no answer in time"), (None, ".*missing.*"),
 ])  # fmt: skip
 def test_a_server_that_breaks_twice_or_does_not_answer_or_start_is_no_verdict(monkeypatch, tmp_path, signalled, said):
     class Broke(Session):
@@ -110,7 +110,6 @@ def test_a_server_that_breaks_twice_or_does_not_answer_or_start_is_no_verdict(mo
             os.killpg(self._process.pid, signalled)
             return super().ask(*job)
 
-    run.require_isolation()
     run.close()
     if signalled is None:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
@@ -277,11 +276,8 @@ def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, shared):
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
     monkeypatch.setenv("HOME", str(shared))
     run.close()
-    run.require_isolation.cache_clear()
     with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
         call("def f(): return 1", [("f", ())])
-    run.require_isolation.cache_clear()
-    run.close()
     assert list(shared.iterdir()) == []
 
 
@@ -290,18 +286,24 @@ def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
     assert kind == "value" and value[0] is False and set(value[1]) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and value[2] is True
 
 
-def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
-    def broken(*args: object) -> None:
-        raise ServerError("not isolated: unshare: Operation not permitted")
+@pytest.mark.parametrize(("found", "said"), [
+    (OSError("not isolated: unshare: Operation not permitted"), "not isolated: unshare: .*not permitted"), ([], "a program that returns 1 did not"),
+])  # fmt: skip
+def test_without_isolation_nothing_runs(monkeypatch, found, said):
+    asked = []
 
-    monkeypatch.setattr(run, "_run", broken)
-    run.require_isolation.cache_clear()
+    def ask(self: Session, program: str, *job: object) -> list:
+        asked.append(program)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    monkeypatch.setattr(Session, "ask", ask)
     monkeypatch.delenv(run.UNISOLATED, raising=False)
-    said = r"cannot be shut off here \(not isolated: unshare: Operation not permitted\).*POLYCHROMIC_UNISOLATED=1"
-    with pytest.raises(PolychromicError, match=said):
-        call(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef f(): return 1", [("f", ())])
-    run.require_isolation.cache_clear()
-    assert not (tmp_path / "ran").exists()
+    run.close()
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format(said)):
+        passes(PLUS, ADD)
+    assert asked == ["def f(): return 1"] * 2
 
 
 def test_limits_alone_when_told_so(monkeypatch):

@@ -23,7 +23,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
@@ -109,35 +108,14 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
         if os.environ.get(UNISOLATED) == "1":
             with closing(Session(shut_off=False)) as session:  # of its own: nothing else clears up after the program
                 return session.ask(program, calls, limits)
-        require_isolation()
-        return _run(program, calls, limits)
-    except ServerError as error:
+        return _ask(program, calls, limits)
+    except OSError as error:
         raise PolychromicError(
             f"sandbox: no verdict on a program ({error}). Allowed: an answer, or a limit that it ran into; a failure of this machine is no "
-            "failed program. Is it out of memory, processes or disk, or overloaded? Run the command again."
+            "failed program. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or aarch64, with memory, processes and disk to "
+            f"spare. Run the command again; on a machine that holds nothing of value, {UNISOLATED}=1 runs programs with limits on time, "
+            "memory and files alone."
         ) from error
-
-
-@cache
-def require_isolation() -> None:
-    """Try the isolation once per process.
-
-    Raises:
-        PolychromicError: it does not work here, with the system's reason.
-    """
-    try:
-        worked, reason = _run("def f(): return 1", [("f", ())], Limits()) == [("value", 1)], "a program that returns 1 did not"
-    except ServerError as error:
-        worked, reason = False, error
-    if not worked:
-        raise PolychromicError(
-            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or "
-            f"aarch64. On a machine that holds nothing of value, {UNISOLATED}=1 runs them with limits on time, memory and files alone."
-        )
-
-
-class ServerError(Exception):
-    """No verdict on a program: the server did not start, ended, does not answer or could not shut it off. The argument says which."""
 
 
 class Session:
@@ -147,23 +125,13 @@ class Session:
         shut_off: False runs programs with limits alone; a session is then good for one of them.
 
     Raises:
-        ServerError: the system grants no process, descriptor or folder.
+        OSError: the system grants no process, descriptor or folder, or a program that returns 1 does not.
     """
 
     def __init__(self, shut_off: bool):
         self.owner = os.getpid()  # a fork of this process must not speak to its server
-        try:
-            # Not a TemporaryDirectory: its finalizer would delete the folder when a fork of this process ends.
-            self._base = tempfile.mkdtemp(prefix="sandbox-")
-            try:
-                self._start(shut_off)
-            except OSError:
-                shutil.rmtree(self._base)
-                raise
-        except OSError as error:
-            raise ServerError(f"not started: {error}") from error
-
-    def _start(self, shut_off: bool) -> None:
+        # Not a TemporaryDirectory: its finalizer would delete the folder when a fork of this process ends.
+        self._base = tempfile.mkdtemp(prefix="sandbox-")
         os.chmod(self._base, 0o711)
         folder, shown = os.path.join(self._base, "work"), os.path.join(self._base, "python")
         for name in (folder, shown):
@@ -197,11 +165,7 @@ class Session:
             stream.close()
 
     def ask(self, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
-        """What `call` returns.
-
-        Raises:
-            ServerError: the server is gone, is late or could not shut the program off; close the session.
-        """
+        """What `call` returns. OSError: the server is gone, is late or could not shut the program off; close the session."""
         nonce = secrets.token_hex(16)
         job = {"nonce": nonce, "program": program, "calls": [(name, serve.encode(tuple(arguments))) for name, arguments in calls]}
         try:
@@ -211,13 +175,13 @@ class Session:
             if len(data := self._answers.read(about["size"])) < about["size"]:
                 raise OSError("cut short")
         except TimeoutError:
-            raise ServerError("no answer in time") from None
+            raise OSError("no answer in time") from None
         except (OSError, ValueError):
             os.killpg(self._process.pid, signal.SIGKILL)  # so that stderr ends
             said = self._process.stderr.read(500).decode(errors="replace").strip()
-            raise ServerError(said or "the server ended without a word") from None
+            raise OSError(said or "the server ended without a word") from None
         if about["failed"]:
-            raise ServerError(data.decode(errors="replace"))
+            raise OSError(data.decode(errors="replace"))
         line = next((line for line in data.split(b"\n") if line.startswith(nonce.encode())), b"")
         try:
             found = [(kind, serve.decode(body) if kind == "value" else body) for kind, body in json.loads(line[len(nonce) :])]
@@ -230,8 +194,8 @@ _lock = threading.Lock()
 _sessions: list[Session] = []  # of this process, one at most
 
 
-def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
-    """What `call` returns, from this process's server. Raises ServerError: no verdict, and none from a server started anew."""
+def _ask(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
+    """What `call` returns, from this process's server. OSError: no verdict, and none from a server started anew."""
     with _lock:
         if _sessions and _sessions[0].owner != os.getpid():
             close()
@@ -239,10 +203,12 @@ def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> li
             try:
                 if not _sessions:
                     _sessions.append(Session(shut_off=True))
+                    if _sessions[0].ask("def f(): return 1", [("f", ())], Limits()) != [("value", 1)]:
+                        raise OSError("a program that returns 1 did not")
                 return _sessions[0].ask(program, calls, limits)
             except BaseException as error:  # an interrupted server would give the next program this one's answer
                 close()
-                if is_last or not isinstance(error, ServerError):
+                if is_last or not isinstance(error, OSError):
                     raise
 
 

@@ -25,46 +25,40 @@ READY = b"+"  # the first byte from a process that is shut off; what comes first
 SET_UP = 10.0  # seconds that it may take to be shut off; a program's own time starts after that
 CREDENTIALS = struct.Struct("3i")  # of a sender: process, user and group
 DEPTH, SIZE = 24, 20_000  # nesting and number of parts of a value that is still data
-SERIES = {"l": list, "t": tuple, "S": set, "F": frozenset}
+SERIES = {list: "l", tuple: "t", set: "S", frozenset: "F"}
+# Type: (tag, how it is written, how it is read).
+SCALARS = {
+    type(None): ("n", lambda value: None, lambda body: None),
+    bool: ("b", int, bool),
+    int: ("i", hex, lambda body: int(body, 16)),
+    float: ("f", float.hex, float.fromhex),
+    str: ("s", lambda text: text.encode("utf-8", "surrogatepass").hex(), lambda body: bytes.fromhex(body).decode("utf-8", "surrogatepass")),
+    bytes: ("y", bytes.hex, bytes.fromhex),
+}
+READERS = {tag: read for tag, _, read in SCALARS.values()} | {
+    **{tag: lambda body, kind=kind: kind(map(decode, body)) for kind, tag in SERIES.items()},
+    "d": lambda body: {decode(key): decode(part) for key, part in body},
+}
 
 
 def encode(value: object, depth: int = 0) -> list:
     """Plain data as tagged JSON, by exact type: an object that says it equals everything is not data. TypeError for anything else."""
     kind = type(value)
-    if value is None:
-        return ["n"]
-    if kind is bool:
-        return ["b", value]
-    if kind is int:
-        return ["i", hex(value)]
-    if kind is float:
-        return ["f", value.hex()]
-    if kind is str:
-        return ["s", value.encode("utf-8", "surrogatepass").hex()]
-    if kind is bytes:
-        return ["y", value.hex()]
-    if kind not in (dict, *SERIES.values()) or depth >= DEPTH or len(value) > SIZE:
+    if kind in SCALARS:
+        tag, write, _ = SCALARS[kind]
+        return [tag, write(value)]
+    if kind not in (dict, *SERIES) or depth >= DEPTH or len(value) > SIZE:
         raise TypeError(f"{kind.__name__} is no plain data, or too much of it")
     if kind is dict:
         return ["d", [[encode(key, depth + 1), encode(part, depth + 1)] for key, part in value.items()]]
     parts = [encode(part, depth + 1) for part in value]
-    tag = next(tag for tag, series in SERIES.items() if series is kind)
-    return [tag, parts if tag in "lt" else sorted(parts, key=json.dumps)]
+    return [SERIES[kind], parts if kind in (list, tuple) else sorted(parts, key=json.dumps)]
 
 
 def decode(tagged: list) -> object:
     """The value of `encode`; some Exception for what it never returns."""
-    tag, body = tagged if len(tagged) == 2 else (*tagged, None)
-    if tag == "i":
-        return int(body, 16)
-    if tag == "f":
-        return float.fromhex(body)
-    if tag in ("s", "y"):
-        raw = bytes.fromhex(body)
-        return raw.decode("utf-8", "surrogatepass") if tag == "s" else raw
-    if tag == "d":
-        return {decode(key): decode(part) for key, part in body}
-    return body if tag in ("n", "b") else SERIES[tag](map(decode, body))
+    tag, body = tagged
+    return READERS[tag](body)
 
 
 def run(job: dict) -> None:
