@@ -71,10 +71,7 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
     """The family's task with these constants.
 
     The references are its solutions; a line of `valid` is the text of the pair (arguments, what f must return), a hidden test.
-
-    Raises:
-        PolychromicError: a solution returns something else than the family's first one, in type or value.
-        Exception: a solution raises it.
+    PolychromicError: a solution returns something else than the family's first one, in type or value.
     """
     fill = lambda text: Template(text).substitute(constants)
     name = "-".join([family.name, *map(str, constants.values())])

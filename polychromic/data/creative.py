@@ -85,16 +85,11 @@ def is_finite(example: Example, said: Sequence[str], lexicon: Lexicon) -> bool:
     return len(finite) > (0 if first in PRONOUNS else sum(word in RELATIVES for word in rest))
 
 
-def is_pleasant(said: Sequence[str], lexicon: Lexicon) -> bool:
-    """No word of the lists, in any form, and no given name at the start (elsewhere its capital shows it)."""
-    known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
-    return suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
-
-
 def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
     """Whole sentences among the examples with a capital and a full stop, each once, in the order of a hash.
 
-    Letters, commas and apostrophes alone; names, and so every capital but the first and "I", are left out.
+    Letters, commas and apostrophes alone; names, and so every capital but the first and "I", are left out, and a given name at the start.
+    No word of the lists, in any form.
     """
     kept: dict[str, str] = {}
     for example in found:
@@ -103,7 +98,9 @@ def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
             continue
         if TASK & set(said) or len(set(said)) < 0.7 * len(said):
             continue
-        if is_finite(example, said, lexicon) and is_pleasant(said, lexicon):
+        known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
+        pleasant = suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
+        if pleasant and is_finite(example, said, lexicon):
             text = example.text[0].upper() + example.text[1:]
             kept.setdefault(normalised(text), text if text[-1] in ".!?" else f"{text}.")
     ordered = sorted(kept.values(), key=hashed)
@@ -147,11 +144,7 @@ def is_long(text: str, number: int) -> bool:
 def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, int]) -> dict[tuple[str, ...], list[str]]:
     """Keyword sets, as shown, with their references: the sentence that the set was made from, then all others that hold it.
 
-    Args:
-        wanted: number of keywords → number of sets.
-
-    Raises:
-        PolychromicError: there are fewer sets.
+    wanted: number of keywords → number of sets. PolychromicError: there are fewer.
     """
     used: Counter[str] = Counter()
     lacking = Counter(wanted)

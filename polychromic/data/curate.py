@@ -38,8 +38,7 @@ def _texts(found: dict[str, list[Record]]) -> dict[str, str]:
 def curate(out_dir: Path) -> dict[str, dict]:
     """Write {domain}.jsonl and LICENSES.txt into `out_dir`; same bytes on every machine. Raises as `build` does.
 
-    Returns:
-        {domain: {"records": n, "groups": n, "strata": {stratum: n}}}.
+    Returns: {domain: {"records": n, "groups": n, "strata": {stratum: n}}}.
     """
     found = build()
     for name, text in _texts(found).items():

@@ -91,11 +91,7 @@ def wordnet_questions(wordnet: WordNet, seen: frozenset[str]) -> list[Record]:
 
 
 def load_countries() -> dict[str, dict]:
-    """Sovereign countries of countryinfo by English name.
-
-    Raises:
-        PolychromicError: countryinfo is missing or another version than the pinned one.
-    """
+    """Sovereign countries of countryinfo by English name. PolychromicError: it is missing or another version than the pinned one."""
     version = next((found.version for found in metadata.distributions(name="countryinfo")), "missing")
     if version != COUNTRYINFO_VERSION:
         remedy = f"Run `pip install countryinfo=={COUNTRYINFO_VERSION}`."
@@ -106,12 +102,10 @@ def load_countries() -> dict[str, dict]:
 
 
 def country_questions(countries: dict[str, dict], places: frozenset[str] = frozenset()) -> list[Record]:
-    """Questions about countries; the popular answers are the most populous countries (or their capitals).
+    """Questions about the countries of load_countries; the popular answers are the most populous ones (or their capitals).
 
-    Args:
-        countries: as load_countries gives them.
-        places: province names confirmed by a second source; a country's provinces are asked for only when at least
-            half of them are confirmed (countryinfo's lists are mixed up for some countries).
+    places: province names confirmed by a second source; a country's provinces are asked for only when at least half of them are confirmed
+    (countryinfo's lists are mixed up for some countries).
     """
     by_size = sorted(countries, key=lambda name: (-(countries[name].get("population") or 0), name))
     code = {countries[name]["ISO"]["alpha3"]: name for name in by_size}

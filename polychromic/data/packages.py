@@ -51,9 +51,7 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
 def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str) -> Path:
     """The wheel in `folder`, which has no other. remedy: what to do where pip does not get it.
 
-    Raises:
-        DownloadError: no network, or an index without this version; with what pip said.
-        PolychromicError: the wheel is not the pinned one.
+    Raises: DownloadError, with what pip said: no network, or an index without this version; PolychromicError: it is not the pinned one.
     """
     done = pip("download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(folder), f"{package}=={version}")
     wheels = sorted(folder.glob("*.whl"))

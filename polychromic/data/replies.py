@@ -31,22 +31,18 @@ N_PAIRS = 1400
 QUOTES = "\u2018\u2019\u201c\u201d\u2026\u2013"  # curly quotation marks, ellipsis, dash: all else must be ASCII
 WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "first_names.txt")
 
-PHRASES = tomllib.loads(shipped("phrases.toml"))
-
-
-def phrases(name: str, start: str = r"\b") -> re.Pattern[str]:
-    return re.compile(rf"{start}(?:{'|'.join(PHRASES[name])})\b", re.IGNORECASE)
-
-
-POINTS_BACK = phrases("points_back", r"^\W*")
+OPENS = ("greeting", "points_back")  # phrases that matter at the start alone
+PHRASES = {
+    name: re.compile((r"^\W*" if name in OPENS else r"\b") + rf"(?:{'|'.join(found)})\b", re.IGNORECASE)
+    for name, found in tomllib.loads(shipped("phrases.toml")).items()
+}
 FORBIDDEN = (
     re.compile(r"https?:|www\.|\w@\w|\.(?:com|org|net|edu|io|gov)\b|(?:^|\s)@\w", re.IGNORECASE),  # links
     re.compile(r"\d(?:[\s().-]*\d){6,}"),  # phone numbers, card numbers
     re.compile(r"hello\?", re.IGNORECASE),  # nobody answered
     re.compile(r"\*"),  # corrections of the message before
     re.compile(r"(.)\1{3,}"),
-    *map(phrases, ("personal", "task", "small_talk")),
-    phrases("greeting", r"^\W*"),
+    *(PHRASES[name] for name in ("personal", "task", "small_talk", "greeting")),
 )
 
 
@@ -96,7 +92,7 @@ def acceptable(text: str, band: tuple[int, int]) -> bool:
 
 def is_pair(post: str, reply: str) -> bool:
     """A post that can be answered on its own, as it does not open by pointing back, and a reply that is no copy of it."""
-    if not acceptable(post, POST_WORDS) or POINTS_BACK.search(post):
+    if not acceptable(post, POST_WORDS) or PHRASES["points_back"].search(post):
         return False
     return acceptable(reply, REPLY_WORDS) and normalised(post) != normalised(reply)
 
@@ -130,8 +126,7 @@ def pairs(corpus: Mapping[str, Mapping]) -> Iterator[Pair]:
 def select(candidates: list[Pair], n: int = N_PAIRS, openers: Sequence[str] = ()) -> list[Pair]:
     """`n` pairs in hash order, under the caps, without near-duplicates of a post or an opening prompt and without copies of a reply.
 
-    Raises:
-        PolychromicError: fewer than `n` remain.
+    PolychromicError: fewer than `n` remain.
     """
     kept: dict[str, Pair] = {}  # by reply
     given: Counter[str] = Counter()  # by conversation and by person
@@ -179,21 +174,21 @@ def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
     return {prompt: sorted(mine.values()) for prompt, mine in sorted(found.items()) if prompt and len(mine) >= MIN_OPENER_REPLIES}
 
 
-def strata(selected: list[Pair]) -> list[str]:
-    """Engagement: tercile of the reply's length in words (short, medium, long) by mean rating of the conversation (high: 7 or more)."""
-    size = tercile([len(words(pair.reply)) for pair in selected])
-    return [f"{of}_{'high' if pair.rating is not None and pair.rating >= 7 else 'other'}" for of, pair in zip(size, selected, strict=True)]
-
-
 def build(corpus: Mapping[str, Mapping], n: int = N_PAIRS) -> list[Record]:
-    """All replies records: pairs in order of their ids, then the openers. Ids and groups are hashes of content, never ids of the corpus."""
+    """All replies records: pairs in order of their ids, then the openers. Ids and groups are hashes of content, never ids of the corpus.
+
+    Stratum, for engagement: the tercile of the reply's length in words by the conversation's mean rating (high: 7 or more).
+    """
     make = partial(Record, domain="replies", checker="person", source=SOURCE, licence=LICENCE)
     openers = opener_replies(corpus)
     selected = select(on_topic([pair for pair in pairs(corpus) if not any(asks_opener(p, pair.post) for p in openers)]), n, list(openers))
     group = {pair.conversation: f"chat-{hashed('group', pair.post, pair.reply)[:12]}" for pair in reversed(selected)}  # of the first one
-    row = lambda prompt, said, group, stratum, kind="": make(
-        id=f"replies-{kind}{hashed(prompt)[:12]}", prompt=prompt, references=said, group=group, stratum=stratum
-    )
-    records = [row(pair.post, [pair.reply], group[pair.conversation], of) for pair, of in zip(selected, strata(selected), strict=True)]
-    opening = [row(prompt, said, "opener", "opener", "opener-") for prompt, said in openers.items()]
-    return sorted(records, key=lambda record: record.id) + opening
+    records = []
+    for pair, length in zip(selected, tercile([len(words(pair.reply)) for pair in selected]), strict=True):
+        stratum = f"{length}_{'high' if pair.rating is not None and pair.rating >= 7 else 'other'}"
+        place = {"id": f"replies-{hashed(pair.post)[:12]}", "group": group[pair.conversation], "stratum": stratum}
+        records.append(make(prompt=pair.post, references=[pair.reply], **place))
+    return sorted(records, key=lambda record: record.id) + [
+        make(id=f"replies-opener-{hashed(prompt)[:12]}", prompt=prompt, references=said, group="opener", stratum="opener")
+        for prompt, said in openers.items()
+    ]

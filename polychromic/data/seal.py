@@ -29,13 +29,8 @@ def check_sealed(root: Path) -> None:
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
     (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a file, a notice on
-    stderr says that nothing could be checked.
-
-    Args:
-        root: the top of the repository, which holds params.yaml and dvc.lock.
-
-    Raises:
-        PolychromicError: the section has changes that are not committed, or was changed after the scores; both commits are named.
+    stderr says that nothing could be checked. root: the top of the repository, which holds params.yaml and dvc.lock. The PolychromicError
+    names both commits.
     """
     if shutil.which("git") is None or not (root / ".git").exists():
         return _notice("no Git repository here" if shutil.which("git") else "git is not installed")

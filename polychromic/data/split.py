@@ -15,7 +15,7 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import write_json
 from polychromic.data.records import Record, read_records
-from polychromic.data.text import joined, near_duplicates, normalised, word_list
+from polychromic.data.text import joined, near_duplicates, word_list
 
 SPLITS = ("train", "dev", "test")
 CALIBRATION = "calibration"
@@ -58,12 +58,8 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
         seed: chooses among equally good splits.
         barred: ids that may not stand in test (nor may what shares a unit with them).
 
-    Returns:
-        {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
-
-    Raises:
-        UsageError: the records are too few.
-        PolychromicError: too many of them are barred.
+    Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
+    Raises: UsageError, the records are too few; PolychromicError, too many of them are barred.
     """
     strata = Counter(sorted(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM))
     if sum(sizes.values()) > (total := strata.total()):
@@ -112,12 +108,9 @@ def check_split(
 ) -> None:
     """Raise unless the split, as `split` returns it for these arguments, keeps its promises.
 
-    Args:
-        tolerance: largest allowed difference between a stratum's share in a split and its share overall, in [0, 1].
-
-    Raises:
-        PolychromicError: one message that lists what is wrong: an unknown or doubly used id; a group, an equal or a near-duplicate prompt
-            in two splits, or a barred record in test (the first of each); a split that is too small; a stratum that lost its share.
+    tolerance: largest allowed difference between a stratum's share in a split and its share overall, in [0, 1]. The PolychromicError
+    lists all that is wrong: an unknown or doubly used id; a group or a near-duplicate prompt in two splits, or a barred record in test
+    (the first of each); a split that is too small; a stratum that lost its share.
     """
     by_id = {record.id: record for record in records}
     place: dict[str, str] = {}
@@ -130,15 +123,13 @@ def check_split(
         else:
             place[key] = name
 
-    first: dict[tuple[str, str], Record] = {}
-    same = [
-        (f"{kind} {value!r}", first.setdefault((kind, value), by_id[key]), by_id[key])
-        for key in sorted(place)
-        for kind, value in (("group", by_id[key].group), ("prompt", normalised(by_id[key].prompt)))
-    ]
-    same += [(f"near-duplicate prompts {a.prompt!r} and {b.prompt!r}", a, b) for a, b in alike(records) if {a.id, b.id} <= place.keys()]
-    leaks = {what.split()[0]: (what, a.id, b.id) for what, a, b in reversed(same) if place[a.id] != place[b.id]}
-    problems += [f"leakage: {what}: {a} stands in {place[a]}, {b} in {place[b]}" for what, a, b in leaks.values()]
+    first: dict[str, Record] = {}
+    same = [("group", first.setdefault(by_id[key].group, by_id[key]), by_id[key]) for key in sorted(place)]
+    same += [("near-duplicate prompts", a, b) for a, b in alike(records) if {a.id, b.id} <= place.keys()]
+    leaks = {kind: (a, b) for kind, a, b in reversed(same) if place[a.id] != place[b.id]}
+    for kind, (a, b) in leaks.items():
+        what = f"group {a.group!r}" if kind == "group" else f"{kind} {a.prompt!r} and {b.prompt!r}"
+        problems.append(f"leakage: {what}: {a.id} stands in {place[a.id]}, {b.id} in {place[b.id]}")
     problems += [f"test holds {key!r}, a prompt seen while the method was designed" for key in splits.get("test", ()) if key in barred][:1]
 
     overall = Counter(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file
@@ -35,11 +35,7 @@ VOWELS = "aeiou"
 
 
 def read(name: str) -> list[str]:
-    """The lines of a database file but for its licence's, which open with a blank.
-
-    Raises:
-        PolychromicError: the file is missing, or is not the pinned version.
-    """
+    """The lines of a database file but for its licence's, which open with a blank. PolychromicError: missing, or not as pinned."""
     path = FOLDER / name
     if not path.is_file():
         raise PolychromicError(
@@ -50,34 +46,22 @@ def read(name: str) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != " "]
 
 
-def counts() -> Iterator[tuple[str, int]]:
-    """(sense key, how often it was tagged in the semantic concordances); raises as `read` does."""
-    for line in read("cntlist.rev"):
-        key, _, count = line.split()
-        yield key, int(count)
+def counts() -> dict[str, int]:
+    """Sense key → how often it was tagged in the semantic concordances; raises as `read` does."""
+    return {key: int(count) for key, _, count in map(str.split, read("cntlist.rev"))}
 
 
-@dataclass(frozen=True)
-class Synset:
-    """One sense: a line of data.*.
+class Synset(NamedTuple):
+    """One sense: a line of data.*."""
 
-    Attributes:
-        offset: byte offset in the file, WordNet's own identifier.
-        lexfile: number of the lexicographer file (lexnames(5)), a coarse semantic class: 5 animal, 6 artifact, 18 person …
-        lemmas: as written, spaces for underscores, in the database's order.
-        counts: for each lemma of a noun, how often it was tagged with this sense (0: never).
-        hyponyms, instances, classes: offsets of noun synsets.
-        gloss: definition and examples.
-    """
-
-    offset: int
-    lexfile: int
-    lemmas: tuple[str, ...]
-    counts: tuple[int, ...]
-    hyponyms: tuple[int, ...]
+    offset: int  # byte offset in the file, WordNet's own identifier
+    lexfile: int  # number of the lexicographer file (lexnames(5)), a coarse semantic class: 5 animal, 6 artifact, 18 person …
+    lemmas: tuple[str, ...]  # as written, spaces for underscores, in the database's order
+    counts: tuple[int, ...]  # for each lemma of a noun, how often it was tagged with this sense (0: never)
+    hyponyms: tuple[int, ...]  # offsets of noun synsets, as the next two
     instances: tuple[int, ...]
     classes: tuple[int, ...]
-    gloss: str
+    gloss: str  # definition and examples
 
 
 def synset(line: str, tagged: Mapping[str, int]) -> Synset:
@@ -97,7 +81,7 @@ class WordNet:
     """The nouns; raises as `read` does."""
 
     def __init__(self):
-        tagged = dict(counts())
+        tagged = counts()
         self.synsets = {found.offset: found for found in (synset(line, tagged) for line in read("data.noun"))}
         rows = map(str.split, read("index.noun"))
         self._index = {row[0].replace("_", " "): tuple(map(int, row[-int(row[2]) :])) for row in rows}
@@ -141,7 +125,7 @@ class Lexicon:
 
     def __init__(self):
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for key, count in counts():
+        for key, count in counts().items():
             lemma, _, sense = key.partition("%")
             if lemma.isalpha() and lemma.isascii():
                 self._counts[lemma][PARTS[sense[0]]] += count

@@ -38,11 +38,7 @@ def defines(tree: ast.Module) -> bool:
 
 @lru_cache(maxsize=4096)
 def tests_of(record_id: str, valid: tuple[str, ...]) -> tuple[Test, ...]:
-    """The hidden tests of a record, from the lines of its `valid`.
-
-    Raises:
-        DataError: a line is not the text of a pair (arguments, what f must return) of plain data.
-    """
+    """The hidden tests of a record, from the lines of its `valid`. DataError: a line is no pair (arguments, what f must return)."""
     tests = []
     for number, line in enumerate(valid, start=1):
         try:
@@ -70,12 +66,7 @@ class Code(Domain):
         return reply.strip() if form is None else form
 
     def answer(self, record: Record, reply: str) -> str | None:
-        """The key of a program that passes all hidden tests, else None.
-
-        Raises:
-            DataError: the record's tests cannot be read.
-            PolychromicError: the sandbox has no verdict (sandbox.run.call says when).
-        """
+        """The key of a program that passes all hidden tests, else None. Raises as `tests_of` and as sandbox.run.call do."""
         program, tests = extract(reply), (record.id, tuple(record.valid))
         tests_of(*tests)
         tree = parse(program)

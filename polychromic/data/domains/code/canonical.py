@@ -49,14 +49,11 @@ def _strip(tree: ast.Module) -> None:
             if name in ("returns", "annotation", "type_comment", "kind"):
                 setattr(node, name, None)
             elif isinstance(value, list):
-                kept = [_unannotated(part) for part in value if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+                kept = [part for part in value if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+                for place, part in enumerate(kept):
+                    if isinstance(part, ast.AnnAssign):
+                        kept[place] = ast.Assign([part.target], part.value) if part.value else ast.Pass()
                 setattr(node, name, kept or ([ast.Pass()] if name == "body" and not isinstance(node, ast.Module) else []))
-
-
-def _unannotated(node: ast.AST) -> ast.AST:
-    if not isinstance(node, ast.AnnAssign):
-        return node
-    return ast.Assign([node.target], node.value) if node.value else ast.Pass()
 
 
 def _own(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -36,20 +36,14 @@ Answer = tuple[str, Any]  # ("value", plain data) or ("error", the exception's n
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use.
+    """What one run may use."""
 
-    Attributes:
-        seconds: of wall-clock time; cpu_seconds: of processor time.
-        memory_bytes: address space. file_bytes: of one file; all files together may hold twice that. output_bytes: of results.
-        processes: at once, the interpreter included. open_files: descriptors.
-    """
-
-    seconds: float = 5.0
+    seconds: float = 5.0  # of wall-clock time
     cpu_seconds: int = 2
-    memory_bytes: int = 512 << 20
-    file_bytes: int = 1 << 20
-    output_bytes: int = 1 << 20
-    processes: int = 16
+    memory_bytes: int = 512 << 20  # of address space
+    file_bytes: int = 1 << 20  # of one file; all files together may hold twice that
+    output_bytes: int = 1 << 20  # of results
+    processes: int = 16  # at once, the interpreter included
     open_files: int = 32
 
 
@@ -65,11 +59,7 @@ class Test:
 
 
 def passes(program: str, tests: Sequence[Test], limits: Limits = Limits()) -> bool:
-    """Whether every call returns what it must: equal in type and value, floats to 1e-9 of their size.
-
-    Raises:
-        PolychromicError: no test, or no verdict for a reason that `call` names.
-    """
+    """Whether every call returns what it must, as `same` says. PolychromicError: no test, or no verdict for a reason that `call` names."""
     if not tests:
         raise PolychromicError("sandbox: got no test. Allowed: one or more. A program without tests neither passes nor fails.")
     answers = call(program, [(test.function, test.arguments) for test in tests], limits)
@@ -102,7 +92,6 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
         PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1. Or twice, the second time with
             a server started anew, the program could not be shut off, or the server broke or gave no answer in time. A program that is
             shut off cannot bring this about; one that runs with UNISOLATED=1 can, as it may kill the server.
-        TypeError: an argument is no plain data.
     """
     try:
         if os.environ.get(UNISOLATED) == "1":
@@ -121,11 +110,8 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
 class Session:
     """One server of programs and its temporary folder. Not for several threads at once.
 
-    Args:
-        shut_off: False runs programs with limits alone; a session is then good for one of them.
-
-    Raises:
-        OSError: the system grants no process, descriptor or folder, or a program that returns 1 does not.
+    shut_off: False runs programs with limits alone; a session is then good for one of them. OSError: the system grants no process,
+    descriptor or folder.
     """
 
     def __init__(self, shut_off: bool):

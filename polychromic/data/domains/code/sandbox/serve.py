@@ -137,35 +137,29 @@ def heard(reading: socket.socket, limits: dict) -> tuple[bool, bytes]:
     return program is None, f"not isolated within {SET_UP:g} s".encode() if program is None else b""
 
 
-def one(order: dict, job: dict, isolate: types.ModuleType) -> tuple[bool, bytes]:
-    """What `heard` returns; all of the program's processes are gone or about to be."""
-    reading, written = socket.socketpair()
-    reading.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    process = os.fork()
-    if process == 0:
-        start(order, job, isolate, written.fileno())
-    written.close()
-    with reading:
-        failed, data = heard(reading, job["limits"])
-    os.kill(process, signal.SIGKILL)  # its namespaces end with it
-    try:
-        os.killpg(process, signal.SIGKILL)  # there may be no namespaces
-    except (ProcessLookupError, PermissionError):
-        pass
-    os.waitpid(process, 0)
-    return failed, data
-
-
 def main() -> None:
     order = json.loads(sys.argv[1])
     isolate = types.ModuleType("isolate")
     exec(compile(order["source"], "isolate.py", "exec"), isolate.__dict__)  # noqa: S102 - our own text
     isolate.prctl(isolate.PR_SET_PDEATHSIG, signal.SIGKILL)
     isolate.prctl(isolate.PR_SET_DUMPABLE, 0)  # no other process may trace this one or read its memory
-    with socket.socket(fileno=0) as asked:
-        for line in asked.makefile("rb"):
-            failed, data = one(order, json.loads(line), isolate)
-            asked.sendall(json.dumps({"failed": failed, "size": len(data)}).encode() + b"\n" + data)
+    asked = socket.socket(fileno=0)
+    for job in map(json.loads, asked.makefile("rb")):
+        reading, written = socket.socketpair()
+        reading.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        process = os.fork()
+        if process == 0:
+            start(order, job, isolate, written.fileno())
+        written.close()
+        with reading:
+            failed, data = heard(reading, job["limits"])
+        os.kill(process, signal.SIGKILL)  # its namespaces end with it
+        try:
+            os.killpg(process, signal.SIGKILL)  # there may be no namespaces
+        except (ProcessLookupError, PermissionError):
+            pass
+        os.waitpid(process, 0)  # all of the program's processes are gone or about to be
+        asked.sendall(json.dumps({"failed": failed, "size": len(data)}).encode() + b"\n" + data)
 
 
 if __name__ == "__main__":
