@@ -5,13 +5,12 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from ruamel.yaml import YAML
 
 from polychromic.base.errors import PolychromicError
-from polychromic.data.code import Family, build, families, record_of, run_trusted
+from polychromic.data.code import Family, build, families, record_of, trusted
 from polychromic.data.domains.code.canonical import canonical
 from polychromic.data.split import check_split, split
 from tests.workspace import REPOSITORY
@@ -43,29 +42,28 @@ def seconds(limit: float):
         signal.signal(signal.SIGALRM, before)
 
 
-def said(source, arguments) -> str:
+def said(f, arguments) -> str:
     """What comes back, or the name of the error."""
     try:
-        return repr(run_trusted(source, arguments))
-    except (ValueError, RecursionError) as error:
-        return f"{type(error).__name__}: {error}"
+        return repr(f(*arguments))
+    except Exception as error:
+        if isinstance(error, TimeoutError | MemoryError):
+            raise
+        return type(error).__name__
 
 
 def killed(program, tests) -> bool:
     try:
         with seconds(SLOW):
-            return any(said(program, arguments) != repr(expected) for arguments, expected in tests)
+            return any(said(trusted(program), arguments) != repr(expected) for arguments, expected in tests)
     except (TimeoutError, MemoryError):
         return True
 
 
-def test_there_are_enough_of_each_kind_and_none_twice(records):
+def test_there_are_enough_tasks_of_each_kind_with_different_right_solutions_and_tests_that_vary(records):
     assert len({r.id for r in records}) == len({r.prompt for r in records}) == len(records) >= 590
     assert [r.id for r in records] == sorted(r.id for r in records) and len({r.group for r in records}) == len(families()) >= 210
     assert min(Counter(r.stratum for r in records).values()) >= 120
-
-
-def test_every_task_has_different_right_solutions_and_tests_that_vary(records):
     for record in records:
         assert len({canonical(solution) for solution in record.references}) == len(record.references) >= 2, record.id
         assert len(record.valid) >= 5 and len({repr(expected) for _, expected in hidden(record)}) >= 2, record.id
@@ -132,7 +130,7 @@ def confused(records, inputs, width=4) -> list[set[str]]:
     groups = defaultdict(list)
     for record in records:
         with seconds(60):
-            groups[str([said(record.references[0], arguments) for arguments in inputs[:width]])].append(record)
+            groups[str([said(trusted(record.references[0]), arguments) for arguments in inputs[:width]])].append(record)
     alike = [group for group in groups.values() if len({record.group for record in group}) > 1]
     if width >= len(inputs):
         return [{record.group for record in group} for group in alike]
@@ -152,8 +150,8 @@ def test_solutions_that_disagree_or_raise_are_refused():
     wrong = Family("wrong", "number", "x", "x", ("return x", "return x + 0.0"), [(1,), (2,)], [{}])
     with pytest.raises(PolychromicError, match=r"task wrong: f\(1,\) is 1 in the first solution and 1.0 in"):
         record_of(wrong, {})
-    with pytest.raises(ValueError, match="ZeroDivisionError"):
-        record_of(replace(wrong, bodies=("return 1 / 0",)), {})
+    with pytest.raises(ZeroDivisionError):
+        record_of(wrong._replace(bodies=("return 1 / 0",)), {})
 
 
 def test_families_stand_in_one_split(records):
@@ -161,10 +159,3 @@ def test_families_stand_in_one_split(records):
     check_split(records, splits, SIZES, tolerance=0.08)
     groups = [{r.group for r in records if r.id in set(splits[name])} for name in SIZES]
     assert len(set.union(*groups)) == sum(map(len, groups)) and min(map(len, groups)) >= 20, "a split is more than a handful of ideas"
-
-
-def test_other_hidden_tests_make_another_record(records):
-    """Else results that were made with the old tests would look fresh."""
-    family = next(family for family in families() if family.name == "evens")
-    changed = record_of(replace(family, inputs=family.inputs[:-1]), {})
-    assert changed.valid == next(r.valid for r in records if r.id == "code-evens")[:-1]

@@ -1,6 +1,5 @@
 """creative from a WordNet that is small enough to check by hand."""
 
-import json
 from itertools import combinations, product
 
 import pytest
@@ -9,11 +8,10 @@ from polychromic.base.errors import PolychromicError
 from polychromic.data import creative, wordnet
 from polychromic.data.creative import Example, build, content_lemmas, examples, group_of, is_finite, keyword_sets, sentences
 from polychromic.data.domains.creative import DOMAIN
-from polychromic.data.morphology import Lexicon, with_ending, with_ing, with_s
 from polychromic.data.records import read_records
 from polychromic.data.split import check_split, split
 from polychromic.data.text import normalised, words
-from polychromic.data.wordnet import WordNet
+from polychromic.data.wordnet import Lexicon, WordNet, with_ending
 from tests.workspace import REPOSITORY
 
 DATA = REPOSITORY / "data" / "creative.jsonl"
@@ -52,10 +50,12 @@ def noun(text: str) -> Example:
     return Example(text, "noun", ("thing",))
 
 
-def test_regular_forms():
-    assert [with_s(word) for word in ("box", "city", "day", "hero")] == [{"boxes"}, {"cities"}, {"days"}, {"heros", "heroes"}]
-    assert [with_ending(word, "ed") for word in ("bake", "try", "play")] == ["baked", "tried", "played"]
-    assert [with_ing(word) for word in ("bake", "see", "lie", "go", "dye")] == ["baking", "seeing", "lying", "going", "dyeing"]
+@pytest.mark.parametrize(("lemmas", "ending", "forms"), [
+    ("box city day", "s", "boxes cities days"), ("hero", "s", "heroes heros"), ("bake try play", "ed", "baked tried played"),
+    ("bake see lie go dye", "ing", "baking seeing lying going dyeing"),
+])  # fmt: skip
+def test_regular_forms(lemmas, ending, forms):
+    assert " ".join(form for lemma in lemmas.split() for form in sorted(with_ending(lemma, ending))) == forms
 
 
 @pytest.mark.parametrize(("lemma", "has", "lacks"), [
@@ -100,24 +100,23 @@ def test_examples_are_read_without_quotations_of_authors(folder):
     assert found[2].lemmas == ("leave", "go away")
 
 
-FIND = lambda text: Example(text, "verb", ("find",))
+FIND = ("verb", ("find",))
+THING = ("noun", ("thing",))
 WHOLE = [
-    *map(noun, ("the dog was in the garden", "the dog took the bottle to the river", "he found the bottle in the garden")),
-    *map(noun, ("a dog that was in the garden is here",)),
-    *map(FIND, ("The farmer found the bottle", "Dogs find the bottle")),
+    *(("the dog was in the garden", THING), ("the dog took the bottle to the river", THING), ("he found the bottle in the garden", THING)),
+    *(("a dog that was in the garden is here", THING), ("The farmer found the bottle", FIND), ("Dogs find the bottle", FIND)),
 ]
 PHRASES = [
-    noun("the dog of the old farmer"),
-    noun("dogs were in the garden"),  # opens with neither pronoun nor determiner
-    noun("he and the dog in the garden"),
-    noun("a dog that was in the garden"),  # a relative clause alone
-    noun("the terms of the will of a farmer"),
-    *map(FIND, ("the farmer found the bottle", "Find the bottle in the garden")),
+    *(("the dog of the old farmer", THING), ("he and the dog in the garden", THING), ("the terms of the will of a farmer", THING)),
+    ("dogs were in the garden", THING),  # opens with neither pronoun nor determiner
+    ("a dog that was in the garden", THING),  # a relative clause alone
+    *(("the farmer found the bottle", FIND), ("Find the bottle in the garden", FIND)),
 ]
 
 
-def test_whole_sentences_are_told_from_phrases(lexicon):
-    assert [e for e in [*WHOLE, *PHRASES] if is_finite(e, words(e.text), lexicon)] == WHOLE
+@pytest.mark.parametrize(("text", "entry", "whole"), [*((*row, True) for row in WHOLE), *((*row, False) for row in PHRASES)])
+def test_whole_sentences_are_told_from_phrases(lexicon, text, entry, whole):
+    assert is_finite(Example(text, *entry), words(text), lexicon) == whole
 
 
 DROPPED = """
@@ -157,13 +156,16 @@ def corpus() -> list[Example]:
     return [noun(text) for text in made] + [noun(f"He was happy with the {a} and some {b}") for a, b in product(NOUNS[:4], NOUNS[4:])]
 
 
+WANTED = {2: 14, 3: 12, 4: 4}
+
+
 @pytest.fixture
 def records(lexicon, monkeypatch):
     monkeypatch.setattr(creative, "near_duplicates", lambda texts: [])  # these sentences are alike by design
-    return build(corpus(), lexicon, {2: 14, 3: 12, 4: 4})
+    return build(corpus(), lexicon, WANTED)
 
 
-def test_records_are_complete_sorted_and_valid(records, lexicon):
+def test_records_are_complete_sorted_and_valid_whatever_the_order_of_the_examples(records, lexicon):
     assert [r.id for r in records] == sorted(r.id for r in records) and len({r.id for r in records}) == 30
     assert sorted(len(r.valid) for r in records) == [2] * 14 + [3] * 12 + [4] * 4
     for r in records:
@@ -172,6 +174,9 @@ def test_records_are_complete_sorted_and_valid(records, lexicon):
         assert r.stratum.startswith(f"{len(keywords)}_") and (r.domain, r.checker, r.licence) == ("creative", "set", "WordNet-3.0")
         assert [set(line.split()) for line in r.valid] == [lexicon.forms(keyword) for keyword in keywords]
         assert all(DOMAIN.holds(r, text) for text in r.references) and not DOMAIN.holds(r, r.prompt)
+    assert build(corpus()[::-1], lexicon, WANTED) == records
+    with pytest.raises(PolychromicError, match=r"too few sentences pass the filters \(\d+ of 900 with 2 keywords\)"):
+        build(corpus(), lexicon, {2: 900})
 
 
 def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
@@ -182,43 +187,24 @@ def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
 
 
 def test_shared_pairs_and_shared_references_are_one_group():
-    alike = {
-        ("dog", "cat"): ["a"],
-        ("cat", "horse", "dog"): ["b"],
-        ("river", "hill"): ["b", "c"],
-    }  # a pair of the first, the second's reference
-    groups = group_of(alike | {("boat", "dog"): ["d"]})  # a word alone
+    """A pair of the first, the second's reference; a word alone."""
+    alike = {("dog", "cat"): ["a"], ("cat", "horse", "dog"): ["b"], ("river", "hill"): ["b", "c"]}
+    groups = group_of(alike | {("boat", "dog"): ["d"]})
     assert len({groups[keywords] for keywords in alike}) == 1 and groups["boat", "dog"] == "words-boat-dog"
-
-
-def leaks(records, parts) -> set[str]:
-    """What stands in two of the parts (lists of ids): sentences, or pairs of keywords."""
-    place = {key: name for name, keys in parts.items() for key in keys}
-    seen: dict[object, set[str]] = {}
-    for r in (r for r in records if r.id in place):
-        keywords = [line.split()[0] for line in r.valid]
-        for thing in [*map(frozenset, combinations(keywords, 2)), *map(normalised, r.references)]:
-            seen.setdefault(thing, set()).add(place[r.id])
-    return {str(thing) for thing, places in seen.items() if len(places) > 1}
-
-
-def test_the_same_bytes_whatever_the_order_of_the_examples(records, lexicon):
-    assert build(corpus()[::-1], lexicon, {2: 14, 3: 12, 4: 4}) == records
-
-
-@pytest.mark.usefixtures("records")
-def test_too_few_sentences_are_reported(lexicon):
-    with pytest.raises(PolychromicError, match=r"too few sentences pass the filters \(\d+ of 900 with 2 keywords\)"):
-        build(corpus(), lexicon, {2: 900})
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
 def test_the_shipped_file():
+    """No sentence and no pair of keywords stands in two parts of a split."""
     records = read_records(DATA)
     assert len(records) >= 1500 and {r.source for r in records} == {wordnet.SOURCE}
+    assert all(text.isascii() and 5 <= len(words(text)) <= 20 for r in records for text in r.references)
     sizes = {"train": 1000, "dev": 150, "test": 300}
     splits = split(records, sizes, 0)
     check_split(records, splits, sizes, 0.08)
-    assert leaks(records, splits) == set()
-    assert all(text.isascii() and 5 <= len(words(text)) <= 20 for r in records for text in r.references)
-    assert json.loads(DATA.read_text(encoding="utf-8").splitlines()[0])["id"] == min(r.id for r in records)
+    place = {key: name for name, keys in splits.items() for key in keys}
+    seen: dict[object, set[str]] = {}
+    for r in (r for r in records if r.id in place):
+        for thing in [*map(frozenset, combinations([line.split()[0] for line in r.valid], 2)), *map(normalised, r.references)]:
+            seen.setdefault(thing, set()).add(place[r.id])
+    assert [thing for thing, places in seen.items() if len(places) > 1] == []

@@ -2,14 +2,13 @@
 
 import subprocess
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file
-from polychromic.data import packages
+from polychromic.data import packages, replies
 from polychromic.data.packages import CHITCHAT, DownloadError, obtain
 
 
@@ -27,7 +26,7 @@ def served(tmp_path, monkeypatch):
 
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(packages, "pip", pip)
-    return replace(CHITCHAT, sha256=sha256_file(source)), calls, tmp_path / "cache" / "packages"
+    return CHITCHAT._replace(sha256=sha256_file(source)), calls, tmp_path / "cache" / "packages"
 
 
 def test_fetched_once(served):
@@ -53,5 +52,5 @@ def test_another_wheel_and_no_network_keep_nothing(served, monkeypatch, said, er
     if said:
         monkeypatch.setattr(packages, "pip", lambda *command: subprocess.CompletedProcess(command, 1, "", said))
     with pytest.raises(error, match=message):
-        packages.chitchat_json()
+        replies.load_conversations()
     assert not served[2].exists()
