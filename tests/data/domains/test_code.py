@@ -46,12 +46,6 @@ OTHER = [
 ]
 
 
-def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
-    assert len({DOMAIN.key(SUM, reply) for reply in SAME}) == 1
-    assert len({DOMAIN.key(SUM, reply) for reply in [RIGHT, *OTHER]}) == 1 + len(OTHER)
-    assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)}
-
-
 # Pairs of programs, "|" for the end of a line and ">" for an indent: one program in other names, and two.
 ONE = """
 x = 'a' ~ y = u"a"
@@ -83,10 +77,11 @@ def test_programs_that_differ_in_names_alone_are_one(pairs, same):
         assert a and b and (a == b) == same, pair
 
 
-def test_the_canonical_form_is_its_own_and_runs_as_the_program_does():
-    for reply in [*SAME, *OTHER]:
-        form = canonical(reply)
-        assert canonical(form) == form and DOMAIN.answer(SUM, form) == form
+def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
+    """The canonical form is its own, and runs as the program does."""
+    assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)} == {DOMAIN.key(SUM, reply) for reply in SAME}
+    forms = {canonical(reply) for reply in [RIGHT, *OTHER]}
+    assert len(forms) == 1 + len(OTHER) and all(canonical(form) == form == DOMAIN.answer(SUM, form) for form in forms)
 
 
 NO_PROGRAM = ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)]
@@ -97,24 +92,19 @@ NO_FUNCTION = ["def g(xs):\n    return sum(xs)", "class f:\n    pass", "print(1)
 def test_what_is_no_function_f_is_not_run_and_the_key_of_no_program_is_its_text(reply, monkeypatch):
     monkeypatch.setattr(module, "passes", lambda *_: pytest.fail("started a process"))
     assert DOMAIN.answer(SUM, reply) is None
-    assert (DOMAIN.key(SUM, f" {reply}\n") == reply.strip()) == (reply in NO_PROGRAM)
-
-
-def test_wrong_answers_fail():
-    for body in ("(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"):
-        assert DOMAIN.answer(SUM, f"def f{body}") is None
-    assert DOMAIN.answer(SUM, WRONG) is None and DOMAIN.answer(SUM, "f = 3") is None
-    assert DOMAIN.answer(SUM, "f = lambda xs: sum(x for x in xs if x > 2)") is not None
+    assert reply not in NO_PROGRAM or DOMAIN.key(SUM, f" {reply}\n") == reply.strip()
 
 
 LOOP = "def f(xs):\n    while True: pass"
 CHEAT = "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']"
+BODIES = ["(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"]
 
 
-@pytest.mark.parametrize("hostile", [LOOP, CHEAT])
-def test_a_hostile_reply_is_no_answer_and_the_next_one_is_judged_as_ever(hostile):
+@pytest.mark.parametrize("reply", [WRONG, "f = 3", LOOP, CHEAT, *(f"def f{body}" for body in BODIES)])
+def test_a_wrong_or_hostile_reply_is_no_answer_and_the_next_one_is_judged_as_ever(reply):
     """tests/data/domains/sandbox has many more of them."""
-    assert DOMAIN.training_quality(SUM, [hostile, RIGHT, WRONG], None).tolist() == [0.0, 1.0, 0.0]
+    named = "f = lambda xs: sum(x for x in xs if x > 2)"
+    assert DOMAIN.training_quality(SUM, [reply, RIGHT, named], None).tolist() == [0.0, 1.0, 1.0]
 
 
 def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):

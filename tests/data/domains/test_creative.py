@@ -13,18 +13,15 @@ DOMAIN = Creative()
 RUN, CHILD, HAPPY, TREE = "run ran running runs", "child children", "happy happier happiest", "tree trees"
 HAPPIEST = "The happiest child ran to the sea."
 DATA = REPOSITORY / "data" / "creative.jsonl"
+PROMPT = "Write one sentence that uses these words: run, child."
 
 
-def record(*valid: str, references: tuple[str, ...] = ("x",)) -> Record:
-    return Record(
-        id="c", domain="creative", prompt="Write one sentence that uses these words: run, child.", references=list(references), group="g",
-        stratum="s", checker="set", valid=list(valid), source="made", licence="MIT",
-    )  # fmt: skip
+def record(*valid: str) -> Record:
+    common = {"group": "g", "stratum": "s", "checker": "set", "source": "made", "licence": "MIT"}
+    return Record(id="c", domain="creative", prompt=PROMPT, references=["x"], valid=list(valid), **common)
 
 
 TWO = record(RUN, CHILD)
-
-
 VALID = [
     "The children ran to the sea.",
     "A CHILD RUNS TO THE SEA!",
@@ -46,15 +43,18 @@ INVALID = [
     *("Run, child, run, child, run.", "Run, child, sea, tree and sky."),  # a list
     "The child ran and ran and ran and ran and ran and ran.",  # a loop
     *("These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
-    "Write one sentence that uses these words: run, child.",  # the prompt
+    PROMPT,
     *("", " \n", ".", "\U0001f600\U0001f600\U0001f600", "\u5b50\u4f9b\u304c\u8d70\u308b\u3002"),
 ]
 
 
 @pytest.mark.parametrize(("reply", "good"), [*((reply, True) for reply in VALID), *((reply, False) for reply in INVALID)])
 def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
+    """Neither vectors nor references are asked for."""
     assert (DOMAIN.answer(TWO, reply) is not None) == good
-    assert DOMAIN.training_quality(TWO, [reply], None).tolist() == [float(good)]
+    quality = DOMAIN.training_quality(TWO, [reply], lambda texts: pytest.fail("asked for vectors"))
+    assert quality.dtype == np.float64 and quality.tolist() == [float(good)]
+    assert DOMAIN.training_quality(TWO.model_copy(update={"references": [reply]}), [reply], None).tolist() == quality.tolist()
 
 
 FILLER = " ".join(f"w{chr(97 + i)}" for i in range(MAX_WORDS - 2))
@@ -99,30 +99,16 @@ def test_one_sentence(texts, one):
         assert is_one_sentence(text) == one, text
 
 
-def test_lists_and_sentences_with_commas():
+def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
+    assert words("The dog\u2019s well-known \ufb01g, don't!") == ["the", "dog", "well", "known", "fig", "don't"]
     assert is_list("Dog, run, fence, tree and sky.") and is_list("Dog: run; fence.")
     assert not is_list("He believed her story hook, line, and sinker.") and not is_list("If it rains, we stay, and read.")
-
-
-def test_words_are_folded():
-    assert words("The dog\u2019s well-known \ufb01g, don't!") == ["the", "dog", "well", "known", "fig", "don't"]
 
 
 def test_the_key_joins_spellings_and_is_what_the_answer_gives():
     a, b = "The children ran to the sea.", "the children RAN, to the sea!"
     assert DOMAIN.key(TWO, a) == DOMAIN.key(TWO, b) == DOMAIN.answer(TWO, a) == "the children ran to the sea"
     assert DOMAIN.key(TWO, a) != DOMAIN.key(TWO, "The child ran to the sea.")
-
-
-def test_references_and_vectors_are_never_asked_for():
-    def embed(texts):
-        pytest.fail("asked for vectors")
-
-    reply = "The children ran to the sea."
-    quality = DOMAIN.training_quality(TWO, [reply, "No."], embed)
-    assert quality.dtype == np.float64 and quality.tolist() == [1.0, 0.0]
-    others = record(RUN, CHILD, references=("something else", reply))
-    assert DOMAIN.training_quality(others, [reply, "No."], embed).tolist() == quality.tolist()
 
 
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")

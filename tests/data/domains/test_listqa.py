@@ -17,10 +17,8 @@ DOMAIN = ListQA()
 
 
 def record(*valid: str) -> Record:
-    return Record(
-        id="q", domain="listqa", prompt="Name one.", references=[valid[0]], group="g", stratum="s", checker="set",
-        valid=list(valid), source="made", licence="MIT",
-    )  # fmt: skip
+    common = {"group": "g", "stratum": "s", "checker": "set", "source": "made", "licence": "MIT"}
+    return Record(id="q", domain="listqa", prompt="Name one.", references=[valid[0]], valid=list(valid), **common)
 
 
 @pytest.mark.parametrize(("reply", "form"), [
@@ -48,17 +46,12 @@ def test_an_answer_is_a_valid_one_or_its_plural(valid, reply, answer):
     assert DOMAIN.answer(record(*(text.replace("-", " ") for text in valid.split())), reply) == answer
 
 
-def test_the_key_joins_forms_of_an_answer_and_keeps_invalid_ones_apart():
+def test_the_key_joins_forms_of_an_answer_and_keeps_invalid_ones_apart_and_quality_is_validity():
     r = record("cherry", "pear")
     assert DOMAIN.key(r, "Cherries!") == DOMAIN.key(r, "a cherry") != DOMAIN.key(r, "pear")
     assert DOMAIN.key(r, "Some stone") == "stone" != DOMAIN.key(r, "stones")
-
-
-def test_quality_is_validity_and_needs_no_encoder():
-    def embed(texts):
-        pytest.fail("asked for vectors")
-
-    assert DOMAIN.training_quality(record("pear"), ["pears", "car", ""], embed).tolist() == [1.0, 0.0, 0.0]
+    embed = lambda texts: pytest.fail("asked for vectors")
+    assert DOMAIN.training_quality(r, ["pears", "car", ""], embed).tolist() == [1.0, 0.0, 0.0]
 
 
 def test_the_table_of_domains():

@@ -21,17 +21,11 @@ LONG = " ".join(f"w{i}" for i in range(MAX_WORDS + 1))
 @pytest.mark.parametrize(("reply", "good"), [
     ("You should go!", True), ("Me too", True), ("Yes", False), ("", False), ("🎉🎉", False), ("want to see the ocean", False),
     ("I REALLY want to see the ocean, this summer", False), ("I really want to see the ocean this summer too", True),
+    ("ant to see the ocean", True), ("want to see the ocea", True),  # an echo is one of words, not of letters
     ("no no no no no", False), ("no no yes yes", True), ("no no no yes yes", False), (LONG, False), (LONG.rpartition(" ")[0], True),
 ])  # fmt: skip
 def test_well_formed(reply, good):
     assert DOMAIN.well_formed(POST, reply) == good
-
-
-def test_an_echo_is_one_of_words():
-    """ "i am" stands in "hi amazing", letter by letter, and echoes nothing."""
-    post = POST.model_copy(update={"prompt": "hi amazing people"})
-    texts = ["I am", "hi amazing", "amazing people", "Amazing, PEOPLE!", "amazing peoples"]
-    assert [DOMAIN.well_formed(post, text) for text in texts] == [True, False, False, False, True]
 
 
 # Reply: (cosine to the post, to one human reply, to the other; quality).
@@ -55,8 +49,5 @@ def test_quality_is_zero_or_one_at_the_mean_of_post_and_nearest_human():
         return np.column_stack([rows, np.sqrt(np.maximum(0, 1 - (rows**2).sum(axis=1)))]).astype(np.float32)
 
     assert RELEVANT == 0.3
-    assert DOMAIN.training_quality(POST, list(COSINES), embed).tolist() == [row[3] for row in COSINES.values()]
-
-
-def test_the_key_ignores_case_and_marks():
     assert DOMAIN.key(POST, "Me too!!") == DOMAIN.key(POST, "me, too") != DOMAIN.key(POST, "me three")
+    assert DOMAIN.training_quality(POST, list(COSINES), embed).tolist() == [row[3] for row in COSINES.values()]
