@@ -33,9 +33,9 @@ IRREGULAR = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "cntlist.rev").write_text("".join(f"{key} 1 {count}\n" for key, count in COUNTS.items()))
-    for part, text in IRREGULAR.items():
-        (tmp_path / f"{part}.exc").write_text(text)
+    counts = "".join(f"{key} 1 {count}\n" for key, count in COUNTS.items())
+    for name, text in {"cntlist.rev": counts, **{f"{part}.exc": text for part, text in IRREGULAR.items()}}.items():
+        (tmp_path / name).write_text(text)
     monkeypatch.setattr(wordnet, "FOLDER", tmp_path)
     monkeypatch.setattr(wordnet, "SHA256", {})
     return tmp_path
@@ -67,9 +67,6 @@ def test_regular_forms(lemmas, ending, forms):
 ])  # fmt: skip
 def test_forms(lexicon, lemma, has, lacks):
     assert set(has.split()) <= lexicon.forms(lemma) and not set(lacks.split()) & lexicon.forms(lemma)
-
-
-def test_lemmas_of_a_word_are_the_best_known_first(lexicon):
     assert lexicon.lemmas("saw") == ["see", "saw"] and lexicon.lemmas("leaves") == ["leave", "leaf"] and lexicon.lemmas("xyz") == []
     assert lexicon.part("leave") == "verb" and lexicon.part("big") == "adj" and lexicon.part("xyz") == ""
     assert lexicon.count("leave") == 80 and lexicon.count("leave", "noun") == 20 and lexicon.count("run") == 0
@@ -91,13 +88,13 @@ def test_examples_are_read_without_quotations_of_authors(folder):
     lines = {
         "noun": '00000001 13 n 01 dog 0 000 | an animal; "the dog ran"; "a big  dog"  ',
         "verb": '00000002 30 v 02 leave 0 go_away 0 000 | go; "He left the house"; "To be or not"- Shakespeare  ',
+        **dict.fromkeys(("adj", "adv"), "00000003 00 a 01 big 0 000 | large"),
     }
-    for part in ("noun", "verb", "adj", "adv"):
-        line = lines.get(part, "00000003 00 a 01 big 0 000 | large")
+    for part, line in lines.items():
         (folder / f"data.{part}").write_text(f"  1 This software\n{line}\n")
-    found = list(examples())
-    assert [(e.text, e.part) for e in found] == [("the dog ran", "noun"), ("a big dog", "noun"), ("He left the house", "verb")]
-    assert found[2].lemmas == ("leave", "go away")
+    dog, other, left = examples()
+    assert (dog, other[:2]) == (("the dog ran", "noun", ("dog",)), ("a big dog", "noun"))
+    assert left == ("He left the house", "verb", ("leave", "go away"))
 
 
 FIND = ("verb", ("find",))
@@ -108,8 +105,7 @@ WHOLE = [
 ]
 PHRASES = [
     *(("the dog of the old farmer", THING), ("he and the dog in the garden", THING), ("the terms of the will of a farmer", THING)),
-    ("dogs were in the garden", THING),  # opens with neither pronoun nor determiner
-    ("a dog that was in the garden", THING),  # a relative clause alone
+    *(("dogs were in the garden", THING), ("a dog that was in the garden", THING)),  # no pronoun or determiner; a relative clause alone
     *(("the farmer found the bottle", FIND), ("Find the bottle in the garden", FIND)),
 ]
 
@@ -140,13 +136,10 @@ def test_what_is_dropped(lexicon, text):
     assert sentences([noun(text)], lexicon) == []
 
 
-def test_sentences_get_a_capital_and_a_full_stop_once(lexicon):
+def test_sentences_get_a_capital_and_a_full_stop_once_and_keywords_are_common_and_clear(lexicon):
     again = Example("He was in the big garden!", "verb", ("be",))
     found = sentences([noun("he was in the big garden"), again, noun("is it there, or was I wrong?")], lexicon)
     assert found == ["He was in the big garden."]
-
-
-def test_keywords_are_common_and_clear(lexicon):
     assert content_lemmas("The children left a quince and the biggest words in the garden.", lexicon) == ["big", "child", "garden", "leave"]
     assert content_lemmas("The leaves of it.", lexicon) == [], "leave or leaf"
 
@@ -181,13 +174,9 @@ def test_records_are_complete_sorted_and_valid_whatever_the_order_of_the_example
 
 def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
     texts = ["The dog was near the old bridge.", "A dog is under both of the bridges.", "The cat was near the old river."]
-    found = keyword_sets(texts, lexicon, {2: 2})
-    by_words = {frozenset(keywords): references for keywords, references in found.items()}
-    assert by_words == {frozenset({"dog", "bridge"}): texts[:2], frozenset({"cat", "river"}): texts[2:]}
-
-
-def test_shared_pairs_and_shared_references_are_one_group():
-    """A pair of the first, the second's reference; a word alone."""
+    found = {frozenset(keywords): references for keywords, references in keyword_sets(texts, lexicon, {2: 2}).items()}
+    assert found == {frozenset({"dog", "bridge"}): texts[:2], frozenset({"cat", "river"}): texts[2:]}
+    # One group: a pair of the first is in the second, whose reference is in the third; a word alone joins nothing.
     alike = {("dog", "cat"): ["a"], ("cat", "horse", "dog"): ["b"], ("river", "hill"): ["b", "c"]}
     groups = group_of(alike | {("boat", "dog"): ["d"]})
     assert len({groups[keywords] for keywords in alike}) == 1 and groups["boat", "dog"] == "words-boat-dog"

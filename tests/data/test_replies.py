@@ -59,8 +59,8 @@ def pair(post, reply="a reply here", i=0):
 def test_messages_of_one_person_are_one_turn_even_across_blocks_and_ratings_may_be_strings():
     said = replies.turns({"messages": [block(0, "I like  tea", ""), block(0, "and milk"), block(1, "me too")]})
     assert said == [(SENDER[0], "I like tea and milk"), (SENDER[1], "me too")]
-    chats = [{"ratings": {"witty": "1", "upbeat": 5, "interesting": 6}}, {"ratings": {}}, {}]
-    assert list(map(replies.mean_rating, chats)) == [4.0, None, None]
+    ratings = [{"witty": "1", "upbeat": 5, "interesting": 6}, {}, None]
+    assert [replies.mean_rating({"ratings": found}) for found in ratings] == [4.0, None, None]
 
 
 def test_on_topic_needs_a_rare_word_of_the_post():
