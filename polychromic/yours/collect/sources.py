@@ -51,10 +51,9 @@ def corpus() -> Source:
     The author is who replied; engagement is the conversation's mean rating (1-10).
     """
     from polychromic.data import replies
-    from polychromic.data.packages import chitchat_json
 
     def rows() -> Rows:
-        conversations = replies.load_conversations(chitchat_json())
+        conversations = replies.load_conversations()
         for key in sorted(conversations):
             rating = replies.mean_rating(conversations[key])
             for turn, (post, reply) in enumerate(pairwise(replies.turns(conversations[key]))):
