@@ -21,10 +21,9 @@ def trace(
     json: Json = False,
 ) -> None:
     """Lead from what the paper prints back to records, stages, cells, inputs and the commit."""
-    from polychromic.provenance import show as drawing
-    from polychromic.provenance.trace import trace as run
+    from polychromic.provenance import trace as tracing
 
-    show(run(what), drawing.trace, json)
+    show(tracing.trace(what), tracing.draw, json)
 
 
 @provenance_app.command()

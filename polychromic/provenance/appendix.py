@@ -12,11 +12,9 @@ from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_text
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.lock import Lock
-from polychromic.provenance.manuscript import KINDS
-from polychromic.provenance.records import interval, load_records, plain, sources
-from polychromic.provenance.workspace import Workspace, briefly, evidence
+from polychromic.provenance.lock import Lock, briefly
+from polychromic.provenance.records import interval_key, load_records, plain, sources
+from polychromic.provenance.workspace import RECORDS, Workspace, evidence
 from polychromic.report import labels
 from polychromic.report.records import Number
 from polychromic.report.tables import DASH, HEADER, row, tabular
@@ -32,7 +30,7 @@ def write(root: Path) -> list[Path]:
         PolychromicError: the text prints a record that does not exist, or a file is missing.
         DataError: a file is malformed, a figure has no label, or a stage names a parameter that does not exist.
     """
-    here, records = Workspace(root), load_records(root)
+    here, records = Workspace(root), load_records(root / RECORDS)
     if missing := [use for use in here.manuscript.uses if use.key not in records]:
         where = f"{missing[0].file}:{missing[0].line}: \\num{{{missing[0].key}}} has no record. Allowed: the keys of paper/numbers.tex."
         raise PolychromicError(f"{where} Correct the key; `polychromic trace` suggests similar ones.")
@@ -52,9 +50,9 @@ def _group(record: Number) -> Group:
 def _outputs(here: Workspace, lock: Lock) -> str:
     lines = []
     for one in here.manuscript.floats:
-        target = rf"\hypertarget{{stage:{one.kind}.\getrefnumber{{{one.label}}}}}{{}}{KINDS[one.kind]}~\ref{{{one.label}}}"
+        target = rf"\hypertarget{{stage:{one.kind}.\getrefnumber{{{one.label}}}}}{{}}{one.kind.capitalize()}~\ref{{{one.label}}}"
         for place, file in enumerate(one.files):
-            stage, md5 = lock.producer(file), here.md5(here.folder / file)
+            stage, md5 = lock.producers.get(file), here.md5(here.folder / file)
             lines.append(row(["" if place else target, _code(file), _code(stage.name if stage else ""), _code(briefly(md5))]))
     return _longtable("l>{\\raggedright}p{0.42\\linewidth}ll", ["", "file", "stage", "md5"], lines)
 
@@ -62,9 +60,10 @@ def _outputs(here: Workspace, lock: Lock) -> str:
 def _sources(marks: Mapping[Group, str], lock: Lock) -> str:
     lines = []
     for group, mark in marks.items():
-        found = evidence(lock, lock.producer(NUMBERS.as_posix()), group)
-        made = [f"{file} ({stage.name})" if (stage := lock.producer(file)) else file for file in group]
-        hashes = [_code(text) for text in (found.data_text(), found.params_hash, found.code_hash)]
+        found = evidence(lock, lock.producers.get(RECORDS), group)
+        made = [f"{file} ({stage.name})" if (stage := lock.producers.get(file)) else file for file in group]
+        data = ", ".join(f"{path.rpartition('/')[2]} {briefly(md5)}" for path, md5 in found.data.items())
+        hashes = map(_code, (data, found.params_hash, found.code_hash))
         lines.append(row([rf"\hypertarget{{source:{mark}}}{{}}{mark}", "; ".join(map(_code, made)) or DASH, *hashes]))
     columns = "l>{\\raggedright}p{0.42\\linewidth}>{\\raggedright}p{0.28\\linewidth}ll"
     return tabular(columns, [row(["", "read from", "data", "params", "code"]), r"\midrule", *lines])
@@ -78,6 +77,16 @@ def _numbers(used: list[Number], records: Mapping[str, Number], marks: Mapping[G
         lines.append(row([cell or DASH for cell in (*cells, record.split, rf"\hyperlink{{source:{mark}}}{{{mark}}}")]))
     columns = ">{\\raggedright}p{0.36\\linewidth}>{\\raggedright}p{0.3\\linewidth}>{\\raggedright}p{0.15\\linewidth}rlll"
     return _longtable(columns, ["record", "value", r"95\,\% interval", "$n$", "seeds", "split", "from"], lines)
+
+
+def interval(record: Number, records: Mapping[str, Number]) -> str:
+    """The record's 95 % interval as the paper prints it, "" where it has none or is the interval itself."""
+    if record.low is None or record.high is None or record.key.endswith(".ci"):
+        return ""
+    if key := interval_key(record, records):
+        return records[key].text
+    scale = 100 if record.unit in ("%", "points") else 1
+    return labels.tex_minus(f"[{scale * record.low:.3g}, {scale * record.high:.3g}]")
 
 
 def _shortened(record: Number) -> str:

@@ -12,17 +12,15 @@ import subprocess
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, sha256_file, write_json
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.lock import LOCK, stored
+from polychromic.provenance.lock import LOCK
 from polychromic.report.paper import records_hash
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
-FIELDS = "%H%x00%cI%x00%P%x00%s"
+FIELDS = "--format=%H%x00%cI%x00%P%x00%s"
 DIGITS = 12  # of the records' hash in the PDF
 
 
@@ -74,19 +72,12 @@ def git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
 
 
 def resolve(folder: Path, name: str) -> str | None:
-    """The commit of a revision or of a DVC experiment of this name, None where there is neither. Raises PolychromicError: several."""
-    if not name.startswith("-") and (found := git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", allowed=(0, 1, 128))):
-        return found.strip()
-    found = {ref: commit for commit, ref in experiments(folder) if ref.rpartition("/")[2] == name}
-    if len(set(found.values())) > 1:
-        raise PolychromicError(f"experiment {name!r} exists {len(found)} times: {', '.join(found)}. Name one of these in full.")
-    return next(iter(found.values()), None)
-
-
-def experiments(folder: Path) -> list[tuple[str, str]]:
-    """(commit, ref) of each DVC experiment, the newest first; DVC keeps them as refs/exps/<baseline>/<name>."""
-    lines = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return [(line[:40], line[41:]) for line in lines if re.match(r"refs/exps/[0-9a-f]{2}/", line[41:])]
+    """The commit of a revision, else of the newest DVC experiment of this name (refs/exps/<baseline>/<name>), None without either."""
+    if name.startswith("-"):
+        return None
+    experiments = ("for-each-ref", "--sort=-committerdate", "--format=%(objectname)", f"refs/exps/*/*/{name}")
+    found = git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", allowed=(0, 1, 128)) or git(folder, *experiments)
+    return next(iter(found.split()), None)
 
 
 def show(folder: Path, commit: str, path: str) -> str:
@@ -94,48 +85,43 @@ def show(folder: Path, commit: str, path: str) -> str:
     return git(folder, "show", f"{commit}:{path}", allowed=(0, 128))
 
 
-def introduced(folder: Path, text: str, path: str) -> Introduced:
-    """The commit since which `path` (a file, relative to `folder`) has held `text` without a break; of a merge, the commit it brought.
+def introduced(folder: Path, path: str, text: str = "", past: bool = False) -> Introduced:
+    """The commit since which `path` (a file, relative to `folder`) has held `text` without a break, of a merge the commit it brought;
+    without a text the commit that last changed the file.
 
     Without Git the archive's commit is the latest possible; in a shallow clone so is the first one that is there.
+
+    Args:
+        past: the last commit need not hold it any more.
     """
     if not is_repository(folder):
-        return _of_archive(folder)
-    if text not in show(folder, "HEAD", path):
-        return Introduced(None, note=f"not committed: {path} of the last commit does not have it")
+        known = _archival(folder)
+        note = "archive without history" if known else "no Git history here"
+        return Introduced(known.get("commit"), known.get("date", ""), exact=False, note=note)
+    uncommitted = text not in show(folder, "HEAD", path) if text else git(folder, "status", "--porcelain", "--", path)
+    if uncommitted and not past:
+        return Introduced(None, note=f"not committed: {path} {'lacks it in' if text else 'differs from'} the last commit")
     # -S finds where the number of occurrences changes; only a change from none is an introduction
-    for line in git(folder, "log", f"--format={FIELDS}", f"-S{text}", "--", path).splitlines():
-        commit, _, parents, _ = line.split("\x00", 3)
-        if text in show(folder, commit, path) and not (parents and text in show(folder, parents.split()[0], path)):
-            return _introduced(folder, line)
-    return Introduced(None, exact=False, note="not found in the history of its file")  # which came under its name without a change
-
-
-def last_change(folder: Path, path: str) -> Introduced:
-    """The commit that last changed a file that Git tracks; what `introduced` says of archives and shallow clones holds here, too."""
-    if not is_repository(folder):
-        return _of_archive(folder)
-    if git(folder, "status", "--porcelain", "--", path).strip():
-        return Introduced(None, note=f"not committed: {path} differs from the last commit")
-    line = git(folder, "log", "-1", f"--format={FIELDS}", "--", path).rstrip("\n")
-    return _introduced(folder, line) if line else Introduced(None, exact=False, note="not tracked by Git")
+    for line in git(folder, "log", FIELDS, *([f"-S{text}"] if text else ["-1"]), "--", path).splitlines():
+        commit, date, parents, subject = line.split("\x00", 3)
+        if not text or (text in show(folder, commit, path) and not (parents and text in show(folder, parents.split()[0], path))):
+            boundary = folder / git(folder, "rev-parse", "--git-path", "shallow").strip()  # whose first commit may not be the first one
+            shallow = boundary.exists() and commit in boundary.read_text().split()
+            return Introduced(commit, date, subject, exact=not shallow, note="shallow history" if shallow else "")
+    return Introduced(None, exact=False, note="not found in Git's history of its file" if text else "not tracked by Git")
 
 
 def of_records(folder: Path, wanted: str) -> Introduced | None:
-    """The commit that first had the records with the hash that a PDF carries, as far back as they stayed; None where none is known.
+    """The commit that first had the records with the hash that a PDF carries; None where store/ has no such file, or no commit it.
 
-    dvc.lock of each commit names the md5 of results/numbers.json.gz, and the store has the file. Without Git the present ones count.
+    dvc.lock of a commit names the md5 of results/numbers.json.gz. Without Git the present ones count.
     """
-    hash_of = cache(lambda md5: records_hash(place) if (place := stored(folder, md5)) else None)
-    if not is_repository(folder):
-        return _of_archive(folder) if hash_of(_records_md5((folder / LOCK).read_text(encoding="utf-8"))) == wanted else None
-    found = None
-    for line in git(folder, "log", "--first-parent", f"--format={FIELDS}", "--", LOCK).splitlines():
-        if hash_of(_records_md5(show(folder, line[:40], LOCK))) == wanted:
-            found = line
-        elif found:
-            break
-    return _introduced(folder, found) if found else None
+    objects = (path for path in (folder / "store" / "files" / "md5").glob("??/*") if records_hash(path) == wanted)
+    md5 = next((f"md5: {path.parent.name}{path.name}" for path in objects), None)
+    if md5 is None or (not is_repository(folder) and md5 not in (folder / LOCK).read_text(encoding="utf-8")):
+        return None
+    found = introduced(folder, LOCK, md5, past=True)
+    return found if found.commit else None
 
 
 def carried_hash(pdf_file: Path) -> str | None:
@@ -149,25 +135,6 @@ def carried_hash(pdf_file: Path) -> str | None:
     return None
 
 
-def _records_md5(lock: str) -> str | None:
-    found = re.search(rf"path: {re.escape(NUMBERS.as_posix())}\n +hash: md5\n +md5: ([0-9a-f]{{32}})", lock)
-    return found[1] if found else None
-
-
-def _introduced(folder: Path, line: str) -> Introduced:
-    """From a line of `git log` in FIELDS. In a shallow clone the first commit that is there may not be the first one."""
-    commit, date, _, subject = line.split("\x00", 3)
-    boundary = folder / git(folder, "rev-parse", "--git-path", "shallow").strip()
-    shallow = boundary.exists() and commit in boundary.read_text().split()
-    return Introduced(commit, date, subject, exact=not shallow, note="shallow history" if shallow else "")
-
-
-def _of_archive(folder: Path) -> Introduced:
-    known = _archival(folder)
-    note = "archive without history" if known else "no Git history here"
-    return Introduced(known.get("commit"), known.get("date", ""), exact=False, note=note)
-
-
 def _archival(folder: Path) -> dict[str, str]:
     """The fields of the archival file that `git archive` filled in, else none."""
     path = folder / ARCHIVAL
@@ -179,8 +146,7 @@ def release(root: Path) -> Path:
     """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json.
 
     main.pdf itself cannot hold them: dvc.lock records it, so its hash would have to contain itself. The JSON holds {"commit", "dirty",
-    "dvc_lock_sha256", "pdf_sha256"}. In an unpacked `git archive` the commit is the archive's, before the first commit it is "unknown";
-    dirty is null in both.
+    "dvc_lock_sha256", "pdf_sha256"}; where no commit is known it is "unknown", and dirty is null without Git.
 
     Raises:
         PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.

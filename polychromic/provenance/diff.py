@@ -1,7 +1,6 @@
 """Which printed numbers differ between the workspace and a commit or a DVC experiment, and which sentences carry them.
 
-Both sides are the macros of paper/numbers.tex, which Git tracks; intervals are those of the records in the workspace, and of the ".ci"
-macros of the other side.
+Both sides are the macros of paper/numbers.tex, which Git tracks; what belongs to an interval's ".ci" is known from the records here.
 """
 
 from __future__ import annotations
@@ -15,13 +14,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.commit import experiments, is_repository, resolve, show
-from polychromic.provenance.records import MACROS, definitions, interval, interval_key, plain
-from polychromic.provenance.show import count, grid, listed, shortened
-from polychromic.provenance.workspace import SHORT, Workspace
-
-Side = Mapping[str, str] | None
+from polychromic.provenance.commit import is_repository, resolve, show
+from polychromic.provenance.lock import SHORT
+from polychromic.provenance.records import MACROS, count, definitions, grid, interval_key, listed, plain, shortened
+from polychromic.provenance.workspace import RECORDS, Workspace
 
 
 def diff(name: str = "HEAD", folder: Path = Path(".")) -> dict[str, Any]:
@@ -40,44 +36,33 @@ def diff(name: str = "HEAD", folder: Path = Path(".")) -> dict[str, Any]:
     if not is_repository(folder):
         raise PolychromicError(f"{folder.resolve().name}/ has no Git history to compare with. Allowed: a clone of the repository.")
     if (commit := resolve(folder, name)) is None:
-        known = ", ".join(ref.rpartition("/")[2] for _, ref in experiments(folder)[:5]) or "none here"
-        raise PolychromicError(f"{name!r} is no revision and no experiment. Allowed: what `git log` shows, or an experiment ({known}).")
+        raise PolychromicError(f"{name!r} is no revision and no experiment. Allowed: what `git log` and `dvc exp list --all-commits` show.")
     text = show(folder, commit, MACROS)
     if not text or not (folder / MACROS).is_file():
         where = f"{folder / MACROS}: file not found" if text else f"commit {commit[:SHORT]} has no {MACROS}"
         raise PolychromicError(f"{where}, which holds what the text prints. Compare revisions that have it (`git log -- {MACROS}`).")
-    before, after = definitions(text), definitions((folder / MACROS).read_text(encoding="utf-8"))
-    here = Workspace(folder)
+    here, sides = Workspace(folder), {"old": definitions(text), "new": definitions((folder / MACROS).read_text(encoding="utf-8"))}
+    before, after = sides.values()
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     changes = []
     for key in changed:
-        record = here.records.get(key)
-        old = before.get(interval_key(record, here.records) or "", "") if record else ""
-        new = interval(record, here.records) if record else ""
-        sides = (("old", before, old), ("new", after, new))
-        changes.append({"key": key} | {side: _side(texts.get(key), ci) for side, texts, ci in sides})
-    return {"old": name, "commit": commit, "changes": changes, "sentences": _sentences(here, before, after, changed), "stale": _stale(here)}
-
-
-def _side(text: str | None, ci: str) -> Side:
-    return None if text is None else {"text": plain(text), "ci": plain(ci)}
-
-
-def _stale(here: Workspace) -> list[str]:
-    maker = here.declared.producer(NUMBERS.as_posix())
-    names = [entry.name for entry in (*here.declared.upstream(maker), maker)] if maker else []
-    differs = lambda stage: any(here.stale(stage)) or any(here.changed_parameters(stage))
-    return [name for name in names if name not in here.lock.stages or differs(here.stages[name])]
-
-
-def _sentences(here: Workspace, before: Mapping[str, str], after: Mapping[str, str], changed: list[str]) -> list[dict[str, Any]]:
-    render, marked = here.manuscript.render, lambda key, text: f"«{plain(before.get(key, '')) or 'nothing'} → {text}»"
-    return [
-        {"line": one.line, "keys": keys, "old": render(one, before), "new": render(one, after)}
-        | {"text": render(one, after, lambda key, text: marked(key, text) if key in changed else text)}
+        ci = interval_key(here.records[key], here.records) if key in here.records else ""
+        said = lambda texts, key=key, ci=ci: {"text": plain(texts[key]), "ci": plain(texts.get(ci, ""))} if key in texts else None
+        changes.append({"key": key} | {side: said(texts) for side, texts in sides.items()})
+    marked = lambda key, text: f"«{plain(before.get(key, '')) or 'nothing'} → {text}»" if key in changed else text
+    render = here.manuscript.render
+    sentences = [
+        {"line": one.line, "keys": keys, "old": render(one, before), "new": render(one, after), "text": render(one, after, marked)}
         for one in here.manuscript.sentences
         if (keys := sorted(set(one.keys) & set(changed)))
     ]
+    return {"old": name, "commit": commit, "changes": changes, "sentences": sentences, "stale": _stale(here)}
+
+
+def _stale(here: Workspace) -> list[str]:
+    maker = here.lock.producers.get(RECORDS)
+    behind = [entry.name for entry in here.lock.upstream(maker)] if maker else []
+    return [name for name in behind if name not in here.stages or any(here.stale(here.stages[name]))]
 
 
 def render(document: Mapping[str, Any]) -> RenderableType:
@@ -85,7 +70,8 @@ def render(document: Mapping[str, Any]) -> RenderableType:
     changes, stale = document["changes"], document["stale"]
     parts: list[RenderableType] = []
     if changes:
-        rows = [(row["key"], _cell(row["old"]), _cell(row["new"])) for row in changes]
+        cell = lambda side: f"{shortened(side['text'])} {side['ci']}".rstrip() if side else "-"
+        rows = [(row["key"], cell(row["old"]), cell(row["new"])) for row in changes]
         parts.append(grid(f"{document['old']} → workspace", ("record", "old", "new"), rows))
     for sentence in document["sentences"]:
         text = escape(sentence["text"]).replace("«", "[bold yellow]").replace("»", "[/]")
@@ -96,7 +82,3 @@ def render(document: Mapping[str, Any]) -> RenderableType:
         said = f"{count(len(changes), 'printed value')} changed" if changes else "no printed value changed"
         parts.append(Text(f"{said}. What changed in tables: git diff {document['commit'][:SHORT]} -- paper/tables"))
     return Group(*parts)
-
-
-def _cell(side: Side) -> Text:
-    return Text(shortened(side["text"]) + (f" {side['ci']}" if side["ci"] else "")) if side else Text("-", style="dim")

@@ -1,38 +1,35 @@
-"""The records of what the paper prints (results/numbers.json.gz), and the search for what a reader copied from the page."""
+"""The records of what the paper prints (results/numbers.json.gz), the search for what a reader copied from the page, and texts and
+tables as people read them in a terminal."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from polychromic.base.errors import DataError, PolychromicError
+from rich.table import Table
+from rich.text import Text
+
+from polychromic.base.errors import DataError
 from polychromic.base.io import read_json
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.lock import Lock, stored
 from polychromic.report.records import Number, unique
 
 MACROS = "paper/numbers.tex"
-REMEDY = "Make it again with `dvc repro`, or fetch it with `dvc pull`."
+WIDEST = 60  # characters of a value
 
 
-def load_records(folder: Path = Path("."), lock: Lock | None = None) -> dict[str, Number]:
-    """The records of folder/results/numbers.json.gz by key, sorted; with `lock` from the store where they are not here, as in a clone.
+def load_records(place: Path) -> dict[str, Number]:
+    """The records of a file by key, sorted.
 
     Raises:
         PolychromicError: the file is not there, or a key stands twice.
         DataError: it is not a list of records.
     """
-    place = folder / NUMBERS
-    if not place.is_file():
-        maker = lock.producer(NUMBERS.as_posix()) if lock else None
-        place = stored(folder, maker.out(NUMBERS.as_posix()).md5) if maker else None
-    if place is None:
-        raise PolychromicError(f"{folder / NUMBERS}: file not found. The records of the printed numbers lie there. {REMEDY}")
     try:
         records = [Number(**row | {"seeds": tuple(row["seeds"])}) for row in read_json(place)]
     except (KeyError, TypeError) as error:
-        raise DataError(str(place), f"no record ({error})", f"objects with {', '.join(Number.__dataclass_fields__)}", REMEDY) from None
+        fields = ", ".join(Number.__dataclass_fields__)
+        raise DataError(str(place), f"no record ({error})", f"objects with {fields}", "Make it again with `dvc repro`.") from None
     return unique(sorted(records, key=lambda record: record.key))
 
 
@@ -46,23 +43,11 @@ def definitions(text: str) -> dict[str, str]:
     return dict(re.findall(r"^\\definenumber\{([^{}]+)\}\{(.*)\}%$", text, flags=re.MULTILINE))
 
 
-def interval_key(record: Number, records: Mapping[str, Number]) -> str | None:
-    """The record that prints this one's interval: its own ".ci", or that of its group; None where there is none."""
+def interval_key(record: Number, records: Mapping[str, Number]) -> str:
+    """The record that prints this one's interval: its own ".ci", or that of its group; "" where there is none."""
     names = (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci") if record.low is not None else ()
     ends = lambda one: (one.low, one.high)
-    return next((name for name in names if name != record.key and name in records and ends(records[name]) == ends(record)), None)
-
-
-def interval(record: Number, records: Mapping[str, Number]) -> str:
-    """The record's 95 % interval as the paper prints it, "" where it has none or is the interval itself."""
-    if record.low is None or record.high is None or record.key.endswith(".ci"):
-        return ""
-    if key := interval_key(record, records):
-        return records[key].text
-    from polychromic.report.labels import tex_minus  # and all that metrics are computed with
-
-    scale = 100 if record.unit in ("%", "points") else 1
-    return tex_minus(f"[{scale * record.low:.3g}, {scale * record.high:.3g}]")
+    return next((name for name in names if name != record.key and name in records and ends(records[name]) == ends(record)), "")
 
 
 SPELLINGS = {"\u2212": "-", "\u2013": "-", "--": "-", "\u2009": " ", "\u202f": " ", "\u00a0": " ", "~": " ", r"\,": " ", "\u03bb": "lambda"}
@@ -92,3 +77,26 @@ def printed_as(records: Iterable[Number], text: str, used: Collection[str] = ())
     holding = [(record, printed) for record in records if within.search(printed := plain(record.text)) or printed == wanted]
     found = [record for record, printed in holding if printed == wanted or record.key in used]
     return sorted(found or [record for record, _ in holding], key=lambda record: (record.key not in used, record.key))
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
+
+
+def listed(names: Sequence[str], shown: int = 6) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def grid(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table of texts, which are taken literally."""
+    table = Table(title=title and Text(title))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(one if isinstance(one, Text) else Text(one) for one in row))
+    return table

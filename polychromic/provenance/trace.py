@@ -1,7 +1,7 @@
 """From what is printed back to where it comes from: records, source rows, stages, cells, inputs, and the commit.
 
-`trace` answers with one document (a dict, what `--json` prints); polychromic.provenance.show draws it. A file that is not here is read
-from the store where that holds it, so a fresh clone and an unpacked archive answer as the author's workspace does. No dvc, no torch.
+`trace` answers with one document (a dict, what `--json` prints); `draw` shows it as a tree. A file that is not here is read from the
+store where that holds it, so a fresh clone and an unpacked archive answer as the author's workspace does. No dvc, no torch.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.commit import DIGITS, introduced, last_change, of_records
-from polychromic.provenance.lock import Entry, File, md5_of, stored
-from polychromic.provenance.records import MACROS, printed_as, sources
-from polychromic.provenance.workspace import Evidence, Workspace, evidence
+from polychromic.base.io import dumps, read_json
+from polychromic.provenance.commit import DIGITS, introduced, of_records
+from polychromic.provenance.lock import SHORT, Entry, stored
+from polychromic.provenance.records import MACROS, grid, listed, plain, printed_as, shortened, sources
+from polychromic.provenance.workspace import RECORDS, Evidence, Workspace, evidence
 from polychromic.report.records import Number
 
-RECORDS = NUMBERS.as_posix()
 CELL_FILE = re.compile(r"results/[^/]+/[^/]+/([^/]+)/samples\.jsonl\.gz")  # of a domain, a split and a cell
+FEW, SOME, LIMIT = 4, 10, 40  # that are shown of rows, of the values of one, of names and matches
+HIDDEN = ("query", "kind", "stages", "code")  # of what is drawn: hashes stand for them
 Document = dict[str, Any]
 
 
@@ -59,37 +62,29 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
     if matches:
         rows = [{"key": record.key, "text": record.text, "printed": record.key in printed, "source": record.source} for record in matches]
         return {"query": query, "kind": "matches", "matches": rows}
-    raise PolychromicError(_unknown(here, query))
-
-
-def _path(here: Workspace, query: str) -> str | None:
-    """A file that a stage makes or reads, or one of paper/ or results/, by its path, its last part or the beginning of its md5."""
-    files = [file for stage in here.lock.stages.values() for file in (*stage.outs, *stage.deps)]
-    known = {file.path for file in files}
-    name = Path(query).as_posix()
-    if name in known or ((here.folder / name).is_file() and any(name.startswith(f"{one}/") for one in ("paper", "results", *known))):
-        return name
-    if re.fullmatch("[0-9a-f]{8,32}", query) and (same := sorted(file.path for file in files if (file.md5 or "").startswith(query))):
-        return same[0]
-    # "listqa-frontier" and "listqa-frontier.pdf", as \includegraphics has it; a figure before its other formats
-    same = [one for one in known if name in (Path(one).name, Path(one).stem) and "/" not in name and one.startswith("paper/")]
-    return min(same, key=lambda one: (not one.endswith((".pdf", ".tex")), one), default=None)
-
-
-def _unknown(here: Workspace, query: str) -> str:
-    outs = [file.path for stage in here.lock.stages.values() for file in stage.outs]
-    names = [*here.manuscript.keys, *(one.label for one in here.manuscript.floats), *outs, *(Path(path).name for path in outs)]
-    similar = dict.fromkeys(difflib.get_close_matches(query, [*names, *here.records], 5))
-    of_a_pdf = "No commit that is known here has records of this hash. " if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", query) else ""
-    return (
-        f"nothing here is called or prints {query!r}. {of_a_pdf}Allowed: a record's key, a label such as fig:listqa-frontier, a figure or "
-        "table by number, a file of paper/ or results/, an out of dvc.lock, a printed value. "
+    names = [*printed, *(one.label for one in here.manuscript.floats), *here.lock.outs, *(Path(path).name for path in here.lock.outs)]
+    similar = dict.fromkeys(difflib.get_close_matches(query, sorted({*names, *here.records}), 5))
+    raise PolychromicError(
+        f"nothing here is called or prints {query!r}, and no records that are known here have that hash. Allowed: a record's key, a label "
+        "such as fig:listqa-frontier, a figure or table by number, a file of paper/ or results/, an out of dvc.lock, a printed value. "
         + (f"Similar: {', '.join(similar)}." if similar else "`polychromic trace paper/main.tex` lists the records in use.")
     )
 
 
+def _path(here: Workspace, query: str) -> str | None:
+    """A file that a stage makes or reads, or one of paper/ or results/, by its path, its last part or the beginning of its md5."""
+    name, known = Path(query).as_posix(), here.lock.files
+    if name in known or ((here.folder / name).is_file() and any(name.startswith(f"{one}/") for one in ("paper", "results", *known))):
+        return name
+    # "listqa-frontier" and "listqa-frontier.pdf", as \includegraphics has it; a figure before its other formats
+    called = [path for path in known if name in (Path(path).name, Path(path).stem) and path.startswith("paper/")]
+    if re.fullmatch("[0-9a-f]{8,32}", query):
+        called = [path for path, md5 in known.items() if (md5 or "").startswith(query)]
+    return min(called, key=lambda path: (not path.endswith((".pdf", ".tex")), path), default=None)
+
+
 def _record(here: Workspace, query: str, record: Number) -> Document:
-    maker, rows = here.lock.producer(RECORDS), sources(record)
+    maker, rows = here.lock.producers.get(RECORDS), sources(record)
     found = evidence(here.lock, maker, [file for file, _ in rows])
     # the stage that records the value is no step of its computation
     chain = [stage for stage in found.stages if stage is not maker or not rows]
@@ -102,17 +97,15 @@ def _record(here: Workspace, query: str, record: Number) -> Document:
         "recorded_by": _stage(maker),
         "state": _state(here, RECORDS),
         "sources": [_source(here, maker, file, row) for file, row in rows],
-        "cells": [_stage(stage) | {"state": _state(here, stage.outs[0].path)} for stage in _cells(rows, chain)],
+        "cells": [_stage(stage) | {"state": _state(here, next(iter(stage.outs)))} for stage in _cells(rows, chain)],
         **_evidence(found),
-        "commit": asdict(introduced(here.folder, f"\\definenumber{{{record.key}}}{{{record.text}}}%", MACROS)),
+        "commit": asdict(introduced(here.folder, MACROS, f"\\definenumber{{{record.key}}}{{{record.text}}}%")),
     }
 
 
 def _file(here: Workspace, query: str, path: str) -> Document:
-    stage = here.lock.producer(path)
-    found = evidence(here.lock, stage, [dep.path for dep in stage.deps] if stage else [])
-    readers = [one for one in here.lock.stages.values() if one.dep(path)]
-    md5 = _recorded(here, path)
+    stage, md5 = here.lock.producers.get(path), here.lock.files.get(path)
+    found = evidence(here.lock, stage, stage.deps if stage else ())
     # Git knows what DVC keeps (results, the PDF) by its hash in dvc.lock alone
     kept = md5 and (path.startswith(("results/", "data/")) or path == "paper/main.pdf")
     printed = sorted({use.key for use in here.manuscript.uses if use.file == path})
@@ -123,63 +116,47 @@ def _file(here: Workspace, query: str, path: str) -> Document:
         "md5": md5,
         "state": _state(here, path),
         "stage": _stage(stage),
-        "read_by": [other.name for other in readers],
+        "read_by": [one.name for one in here.lock.stages.values() if one.dep(path)],
         "floats": [{"label": one.label, "name": one.name, "line": one.line} for one in here.manuscript.floats if path in one.files],
         "records": list(here.records) if path in (MACROS, RECORDS) else printed,
         "cells": [_stage(one) for one in found.stages if _cell_of(one) and one is not stage],
         **_evidence(found),
-        "commit": asdict(introduced(here.folder, f"md5: {md5}", "dvc.lock") if kept else last_change(here.folder, path)),
+        "commit": asdict(introduced(here.folder, "dvc.lock", f"md5: {md5}") if kept else introduced(here.folder, path)),
     }
 
 
 def _evidence(found: Evidence) -> Document:
-    names, code = [stage.name for stage in found.stages], {file.path: file.md5 for file in found.code}
-    return {**asdict(found), "stages": names, "code": code}
+    data = [{"path": path, "md5": md5} for path, md5 in found.data.items()]
+    return asdict(found) | {"stages": [stage.name for stage in found.stages], "data": data}
 
 
 def _stage(stage: Entry | None) -> Document | None:
-    if stage is None:
-        return None
-    return asdict(stage) | {what: {file.path: file.md5 for file in getattr(stage, what)} for what in ("deps", "outs")}
-
-
-def _recorded(here: Workspace, path: str) -> str | None:
-    """The hash that a stage recorded of exactly this file, as its out or else as an input."""
-    files = (file for kind in ("outs", "deps") for stage in here.lock.stages.values() for file in getattr(stage, kind))
-    return next((file.md5 for file in files if file.path == path), None)
+    return asdict(stage) if stage else None
 
 
 def _state(here: Workspace, path: str) -> str:
     """Whether the file here is the one that dvc.lock records."""
-    stage = here.lock.producer(path)
-    out = stage.out(path) if stage else None
-    if out is None:
-        return "no output of the pipeline"
+    if path not in here.lock.outs:
+        return "an input of the pipeline" if path in here.lock.files else "no output of the pipeline"
     if not (here.folder / path).is_file():
-        return "not here; in the store" if stored(here.folder, out.md5) else "not here"
-    return "as in dvc.lock" if md5_of(here.folder / path) == out.md5 else "differs from dvc.lock"
+        return "not here; in the store" if stored(here.folder, here.lock.outs[path]) else "not here"
+    return "as in dvc.lock" if here.md5(here.folder / path) == here.lock.outs[path] else "differs from dvc.lock"
 
 
 def _source(here: Workspace, maker: Entry | None, path: str, row: str) -> Document:
-    about = {"path": path, "row": row or None}
-    if maker and path in maker.params:
-        value = reduce(lambda place, part: place.get(part) if isinstance(place, Mapping) else None, row.split("."), maker.params[path])
-        value = None if isinstance(value, Mapping) else value
-        return about | {"md5": None, "stage": None, "state": "a parameter file", "values": None if value is None else {row: value}}
-    stage, md5 = here.lock.producer(path), _recorded(here, path)
-    values = _row(here.place(File(path, md5)), row) if row and path.endswith(".json") else None
-    return about | {"md5": md5, "stage": _stage(stage), "state": _state(here, path) if stage else "an input", "values": values}
-
-
-def _row(place: Path | None, row: str) -> Mapping[str, Any] | None:
-    """The plain values of a row such as "contrasts/<id>" or "systems/<label>@T=0.5"; None where it is not found."""
-    value: Any = read_json(place) if place else None
-    for part in row.split("/"):
+    """What a record was read from, with the plain values of its row; None where it is not found."""
+    is_parameters, place = maker and path in maker.params, here.place(path) if row and path.endswith(".json") else None
+    value = maker.params[path] if is_parameters else read_json(place) if place else None
+    for part in row.split("." if is_parameters else "/"):
         if isinstance(value, list):
             value = next((one for one in value if isinstance(one, dict) and _is_called(one, part)), None)
         else:
-            value = value.get(part) if isinstance(value, dict) else None
-    return {key: one for key, one in value.items() if not isinstance(one, list | dict)} if isinstance(value, dict) else None
+            value = value.get(part) if isinstance(value, Mapping) else None
+    if is_parameters:
+        value = None if value is None or isinstance(value, Mapping) else {row: value}
+    values = {key: one for key, one in value.items() if is_parameters or not isinstance(one, list | dict)} if value else None
+    about = {"path": path, "row": row or None, "md5": here.lock.files.get(path), "stage": _stage(here.lock.producers.get(path))}
+    return about | {"state": "a parameter file" if is_parameters else _state(here, path), "values": values}
 
 
 def _is_called(row: Mapping[str, Any], part: str) -> bool:
@@ -189,7 +166,7 @@ def _is_called(row: Mapping[str, Any], part: str) -> bool:
 
 def _cell_of(stage: Entry) -> str | None:
     """The cell that the stage samples; None where it samples nothing."""
-    return next((found[1] for file in stage.outs if (found := CELL_FILE.fullmatch(file.path))), None)
+    return next((found[1] for path in stage.outs if (found := CELL_FILE.fullmatch(path))), None)
 
 
 def _cells(rows: Sequence[tuple[str, str]], chain: Sequence[Entry]) -> list[Entry]:
@@ -203,3 +180,43 @@ def _cells(rows: Sequence[tuple[str, str]], chain: Sequence[Entry]) -> list[Entr
         names = [f"{label}-{lam}" if lam else label, f"{label}-{headline}", *(only if len(only) == 1 else [])]
         named |= dict([(name, cells[name]) for name in names if name in cells][:1])
     return list((named or cells).values())
+
+
+def draw(document: Document) -> RenderableType:
+    """A trace as people read it: records that print the same as a table, else a tree, in which --json's long lists are cut short."""
+    if document["kind"] == "matches":
+        found = document["matches"]
+        rows = [(row["key"], shortened(plain(row["text"])), "yes" if row["printed"] else "") for row in found[:LIMIT]]
+        more = f"and {len(found) - LIMIT} more; --json lists them all. " if len(found) > LIMIT else ""
+        table = grid(f"{len(found)} records print {document['query']!r}", ("record", "prints", "in the text"), rows)
+        return Group(table, Text(f"{more}polychromic trace RECORD follows one of them."))
+    title = f"{document['record']['key']}  {plain(document['record']['text'])}" if document["kind"] == "record" else document["query"]
+    tree = Tree(Text(title, "bold"))
+    for key in (key for key in document if key not in HIDDEN):
+        _grow(tree, key, document[key])
+    return tree
+
+
+def _grow(parent: Tree, name: str, value: Any, depth: int = 0) -> None:
+    """Add a value: of a mapping its plain values in a line and the others below it; of many rows their names alone."""
+    rows = value if isinstance(value, list) and all(isinstance(row, Mapping) for row in value) else []
+    for row in rows if len(rows) <= FEW else ():
+        _grow(parent, name, row, depth)
+    if rows and len(rows) > FEW:
+        names = [row.get("name") or row.get("path") or f"{row['file']}:{row['line']}" for row in rows]
+        parent.add(Text(f"{len(rows)} {name}: {listed(names, LIMIT)}"))
+    below = {key: one for key, one in value.items() if isinstance(one, Mapping | list)} if isinstance(value, Mapping) and depth < 2 else {}
+    if isinstance(value, Mapping):
+        said = listed([f"{key} {_short(one)}" for key, one in value.items() if key not in below and one not in (None, "")], SOME)
+    else:
+        said = _short(value) if not isinstance(value, list) else "" if rows else listed(list(map(_short, value)), SOME)
+    if said or any(below.values()):
+        node = parent.add(Text(f"{name}: {said}"))
+        for key, one in below.items():
+            _grow(node, key, one, depth + 1)
+
+
+def _short(value: Any) -> str:
+    """A value in few characters: eight digits of a hash, six of a number."""
+    text = value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else "" if value is None else dumps(value)
+    return text[:SHORT] if re.fullmatch(r"[0-9a-f]{32,40}(\.dir)?", text) else shortened(text)
