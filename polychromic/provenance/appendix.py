@@ -13,23 +13,18 @@ from pathlib import Path
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_text
 from polychromic.provenance.lock import Lock, briefly
-from polychromic.provenance.records import interval_key, load_records, plain, sources
+from polychromic.provenance.printed import interval_key, load_records, plain, sources
 from polychromic.provenance.workspace import RECORDS, Workspace, evidence
 from polychromic.report import labels
 from polychromic.report.records import Number
 from polychromic.report.tables import DASH, HEADER, row, tabular
 
 LONGEST = 40  # characters of a value; a sentence is cut there
-Group = tuple[str, ...]  # the files that a record names: records of one group rest on the same inputs
 
 
-def write(root: Path) -> list[Path]:
-    """Write paper/tables/provenance-{numbers,outputs,sources}.tex.
-
-    Raises:
-        PolychromicError: the text prints a record that does not exist, or a file is missing.
-        DataError: a file is malformed, a figure has no label, or a stage names a parameter that does not exist.
-    """
+def write(root: Path) -> None:
+    """Write paper/tables/provenance-{numbers,outputs,sources}.tex. Raises PolychromicError: the text prints a record that does not exist,
+    a stage names a parameter that does not, a figure has no label, or a file is missing or malformed."""
     here, records = Workspace(root), load_records(root / RECORDS)
     if missing := [use for use in here.manuscript.uses if use.key not in records]:
         where = f"{missing[0].file}:{missing[0].line}: \\num{{{missing[0].key}}} has no record. Allowed: the keys of paper/numbers.tex."
@@ -37,39 +32,39 @@ def write(root: Path) -> list[Path]:
     lock, used = here.as_locked(), [records[key] for key in here.manuscript.keys]
     marks = {group: f"S{number}" for number, group in enumerate(sorted(set(map(_group, used))), start=1)}
     texts = {"numbers": _numbers(used, records, marks), "outputs": _outputs(here, lock), "sources": _sources(marks, lock)}
-    written = {root / "paper" / "tables" / f"provenance-{name}.tex": text for name, text in texts.items()}
-    for path, text in written.items():
-        write_text(path, text)
-    return list(written)
+    for name, text in texts.items():
+        write_text(root / "paper" / "tables" / f"provenance-{name}.tex", text)
 
 
-def _group(record: Number) -> Group:
+def _group(record: Number) -> tuple[str, ...]:
+    """The files that a record names: records of one group rest on the same inputs."""
     return tuple(file for file, _ in sources(record))
 
 
 def _outputs(here: Workspace, lock: Lock) -> str:
     lines = []
     for one in here.manuscript.floats:
-        target = rf"\hypertarget{{stage:{one.kind}.\getrefnumber{{{one.label}}}}}{{}}{one.kind.capitalize()}~\ref{{{one.label}}}"
+        kind = one.name.partition(" ")[0]
+        target = rf"\hypertarget{{stage:{kind.lower()}.\getrefnumber{{{one.label}}}}}{{}}{kind}~\ref{{{one.label}}}"
         for place, file in enumerate(one.files):
             stage, md5 = lock.producers.get(file), here.md5(here.folder / file)
             lines.append(row(["" if place else target, _code(file), _code(stage.name if stage else ""), _code(briefly(md5))]))
     return _longtable("l>{\\raggedright}p{0.42\\linewidth}ll", ["", "file", "stage", "md5"], lines)
 
 
-def _sources(marks: Mapping[Group, str], lock: Lock) -> str:
+def _sources(marks: Mapping[tuple[str, ...], str], lock: Lock) -> str:
     lines = []
     for group, mark in marks.items():
         found = evidence(lock, lock.producers.get(RECORDS), group)
         made = [f"{file} ({stage.name})" if (stage := lock.producers.get(file)) else file for file in group]
-        data = ", ".join(f"{path.rpartition('/')[2]} {briefly(md5)}" for path, md5 in found.data.items())
-        hashes = map(_code, (data, found.params_hash, found.code_hash))
+        data = ", ".join(f"{path.rpartition('/')[2]} {briefly(md5)}" for path, md5 in found["data"].items())
+        hashes = map(_code, (data, found["params_hash"], found["code_hash"]))
         lines.append(row([rf"\hypertarget{{source:{mark}}}{{}}{mark}", "; ".join(map(_code, made)) or DASH, *hashes]))
     columns = "l>{\\raggedright}p{0.42\\linewidth}>{\\raggedright}p{0.28\\linewidth}ll"
     return tabular(columns, [row(["", "read from", "data", "params", "code"]), r"\midrule", *lines])
 
 
-def _numbers(used: list[Number], records: Mapping[str, Number], marks: Mapping[Group, str]) -> str:
+def _numbers(used: list[Number], records: Mapping[str, Number], marks: Mapping[tuple[str, ...], str]) -> str:
     lines = []
     for record in used:
         mark, n, seeds = marks[_group(record)], "" if record.n is None else str(record.n), ", ".join(map(str, record.seeds))

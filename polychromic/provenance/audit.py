@@ -1,9 +1,8 @@
 """Run some stages again and compare: the one check that an edited lock, store and record cannot pass together.
 
 Which cells are run is a hash's choice, so that nobody picks the ones that hold. A stage runs where it cannot see what it made before:
-in a workspace under .work/audit/ that is made anew each time, on its recorded inputs, with an empty cache; only weights and packages
-are shared, which are pinned by hash. What came out is written to audit.json after each stage; entries about outs that dvc.lock no
-longer has are dropped, so the paper never counts a cell of other results. How long it takes is foreseen from `make bench`.
+in a workspace under .work/audit/ that is made anew each time, on its recorded inputs, with an empty cache. What came out is in audit.json
+after each stage; entries about outs that dvc.lock no longer has are dropped, so the paper never counts a cell of other results.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import cpu_model, fast_bfloat16
@@ -36,11 +32,9 @@ from polychromic.pipeline.stages import Stage
 from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from polychromic.provenance.commit import current
 from polychromic.provenance.lock import Entry, briefly, md5_of, stored
-from polychromic.provenance.records import count, grid
 from polychromic.provenance.workspace import Workspace, is_code
+from polychromic.report import timings
 from polychromic.report.audit import SOURCE, Audit, AuditedCell, AuditedOut, load
-from polychromic.report.timings import Sampler, StepCost
-from polychromic.report.timings import load as load_timings
 
 SHARED = ("weights", "packages")  # content-addressed, and the hash is checked against params.yaml or the source's pins
 PR_SET_PDEATHSIG = 1
@@ -58,8 +52,7 @@ def population(here: Workspace) -> list[str]:
 
 
 def within_reach(here: Workspace) -> list[str]:
-    """Of these, what this processor computes at a fair speed: bfloat16 takes it days where it has no instructions for that. All of them
-    where that leaves none."""
+    """Of these, all but what takes this processor days, bfloat16 without instructions for it; all where that leaves none."""
     names = population(here)
     of = {name: here.params.on(*(here.stages[name].axes[axis] for axis in ("domain", "split"))) for name in names}
     fair = [name for name in names if "bfloat16" not in (of[name].train.precision, of[name].sampling.precision)]
@@ -68,11 +61,7 @@ def within_reach(here: Workspace) -> list[str]:
 
 def choose(here: Workspace, cells: int, named: Sequence[str], seed_from: str | None) -> list[str]:
     """The stages to run: those that are named, else `cells` of those within reach, the first in the order of a hash of their name and the
-    commit (or `seed_from`).
-
-    Raises:
-        UsageError: a stage that does not exist or never ran, or nothing to draw from.
-    """
+    commit (or `seed_from`). Raises UsageError: a stage that does not exist or never ran, or nothing to draw from."""
     if unknown := [name for name in named if name not in here.stages or name not in here.lock.stages]:
         raise UsageError(f"--cell {unknown[0]!r} is no stage that has run. Allowed: those of `dvc stage list`. Correct the name.")
     if named or cells == 0:
@@ -89,12 +78,13 @@ def seconds(here: Workspace, stage: Stage) -> dict[Hashable, float]:
     files = [here.folder / BENCHMARKS / file for file in (f"step_cost-{domain}.json", "sampler.json")]
     if not is_cell(stage) or stage.name not in here.lock.stages or not all(file.is_file() for file in files):
         return {}
-    steps, sampler, params = load_timings(StepCost, files[0]).variants, load_timings(Sampler, files[1]), here.params
-    samples = here.result(next(path for path in stage.outs if path.endswith(paths.SAMPLES)))
-    drafts = sum(sum(row["tokens"]) for _, row in read_jsonl(samples)) / max(row.tokens_per_second for row in sampler.rows)
+    steps, sampler, params = timings.load(timings.StepCost, files[0]).variants, timings.load(timings.Sampler, files[1]), here.params
+    places = [place for path in stage.outs if path.endswith(paths.SAMPLES) and (place := here.place(path))]
+    tokens = sum(sum(row["tokens"]) for place in places for _, row in read_jsonl(place))
     step = steps.get(params.trains_like(name)) or steps["polychromic" if params.methods[name].objective != "none" else "lora"]
     training = round(params.domain(domain).steps * params.methods[name].budget) * step.mean_seconds
     adapters = params.adapters(domain, params.cell(domain, split, name, weight_of(stage)))
+    drafts = tokens / max(row.tokens_per_second for row in sampler.rows)
     return {stage.name: drafts} | {(split == "test", adapter): training for adapter in adapters}  # test trains anew
 
 
@@ -104,40 +94,27 @@ def foreseen(jobs: int, folder: Path = Path(".")) -> str:
     needed = [seconds(here, stage) for stage in here.stages.values() if is_cell(stage)]
     spent = {what: time for one in needed for what, time in one.items()}
     return (
-        f"From an empty cache about {sum(spent.values()) / 3600 / jobs:.1f} hours for training and sampling, {jobs} at a time, by the "
-        f"timings in {BENCHMARKS} (not in it: {count(needed.count({}), 'cell')} that never ran or that nobody timed); scores, reports and "
-        "the PDF come on top. What is up to date takes nothing unless it is forced."
+        f"From an empty cache about {sum(spent.values()) / 3600 / jobs:.1f} hours for training and sampling, {jobs} at a time, without "
+        f"{needed.count({})} cells that never ran or that nobody timed; scores, reports and the PDF come on top."
     )
 
 
 def plan(here: Workspace, names: Sequence[str]) -> dict[str, Any]:
     """What would run ("stages": stage, cmd, minutes) and how many minutes all that takes; None where one was not measured."""
-    needed = [(here.stages[name], sum(seconds(here, here.stages[name]).values()) / 60 or None) for name in names]
-    rows = [{"stage": stage.name, "cmd": stage.cmd, "minutes": minutes and round(minutes, 1)} for stage, minutes in needed]
-    each = [row["minutes"] for row in rows]
+    each = [round(sum(seconds(here, here.stages[name]).values()) / 60, 1) or None for name in names]
+    rows = [{"stage": name, "cmd": here.stages[name].cmd, "minutes": minutes} for name, minutes in zip(names, each)]
     return {"stages": rows, "minutes": None if None in each else round(sum(each), 1)}
-
-
-def plan_table(document: dict[str, Any]) -> Table:
-    """The stages to run, with their expected minutes."""
-    said = lambda minutes: "not known" if minutes is None else f"{minutes:g}"
-    title = f"to run again: {len(document['stages'])}, expected minutes: {said(document['minutes'])}"
-    return grid(title, ("stage", "command", "minutes"), [(row["stage"], row["cmd"], said(row["minutes"])) for row in document["stages"]])
 
 
 def audit(here: Workspace, names: Sequence[str], by_intervals: bool = False, among: int | None = None) -> list[AuditedCell]:
     """Run the stages again, one after the other, and write what came out to benchmarks/results/audit.json after each.
 
     Args:
-        by_intervals: compare metric means with the intervals of compare.json instead of bytes.
+        by_intervals: compare metric means with the intervals of compare.json instead of bytes; UsageError where nothing is scored.
         among: of how many cells these were drawn; None where somebody named them.
-
-    Raises:
-        UsageError: by_intervals of a stage that gives no samples, or none that are scored.
-        PolychromicError: an input of a stage is not to be had, or its code has changed since it ran.
     """
     for stage in (here.stages[name] for name in names if by_intervals):
-        if not is_cell(stage) or _scores(stage) not in here.lock.outs:
+        if not is_cell(stage) or paths.scores_file(stage.axes["domain"], stage.axes["split"]).as_posix() not in here.lock.outs:
             raise UsageError(f"--intervals: {stage.name} gives no samples that are scored. Leave the option out: bytes compare.")
     commit, done = current(here.folder).name, []
     _write(here, done)
@@ -173,23 +150,11 @@ def _write(here: Workspace, done: Sequence[AuditedCell]) -> None:
 
 def remedy(cell: AuditedCell) -> str:
     """What to do about a stage that came out otherwise, "" for one that did not."""
-    if cell.equal:
-        return ""
     if any(one.got is None for one in cell.outs):
         return "The stage failed: see its message above. Mend it, and audit again."
-    elsewhere = f"Bytes are a machine's own: if it ran on another one than this {cell.cpu}, compare with --intervals. Else what"
-    what = elsewhere if (cell.kind, cell.compared) == ("cell", "bytes") else "What"
-    return f"{what} is recorded is not what the code gives. Run `dvc repro --force --single-item {cell.stage}`, or take the edit back."
-
-
-def result_table(done: Sequence[AuditedCell]) -> Table:
-    """A row per out that was made again."""
-    rows = []
-    for cell, one in ((cell, one) for cell in done for one in cell.outs):
-        mark, means = Text("ok") if cell.equal else Text("FAILED", "bold red"), "" if cell.means is None else f"{cell.within} of {cell.means}"
-        rows.append((mark, f"{cell.stage}: {one.path}", briefly(one.expected), briefly(one.got), means, remedy(cell)))
-    title = f"run again: {len(done)}, as recorded: {sum(one.equal for one in done)}"
-    return grid(title, ("", "check", "expected", "got", "means within", "remedy"), rows)
+    elsewhere = " or, where it ran on another processor than this, compare with --intervals" if cell.kind == "cell" else ""
+    remedies = f"Run `dvc repro --force --single-item {cell.stage}`, take the edit back{elsewhere}."
+    return "" if cell.equal else f"What is recorded is not what the code gives. {remedies}"
 
 
 @contextmanager
@@ -205,10 +170,7 @@ def laboratory(here: Workspace) -> Iterator[Path]:
 
 
 def run_stage(here: Workspace, stage: Stage, target: Path) -> list[AuditedOut]:
-    """Run the stage on the inputs that dvc.lock records, and hash what it makes beside the outs that dvc.lock records.
-
-    Raises PolychromicError: an input is not to be had, or code has changed since the stage ran.
-    """
+    """Run the stage on the inputs that dvc.lock records, and hash what it makes beside the outs that dvc.lock records."""
     ran, cache = here.lock.stages[stage.name], target.parent / "cache"
     _place_inputs(here, ran, target)
     for path in ran.outs:
@@ -230,14 +192,12 @@ def _place_inputs(here: Workspace, ran: Entry, target: Path, made: Iterable[str]
         place = target / path
         if path in made or (place.exists() and md5_of(place) == md5):
             continue
-        if is_code(path):
-            where = f"{path} is not what {ran.name} ran with ({briefly(md5)})."
-            raise PolychromicError(f"{where} An audit runs a stage again as it ran. Run `dvc repro` first, or take the edit back.")
-        found = next((one for one in (here.folder / path, stored(here.folder, md5)) if one and one.exists() and here.md5(one) == md5), None)
-        if found is None:
+        places = (here.folder / path, stored(here.folder, md5))
+        found = next((one for one in places if one and one.exists() and here.md5(one) == md5), None)
+        if found is None or is_code(path):
             raise PolychromicError(
-                f"{path}: dvc.lock has md5 {briefly(md5)}, and neither the file here nor store/ has it. A stage runs again on what "
-                "it read. Run `dvc pull`; if it was changed since, `polychromic verify` says what is stale."
+                f"{path} of {ran.name}: dvc.lock has md5 {briefly(md5)}, which is not what lies here. A stage runs again on what it read, "
+                "by the code of then. Run `dvc pull`, or `dvc repro` where it was changed since, or take the change back."
             )
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(found, place, dirs_exist_ok=True) if found.is_dir() else shutil.copyfile(found, place)
@@ -254,10 +214,6 @@ def run(command: str, target: Path, cache: Path) -> bool:
     return done.returncode == 0
 
 
-def _scores(stage: Stage) -> str:
-    return paths.scores_file(stage.axes["domain"], stage.axes["split"]).as_posix()
-
-
 def weight_of(stage: Stage) -> float | None:
     """The weight of D where it is the grid's axis, else None."""
     return float(stage.axes["lam"]) if "lam" in stage.axes else None
@@ -266,13 +222,14 @@ def weight_of(stage: Stage) -> float | None:
 def means_within(here: Workspace, stage: Stage, target: Path) -> list[bool]:
     """Score a cell that was made again in `target` by the pipeline's own stage, beside the recorded cells: does each mean of a metric, at
     each temperature, lie in its interval of compare.json? Raises PolychromicError: scoring failed, or the results lack the cell."""
-    scoring, (domain, split, method) = here.lock.producers[_scores(stage)], (stage.axes[axis] for axis in ("domain", "split", "method"))
+    domain, split, method = (stage.axes[axis] for axis in ("domain", "split", "method"))
+    scoring = here.lock.producers[(scores := paths.scores_file(domain, split)).as_posix()]
     _place_inputs(here, scoring, target, made=stage.outs)
     if not run(scoring.cmd, target, paths.cache_dir()):
         raise PolychromicError(f"{stage.name}: its samples could not be scored, see the message above. Mend it and audit again.")
     mine = lambda row: row["method"] == method and weight_of(stage) in (None, row["lambda"])
     values: dict[tuple[float, str], list[float]] = defaultdict(list)
-    for _, row in read_jsonl(target / _scores(stage)):
+    for _, row in read_jsonl(target / scores):
         for metric, value in row["metrics"].items() if mine(row) and row["split"] == split else ():
             values[row["temperature"], metric].append(value)
     found = [

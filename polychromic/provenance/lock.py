@@ -1,8 +1,4 @@
-"""dvc.lock and data.dvc as typed objects: what each stage read, with which parameters, and what it wrote. No import of dvc.
-
-PyYAML's C loader reads dvc.lock in a tenth of ruamel's time, but speaks YAML 1.1, in which `1e-05` is a string and `on` a truth value,
-while DVC writes YAML 1.2; hence the resolvers below.
-"""
+"""dvc.lock and data.dvc as typed objects: what each stage read, with which parameters, and what it wrote. No import of dvc."""
 
 from __future__ import annotations
 
@@ -21,8 +17,6 @@ import yaml
 from polychromic.base.errors import DataError, PolychromicError
 
 LOCK, DATA = "dvc.lock", "data.dvc"
-REMEDY = "Restore it with `git checkout`, or run `dvc repro`."
-IGNORED = ("__pycache__", ".pyc")  # of .dvcignore: no part of a folder's hash
 SHORT = 8  # digits of a hash, as people read it
 Files = Mapping[str, str | None]  # path -> md5 as DVC recorded it: that of a folder ends in ".dir"; None where it recorded none
 
@@ -52,12 +46,15 @@ class Lock:
     @classmethod
     def load(cls, folder: Path = Path(".")) -> Lock:
         """folder/dvc.lock. Raises PolychromicError where it does not exist, DataError where it is not what DVC writes."""
-        document = read_yaml(folder / LOCK)
-        allowed = "schema '2.0' and a mapping of stages: cmd, deps and outs (lists of path and md5), params (file -> key -> value)"
-        with _as_dvc_writes(folder / LOCK, allowed):
+        document, found = read_yaml(folder / LOCK), {}
+        with _as_dvc_writes(folder / LOCK, "schema '2.0', stages: cmd, deps and outs (lists of path, md5), params (file -> key -> value)"):
             if str(document["schema"]) != "2.0":
                 raise ValueError(f"schema {document['schema']!r}")
-            return cls({name: _entry(name, entry) for name, entry in dict(document["stages"] or {}).items()})
+            for name, entry in dict(document["stages"] or {}).items():
+                cmd = entry["cmd"] if isinstance(entry["cmd"], str) else " && ".join(entry["cmd"])
+                files = [{file["path"]: file.get("md5") for file in entry.get(kind) or ()} for kind in ("deps", "outs")]
+                found[name] = Entry(name, cmd, *files, {file: dict(values) for file, values in (entry.get("params") or {}).items()})
+        return cls(found)
 
     @cached_property
     def producers(self) -> dict[str, Entry]:
@@ -76,45 +73,29 @@ class Lock:
 
     def makers(self, path: str) -> list[Entry]:
         """The stage that writes this file, or all that write into this folder; none for an input of the pipeline."""
-        inside = [self.producers[path]] if path in self.producers else [self.producers[out] for out in self.outs if out.startswith(f"{path}/")]
-        return list({stage.name: stage for stage in inside}.values())
+        outs = [path] if path in self.producers else [out for out in self.producers if out.startswith(f"{path}/")]
+        return list({self.producers[out].name: self.producers[out] for out in outs}.values())
 
-    def upstream(self, stage: Entry) -> list[Entry]:
-        """All stages that `stage` builds on, each after those it builds on itself; `stage` is the last."""
-        seen, order = set(), []
-
-        def visit(one: Entry) -> None:
-            if one.name not in seen:
-                seen.add(one.name)
-                for dep in one.deps:
-                    for parent in self.makers(dep):
-                        visit(parent)
-                order.append(one)
-
-        visit(stage)
-        return order
-
-
-def _entry(name: str, entry: Mapping[str, Any]) -> Entry:
-    deps, outs = ({file["path"]: file.get("md5") for file in entry.get(kind) or ()} for kind in ("deps", "outs"))
-    cmd = entry["cmd"] if isinstance(entry["cmd"], str) else " && ".join(entry["cmd"])
-    return Entry(name, cmd, deps, outs, {file: dict(values) for file, values in (entry.get("params") or {}).items()})
+    def upstream(self, stage: Entry, found: dict[str, Entry] | None = None) -> dict[str, Entry]:
+        """All stages that `stage` builds on by name, each after those it builds on itself; `stage` is the last. found: those before."""
+        found = {} if found is None else found
+        if stage.name not in found:
+            found[stage.name] = stage
+            for parent in (parent for dep in stage.deps for parent in self.makers(dep)):
+                self.upstream(parent, found)
+            found[stage.name] = found.pop(stage.name)
+        return found
 
 
 def data_files(folder: Path = Path(".")) -> dict[str, str]:
     """The folder that folder/data.dvc pins, then its members, path -> md5; their list is an object of the store or of DVC's cache.
-
-    Raises:
-        PolychromicError: data.dvc is missing, or neither place holds the list.
-        DataError: data.dvc or the list is malformed.
-    """
+    Raises PolychromicError (data.dvc or the list is missing), DataError (malformed)."""
     document = read_yaml(folder / DATA)
-    with _as_dvc_writes(folder / DATA, "a list of one out, with path and md5, and its list of md5 and relpath", "Run `dvc pull data.dvc`."):
+    with _as_dvc_writes(folder / DATA, "one out with path and md5, and for it a JSON list of md5 and relpath"):
         (out,) = document["outs"]
         root, md5 = str(out["path"]), str(out["md5"])
         if not (found := stored(folder, md5)):
-            where = f"{folder / DATA} names the list {md5}, which is neither in store/ nor in .dvc/cache."
-            raise PolychromicError(f"{where} Run `dvc pull data.dvc` to fetch it.")
+            raise PolychromicError(f"{folder / DATA}: its list {md5} is neither in store/ nor in .dvc/cache. Run `dvc pull data.dvc`.")
         members = json.loads(found.read_text(encoding="utf-8"))
         return {root: md5} | {f"{root}/{member['relpath']}": str(member["md5"]) for member in members}
 
@@ -129,7 +110,8 @@ def md5_of(path: Path) -> str:
     """As DVC hashes a file, or a folder: the list of its files' hashes, in the order of their paths. Raises PolychromicError: not there."""
     if path.is_dir():
         names = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
-        rows = [{"md5": md5_of(path / name), "relpath": name} for name in names if not any(part in name for part in IGNORED)]
+        ignored = lambda name: "__pycache__" in name or ".pyc" in name  # by .dvcignore
+        rows = [{"md5": md5_of(path / name), "relpath": name} for name in names if not ignored(name)]
         return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     try:
         with path.open("rb") as file:
@@ -145,13 +127,13 @@ def briefly(md5: str | None) -> str:
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """A YAML 1.2 file that holds a mapping, such as params.yaml. Raises PolychromicError when it is missing, DataError when malformed."""
     if not path.is_file():
-        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock. {REMEDY}")
+        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock, or run `dvc repro`.")
     with _as_dvc_writes(path, "a YAML mapping"):
         return dict(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506, a safe loader
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML 1.2 scalars, as DVC writes them."""
+    """YAML 1.2 scalars, as DVC writes them: in PyYAML's 1.1 `1e-05` is a string and `on` a truth value. ruamel takes ten times as long."""
 
     yaml_implicit_resolvers: dict = {}
 
@@ -166,10 +148,10 @@ for _tag, _pattern in (
 
 
 @contextmanager
-def _as_dvc_writes(where: Path, allowed: str, remedy: str = REMEDY) -> Iterator[None]:
+def _as_dvc_writes(where: Path, allowed: str) -> Iterator[None]:
     """Turn what reading a malformed document raises into a DataError."""
     try:
         yield
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        what = "not YAML" if isinstance(error, yaml.YAMLError) else "not what DVC writes"
-        raise DataError(str(where), f"{what} ({' '.join(str(error).split())[:200]})", allowed, remedy) from None
+        said = f"not what DVC writes ({' '.join(str(error).split())[:200]})"
+        raise DataError(str(where), said, allowed, "Restore it with `git checkout`, or run `dvc repro`.") from None

@@ -1,7 +1,7 @@
 """From what is printed back to where it comes from: records, source rows, stages, cells, inputs, and the commit.
 
-`trace` answers with one document (a dict, what `--json` prints); `draw` shows it as a tree. A file that is not here is read from the
-store where that holds it, so a fresh clone and an unpacked archive answer as the author's workspace does. No dvc, no torch.
+`trace` answers with one document (a dict). A file that is not here is read from the store where that holds it, so a fresh clone and an
+unpacked archive answer as the author's workspace does. No dvc, no torch.
 """
 
 from __future__ import annotations
@@ -13,37 +13,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-from rich.tree import Tree
-
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import dumps, read_json
+from polychromic.base.io import read_json
 from polychromic.provenance.commit import DIGITS, introduced, of_records
-from polychromic.provenance.lock import SHORT, Entry, stored
-from polychromic.provenance.records import MACROS, grid, listed, plain, printed_as, shortened, sources
-from polychromic.provenance.workspace import RECORDS, Evidence, Workspace, evidence
+from polychromic.provenance.lock import Entry, stored
+from polychromic.provenance.printed import MACROS, printed_as, sources
+from polychromic.provenance.workspace import RECORDS, Workspace, evidence
 from polychromic.report.records import Number
 
 CELL_FILE = re.compile(r"results/[^/]+/[^/]+/([^/]+)/samples\.jsonl\.gz")  # of a domain, a split and a cell
-FEW, SOME, LIMIT = 4, 10, 40  # that are shown of rows, of the values of one, of names and matches
-HIDDEN = ("query", "kind", "stages", "code")  # of what is drawn: hashes stand for them
 Document = dict[str, Any]
 
 
 def trace(query: str, folder: Path = Path(".")) -> Document:
-    """What `query` rests on.
+    """What `query` rests on: "kind" is "record" or "file", with its origin, "records", with the commit that had them, or "matches", with
+    the keys where the text has several records that print it. Raises PolychromicError: nothing is called so, or a file is missing.
 
     Args:
         query: a record's key, a label ("fig:people"), "Figure 3", a path, its last part ("listqa-frontier.pdf") or the first digits of a
             file's md5, the records' hash that a PDF carries, or a printed text ("+0.19"), tried in this order.
-
-    Returns:
-        "kind": "record" or "file" with its origin, "records" with the commit that had them, or "matches" with the keys where the text
-        has several records that print the query.
-
-    Raises:
-        PolychromicError: nothing here is called or prints that (names what is similar), or a file is missing or malformed.
     """
     here = Workspace(folder)
     if record := here.records.get(query):
@@ -53,7 +41,7 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
     if path := _path(here, query):
         return _file(here, query, path)
     if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", query) and (since := of_records(folder, query)):
-        return {"query": query, "kind": "records", "commit": asdict(since)}
+        return {"query": query, "kind": "records", "commit": since}
     printed = set(here.manuscript.keys)
     matches = printed_as(here.records.values(), query, printed)
     shown = [record for record in matches if record.key in printed] or matches
@@ -87,19 +75,17 @@ def _record(here: Workspace, query: str, record: Number) -> Document:
     maker, rows = here.lock.producers.get(RECORDS), sources(record)
     found = evidence(here.lock, maker, [file for file, _ in rows])
     # the stage that records the value is no step of its computation
-    chain = [stage for stage in found.stages if stage is not maker or not rows]
+    chain = [stage for stage in found["stages"] if stage is not maker or not rows]
     return {
         "query": query,
         "kind": "record",
         "record": asdict(record) | {"seeds": list(record.seeds), "file": RECORDS},
         "printed": [{"file": use.file, "line": use.line} for use in here.manuscript.uses if use.key == record.key],
-        "macro": MACROS,
-        "recorded_by": _stage(maker),
         "state": _state(here, RECORDS),
         "sources": [_source(here, maker, file, row) for file, row in rows],
-        "cells": [_stage(stage) | {"state": _state(here, next(iter(stage.outs)))} for stage in _cells(rows, chain)],
-        **_evidence(found),
-        "commit": asdict(introduced(here.folder, MACROS, f"\\definenumber{{{record.key}}}{{{record.text}}}%")),
+        "cells": [asdict(stage) | {"state": _state(here, next(iter(stage.outs)))} for stage in _cells(rows, chain)],
+        **found | {"stages": [stage.name for stage in found["stages"]]},
+        "commit": introduced(here.folder, MACROS, f"\\definenumber{{{record.key}}}{{{record.text}}}%"),
     }
 
 
@@ -115,23 +101,14 @@ def _file(here: Workspace, query: str, path: str) -> Document:
         "path": path,
         "md5": md5,
         "state": _state(here, path),
-        "stage": _stage(stage),
+        "stage": stage and asdict(stage),
         "read_by": [one.name for one in here.lock.stages.values() if one.dep(path)],
         "floats": [{"label": one.label, "name": one.name, "line": one.line} for one in here.manuscript.floats if path in one.files],
         "records": list(here.records) if path in (MACROS, RECORDS) else printed,
-        "cells": [_stage(one) for one in found.stages if _cell_of(one) and one is not stage],
-        **_evidence(found),
-        "commit": asdict(introduced(here.folder, "dvc.lock", f"md5: {md5}") if kept else introduced(here.folder, path)),
+        "cells": [asdict(one) for one in found["stages"] if _cell_of(one) and one is not stage],
+        **found | {"stages": [stage.name for stage in found["stages"]]},
+        "commit": introduced(here.folder, *(("dvc.lock", f"md5: {md5}") if kept else (path,))),
     }
-
-
-def _evidence(found: Evidence) -> Document:
-    data = [{"path": path, "md5": md5} for path, md5 in found.data.items()]
-    return asdict(found) | {"stages": [stage.name for stage in found.stages], "data": data}
-
-
-def _stage(stage: Entry | None) -> Document | None:
-    return asdict(stage) if stage else None
 
 
 def _state(here: Workspace, path: str) -> str:
@@ -152,11 +129,13 @@ def _source(here: Workspace, maker: Entry | None, path: str, row: str) -> Docume
             value = next((one for one in value if isinstance(one, dict) and _is_called(one, part)), None)
         else:
             value = value.get(part) if isinstance(value, Mapping) else None
-    if is_parameters:
-        value = None if value is None or isinstance(value, Mapping) else {row: value}
-    values = {key: one for key, one in value.items() if is_parameters or not isinstance(one, list | dict)} if value else None
-    about = {"path": path, "row": row or None, "md5": here.lock.files.get(path), "stage": _stage(here.lock.producers.get(path))}
-    return about | {"state": "a parameter file" if is_parameters else _state(here, path), "values": values}
+    if isinstance(value, Mapping) and not is_parameters:
+        values = {key: one for key, one in value.items() if not isinstance(one, list | dict)}
+    else:
+        values = {row: value} if is_parameters and value is not None and not isinstance(value, Mapping) else None
+    stage, state = here.lock.producers.get(path), "a parameter file" if is_parameters else _state(here, path)
+    about = {"path": path, "row": row or None, "md5": here.lock.files.get(path), "state": state, "values": values}
+    return about | {"stage": stage and asdict(stage)}
 
 
 def _is_called(row: Mapping[str, Any], part: str) -> bool:
@@ -180,43 +159,3 @@ def _cells(rows: Sequence[tuple[str, str]], chain: Sequence[Entry]) -> list[Entr
         names = [f"{label}-{lam}" if lam else label, f"{label}-{headline}", *(only if len(only) == 1 else [])]
         named |= dict([(name, cells[name]) for name in names if name in cells][:1])
     return list((named or cells).values())
-
-
-def draw(document: Document) -> RenderableType:
-    """A trace as people read it: records that print the same as a table, else a tree, in which --json's long lists are cut short."""
-    if document["kind"] == "matches":
-        found = document["matches"]
-        rows = [(row["key"], shortened(plain(row["text"])), "yes" if row["printed"] else "") for row in found[:LIMIT]]
-        more = f"and {len(found) - LIMIT} more; --json lists them all. " if len(found) > LIMIT else ""
-        table = grid(f"{len(found)} records print {document['query']!r}", ("record", "prints", "in the text"), rows)
-        return Group(table, Text(f"{more}polychromic trace RECORD follows one of them."))
-    title = f"{document['record']['key']}  {plain(document['record']['text'])}" if document["kind"] == "record" else document["query"]
-    tree = Tree(Text(title, "bold"))
-    for key in (key for key in document if key not in HIDDEN):
-        _grow(tree, key, document[key])
-    return tree
-
-
-def _grow(parent: Tree, name: str, value: Any, depth: int = 0) -> None:
-    """Add a value: of a mapping its plain values in a line and the others below it; of many rows their names alone."""
-    rows = value if isinstance(value, list) and all(isinstance(row, Mapping) for row in value) else []
-    for row in rows if len(rows) <= FEW else ():
-        _grow(parent, name, row, depth)
-    if rows and len(rows) > FEW:
-        names = [row.get("name") or row.get("path") or f"{row['file']}:{row['line']}" for row in rows]
-        parent.add(Text(f"{len(rows)} {name}: {listed(names, LIMIT)}"))
-    below = {key: one for key, one in value.items() if isinstance(one, Mapping | list)} if isinstance(value, Mapping) and depth < 2 else {}
-    if isinstance(value, Mapping):
-        said = listed([f"{key} {_short(one)}" for key, one in value.items() if key not in below and one not in (None, "")], SOME)
-    else:
-        said = _short(value) if not isinstance(value, list) else "" if rows else listed(list(map(_short, value)), SOME)
-    if said or any(below.values()):
-        node = parent.add(Text(f"{name}: {said}"))
-        for key, one in below.items():
-            _grow(node, key, one, depth + 1)
-
-
-def _short(value: Any) -> str:
-    """A value in few characters: eight digits of a hash, six of a number."""
-    text = value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else "" if value is None else dumps(value)
-    return text[:SHORT] if re.fullmatch(r"[0-9a-f]{32,40}(\.dir)?", text) else shortened(text)

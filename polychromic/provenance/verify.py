@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from polychromic.base import paths
@@ -23,16 +24,20 @@ from polychromic.data.records import read_records
 from polychromic.data.seal import check_sealed
 from polychromic.data.split import check_split, is_seen
 from polychromic.params import Params
-from polychromic.provenance.commit import carried_hash, current, git, is_repository
+from polychromic.pipeline.stages import to_yaml
+from polychromic.provenance.audit import holds
+from polychromic.provenance.commit import carried_hash, current, git, is_repository, without_history
 from polychromic.provenance.lock import briefly
-from polychromic.provenance.manuscript import MAIN
-from polychromic.provenance.records import count, grid
+from polychromic.provenance.printed import MAIN
 from polychromic.provenance.workspace import RECORDS, Workspace
+from polychromic.report import build
+from polychromic.report.audit import SOURCE, load
 from polychromic.report.paper import records_hash
 
 PDF, PIPELINE = "paper/main.pdf", "dvc.yaml"
 SHOWN = 3  # findings of one check that are named; --json has them all
 OF_A_COMMIT = ("store", "params.yaml", "audit")  # what concerns a clone, and so waits for the commit in a draft
+COLUMNS = ("check", "expected", "got", "remedy")
 MARKS = {True: Text("ok", "green"), False: Text("FAILED", "bold red"), None: Text("-", "yellow")}
 # What was got where nothing is wrong, and what is wrong; or why it cannot be checked here. PolychromicError, too, is what is wrong.
 Found = tuple[str, list[str]] | str
@@ -40,14 +45,11 @@ Found = tuple[str, list[str]] | str
 
 def verify(folder: Path = Path("."), fresh: bool = True, draft: bool = False) -> dict[str, Any]:
     """Make every check: "ok", and "checks", a row each ("check", "ok", which is None where it could not be made here, "expected", "got",
-    "remedy", and "findings", all that is wrong).
+    "remedy", and "findings", all that is wrong). Raises PolychromicError: `folder` holds no pipeline.
 
     Args:
         fresh: also whether every stage ran with the code, parameters and inputs that lie here; not needed after `dvc repro`.
         draft: where files differ from the last commit, what only a commit must hold is noted and does not fail.
-
-    Raises:
-        PolychromicError: `folder` holds no pipeline.
     """
     if not (folder / PIPELINE).is_file():
         raise PolychromicError(f"{folder / PIPELINE}: file not found. Run in the folder that holds params.yaml and dvc.yaml.")
@@ -70,9 +72,11 @@ def verify(folder: Path = Path("."), fresh: bool = True, draft: bool = False) ->
 
 
 def render(document: Mapping[str, Any]) -> Table:
-    """What `verify` answers as a table."""
-    columns = ("check", "expected", "got", "remedy")
-    return grid(None, ("", *columns), [(MARKS[row["ok"]], *(row[name] for name in columns)) for row in document["checks"]])
+    """What `verify` answers as a table, its texts taken literally."""
+    table = Table("", *(Column(name, overflow="fold") for name in COLUMNS))
+    for row in document["checks"]:
+        table.add_row(MARKS[row["ok"]], *(Text(row[name]) for name in COLUMNS))
+    return table
 
 
 def _lock(here: Workspace) -> Found:
@@ -85,7 +89,7 @@ def _lock(here: Workspace) -> Found:
     read = [(stage.name, *dep) for stage in here.ran for dep in here.lock.stages[stage.name].deps.items() if dep[0] in made]
     said = "{} read {} as {}, its maker has {}".format
     wrong += [said(name, path, briefly(md5), briefly(made[path])) for name, path, md5 in read if md5 != made[path]]
-    return f"{count(len(here.lock.stages), 'stage')}, {len(read)} inputs", wrong
+    return f"{len(here.lock.stages)} stages, {len(read)} inputs", wrong
 
 
 def _files(here: Workspace) -> Found:
@@ -98,7 +102,7 @@ def _files(here: Workspace) -> Found:
             wrong.append(f"{path}: md5 {briefly(here.md5(place))}{where}, recorded {briefly(md5)}")
     present = sorted(path for path in (here.folder / next(iter(here.data))).rglob("*") if path.is_file())
     names = (path.relative_to(here.folder).as_posix() for path in present)
-    return count(len(recorded), "file"), wrong + [f"{name}: not in data.dvc" for name in names if name not in here.data]
+    return f"{len(recorded)} files", wrong + [f"{name}: not in data.dvc" for name in names if name not in here.data]
 
 
 def _store(here: Workspace) -> Found:
@@ -112,7 +116,7 @@ def _store(here: Workspace) -> Found:
     wanted = [(path, md5) for path, md5 in (here.lock.outs | here.data).items() if path not in tracked]
     missing = [(path, md5) for path, md5 in wanted if md5 and md5 not in objects]
     wrong += [f"{path}: store/files/md5/{md5[:2]}/{md5[2:]} is missing" for path, md5 in missing]
-    return count(len(objects), "object"), wrong
+    return f"{len(objects)} objects", wrong
 
 
 def _pdf(here: Workspace) -> Found:
@@ -122,15 +126,13 @@ def _pdf(here: Workspace) -> Found:
 
 def _committed(here: Workspace) -> Found:
     if not is_repository(here.folder):
-        return "no history (no Git repository)"
+        return without_history(here.folder)
     changed = git(here.folder, "status", "--porcelain", "--", paths.PARAMS.as_posix())
     return "as committed", [f"{paths.PARAMS} differs from the last commit"] if changed else []
 
 
 def _rebuilt(here: Workspace) -> Found:
     """dvc.yaml, and tables and numbers in a folder of their own by what the stages call; examples need samples, figures a machine."""
-    from polychromic.pipeline.stages import to_yaml
-
     with tempfile.TemporaryDirectory(prefix="polychromic-verify-") as name:
         root = Path(name)
         for path in [MAIN, *(path for path in here.lock.outs if path.startswith("results/") and path.endswith(".json"))]:
@@ -141,32 +143,23 @@ def _rebuilt(here: Workspace) -> Found:
         with contextlib.chdir(root):
             again = {path.as_posix(): _text(path) for path in _built(here.params) if path.suffix in (".tex", ".md", ".gz")}
     again |= {PIPELINE: to_yaml(here.folder)}
-    lies = {path: _text(here.result(path)) for path in again}
-    return count(len(again), "file"), [_difference(path, lies[path], text) for path, text in again.items() if lies[path] != text]
+    both = {path: (text, _text(here.result(path))) for path, text in again.items()}
+    line = lambda texts: os.path.commonprefix(texts).count("\n") + 1
+    differing = [f"{path}:{line(texts)} is not what comes out again" for path, texts in both.items() if texts[0] != texts[1]]
+    return f"{len(again)} files", differing
 
 
-def _built(params: Params) -> Iterator[Path]:
-    from polychromic.report import build
-
-    for domain in params.domains:
-        for split in (split for split in paths.SPLITS if params.cells(domain, split)):
-            yield from build.build(domain, split)
+def _built(params: Params) -> list[Path]:
     spelled = params.model_dump(mode="json", by_alias=True)
-    yield from build.build_costs(params.domains)
-    yield from build.build_designs()
-    yield from build.build_summary(params.domains)
-    yield from build.build_setup(spelled)
-    yield from build.build_numbers(spelled)
+    pairs = [(domain, split) for domain in params.domains for split in paths.SPLITS if params.cells(domain, split)]
+    made = [*(build.build(*pair) for pair in pairs), build.build_costs(params.domains), build.build_designs()]
+    made += [build.build_summary(params.domains), build.build_setup(spelled), build.build_numbers(spelled)]
+    return [path for paths_of in made for path in paths_of]
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
     return (gzip.decompress(content) if content.startswith(GZIP) else content).decode(errors="replace")
-
-
-def _difference(path: str, lies: str, made: str) -> str:
-    pairs = zip([*lies.splitlines(), ""], [*made.splitlines(), ""], strict=False)
-    return f"{path}:{next((place for place, (one, other) in enumerate(pairs, start=1) if one != other), 1)} is not what comes out again"
 
 
 def _printed(here: Workspace) -> Found:
@@ -175,39 +168,31 @@ def _printed(here: Workspace) -> Found:
     without = [domain for domain in here.params.domains if f"paper/tables/{domain}-contrasts.tex" not in shown]
     keys = [f"{domain}.primary.{what}" for domain in without for what in ("delta", "ci")]
     lost = [f"{key} is printed nowhere, and no table of contrasts" for key in keys if key not in here.manuscript.keys]
-    return count(len(here.manuscript.uses), "record"), [f"{MAIN}:{line}: “{words}”" for line, words in typed] + lost
+    return f"{len(here.manuscript.uses)} records", [f"{MAIN}:{line}: {words}" for line, words in typed] + lost
 
 
 def _splits(here: Workspace) -> Found:
     """The stage's own check, once more: no group and no prompt in two of train, dev and test, also after normalisation."""
-    wrong, seen = [], 0
+    seen = 0
     for domain in here.params.domains:
-        try:
-            records = read_records(here.result(paths.data_file(domain).as_posix()))
-            splits = read_json(here.result(paths.split_file(domain).as_posix()))["splits"]
-            barred = frozenset(record.id for record in records if is_seen(record))
-            seen += len(records)
-            check_split(records, splits, here.params.domain(domain).sizes.model_dump(), here.params.split.tolerance, barred)
-        except PolychromicError as error:
-            wrong.append(f"{domain}: {error}")
-    return f"{len(here.params.domains)} domains, {seen} records", wrong
+        records = read_records(here.result(paths.data_file(domain).as_posix()))
+        splits = read_json(here.result(paths.split_file(domain).as_posix()))["splits"]
+        barred = frozenset(record.id for record in records if is_seen(record))
+        check_split(records, splits, here.params.domain(domain).sizes.model_dump(), here.params.split.tolerance, barred)
+        seen += len(records)
+    return f"{len(here.params.domains)} domains, {seen} records", []
 
 
 def _sealed(here: Workspace) -> Found:
     if not any("/test/" in path for path in here.lock.outs):
         return "test is not open", []
-    if not is_repository(here.folder):
-        return "no history (no Git repository)"
-    if git(here.folder, "rev-parse", "--is-shallow-repository").strip() == "true":
-        return "no history (shallow clone)"
+    if why := without_history(here.folder):
+        return why
     check_sealed(here.folder)
     return "in this order in Git's history", []
 
 
 def _audited(here: Workspace) -> Found:
-    from polychromic.provenance.audit import holds
-    from polychromic.report.audit import SOURCE, load
-
     document = load(here.folder / SOURCE)
     wrong = [f"{cell.stage} came out otherwise on {cell.cpu}" for cell in document.cells if not cell.equal]
     wrong += [f"{cell.stage} was audited with outs that dvc.lock no longer has" for cell in document.cells if not holds(here, cell)]
@@ -215,18 +200,18 @@ def _audited(here: Workspace) -> Found:
 
 
 def _fresh(here: Workspace) -> Found:
-    return count(len(here.stages), "stage"), [text for stage in here.ran for text in here.stale(stage)]
+    return f"{len(here.stages)} stages", [text for stage in here.ran for text in here.stale(stage)]
 
 
 # name -> how it is found, what is expected, and what to do about another state
 CHECKS: dict[str, tuple[Callable[[Workspace], Found], str, str]] = {
-    "dvc.lock": (_lock, "each stage of dvc.yaml; inputs are outputs before", "Run `dvc repro`, or take edits back with `git checkout dvc.lock`."),
-    "files": (_files, "as dvc.lock and data.dvc record them", "Nobody edits them: `git checkout paper`, `dvc checkout`; or make them, `dvc repro`."),
+    "dvc.lock": (_lock, "the stages of dvc.yaml; inputs are outputs", "Run `dvc repro`; of an edit, `git checkout dvc.lock`."),
+    "files": (_files, "as dvc.lock and data.dvc record them", "Edited by hand? `dvc checkout`, `git checkout paper`; or `dvc repro`."),
     "store": (_store, "whole, and complete for a clone", "Restore store/ with `git checkout store`, or fill it with `dvc push`."),
     "PDF": (_pdf, "the PDF carries the hash of the records", "Compile it again with `dvc repro paper`."),
     "params.yaml": (_committed, "as committed", "Commit it, or take the change back: `git checkout params.yaml`."),
-    "rebuilt": (_rebuilt, "what parameters, code, text and results give", "Print dvc.yaml with `polychromic pipeline`; the rest, as for files."),
-    "text": (_printed, "no typed digit; primary contrasts are printed", "Print records with \\num{key} (`polychromic trace` finds them), or their table."),
+    "rebuilt": (_rebuilt, "what parameters, text and results give", "Print dvc.yaml with `polychromic pipeline`; the rest as for files."),
+    "text": (_printed, "no typed digit, primary contrasts", "Print records by \\num{key} (`trace` finds them), or the table of contrasts."),
     "splits": (_splits, "no prompt in two splits", "Run `dvc repro split@DOMAIN`: results of an overlapping split are void."),
     "analysis": (_sealed, "declared before test was opened", "Restore the section: what was not declared can be said of dev."),
     "audit": (_audited, "cells that ran again gave the same", "`polychromic audit --cell NAME`; `audit --cells 0` drops old entries."),

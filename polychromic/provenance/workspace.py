@@ -1,5 +1,4 @@
-"""A workspace as its lock, records, text and declared stages say it is, each part read when it is first asked for; and what a value
-rests on there: data, parameters and code of all stages from the inputs to its record, as three short hashes."""
+"""A workspace as its lock, records, text and declared stages say it is; and what a value rests on there: data, parameters and code."""
 
 from __future__ import annotations
 
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.io import dumps
-from polychromic.provenance.lock import SHORT, Entry, Files, Lock, briefly, data_files, md5_of, read_yaml, stored
-from polychromic.provenance.manuscript import Manuscript
-from polychromic.provenance.records import load_records, shortened
+from polychromic.provenance.lock import SHORT, Entry, Lock, briefly, data_files, md5_of, read_yaml, stored
+from polychromic.provenance.printed import Manuscript, load_records, shortened
 
 if TYPE_CHECKING:  # they read params.yaml by pydantic, for which `polychromic trace` has no time
     from polychromic.params import Params
@@ -26,7 +24,7 @@ RECORDS = paths.NUMBERS.as_posix()
 
 @dataclass(frozen=True)
 class Workspace:
-    """What lies in `folder`."""
+    """What lies in `folder`, each part read when it is first asked for."""
 
     folder: Path = Path(".")
 
@@ -56,7 +54,6 @@ class Workspace:
         return [stage for name, stage in self.stages.items() if name in self.lock.stages]
 
     def _values(self, stage: Stage) -> dict[str, dict[str, Any]]:
-        """The stage's parameters by file, as they lie here."""
         return {file: values_of(self._parameters(file), keys, file) for file, keys in stage.params.items()}
 
     def place(self, path: str, md5: str | None = None) -> Path | None:
@@ -71,7 +68,7 @@ class Workspace:
         raise PolychromicError(f"{path}: neither here nor in store/. Run `dvc pull`, or `dvc repro`.")
 
     def stale(self, stage: Stage) -> Iterator[str]:
-        """How a stage that ran differs from what would run now: command, names of inputs and outputs, bytes of inputs, parameters."""
+        """How a stage that ran differs from what would run now, in command, names of files, bytes of inputs and parameters."""
         ran = self.lock.stages[stage.name]
         if stage.cmd != ran.cmd:
             yield f"{stage.name} ran as `{ran.cmd}`"
@@ -92,16 +89,14 @@ class Workspace:
         return self.lock.outs[path] if path in self.lock.outs else self.data.get(path)
 
     def as_locked(self) -> Lock:
-        """The lock that DVC would write if all were up to date: declared stages with the hashes of the inputs that no stage makes.
-
-        The appendix prints hashes, and is itself an output that dvc.lock records: it cannot read dvc.lock. When the pipeline is up to
-        date, these are the values there, and `trace`, which reads it, shows the same digits. Raises PolychromicError: an input is
-        missing, or a parameter that a stage names.
-        """
-        made = Lock({name: Entry(name, one.cmd, outs=dict.fromkeys(sorted(one.outs))) for name, one in sorted(self.stages.items())})
-        hashed = lambda path: None if made.makers(path) else self.md5(self.folder / path)
-        deps = lambda name: {path: hashed(path) for path in sorted(self.stages[name].deps)}
-        return Lock({name: Entry(name, one.cmd, deps(name), one.outs, self._values(self.stages[name])) for name, one in made.stages.items()})
+        """Declared stages with the hashes of the inputs that no stage makes, as dvc.lock has them when all is up to date; the appendix, which
+        dvc.lock records, cannot read it. Raises PolychromicError: an input is missing, or a parameter that a stage names."""
+        bare = lambda stage: Entry(stage.name, stage.cmd, {}, dict.fromkeys(sorted(stage.outs)), self._values(stage))
+        lock = Lock({name: bare(stage) for name, stage in sorted(self.stages.items())})
+        for name, entry in lock.stages.items():
+            for path in sorted(self.stages[name].deps):
+                entry.deps[path] = None if lock.makers(path) else self.md5(self.folder / path)
+        return lock
 
 
 def values_of(document: Mapping[str, Any], keys: Sequence[str], where: str) -> dict[str, Any]:
@@ -127,41 +122,35 @@ def _differences(now: Any, then: Any, key: str = "") -> Iterator[tuple[str, Any,
         yield key, now, then
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The inputs of a value."""
-
-    stages: tuple[Entry, ...]  # that ran for it, inputs first; the last one made its record
-    data: Files  # what it was computed from that no stage makes: curated data, timings or simulations of benchmarks/
-    code: Files  # the modules and package files that these stages declare, and the pinned versions where they do
-    params_hash: str  # first digits of one md5 over the stages' commands and parameters
-    code_hash: str  # and over paths and hashes of `code`
-
-
 def is_code(path: str) -> bool:
     """Whether an input that no stage makes is code (or a package file, or the pins), not data."""
     return path.split("/")[0] == "polychromic" or path.endswith((".py", ".lock", ".yaml"))
 
 
-def evidence(lock: Lock, maker: Entry | None, sources: Iterable[str]) -> Evidence:
-    """What a record rests on; of dvc.lock for `trace`, of Workspace.as_locked for the appendix. It reads no file.
+def evidence(lock: Lock, maker: Entry | None, sources: Iterable[str]) -> dict[str, Any]:
+    """What a record rests on, by dvc.lock for `trace`, by Workspace.as_locked for the appendix. It reads no file.
 
     Args:
-        maker: the stage that wrote the record; its code and parameters count. None for a record that no stage makes.
+        maker: the stage that wrote the record, if any; its code and parameters count.
         sources: the files that the record names. One that a stage made counts with everything that this stage is built on; of
             `maker`'s other inputs only code counts: a cost that was read from timings does not rest on the scores beside them.
+
+    Returns "stages": the entries that ran for it, inputs first, `maker` last; "data" and "code" (modules, package files, pinned versions):
+    inputs that no stage makes, path -> md5; "params_hash" and "code_hash": digits of an md5 over the stages' commands and parameters, and
+    over "code"; "" over nothing.
     """
     chain: dict[str, Entry] = {}
     data: dict[str, str | None] = {}
     for path in sources:
         if producer := lock.producers.get(path):
-            chain |= {stage.name: stage for stage in lock.upstream(producer)}
+            chain |= lock.upstream(producer)
         elif maker and (given := maker.dep(path)) and not is_code(given):
             data[given] = maker.deps[given]
     stages = list((chain | ({maker.name: maker} if maker else {})).values())
-    inputs = [(stage, path, md5) for stage in stages for path, md5 in stage.deps.items() if not lock.makers(path)]
-    code = {path: md5 for _, path, md5 in sorted(inputs, key=lambda one: one[1]) if is_code(path)}
-    data |= {path: md5 for stage, path, md5 in inputs if stage.name in chain and not is_code(path)}
+    inputs = sorted((path, stage.name, md5) for stage in stages for path, md5 in stage.deps.items() if not lock.makers(path))
+    code = {path: md5 for path, _, md5 in inputs if is_code(path)}
+    data |= {path: md5 for path, name, md5 in inputs if name in chain and not is_code(path)}
     said = {stage.name: [stage.cmd, {file: dict(values) for file, values in stage.params.items()}] for stage in stages}
     digest = lambda value: hashlib.md5(dumps(value).encode(), usedforsecurity=False).hexdigest()[:SHORT] if value else ""
-    return Evidence(tuple(stages), dict(sorted(data.items())), code, digest(said), digest([*map(list, code.items())]))
+    hashes = {"params_hash": digest(said), "code_hash": digest([*map(list, code.items())])}
+    return {"stages": stages, "data": dict(sorted(data.items())), "code": code} | hashes

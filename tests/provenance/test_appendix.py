@@ -7,7 +7,7 @@ import pytest
 from polychromic.base.errors import PolychromicError
 from polychromic.provenance import appendix
 from polychromic.provenance.lock import md5_of
-from polychromic.provenance.manuscript import Manuscript
+from polychromic.provenance.printed import Manuscript
 from polychromic.provenance.workspace import Workspace, evidence
 from tests.provenance.conftest import COMPARE, FIGURE, KEY, NUMBERS, RECORDS, TABLE, TEST, TEST_KEY, TEST_ROW, packed, put, record
 

@@ -3,7 +3,7 @@
 import pytest
 
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.provenance.manuscript import Manuscript
+from polychromic.provenance.printed import Manuscript
 from tests.provenance.conftest import FIGURE, KEY, RECORDS, REPO, TABLE, TEST_KEY
 
 TEXTS = {one["key"]: one["text"] for one in RECORDS}

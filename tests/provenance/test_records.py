@@ -7,7 +7,7 @@ import pytest
 
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance.lock import Lock
-from polychromic.provenance.records import definitions, interval, load_records, plain, sources
+from polychromic.provenance.printed import definitions, interval, load_records, plain, sources
 from polychromic.report.records import Number
 from tests.provenance.conftest import COMPARE, KEY, NUMBERS, RECORDS, macros, packed, put, record
 
