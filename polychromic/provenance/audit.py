@@ -94,8 +94,8 @@ def foreseen(jobs: int, folder: Path = Path(".")) -> str:
     needed = [seconds(here, stage) for stage in here.stages.values() if is_cell(stage)]
     spent = {what: time for one in needed for what, time in one.items()}
     return (
-        f"From an empty cache about {sum(spent.values()) / 3600 / jobs:.1f} hours for training and sampling, {jobs} at a time, without "
-        f"{needed.count({})} cells that never ran or that nobody timed; scores, reports and the PDF come on top."
+        f"From an empty cache about {sum(spent.values()) / 3600 / jobs:.1f} hours for training and sampling, {jobs} at a time ("
+        f"{needed.count({})} cells that never ran or that nobody timed are not in it); scores, reports and the PDF come on top."
     )
 
 

@@ -89,8 +89,8 @@ class Workspace:
         return self.lock.outs[path] if path in self.lock.outs else self.data.get(path)
 
     def as_locked(self) -> Lock:
-        """Declared stages with the hashes of the inputs that no stage makes, as dvc.lock has them when all is up to date; the appendix, which
-        dvc.lock records, cannot read it. Raises PolychromicError: an input is missing, or a parameter that a stage names."""
+        """Declared stages with the hashes of the inputs that no stage makes, as dvc.lock has them when all is up to date; the appendix,
+        which dvc.lock records, cannot read it. Raises PolychromicError: an input is missing, or a parameter that a stage names."""
         bare = lambda stage: Entry(stage.name, stage.cmd, {}, dict.fromkeys(sorted(stage.outs)), self._values(stage))
         lock = Lock({name: bare(stage) for name, stage in sorted(self.stages.items())})
         for name, entry in lock.stages.items():

@@ -58,9 +58,8 @@ CELLS = [
     _cell("checked-test", "test", "polychromic-3.0", cell="polychromic-3.0"),
 ]
 SAMPLES = {split: [path for cell in CELLS for path in cell.outs if f"/{split}/" in path] for split in ("dev", "test")}
-SPLIT, FIGURE = "results/listqa/split.json", "paper/figures/listqa-frontier.pdf"
-TABLE = "paper/tables/listqa-contrasts.tex"
-GAINS = "paper/figures/listqa-test-gains.pdf"
+SPLIT, TABLE = "results/listqa/split.json", "paper/tables/listqa-contrasts.tex"
+FIGURE, GAINS = "paper/figures/listqa-frontier.pdf", "paper/figures/listqa-test-gains.pdf"
 STAGES = {
     stage.name: stage
     for stage in (
@@ -164,15 +163,14 @@ def ran(folder: Path, stages: dict[str, Stage] = STAGES) -> None:
     """dvc.lock, data.dvc and the store, as `dvc repro` and `dvc push` would leave them with the files that lie here."""
     members = sorted((folder / "data").iterdir())
     listed = json.dumps([{"md5": keep(folder, one.read_bytes()), "relpath": one.name} for one in members]).encode()
-    entry = {"md5": keep(folder, listed, ".dir"), "size": sum(one.stat().st_size for one in members), "hash": "md5", "path": "data"}
+    entry = {"md5": keep(folder, listed, ".dir"), "hash": "md5", "path": "data"}
     entries = {}
     for name, stage in stages.items():
         params = {file: values_of(read_yaml(folder / file), keys, file) for file, keys in stage.params.items()}
         found = {"cmd": stage.cmd, "params": params}
         for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
             files = [(path, folder / path) for path in sorted(paths)]
-            size = lambda place: sum(one.stat().st_size for one in place.rglob("*")) if place.is_dir() else place.stat().st_size
-            found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(place), "size": size(place)} for path, place in files]
+            found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(place)} for path, place in files]
         for path in (path for path, cached in stage.outs.items() if cached):
             keep(folder, (folder / path).read_bytes())
         entries[name] = found
@@ -247,7 +245,7 @@ def repository(_made: Path, tmp_path: Path, monkeypatch) -> Path:
     split = params.split.model_copy(update={"tolerance": 1.0})
     monkeypatch.setattr(Workspace, "params", params.model_copy(update=small | {"split": split}))
     monkeypatch.setattr("polychromic.pipeline.stages.stages", lambda root: STAGES)
-    monkeypatch.setattr("polychromic.pipeline.stages.to_yaml", lambda root: "stages: {}\n")
+    monkeypatch.setattr("polychromic.provenance.verify.to_yaml", lambda root: "stages: {}\n")
     target = tmp_path / "repository"
     shutil.copytree(_made, target, symlinks=True)
     return target

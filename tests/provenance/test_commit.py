@@ -6,7 +6,7 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json
-from polychromic.provenance.commit import Commit, current, introduced, last_change, release, resolve, show
+from polychromic.provenance.commit import Commit, current, introduced, release
 from tests.provenance.conftest import COMPARE, MACROS, archive, commit, git, put
 
 LINE = r"\definenumber{listqa.n_prompts}{141}%"
@@ -17,7 +17,7 @@ def edit(repository, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_a_repository_is_clean_or_dirty(repository, tmp_path):
+def test_a_repository_is_clean_or_dirty_or_broken(repository, tmp_path):
     head = git(repository, "rev-parse", "HEAD")
     assert current(repository) == Commit(head, False)
     (repository / "params.yaml").write_text("changed")
@@ -25,17 +25,23 @@ def test_a_repository_is_clean_or_dirty(repository, tmp_path):
     put(tmp_path, {"new/a": "x"})
     git(tmp_path / "new", "init", "--quiet")
     assert current(tmp_path / "new") == Commit(None, None)
+    (repository / ".git" / "HEAD").write_text("nonsense")
+    with pytest.raises(PolychromicError, match="git .* failed in"):
+        introduced(repository, MACROS)
 
 
-def test_an_archive_knows_its_commit_even_inside_another_repository(repository, tmp_path):
-    folder, head = archive(repository, repository / "unpacked"), git(repository, "rev-parse", "HEAD")
-    assert current(folder) == Commit(head, None)
-    found = introduced(folder, LINE, MACROS)
-    assert (found.commit, found.exact, found.note) == (head, False, "archive without history")
-    assert found.date and last_change(folder, MACROS) == found
+def test_archives_and_shallow_clones_say_that_it_may_be_older(repository, tmp_path):
+    put(repository, {"other.txt": "x"})
+    head = commit(repository, "Later")
+    git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), str(tmp_path / "clone"))
+    inside = archive(repository, repository / "unpacked")  # an archive knows its commit even inside another repository
+    assert current(inside) == Commit(head, None)
+    for folder, note in ((inside, "archive without history"), (tmp_path / "clone", "shallow history")):
+        for found in (introduced(folder, MACROS, LINE), introduced(folder, MACROS)):
+            assert (found["commit"], found["exact"], found["note"]) == (head, False, note) and found["date"]
     put(tmp_path, {"copy/.git_archival.txt": (repository / ".git_archival.txt").read_text()})  # not filled in
     assert current(tmp_path / "copy") == Commit(None, None)
-    assert introduced(tmp_path / "copy", LINE, MACROS).note == "no Git history here"
+    assert introduced(tmp_path / "copy", MACROS, LINE)["note"] == "no Git history here"
 
 
 def test_the_first_commit_of_the_present_value(repository):
@@ -46,18 +52,15 @@ def test_the_first_commit_of_the_present_value(repository):
     back = commit(repository, "The old value again")
     put(repository, {"other.txt": "x"})
     commit(repository, "Something else")
-    found = introduced(repository, LINE, MACROS)
-    assert (found.commit, found.subject, found.exact) == (back, "The old value again", True)
-    assert introduced(repository, r"\definenumber{listqa.lora.pass@1}{24.2\,\%}%", MACROS).commit == first
-    assert last_change(repository, MACROS).commit == back
-
-
-def test_a_value_that_is_not_committed(repository):
-    found = introduced(repository, r"\definenumber{listqa.n_prompts}{7}%", MACROS)
-    assert found.commit is None and "not committed" in found.note
+    found = introduced(repository, MACROS, LINE)
+    assert (found["commit"], found["subject"], found["exact"]) == (back, "The old value again", True)
+    assert introduced(repository, MACROS, r"\definenumber{listqa.lora.pass@1}{24.2\,\%}%")["commit"] == first
+    assert introduced(repository, MACROS)["commit"] == back
+    found = introduced(repository, MACROS, r"\definenumber{listqa.n_prompts}{7}%")
+    assert found["commit"] is None and "not committed" in found["note"]
     (repository / MACROS).write_text("changed")
-    assert "differs from the last commit" in last_change(repository, MACROS).note
-    assert last_change(repository, COMPARE).note == "not tracked by Git"
+    assert "differs from the last commit" in introduced(repository, MACROS)["note"]
+    assert introduced(repository, COMPARE)["note"] == "not tracked by Git"
 
 
 def test_a_value_that_a_merge_brought(repository):
@@ -68,37 +71,10 @@ def test_a_value_that_a_merge_brought(repository):
     put(repository, {"other.txt": "x"})
     commit(repository, "On the main line")
     git(repository, "merge", "--quiet", "--no-ff", "--message", "Merge", "side")
-    assert introduced(repository, r"\definenumber{listqa.n_prompts}{150}%", MACROS).commit == brought
+    assert introduced(repository, MACROS, r"\definenumber{listqa.n_prompts}{150}%")["commit"] == brought
 
 
-def test_a_shallow_clone_says_that_it_may_be_older(repository, tmp_path):
-    put(repository, {"other.txt": "x"})
-    head = commit(repository, "Later")
-    git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), str(tmp_path / "clone"))
-    found = introduced(tmp_path / "clone", LINE, MACROS)
-    assert (found.commit, found.exact, found.note) == (head, False, "shallow history")
-    assert last_change(tmp_path / "clone", MACROS).note == "shallow history"
-
-
-def test_revisions_and_experiments_by_name(repository):
-    head = git(repository, "rev-parse", "HEAD")
-    git(repository, "update-ref", f"refs/exps/aa/{'b' * 38}/gray-cats", head)
-    assert resolve(repository, "HEAD") == resolve(repository, "main") == resolve(repository, "gray-cats") == head
-    assert resolve(repository, "no-such-thing") is None and resolve(repository, "--all") is None
-    put(repository, {"other.txt": "x"})
-    git(repository, "update-ref", f"refs/exps/cc/{'d' * 38}/gray-cats", commit(repository, "Later"))
-    with pytest.raises(PolychromicError, match="'gray-cats' exists 2 times: refs/exps/"):
-        resolve(repository, "gray-cats")
-    assert show(repository, head, MACROS).startswith("% generated") and show(repository, head, "none.tex") == ""
-
-
-def test_a_broken_repository_is_one_message(repository):
-    (repository / ".git" / "HEAD").write_text("nonsense")
-    with pytest.raises(PolychromicError, match="git .* failed in"):
-        last_change(repository, MACROS)
-
-
-def test_the_release_says_its_commit(repository, tmp_path):
+def test_the_release_says_its_commit(repository):
     head = git(repository, "rev-parse", "HEAD")
     pdf = release(repository)
     assert pdf == repository / "release" / f"polychromic-{head[:7]}.pdf"

@@ -7,7 +7,7 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json
-from polychromic.provenance.diff import diff, render
+from polychromic.provenance.diff import diff
 from tests.provenance.conftest import KEY, MACROS, NUMBERS, commit, git, put, ran
 
 
@@ -19,22 +19,6 @@ def edit(repository, old: str, new: str) -> None:
     write_json(repository / NUMBERS, [record | {"text": record["text"].replace(old, new)} for record in records])
 
 
-def drawn(document: dict) -> str:
-    from rich.console import Console
-
-    console = Console(width=200)
-    with console.capture() as said:
-        console.print(render(document), highlight=False)
-    return said.get()
-
-
-def test_nothing_changed(repository):
-    found = diff("HEAD", repository)
-    assert [found[part] for part in ("changes", "sentences", "stale")] == [[], [], []]
-    assert found["commit"] == git(repository, "rev-parse", "HEAD")
-    assert drawn(found).startswith("no printed value changed. What changed in tables: git diff ")
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
@@ -44,15 +28,13 @@ def test_nothing_changed(repository):
         ("paper/main.tex", "Nothing", "Naught", {"numbers"}),
         ("polychromic/sample/cells.py", "cells", "cell", {"tuned-test@listqa-lora"}),
     ],
-)  # fmt: skip
-def test_what_has_not_run_is_said_before_nothing_changed(repository, file, old, new, stale):
+)
+def test_what_has_not_run_is_named(repository, file, old, new, stale):
     """An experiment whose report has not run prints the numbers of before."""
     path = repository / file
     path.write_text(path.read_text().replace(old, new))
     found = diff("HEAD", repository)
     assert found["changes"] == [] and stale <= set(found["stale"]) and "paper" not in found["stale"]
-    said = " ".join(drawn(found).split())
-    assert "no printed value changed" not in said and "did not run with it. Run `dvc repro` first." in said and found["stale"][0] in said
     ran(repository)
     assert diff("HEAD", repository)["stale"] == []
 
@@ -70,8 +52,7 @@ def test_values_and_sentences_old_and_new(repository):
     assert first["old"] == "The score is -0.08 [-0.20, +0.04], as Figure 1 shows [somebody]."
     assert first["new"] == "The score is +0.19 [+0.07, +0.50], as Figure 1 shows [somebody]."
     assert first["text"].startswith("The score is «-0.08 → +0.19» «[-0.20, +0.04] → [+0.07, +0.50]», as")
-    assert len(found["sentences"]) == 2
-    assert "4 printed values changed" in drawn(found) and "paper/main.tex:5 The score is -0.08 → +0.19" in drawn(found)
+    assert len(found["sentences"]) == 2 and found["summary"].startswith("4 printed values changed")
 
 
 def test_keys_that_came_and_went(repository):
@@ -91,8 +72,10 @@ def test_an_experiment_by_its_name(repository):
     git(repository, "reset", "--quiet", "--hard", head)
     (change,) = diff("gray-cats", repository)["changes"]
     assert (change["old"]["text"], change["new"]["text"]) == ("150", "141")
-    with pytest.raises(PolychromicError, match=r"'grey-cats' is no revision and no experiment.*gray-cats"):
-        diff("grey-cats", repository)
+    assert diff("HEAD", repository)["commit"] == diff("main", repository)["commit"] == head
+    for name in ("grey-cats", "--all"):
+        with pytest.raises(PolychromicError, match=rf"'{name}' is no revision and no experiment.*dvc exp list"):
+            diff(name, repository)
 
 
 def test_a_commit_without_numbers_and_a_folder_without_git_are_refused(repository):
@@ -111,12 +94,10 @@ def test_the_command(repository, command, monkeypatch):
     monkeypatch.chdir(repository)
     monkeypatch.setenv("COLUMNS", "200")
     code, out, err = command("diff")
-    assert code == 0 and err == "" and "no printed value changed" in out
+    assert code == 0 and err == "" and "no printed values changed" in out and "changes" not in out
     edit(repository, r"\ensuremath{-}0.08", "+0.19")
     code, out, _ = command("diff", "--json")
     assert code == 0 and len(json.loads(out)["changes"]) == 2
     put(repository, {"polychromic/report.py": "build = 2\n"})
-    code, out, _ = command("diff", "HEAD")
-    assert code == 1 and "-0.08 → +0.19" in out and "numbers did not run with it" in out
-    code, _, err = command("diff", "nothing-of-this-name")
-    assert code == 1 and "no revision and no experiment" in err
+    code, out, err = command("diff", "HEAD")
+    assert code == 1 and "-0.08 → +0.19" in out and "did not run with it, such as numbers. Run `dvc repro` first." in " ".join(err.split())
