@@ -101,7 +101,7 @@ def foreseen(jobs: int, folder: Path = Path(".")) -> str:
 
 def plan(here: Workspace, names: Sequence[str]) -> dict[str, Any]:
     """What would run ("stages": stage, cmd, minutes) and how many minutes all that takes; None where one was not measured."""
-    each = [round(sum(seconds(here, here.stages[name]).values()) / 60, 1) or None for name in names]
+    each = [round(sum(spent.values()) / 60, 1) if (spent := seconds(here, here.stages[name])) else None for name in names]
     rows = [{"stage": name, "cmd": here.stages[name].cmd, "minutes": minutes} for name, minutes in zip(names, each)]
     return {"stages": rows, "minutes": None if None in each else round(sum(each), 1)}
 

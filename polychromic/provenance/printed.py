@@ -31,7 +31,7 @@ def load_records(place: Path) -> dict[str, Number]:
     try:
         records = [Number(**row | {"seeds": tuple(row["seeds"])}) for row in read_json(place)]
     except (KeyError, TypeError) as error:
-        raise DataError(str(place), f"no record ({error})", "a list of polychromic.report.records.Number", "Make it again with `dvc repro`.") from None
+        raise DataError(str(place), f"no record ({error})", "fields of report.records.Number", "Run `dvc repro numbers`.") from None
     return unique(sorted(records, key=lambda record: record.key))
 
 

@@ -69,10 +69,8 @@ STAGES = {
         _stage("compare-test", "compare listqa --split test", SAMPLES["test"], {TEST: True}),
         _stage("report-dev@listqa", "report listqa", [COMPARE, "polychromic/report.py"], {FIGURE: False, TABLE: False}),
         _stage("report-test@listqa", "report listqa --split test", [TEST], {GAINS: False}),
-        _stage(
-            "numbers", "report numbers", ["paper/main.tex", COMPARE, TEST, COST, "polychromic/report.py"],
-            {NUMBERS: True, MACROS: False}, params=(),
-        ),
+        _stage("numbers", "report numbers", ["paper/main.tex", COMPARE, TEST, COST, "polychromic/report.py"],
+               {NUMBERS: True, MACROS: False}, params=()),
         _stage("paper", "paper", ["paper/main.tex", "paper/tables", NUMBERS], {"paper/main.pdf": True}),
     )
 }  # fmt: skip
@@ -135,9 +133,8 @@ def macros(records: list[dict]) -> str:
     return "% generated\n" + "".join(f"\\definenumber{{{one['key']}}}{{{one['text']}}}%\n" for one in records)
 
 
-def packed(records: list[dict]) -> bytes:
-    """What the file of records holds."""
-    return gzip.compress(json.dumps(records).encode(), mtime=0)
+def packed(document: list | dict) -> bytes:
+    return gzip.compress(json.dumps(document).encode(), mtime=0)
 
 
 def put(folder: Path, files: dict[str, str | bytes]) -> None:
@@ -202,33 +199,17 @@ def archive(repository: Path, target: Path) -> Path:
 def _made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("provenance") / "repository"
     splits = {"splits": {"train": ["p0", "p1"], "dev": ["p2"], "test": ["p3"]}}
-    put(
-        root,
-        {
-            "params.yaml": PARAMS,
-            "dvc.yaml": "stages: {}\n",
-            "paper/main.tex": MAIN,
-            DATA: "".join(json.dumps(row(*one)) + "\n" for one in enumerate(PROMPTS)),
-            COST: "{}",
-            "polychromic/sample/cells.py": "cells = 1\n",
-            "polychromic/train/trainer.py": "loss = 1\n",
-            "polychromic/train/__pycache__/trainer.pyc": "bytes",
-            "polychromic/compare.py": "analysis = 1\n",
-            "polychromic/report.py": "build = 1\n",
-            SPLIT: json.dumps(splits),
-            **{path: gzip.compress(json.dumps({"tokens": [1, 2], "of": path}).encode(), mtime=0) for of in SAMPLES.values() for path in of},
-            COMPARE: json.dumps(COMPARISON),
-            TEST: json.dumps(ON_TEST),
-            NUMBERS: packed(RECORDS),
-            MACROS: macros(RECORDS),
-            TABLE: "a & b\n",
-            FIGURE: "%PDF",
-            GAINS: "%PDF-",
-            ".gitignore": "/data\n/results/\n__pycache__\n/paper/main.pdf\n",
-            ".gitattributes": ".git_archival.txt export-subst\n",
-            ".git_archival.txt": "commit: $Format:%H$\ndate: $Format:%cI$\n",
-        },
-    )
+    put(root, {
+        "params.yaml": PARAMS, "dvc.yaml": "stages: {}\n", "paper/main.tex": MAIN,
+        DATA: "".join(json.dumps(row(*one)) + "\n" for one in enumerate(PROMPTS)), COST: "{}",
+        "polychromic/sample/cells.py": "cells = 1\n", "polychromic/train/trainer.py": "loss = 1\n",
+        "polychromic/train/__pycache__/trainer.pyc": "bytes",
+        "polychromic/compare.py": "analysis = 1\n", "polychromic/report.py": "build = 1\n", SPLIT: json.dumps(splits),
+        **{path: packed({"tokens": [1, 2], "of": path}) for of in SAMPLES.values() for path in of},
+        COMPARE: json.dumps(COMPARISON), TEST: json.dumps(ON_TEST), NUMBERS: packed(RECORDS), MACROS: macros(RECORDS),
+        TABLE: "a & b\n", FIGURE: "%PDF", GAINS: "%PDF-", ".gitignore": "/data\n/results/\n__pycache__\n/paper/main.pdf\n",
+        ".gitattributes": ".git_archival.txt export-subst\n", ".git_archival.txt": "commit: $Format:%H$\ndate: $Format:%cI$\n",
+    })  # fmt: skip
     put(root, {"paper/main.pdf": compiled(root)})
     ran(root)
     git(root, "init", "--quiet")

@@ -1,14 +1,15 @@
-"""The appendix's tables: a row for every record that the text prints, every figure and table, and every source with its inputs."""
+"""The appendix's tables: a row for every record that the text prints, every figure and table, and every source with its inputs, by the
+hashes of what lies here."""
 
 import re
 
 import pytest
 
-from polychromic.base.errors import PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance import appendix
-from polychromic.provenance.lock import md5_of
+from polychromic.provenance.lock import Lock, md5_of
 from polychromic.provenance.printed import Manuscript
-from polychromic.provenance.workspace import Workspace, evidence
+from polychromic.provenance.workspace import Workspace, evidence, is_code
 from tests.provenance.conftest import COMPARE, FIGURE, KEY, NUMBERS, RECORDS, TABLE, TEST, TEST_KEY, TEST_ROW, packed, put, record
 
 
@@ -67,3 +68,28 @@ def test_a_record_or_a_file_that_does_not_exist_is_named(repository):
     main.write_text(main.read_text().replace(rf"\num{{{KEY}}}", r"\num{listqa.primary.nothing}", 1))
     with pytest.raises(PolychromicError, match=r"main\.tex:5: \\num\{listqa\.primary\.nothing\} has no record"):
         appendix.write(repository)
+
+
+def hashes(lock: Lock) -> tuple[str, str, dict]:
+    found = evidence(lock, lock.producers["results/numbers.json.gz"], [COMPARE])
+    return found["params_hash"], found["code_hash"], found["data"]
+
+
+def test_an_edit_of_code_or_parameters_shows_in_its_hash_alone(repository):
+    params, code, data = hashes(Workspace(repository).as_locked())
+    assert (params, code, data) == hashes(Workspace(repository).lock) and list(data) == ["data/listqa.jsonl"]
+    put(repository, {"polychromic/train/trainer.py": "loss = 2\n", "polychromic/train/__pycache__/x.pyc": "new"})
+    found = hashes(Workspace(repository).as_locked())
+    assert found == (params, found[1], data) and found[1] != code
+    text = (repository / "params.yaml").read_text()
+    put(repository, {"polychromic/train/trainer.py": "loss = 1\n", "params.yaml": text.replace("steps: 4", "steps: 5")})
+    found = hashes(Workspace(repository).as_locked())
+    assert found[0] != params and found[1:] == (code, data)
+    put(repository, {"params.yaml": text.replace("train:", "trained:")})
+    with pytest.raises(DataError, match=r"params\.yaml: no key 'train'"):
+        Workspace(repository).as_locked()
+
+
+def test_code_is_told_from_data():
+    assert all(map(is_code, ("polychromic", "polychromic/train", "polychromic/data/seen_words.txt", "requirements.lock", "params.yaml")))
+    assert not any(map(is_code, ("data/listqa.jsonl", "benchmarks/results", "paper/main.tex")))

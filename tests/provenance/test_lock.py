@@ -86,9 +86,7 @@ def test_the_repository_lock_reads_as_dvc_reads_it_and_fast():
         ("schema: '2.0'\nstages: [", "while parsing a flow"),
         ("", "not what DVC writes"),
         ("schema: '3.0'\nstages: {}", "schema '3.0'"),
-        ("schema: '2.0'\nstages: [a]", "not what DVC writes"),
         ("schema: '2.0'\nstages: {a: {deps: []}}", "not what DVC writes ('cmd')"),
-        ("schema: '2.0'\nstages: {a: 3}", "not what DVC writes"),
         ("schema: '2.0'\nstages: {a: {cmd: x, deps: {b: c}}}", "lists of path, md5"),
         ("schema: '2.0'\nstages: {a: {cmd: x, deps: [{md5: c}]}}", "not what DVC writes ('path')"),
         ("schema: '2.0'\nstages: {a: {cmd: x, params: [b]}}", "file -> key -> value"),
@@ -124,10 +122,7 @@ def test_data_files_come_from_the_store_or_the_cache(tmp_path, place):
     assert stored(tmp_path, None) is None and stored(tmp_path, "ab" * 16) is None
 
 
-@pytest.mark.parametrize(
-    ("pinned", "members"),
-    [(PINNED, "{"), (PINNED, '[{"md5": 1}]'), (PINNED, '{"a": 1}'), *((text, "[]") for text in ("outs: []", "outs: [{path: data}]", "x: 1"))],
-)
+@pytest.mark.parametrize(("pinned", "members"), [(PINNED, "{"), (PINNED, '[{"md5": 1}]'), ("x: 1", "[]"), ("outs: []", "[]")])
 def test_missing_and_malformed_files_say_what_to_do(tmp_path, pinned, members):
     for read, message in ((data_files, "data.dvc: file not found"), (Lock.load, "dvc.lock: file not found.*dvc repro")):
         with pytest.raises(PolychromicError, match=message):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import zlib
@@ -19,27 +18,18 @@ from polychromic.provenance.lock import Lock, stored
 from polychromic.provenance.verify import CHECKS, verify
 from polychromic.provenance.workspace import Workspace
 from tests.provenance import conftest as mini
-from tests.provenance.conftest import COMPARE, DATA, MACROS, NUMBERS, REPO, SPLIT, STAGES, archive, commit, git, put, ran, samples
+from tests.provenance.conftest import COMPARE, DATA, MACROS, MAIN, NUMBERS, REPO, SPLIT, STAGES, TABLE, archive, commit, git, put, ran
 
 AUDIT = "benchmarks/results/audit.json"
 PAGE = (REPO / "docs" / "verify.md").read_text(encoding="utf-8")
-# command of the page -> the test that runs it
-RUN_BY = {
-    "polychromic verify": "test_verify.py::test_the_committed_state_is_whole",
-    "polychromic verify --no-fresh": "test_verify.py::test_the_command",
-    "polychromic audit --plan": "test_audit.py::test_the_command",
-    "polychromic audit --cell split@listqa": "test_audit.py::test_only_an_audit_sees_a_forged_input_of_everything",
-}
-
-
 @pytest.fixture
 def whole(repository, monkeypatch):
     """The repository in miniature with what verify needs beside it: an audit, and reports that write what lies here."""
 
     def built(params):
         macros = "other" if "-0.0912" in Path(COMPARE).read_text() else (repository / MACROS).read_text()
-        put(Path.cwd(), {mini.TABLE: "a & b\n", MACROS: macros})
-        return [Path(mini.TABLE), Path(MACROS)]
+        put(Path.cwd(), {TABLE: "a & b\n", MACROS: macros})
+        return [Path(TABLE), Path(MACROS)]
 
     monkeypatch.setattr(checks, "_built", built)
     ignored = "/data\n/results/\n__pycache__\n"
@@ -76,7 +66,7 @@ RATE = "params.yaml: train.learning_rate is 2e-05, prompted-dev@listqa-zero_shot
 @pytest.mark.parametrize(
     ("path", "old", "new", "found"),
     [
-        (mini.TABLE, "& b", "& c", {"files": f"{mini.TABLE}: md5 ", "rebuilt": f"{mini.TABLE}:1 is not what", "freshness": "tables changed since"}),
+        (TABLE, "& b", "& c", {"files": f"{TABLE}: md5 ", "rebuilt": f"{TABLE}:1 is not what", "freshness": "tables changed since"}),
         (MACROS, "{141}", "{142}", {"files": f"{MACROS}: md5 "}),
         (COMPARE, "-0.0812", "-0.0912", {"files": f"{COMPARE}: md5 ", "rebuilt": MACROS, "freshness": f"{COMPARE} changed since numbers"}),
         ("params.yaml", "1e-05", "2e-05", {"params.yaml": "params.yaml differs from the last", "freshness": RATE}),
@@ -108,7 +98,7 @@ OTHER_PDF = b"%PDF\nstream\n" + zlib.compress(b"nothing") + b"\nendstream"
         ({NUMBERS: "[]"}, "PDF", "paper/main.pdf carries "),
         ({"paper/main.pdf": OTHER_PDF}, "PDF", "carries none that can be read, the records have "),
         ({SPLIT: LEAK}, "splits", "stands in dev and in train"),
-        ({"paper/main.tex": re.sub(r"\\num\{listqa\.primary\.(delta|ci)\}|\\input\{tables/listqa-contrasts\}", "", mini.MAIN)}, "text",
+        ({"paper/main.tex": re.sub(r"\\num\{listqa\.primary\.(delta|ci)\}|\\input\{tables/listqa-contrasts\}", "", MAIN)}, "text",
          "listqa.primary.delta is printed nowhere"),
         ({AUDIT: json.dumps({"population": 3, "cells": [AN_AUDIT | {"outs": [{"path": "a", "expected": "b", "got": "c"}]}]})}, "audit",
          "a came out otherwise on A; a was audited with outs that dvc.lock no longer has"),
@@ -126,7 +116,7 @@ def test_a_file_and_the_check_that_names_it(whole, files, check, said):
 
 
 def test_objects_that_the_store_lacks_and_results_that_are_nowhere(whole):
-    lock, path = Lock.load(whole), samples("dev", "lora")
+    lock, path = Lock.load(whole), mini.samples("dev", "lora")
     place = stored(whole, lock.outs[path])
     (whole / path).unlink()
     assert got(whole, "files") == ""
@@ -144,13 +134,15 @@ def test_entries_of_the_lock_agree_with_the_stages_and_with_each_other(whole):
     md5 = Lock.load(whole).outs[COMPARE]
     put(whole, {"dvc.lock": head + entry + rest.replace(md5, "a" * 32, 1)})
     assert got(whole, "dvc.lock") == f"numbers read {COMPARE} as aaaaaaaa, its maker has {md5[:8]}"
+    put(whole, {"dvc.lock": text.replace("cmd: python -m polychromic compare listqa\n", "cmd: other\n").replace(mini.COST, "b/c.json")})
+    assert got(whole, "freshness") == f"compare-dev ran as `other`; numbers ran with other inputs: b/c.json, {mini.COST}"
     put(whole, {"dvc.lock": "stages: {"})
     assert "while parsing a flow" in failing(whole)["dvc.lock"]["got"]
 
 
 def test_a_cell_at_another_lambda_may_stay_and_what_is_left_over_may_not(whole):
-    other = samples("dev", "polychromic-0.5")
-    put(whole, {other: (whole / samples("dev", "lora")).read_bytes()})
+    other = mini.samples("dev", "polychromic-0.5")
+    put(whole, {other: (whole / mini.samples("dev", "lora")).read_bytes()})
     cell = STAGES["polychromic-dev-listqa@0.3"]
     names = ("polychromic-dev-listqa@0.5", "polychromic-dev-listqa@lora", "polychromic-dev-replies@0.5", "left")
     ran(whole, STAGES | {name: replace(cell, name=name, outs={other: True}, params={}) for name in names})
@@ -166,10 +158,7 @@ def test_a_forged_result_is_not_what_the_records_say(whole):
 
 
 def test_an_analysis_that_changed_after_test_was_opened(whole, monkeypatch):
-    def refuse(folder):
-        raise PolychromicError("analysis was changed")
-
-    monkeypatch.setattr(checks, "check_sealed", refuse)
+    monkeypatch.setattr(checks, "check_sealed", lambda folder: (_ for _ in ()).throw(PolychromicError("analysis was changed")))
     assert failing(whole)["analysis"]["got"] == "analysis was changed"
     ran(whole, {name: stage for name, stage in STAGES.items() if "test" not in name and name not in ("numbers", "paper")})
     assert got(whole, "analysis") == ""
@@ -211,14 +200,6 @@ def test_the_command(whole, command, monkeypatch):
     assert command("verify", "--fresh")[0] == 2
 
 
-def test_every_command_of_the_page_is_run_by_a_test():
-    (block,) = re.findall(r"```bash\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert {line.split("#")[0].strip() for line in block.splitlines()} == set(RUN_BY)
-    for place in RUN_BY.values():
-        file, name = place.split("::")
-        assert f"def {name}(" in (REPO / "tests/provenance" / file).read_text(encoding="utf-8")
-
-
 def test_the_page_explains_every_check():
     assert re.findall(r"^\| ([^|]+) \|", PAGE, flags=re.MULTILINE)[1:] == list(CHECKS)
 
@@ -229,28 +210,15 @@ def test_make_paper_verifies_before_the_release():
     assert steps == sorted(steps)
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    """This repository's last commit, with a history of one commit and no results but those of its store, as a reader has it."""
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_committed_state_is_whole(tmp_path):
+    """In a clone of one commit with no results but those of its store, as a reader has it; and a forged result in it is named."""
     if not (REPO / ".git").exists():
         pytest.skip("this is an archive, which nobody can clone")
-    target = tmp_path_factory.mktemp("verify") / "clone"
-    git(target.parent, "clone", "--quiet", "--depth", "1", f"file://{REPO}", str(target))
-    return target
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_committed_state_is_whole(clone):
-    assert failing(clone) == {}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_forged_result_of_the_committed_state(clone, tmp_path):
-    """The pipeline's own reports, with a difference that somebody raised: nothing else differs from what dvc.lock and the store say."""
     folder = tmp_path / "clone"
-    shutil.copytree(clone, folder, symlinks=True)
+    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{REPO}", str(folder))
+    assert failing(folder) == {}
     document = json.loads(stored(folder, Lock.load(folder).outs[COMPARE]).read_text())
     document["contrasts"][0]["delta"] += 0.01
     write_json(folder / COMPARE, document)
