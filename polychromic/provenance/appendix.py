@@ -1,8 +1,7 @@
 r"""The provenance appendix of the paper: where each printed value, figure and table comes from. Stage `provenance` writes it.
 
-Three tables: figures and tables with the stage that makes them, sources with what they rest on, and the records that the text
-prints. \num{key} in the text leads to the row of its record, the name of a figure or table in its caption to the row of its stage.
-The stage that compiles the paper is in no row. Hashes are of the files that lie here: see Workspace.as_locked.
+\num{key} in the text leads to the row of its record, the name of a figure or table in its caption to the row of its stage; the stage
+that compiles the paper is in no row. Hashes are of the files that lie here: see Workspace.as_locked.
 """
 
 from __future__ import annotations

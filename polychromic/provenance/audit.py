@@ -1,8 +1,7 @@
 """Run some stages again and compare: the one check that an edited lock, store and record cannot pass together.
 
-Which cells are run is a hash's choice, so that nobody picks the ones that hold. A stage runs where it cannot see what it made before:
-in a workspace under .work/audit/ that is made anew each time, on its recorded inputs, with an empty cache. What came out is in audit.json
-after each stage; entries about outs that dvc.lock no longer has are dropped, so the paper never counts a cell of other results.
+A hash chooses the cells, so that nobody picks the ones that hold. A stage runs in a workspace under .work/audit/ that is made anew each
+time, on its recorded inputs, with an empty cache. What came out is in audit.json after each stage, without entries of other results.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ from polychromic.report import timings
 from polychromic.report.audit import SOURCE, Audit, AuditedCell, AuditedOut, load
 
 SHARED = ("weights", "packages")  # content-addressed, and the hash is checked against params.yaml or the source's pins
-PR_SET_PDEATHSIG = 1
 ROUNDING = 1e-9  # scores are rounded to twelve digits
 
 
@@ -208,7 +206,7 @@ def run(command: str, target: Path, cache: Path) -> bool:
     # no shell around a stage of ours: who is killed with us is the stage itself
     words = [sys.executable, *shlex.split(command)[1:]] if command.startswith(f"{RUN} ") else command
     environment = workspace_environment(target) | {"POLYCHROMIC_CACHE": str(cache)}
-    tied = (lambda: ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)) if sys.platform == "linux" else None
+    tied = (lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)) if sys.platform == "linux" else None  # PR_SET_PDEATHSIG
     done = subprocess.run(words, shell=isinstance(words, str), cwd=target, env=environment, stdin=subprocess.DEVNULL,
                           stdout=sys.stderr, preexec_fn=tied, check=False)  # fmt: skip # noqa: S602
     return done.returncode == 0

@@ -94,13 +94,12 @@ def introduced(folder: Path, path: str, text: str = "", past: bool = False) -> d
 
 def of_records(folder: Path, wanted: str) -> dict[str, Any] | None:
     """The commit that first had the records with the hash that a PDF carries: whose dvc.lock names the md5 of such an object of store/.
-    None where there is none. Without Git the present dvc.lock counts."""
+    None where there is no such object. Without Git the present dvc.lock counts."""
     objects = (path for path in (folder / "store" / "files" / "md5").glob("??/*") if records_hash(path) == wanted)
     md5 = next((f"md5: {path.parent.name}{path.name}" for path in objects), None)
     if md5 is None or (not is_repository(folder) and md5 not in (folder / LOCK).read_text(encoding="utf-8")):
         return None
-    found = introduced(folder, LOCK, md5, past=True)
-    return found if found["commit"] else None
+    return introduced(folder, LOCK, md5, past=True)
 
 
 def carried_hash(pdf_file: Path) -> str | None:

@@ -40,7 +40,7 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
         return _file(here, query, one.files[0]) | {"also": [_file(here, query, path) for path in one.files[1:]]}
     if path := _path(here, query):
         return _file(here, query, path)
-    if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", query) and (since := of_records(folder, query)):
+    if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", query) and (since := of_records(folder, query)) and since["commit"]:
         return {"query": query, "kind": "records", "commit": since}
     printed = set(here.manuscript.keys)
     matches = printed_as(here.records.values(), query, printed)

@@ -1,6 +1,5 @@
-"""Is this repository what it says: do bytes, records, text, code and parameters agree? One function per check, with what a good state
-looks like and what to do about another one beside it. No model, no torch, no dvc. docs/verify.md says what each proves and cannot.
-"""
+"""Is this repository what it says: do bytes, records, text, code and parameters agree? One function per check, without model, torch
+and dvc; docs/verify.md says what each proves and cannot."""
 
 from __future__ import annotations
 
@@ -39,8 +38,7 @@ SHOWN = 3  # findings of one check that are named; --json has them all
 OF_A_COMMIT = ("store", "params.yaml", "audit")  # what concerns a clone, and so waits for the commit in a draft
 COLUMNS = ("check", "expected", "got", "remedy")
 MARKS = {True: Text("ok", "green"), False: Text("FAILED", "bold red"), None: Text("-", "yellow")}
-# What was got where nothing is wrong, and what is wrong; or why it cannot be checked here. PolychromicError, too, is what is wrong.
-Found = tuple[str, list[str]] | str
+Found = tuple[str, list[str]] | str  # what was got, and what is wrong (an error is, too); or why it cannot be checked here
 
 
 def verify(folder: Path = Path("."), fresh: bool = True, draft: bool = False) -> dict[str, Any]:

@@ -135,9 +135,8 @@ def evidence(lock: Lock, maker: Entry | None, sources: Iterable[str]) -> dict[st
         sources: the files that the record names. One that a stage made counts with everything that this stage is built on; of
             `maker`'s other inputs only code counts: a cost that was read from timings does not rest on the scores beside them.
 
-    Returns "stages": the entries that ran for it, inputs first, `maker` last; "data" and "code" (modules, package files, pinned versions):
-    inputs that no stage makes, path -> md5; "params_hash" and "code_hash": digits of an md5 over the stages' commands and parameters, and
-    over "code"; "" over nothing.
+    Returns "stages": the entries that ran for it, inputs first; "data" and "code" (with package files): inputs that no stage makes, path ->
+    md5; "params_hash" and "code_hash": digits of an md5 over the stages' commands and parameters, and over "code"; "" over nothing.
     """
     chain: dict[str, Entry] = {}
     data: dict[str, str | None] = {}

@@ -86,19 +86,13 @@ def test_a_printed_text_leads_to_its_records(repository):
         assert trace(text, repository)["record"]["key"] == key
 
 
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
-        ("listqa.primary.dleta", r"'listqa\.primary\.dleta'.*Similar: listqa\.primary\.delta"),
-        ("fig:listqa-fronteir", r"Similar: .*fig:listqa-frontier"),
-        ("zzzzzzzzzzzz", r"paper/main\.tex. lists the records"),
-        ("41", "nothing here is called or prints"),  # a part of a number
-        ("0" * 12, r"no records that are known here have that hash"),
-    ],
-)
-def test_an_unknown_name_suggests_similar_ones(repository, query, message):
-    with pytest.raises(PolychromicError, match=message):
-        trace(query, repository)
+def test_an_unknown_name_suggests_similar_ones(repository):
+    for query, message in {
+        "listqa.primary.dleta": r"'listqa\.primary\.dleta'.*Similar: listqa\.primary\.delta", "fig:listqa-fronteir": "fig:listqa-frontier",
+        "zzzzzzzzzzzz": r"paper/main\.tex. lists the records", "41": "nothing here is called or prints", "0" * 12: "have that hash",
+    }.items():  # fmt: skip
+        with pytest.raises(PolychromicError, match=message):
+            trace(query, repository)
 
 
 def test_the_hash_of_a_pdf_leads_to_the_commit_of_its_records(repository, tmp_path):
