@@ -51,9 +51,9 @@ class Lock:
             if str(document["schema"]) != "2.0":
                 raise ValueError(f"schema {document['schema']!r}")
             for name, entry in dict(document["stages"] or {}).items():
-                cmd = entry["cmd"] if isinstance(entry["cmd"], str) else " && ".join(entry["cmd"])
                 files = [{file["path"]: file.get("md5") for file in entry.get(kind) or ()} for kind in ("deps", "outs")]
-                found[name] = Entry(name, cmd, *files, {file: dict(values) for file, values in (entry.get("params") or {}).items()})
+                params = {file: dict(values) for file, values in (entry.get("params") or {}).items()}
+                found[name] = Entry(name, entry["cmd"], *files, params)
         return cls(found)
 
     @cached_property

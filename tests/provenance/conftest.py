@@ -36,12 +36,9 @@ def samples(split: str, cell: str) -> str:
 
 def _cell(group: str, split: str, name: str, **axes: str) -> Stage:
     method = name.partition("-")[0]
-    item = axes["lam"] if "lam" in axes else f"listqa-{method}"
-    params = {"params.yaml": ("train", "listqa.steps")}
-    deps = (DATA, "polychromic/sample/cells.py", "polychromic/train")
-    about = {"domain": "listqa", "split": split, "method": method} | axes
-    cmd = f"{RUN} sample listqa {method} --split {split}"
-    return Stage(f"{group}@{item}", group, cmd, about, deps, {samples(split, name): True}, params)
+    deps, about = (DATA, "polychromic/sample/cells.py", "polychromic/train"), {"domain": "listqa", "split": split, "method": method} | axes
+    address, cmd = f"{group}@{axes.get('lam', f'listqa-{method}')}", f"{RUN} sample listqa {method} --split {split}"
+    return Stage(address, group, cmd, about, deps, {samples(split, name): True}, {"params.yaml": ("train", "listqa.steps")})
 
 
 def _stage(name: str, cmd: str, deps: list[str], outs: dict[str, bool], **params: tuple[str, ...]) -> Stage:
@@ -159,18 +156,15 @@ def keep(folder: Path, content: bytes, suffix: str = "") -> str:
 def ran(folder: Path, stages: dict[str, Stage] = STAGES) -> None:
     """dvc.lock, data.dvc and the store, as `dvc repro` and `dvc push` would leave them with the files that lie here."""
     members = sorted((folder / "data").iterdir())
-    listed = json.dumps([{"md5": keep(folder, one.read_bytes()), "relpath": one.name} for one in members]).encode()
-    entry = {"md5": keep(folder, listed, ".dir"), "hash": "md5", "path": "data"}
+    pinned = json.dumps([{"md5": keep(folder, one.read_bytes()), "relpath": one.name} for one in members]).encode()
+    entry = {"md5": keep(folder, pinned, ".dir"), "hash": "md5", "path": "data"}
     entries = {}
     for name, stage in stages.items():
         params = {file: values_of(read_yaml(folder / file), keys, file) for file, keys in stage.params.items()}
-        found = {"cmd": stage.cmd, "params": params}
-        for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
-            files = [(path, folder / path) for path in sorted(paths)]
-            found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(place)} for path, place in files]
+        listed = lambda paths: [{"path": path, "hash": "md5", "md5": md5_of(folder / path)} for path in sorted(paths)]
+        entries[name] = {"cmd": stage.cmd, "params": params, "deps": listed(stage.deps), "outs": listed(stage.outs)}
         for path in (path for path, cached in stage.outs.items() if cached):
             keep(folder, (folder / path).read_bytes())
-        entries[name] = found
     put(folder, {"data.dvc": yaml.safe_dump({"outs": [entry]})})
     text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
     put(folder, {"dvc.lock": text.replace("1.0e-05", "1e-05").replace("'on'", "on")})  # YAML 1.2, as DVC writes it
@@ -215,6 +209,14 @@ def _made(tmp_path_factory) -> Path:
     git(root, "init", "--quiet")
     commit(root, "First results")
     return root
+
+
+@pytest.fixture
+def inside(repository: Path, command, monkeypatch):
+    """The command line in that folder, with wide lines."""
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("COLUMNS", "300")
+    return command
 
 
 @pytest.fixture

@@ -3,67 +3,13 @@
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.provenance.lock import DATA, Entry, Lock, data_files, md5_of, stored
+from polychromic.provenance.lock import DATA, Lock, data_files, md5_of
 from tests.provenance.conftest import REPO, put
-
-SCORES = "{path: results/scores.jsonl.gz, md5: 9999aaaa333344445555666677778888, size: 3}"
-CELL = "{path: results/cell/samples, hash: md5, md5: 11112222333344445555666677778888, size: 7}"
-SMALL = f"""\
-schema: '2.0'
-stages:
-  score:
-    cmd: python -m polychromic score listqa
-    deps: [{CELL}, {{path: data, hash: md5, md5: '00000000000000000000000000000042.dir', size: 9}}]
-    params:
-      params.yaml:
-        train.learning_rate: 1e-05
-        model.revision: on
-        seeds: [0, 1]
-    outs: [{SCORES}]
-  cell:
-    cmd: [first, second]
-    outs: [{CELL}]
-  select:
-    cmd: python -m polychromic select listqa
-    deps: [{SCORES}, {{path: results/cell}}]
-    outs: [{{path: paper/select.tex}}]
-  paper:
-    cmd: compile
-    deps: [{{path: paper}}]
-"""
-
-
-def parse_lock(folder: Path, text: str) -> Lock:
-    put(folder, {"dvc.lock": text})
-    return Lock.load(folder)
-
-
-def test_a_stage_has_its_command_files_and_parameters(tmp_path):
-    stages = parse_lock(tmp_path, SMALL).stages
-    stage = stages["score"]
-    assert stage.cmd == "python -m polychromic score listqa" and stages["cell"].cmd == "first && second"
-    assert stage.deps["data"] == "00000000000000000000000000000042.dir" and stages["select"].outs == {"paper/select.tex": None}
-    assert stage.dep("data") == stage.dep("data/listqa.jsonl") == "data" and stage.dep("database") is None
-    assert stage.outs == {"results/scores.jsonl.gz": "9999aaaa333344445555666677778888"}
-    # YAML 1.2, which DVC writes: 1e-05 is a number, on a text
-    assert stage.params == {"params.yaml": {"train.learning_rate": 1e-05, "model.revision": "on", "seeds": [0, 1]}}
-    assert parse_lock(tmp_path, "schema: '2.0'\nstages: []").stages == {}
-
-
-def test_makers_and_upstream_follow_files_and_folders(tmp_path):
-    lock = parse_lock(tmp_path, SMALL)
-    assert [stage.name for stage in lock.makers("results")] == ["score", "cell"] and lock.makers("data") == []
-    upstream = {name: list(lock.upstream(stage)) for name, stage in lock.stages.items()}
-    assert upstream["cell"] == ["cell"] and upstream["score"] == ["cell", "score"]
-    assert upstream["select"] == ["cell", "score", "select"] and upstream["paper"] == ["cell", "score", "select", "paper"]
-    adding = Entry("c", "x", {"r": None}, {"r/out": None})
-    assert list(Lock({"c": adding}).upstream(adding)) == ["c"]
 
 
 def test_the_repository_lock_reads_as_dvc_reads_it_and_fast():
@@ -88,7 +34,8 @@ def test_the_repository_lock_reads_as_dvc_reads_it_and_fast():
 def test_a_malformed_lock_is_one_clear_error(tmp_path, text, message):
     for lock, said in ((f"schema: '2.0'\nstages: {text}", message), ("", "not what DVC writes"), ("schema: 3.0\nstages: {}", "schema 3.0")):
         with pytest.raises(DataError, match=re.escape(said)) as caught:
-            parse_lock(tmp_path, lock)
+            put(tmp_path, {"dvc.lock": lock})
+            Lock.load(tmp_path)
         assert str(tmp_path / "dvc.lock") in str(caught.value) and "Allowed" in str(caught.value)
 
 
@@ -108,22 +55,17 @@ LIST = "0d44fb6888144c4b82f34eb5530dac46.dir"
 PINNED = f"outs:\n- md5: {LIST}\n  size: 5\n  nfiles: 1\n  hash: md5\n  path: data\n"
 
 
-@pytest.mark.parametrize("place", ["store", ".dvc/cache"])
-def test_data_files_come_from_the_store_or_the_cache(tmp_path, place):
-    members = [{"md5": "ab", "relpath": "listqa.jsonl"}, {"md5": "cd", "relpath": "sub/x.txt"}]
-    put(tmp_path, {DATA: PINNED, f"{place}/files/md5/{LIST[:2]}/{LIST[2:]}": json.dumps(members)})
-    assert data_files(tmp_path) == {"data": LIST, "data/listqa.jsonl": "ab", "data/sub/x.txt": "cd"}
-    assert stored(tmp_path, None) is None and stored(tmp_path, "ab" * 16) is None
-
-
 @pytest.mark.parametrize(("pinned", "members"), [(PINNED, "{"), (PINNED, '[{"md5": 1}]'), ("x: 1", "[]"), ("outs: []", "[]")])
-def test_missing_and_malformed_files_say_what_to_do(tmp_path, pinned, members):
+def test_data_files_come_from_the_store_or_the_cache_and_what_is_missing_or_malformed_says_what_to_do(tmp_path, pinned, members):
     for read, message in ((data_files, "data.dvc: file not found"), (Lock.load, "dvc.lock: file not found.*dvc repro")):
         with pytest.raises(PolychromicError, match=message):
             read(tmp_path)
     put(tmp_path, {DATA: PINNED})
     with pytest.raises(PolychromicError, match="neither in store/ nor in .dvc/cache.*dvc pull"):
         data_files(tmp_path)
+    for place in (".dvc/cache", "store"):
+        put(tmp_path, {DATA: PINNED, f"{place}/files/md5/{LIST[:2]}/{LIST[2:]}": '[{"md5": "ab", "relpath": "sub/x.txt"}]'})
+        assert data_files(tmp_path) == {"data": LIST, "data/sub/x.txt": "ab"}
     put(tmp_path, {DATA: pinned, f"store/files/md5/{LIST[:2]}/{LIST[2:]}": members})
     with pytest.raises(DataError, match="one out with path and md5, and for it a JSON list"):
         data_files(tmp_path)

@@ -122,18 +122,16 @@ def test_a_clone_without_results_answers_from_the_store(repository, tmp_path):
             assert list(found["data"]) == [DATA] and len(found["cells"]) == 2
 
 
-def test_the_command(repository, command, monkeypatch):
-    monkeypatch.chdir(repository)
-    monkeypatch.setenv("COLUMNS", "200")
-    code, out, err = command("trace", KEY)
+def test_the_command(repository, inside):
+    code, out, err = inside("trace", KEY)
     said = ("text: '-0.08'", "low: -0.2", "seeds: [0, 1]", "line: 5}", f"path: {COMPARE}", "polychromic-dev-listqa@3.0", "commit:")
     assert code == 0 and err == "" and [text for text in said if text not in out] == []
-    assert "Figure 1" in (out := command("trace", "listqa-frontier")[1]) and f"{COMPARE}: " in out and "read_by" not in out
-    assert "kind: matches" in command("trace", "-0.08")[1] and json.loads(command("trace", "-0.08", "--json")[1])["kind"] == "matches"
-    code, out, err = command("trace", "no.such.key")
+    assert "Figure 1" in (out := inside("trace", "listqa-frontier")[1]) and f"{COMPARE}: " in out and "read_by" not in out
+    assert "kind: matches" in inside("trace", "-0.08")[1] and json.loads(inside("trace", "-0.08", "--json")[1])["kind"] == "matches"
+    code, out, err = inside("trace", "no.such.key")
     assert (code, out) == (1, "") and "nothing here is called or prints" in err
     shutil.rmtree(repository / "results")
-    assert "not here; in the store" in command("trace", mini.TEST)[1]
+    assert "not here; in the store" in inside("trace", mini.TEST)[1]
 
 
 HEAVY = {"torch", "transformers", "peft", "sentence_transformers", "dvc", "matplotlib"}

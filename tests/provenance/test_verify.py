@@ -182,17 +182,15 @@ def test_without_history_two_checks_are_not_made(whole, tmp_path):
     assert got(tmp_path / "clone", "analysis") == "shallow history"
 
 
-def test_the_command(whole, command, monkeypatch):
-    monkeypatch.chdir(whole)
-    monkeypatch.setenv("COLUMNS", "300")
-    code, said, _ = command("verify")
+def test_the_command(whole, inside):
+    code, said, _ = inside("verify")
     assert code == 0 and "ok" in said and "FAILED" not in said
     put(whole, {mini.FIGURE: "% mine\n"})
-    code, said, _ = command("verify", "--no-fresh")
+    code, said, _ = inside("verify", "--no-fresh")
     assert code == 1 and "FAILED" in said and mini.FIGURE in said and "git checkout" in said
-    code, said, _ = command("verify", "--no-fresh", "--json")
+    code, said, _ = inside("verify", "--no-fresh", "--json")
     assert code == 1 and [one["check"] for one in json.loads(said)["checks"] if one["ok"] is False] == ["files"]
-    assert command("verify", "--fresh")[0] == 2
+    assert inside("verify", "--fresh")[0] == 2
 
 
 def test_the_page_explains_every_check():
@@ -208,28 +206,18 @@ def test_make_paper_verifies_before_the_release():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.skipif(not (REPO / ".git").exists(), reason="this is an archive itself")
 def test_the_committed_state_is_whole(tmp_path):
-    """In a clone of one commit with no results but those of its store, as a reader has it; and a forged result in it is named."""
-    if not (REPO / ".git").exists():
-        pytest.skip("this is an archive, which nobody can clone")
-    folder = tmp_path / "clone"
-    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{REPO}", str(folder))
-    assert failing(folder) == {}
-    document = json.loads(stored(folder, Lock.load(folder).outs[COMPARE]).read_text())
+    """In a clone of one commit with no results but those of its store, where a forged result is named, and in an archive, which knows its
+    commit and where DVC works after `make archive`, with which `make paper` and `make test` begin."""
+    clone, folder = tmp_path / "clone", archive(REPO, tmp_path / "archive")
+    git(tmp_path, "clone", "--quiet", "--depth", "1", f"file://{REPO}", str(clone))
+    assert failing(clone) == failing(folder) == {}
+    document = json.loads(stored(clone, Lock.load(clone).outs[COMPARE]).read_text())
     document["contrasts"][0]["delta"] += 0.01
-    write_json(folder / COMPARE, document)
-    assert "paper/tables/listqa-contrasts.tex:" in got(folder, "rebuilt")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_an_archive_of_the_committed_state(tmp_path):
-    """It knows its commit, is whole, and DVC works there after `make archive`, with which `make paper` and `make test` begin."""
-    if not (REPO / ".git").exists():
-        pytest.skip("this is an archive itself")
-    folder = archive(REPO, tmp_path / "archive")
+    write_json(clone / COMPARE, document)
+    assert "paper/tables/listqa-contrasts.tex:" in got(clone, "rebuilt")
     run = lambda *command: subprocess.run(command, cwd=folder, env=workspace_environment(folder), capture_output=True, text=True)
-    assert failing(folder) == {}
     done = run("make", "archive", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/installed")
     assert done.returncode == 0 and "no_scm = true" in (folder / ".dvc" / "config.local").read_text(), done.stderr
     done = run(sys.executable, "-m", "dvc", "pull", "--quiet", "split@listqa")
