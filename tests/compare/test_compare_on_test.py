@@ -209,7 +209,7 @@ def test_it_asks_the_seal_before_it_reads(folder, monkeypatch):
 def test_the_declared_temperatures_are_those_of_dev(domain: str):
     """The chosen one first, of each system that dev has scored; then the others of its frontier, which a match to it reads."""
     here = Workspace(REPOSITORY)
-    path = here.place(here.made[paths.choices_file(domain).as_posix()])
+    path = here.result(paths.choices_file(domain).as_posix())
     declared, selection = load_params(REPOSITORY / "params.yaml"), read_json(path)
     compared, plan = 0, declared.test_plan(domain)
     peers = {contrast.b for contrast in plan.contrasts if contrast.rule == "matched"}

@@ -215,7 +215,7 @@ def test_diff_says_what_is_stale_where_no_report_has_run(recorded, ablation):
         done = subprocess.run(
             [sys.executable, "-m", "polychromic", "diff"], cwd=run.workspace, env=run.environment, capture_output=True, text=True
         )
-        assert done.returncode == 1 and "compare-dev-code" in done.stdout and "Run `dvc repro` first." in " ".join(done.stdout.split())
+        assert done.returncode == 1 and "compare-dev-code" in done.stdout and "Run `dvc repro` first." in " ".join(done.stderr.split())
     finally:
         params.write_text(before)
 
