@@ -73,15 +73,6 @@ def read_json(path: str | os.PathLike) -> Any:
         raise DataError(str(path), f"not JSON ({error})", "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
 
 
-def holds(path: str | os.PathLike, text: str) -> bool:
-    """Whether the text stands in a file, unpacked where it is gzip. Raises as read_json."""
-    try:
-        with _unpacked(Path(path), "text") as file:
-            return text.encode() in file.read()
-    except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Run `dvc pull` or `dvc repro` to make it.") from None
-
-
 def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
     """One JSON object a line; gzip with an empty clock when the name ends in .gz."""
     with _packing(path) as file:
