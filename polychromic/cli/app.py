@@ -15,7 +15,7 @@ from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.cli.output import Json, print_json
 from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, load_cell, say_precision, stage_app
+from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, say_precision, stage_app
 from polychromic.cli.yours import replies_app
 
 app = typer.Typer(
@@ -85,7 +85,7 @@ def train(
     params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
-    values, cell = load_cell(params, domain, "dev", method, lam)
+    values, cell = load(params, domain, ("dev", method, lam))
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")

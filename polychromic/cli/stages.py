@@ -35,40 +35,29 @@ def weight_of(text: str | None) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
+        value = math.nan
     if not math.isfinite(value) or math.copysign(1, value) < 0:  # -0.0 would be a cell of its own
-        raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
+        raise UsageError(f"--lam is {text!r}. Allowed: a finite number >= 0, such as 0.3.")
     return value
 
 
-def load(params: Path, domain: str | None = None):  # noqa: ANN201 - polychromic.params.Params, which takes half a second to import
-    """params.yaml, checked with its metrics. Raises UsageError: a mistake in it, or a domain that it does not have."""
-    values = _read(params, domain)
-    _check_metrics(values)
-    return values
+def load(params: Path, domain: str | None = None, cell: tuple[str, str, str | None] | None = None):  # noqa: ANN201 - slow to import
+    """params.yaml (polychromic.params.Params); with a cell, a pair of it and the cell that (split, method, --lam) name.
 
-
-def load_cell(params: Path, domain: str, split: str, method: str, lam: str | None):  # noqa: ANN201 - (Params, Cell), as `load`
-    """params.yaml and a cell of it. Raises UsageError as `load`, `weight_of` and Params.cell; metrics, slow to import, come last."""
-    weight, values = weight_of(lam), _read(params, domain)
-    cell = values.cell(domain, split, method, weight)
-    _check_metrics(values)
-    return values, cell
-
-
-def _read(params: Path, domain: str | None):  # noqa: ANN202 - as `load`
+    Raises UsageError: a mistake in the file, metrics included, a domain or a cell that it does not have. Metrics are slow to import and
+    come last.
+    """
+    weight = weight_of(cell[2]) if cell else None
     from polychromic.params import load_params
 
     values = load_params(params)
     if domain is not None and domain not in values.domains:
         raise UsageError(f"domain {domain!r} is not in `domains:` of {params}. Allowed: {', '.join(values.domains)}.")
-    return values
-
-
-def _check_metrics(values) -> None:  # noqa: ANN001 - polychromic.params.Params
+    found = values.cell(domain, *cell[:2], weight) if cell else None
     from polychromic.score.metrics import check_metrics
 
     check_metrics(values)
+    return (values, found) if cell else values
 
 
 def say_precision(values) -> None:  # noqa: ANN001 - polychromic.params.Params
@@ -110,7 +99,7 @@ def sample(
 
     if out is None:
         _guard_tracked(params, "Add --out FOLDER.")
-    values, cell = load_cell(params, domain, split, method, lam)
+    values, cell = load(params, domain, (split, method, lam))
     die_with_parent()
     say_precision(values.on(domain, split))
     from polychromic.sample.cells import sample_cell
@@ -164,21 +153,16 @@ def report(
 
         appendix.write(Path("."))
         return
-    from polychromic.report import build
-    from polychromic.report.paper import write_readme
+    from polychromic.report import build, paper
 
-    if what in values.domains:
-        build.build(what, split)
-    elif what == "readme":
-        print(write_readme())
-    elif what == "setup":
-        build.build_setup(values.model_dump(mode="json", by_alias=True))
-    elif what == "designs":
-        build.build_designs()
-    elif what == "numbers":
-        build.build_numbers(values)
-    else:
-        {"costs": build.build_costs, "summary": build.build_summary}[what](values.domains)
+    {
+        "costs": lambda: build.build_costs(values.domains),
+        "designs": build.build_designs,
+        "summary": lambda: build.build_summary(values.domains),
+        "setup": lambda: build.build_setup(values.model_dump(mode="json", by_alias=True)),
+        "numbers": lambda: build.build_numbers(values),
+        "readme": lambda: print(paper.write_readme()),
+    }.get(what, lambda: build.build(what, split))()
 
 
 @stage_app.command()

@@ -78,8 +78,8 @@ REFUSED = [
     (f"sample listqa polychromic_plain {DEV} --lam 3.0", ["takes no --lam", "methods.polychromic_plain.lam to 0.5"]),
     ("sample listqa rft --split test", ["analysis.test.listqa.systems has no 'rft'", "zero_shot, few_shot, lora, polychromic-3.0"]),
     ("sample listqa polychromic --split test --lam 0.3", ["has no 'polychromic-0.3'", "polychromic-3.0"]),
-    ("sample replies gem --split calibration", ["people has no 'gem'"]), (f"{POLY} --lam abc", ["--lam is 'abc'", "a number >= 0"]),
-    *((f"{POLY} --lam={lam}", [f"--lam is {lam.replace('_', ' ')}. ", "finite"]) for lam in ("-1.0", "-0.0", "_-0.0", "inf", "nan")),
+    ("sample replies gem --split calibration", ["people has no 'gem'"]), (f"{POLY} --lam abc", ["--lam is 'abc'", "a finite number >= 0"]),
+    *((f"{POLY} --lam={lam}", [f"--lam is '{lam.replace('_', ' ')}'. ", "finite"]) for lam in ("-1.0", "-0.0", "_-0.0", "inf", "nan")),
     (f"sample listqa lora {DEV} --params gone.yaml --out x", ["gone.yaml: file not found"]),
     (f"sample listqa lora {DEV} --params other.yaml", ["--params other.yaml would write into the tracked results/", "--out FOLDER"]),
     *((f"{stage} --params other.yaml", ["would write into the tracked results/"]) for stage in (
