@@ -159,17 +159,13 @@ def _folders(params: Params, domain: str, split: str) -> dict[str, str]:
     return found
 
 
-def _samples(params: Params, domain: str, split: str) -> list[str]:
-    return [f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split)]
-
-
 def _score(params: Params, domain: str, split: str, keys: Sequence[str], made: str) -> Group:
     all_splits = ("threads", "model", "encoder", "scoring", "sampling.n", "sampling.precision", "objective.n", "split.seed")
     return Group(
         f"score-{split}-{domain}",
         f"every metric of the domain, per prompt of {split}",
         f"score {domain} --split {split}",
-        [*_inputs(domain), *_samples(params, domain, split)],
+        [*_inputs(domain), *(f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split))],
         ("score.score", domain),
         [*all_splits, f"{domain}.metrics", "methods.polychromic", *keys],
         [f"results/{domain}/{split}/{name}" for name in ("scores.jsonl.gz", *made.split())],
@@ -214,12 +210,13 @@ def _test(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]
 
 def _calibration(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
     for domain in domains:
+        drafts = [f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, "calibration")]
         of_analysis = ("analysis.seed", "analysis.bootstrap", "analysis.confidence")
         yield Group(
             f"compare-calibration-{domain}",
             "how alike drafts are beside people, and how many people they match",
             f"compare {domain} --split calibration",
-            [*_inputs(domain), f"results/{domain}/dev/calibration.json", *_samples(params, domain, "calibration")],
+            [*_inputs(domain), f"results/{domain}/dev/calibration.json", *drafts],
             ("compare.people", domain),
             ("lambda", "threads", "encoder", "seeds", *of_analysis, f"{domain}.people", f"{domain}.lambdas"),
             [f"results/{domain}/calibration/compare.json"],
@@ -299,22 +296,3 @@ def read_by_paper(root: Path) -> list[str]:
     found = re.findall(r"\\(input|includegraphics|bibliography)(?:\[[^\]]*\])?\{([^}]+)\}", text)
     suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib"}
     return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *(f"{name}.{suffix[command]}" for command, name in found)})
-
-
-def metric_files(params: Params) -> list[str]:
-    """What `dvc metrics` shows, a small JSON per domain and split."""
-    return [f"results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains]
-
-
-def plots(params: Params) -> dict[str, dict[str, str]]:
-    """What `dvc plots` shows: file -> its axes and template."""
-    found = {}
-    for domain in params.domains:
-        quality, primary = params.endpoint(domain).quality, params.endpoint(domain).primary
-        axes = (
-            {"x": quality, "y": primary, "title": f"frontier on {domain}", "template": "scatter"},
-            {"x": "lambda", "y": "objective", "title": f"D over lambda on {domain}"},
-            {"x": "step", "y": "ce", "title": f"cross-entropy while training on {domain}"},
-        )
-        found |= {f"results/{domain}/dev/{name}": drawn for name, drawn in zip(PLOTS, axes, strict=True)}
-    return found

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polychromic.base import paths
-from polychromic.params import load_params
-from polychromic.pipeline.groups import RUN, Group, deps_of, groups, kept, metric_files, plots
+from polychromic.params import Params, load_params
+from polychromic.pipeline.groups import PLOTS, RUN, Group, deps_of, groups, kept
 
 PIPELINE = Path("dvc.yaml")
 WIDTH = 140
@@ -90,9 +90,19 @@ def to_yaml(root: Path = Path(".")) -> str:
         elif group.each:
             lines += ["    foreach:", *(f"      {key}: {_mapping(item)}" for key, item in group.each.items()), "    do:"]
         lines += textwrap.indent("\n".join(_body(root, group)), "      " if group.each else "    ").splitlines()
-    lines += ["", "metrics:", *(f"  - {path}" for path in metric_files(params))]
-    lines += ["", "plots:", *(f"  - {path}: {_mapping(axes)}" for path, axes in plots(params).items())]
+    lines += ["", "metrics:", *(f"  - results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains)]
+    lines += ["", "plots:", *(f"  - {path}: {_mapping(axes)}" for path, axes in _plots(params))]
     return "\n".join(lines) + "\n"
+
+
+def _plots(params: Params) -> Iterator[tuple[str, dict[str, str]]]:
+    """What `dvc plots` shows: files with their axes and template."""
+    for domain in params.domains:
+        frontier = {"x": params.endpoint(domain).quality, "y": params.endpoint(domain).primary, "title": f"frontier on {domain}"}
+        weights = {"x": "lambda", "y": "objective", "title": f"D over lambda on {domain}"}
+        training = {"x": "step", "y": "ce", "title": f"cross-entropy while training on {domain}"}
+        for name, axes in zip(PLOTS, (frontier | {"template": "scatter"}, weights, training), strict=True):
+            yield f"results/{domain}/dev/{name}", axes
 
 
 def _body(root: Path, group: Group) -> Iterator[str]:

@@ -22,7 +22,6 @@ from ruamel.yaml import YAML
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import write_text
-from polychromic.params import ALWAYS
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 
 MARKER = ".polychromic-workspace"

@@ -18,12 +18,8 @@ from polychromic.params import ALWAYS, BEST, load_params, read_yaml
 from polychromic.pipeline import workspace
 from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
+from tests.pipeline_tools import git
 from tests.workspace import REPOSITORY
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost", "-c", "commit.gpgSign=false"]
-    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def comments(folder: Path) -> list[str]:
