@@ -15,7 +15,7 @@ from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.cli.output import Json, print_json
 from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, say_precision, stage_app
+from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, stage_app
 from polychromic.cli.yours import replies_app
 
 app = typer.Typer(
@@ -89,7 +89,6 @@ def train(
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
-    say_precision(values)
     from polychromic.sample.cells import Workbench
     from polychromic.train.adapter import export_adapter
 

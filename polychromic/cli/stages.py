@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
@@ -60,15 +59,6 @@ def load(params: Path, domain: str | None = None, cell: tuple[str, str, str | No
     return (values, found) if cell else values
 
 
-def say_precision(values) -> None:  # noqa: ANN001 - polychromic.params.Params
-    """The cost up front, where the processor makes it much higher than the README says."""
-    from polychromic.base.hardware import best_device, slow_precision
-
-    notice = slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision})
-    if notice and best_device() == "cpu":
-        errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
-
-
 def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:
     """A run with another parameter file must not write where the pipeline's results are."""
     if params.resolve() != DEFAULT_PARAMS.resolve():
@@ -101,7 +91,6 @@ def sample(
         _guard_tracked(params, "Add --out FOLDER.")
     values, cell = load(params, domain, (split, method, lam))
     die_with_parent()
-    say_precision(values.on(domain, split))
     from polychromic.sample.cells import sample_cell
 
     folder = out or paths.cell_dir(domain, split, cell.name)

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -33,20 +32,18 @@ SCRATCH = (".git", ".venv", ".work", ".dvc/cache", ".dvc/tmp", "data", "release"
 IDENTITY = {"NAME": "polychromic", "EMAIL": "polychromic@localhost", "DATE": "2000-01-01T00:00:00+00:00"}
 
 # The real model and the real data, few of both: one domain, one seed, four steps.
-SMOKE: Mapping[str, Any] = MappingProxyType(
-    {
-        "domains": ["listqa"],
-        "seeds": [0],
-        "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
-        "listqa.steps": 4,
-        "listqa.temperatures": [1.0],
-        "methods.lora.temperatures": {},
-        "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
-        "sampling.n": 12,
-        "analysis.bootstrap": 500,
-        "analysis.permutations": 500,
-    }
-)
+SMOKE: Mapping[str, Any] = {
+    "domains": ["listqa"],
+    "seeds": [0],
+    "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
+    "listqa.steps": 4,
+    "listqa.temperatures": [1.0],
+    "methods.lora.temperatures": {},
+    "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
+    "sampling.n": 12,
+    "analysis.bootstrap": 500,
+    "analysis.permutations": 500,
+}
 # Its cells: the four baselines, polychromic at the headline lambda.
 SMOKE_METHODS = ("zero_shot", "few_shot", "lora", "polychromic")
 

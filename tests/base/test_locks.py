@@ -150,7 +150,7 @@ def test_dvc_is_found_however_it_was_started_and_without_it_nobody_is_watched(co
         monkeypatch.setattr(psutil.Process, "cmdline", lambda self: command.split())
     assert locks._guardian() == (psutil.Process() if found else None)
     before = threading.active_count()
-    if not found:
+    if not command:
         die_with_parent()
     assert threading.active_count() == before
 
