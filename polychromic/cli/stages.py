@@ -23,7 +23,6 @@ SplitOption = Annotated[
 ]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
 Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D; 3 means 3.0.")]
-DEFAULT_PARAMS = paths.PARAMS
 REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
@@ -40,7 +39,7 @@ def weight_of(text: str | None) -> float | None:
     return value
 
 
-def load(params: Path, domain: str | None = None, cell: tuple[str, str, str | None] | None = None):  # noqa: ANN201 - slow to import
+def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, str | None] | None = None):  # noqa: ANN201 - slow to import
     """params.yaml (polychromic.params.Params); with a cell, a pair of it and the cell that (split, method, --lam) name.
 
     Raises UsageError: a mistake in the file, metrics included, a domain or a cell that it does not have. Metrics are slow to import and
@@ -59,19 +58,12 @@ def load(params: Path, domain: str | None = None, cell: tuple[str, str, str | No
     return (values, found) if cell else values
 
 
-def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:
-    """A run with another parameter file must not write where the pipeline's results are."""
-    if params.resolve() != DEFAULT_PARAMS.resolve():
-        raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {DEFAULT_PARAMS}. {remedy}")
-
-
 @stage_app.command()
-def split(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def split(domain: DomainArgument) -> None:
     """Assign each record of a domain to train, dev or test: grouped, stratified, checked."""
     from polychromic.data import split as splitting
 
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     splitting.run(domain, values.domain(domain).sizes.model_dump(), values.split.seed, values.split.tolerance)
 
 
@@ -82,13 +74,13 @@ def sample(
     split: SplitOption,
     lam: Lam = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,
-    params: ParamsOption = DEFAULT_PARAMS,
+    params: ParamsOption = paths.PARAMS,
 ) -> None:
     """A cell: train a method with every seed (if it trains) and sample the prompts of a split."""
     from polychromic.base.locks import die_with_parent, single_writer
 
-    if out is None:
-        _guard_tracked(params, "Add --out FOLDER.")
+    if out is None and params.resolve() != paths.PARAMS.resolve():  # another file's cell must not write where the pipeline's results are
+        raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {paths.PARAMS}. Add --out FOLDER.")
     values, cell = load(params, domain, (split, method, lam))
     die_with_parent()
     from polychromic.sample.cells import sample_cell
@@ -99,20 +91,18 @@ def sample(
 
 
 @stage_app.command()
-def score(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def score(domain: DomainArgument, split: SplitOption) -> None:
     """Compute every metric of the domain per prompt of a split, for the systems that params.yaml gives it."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     from polychromic.score.score import score as run
 
     run(values, domain, split)
 
 
 @stage_app.command()
-def compare(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def compare(domain: DomainArgument, split: SplitOption) -> None:
     """Choose on dev, and test the declared contrasts; on calibration, put drafts beside people."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     if split is Split.calibration:
         from polychromic.compare.people import compare_people
 
@@ -127,11 +117,9 @@ def compare(domain: DomainArgument, split: SplitOption, params: ParamsOption = D
 def report(
     what: Annotated[str, typer.Argument(help=f"A domain, with --split; or one of {', '.join(REPORTS)}.")],
     split: Annotated[Split | None, typer.Option("--split", help="With a domain: which split its tables and figures are about.")] = None,
-    params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables and figures of a domain, or what is about no single one."""
-    _guard_tracked(params)
-    values = load(params)
+    values = load()
     if what not in (*values.domains, *REPORTS):
         raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join([*values.domains, *REPORTS])}.")
     if (what in values.domains) != (split is not None):
@@ -155,10 +143,9 @@ def report(
 
 
 @stage_app.command()
-def examples(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def examples(domain: DomainArgument) -> None:
     """Write the paper's tables of drafts side by side."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     from polychromic.report.examples import build_examples
 
     build_examples(values, domain)
@@ -195,7 +182,7 @@ def open_test(
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
 ) -> None:
     """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
-    values = load(DEFAULT_PARAMS)
+    values = load()
     for domain in domains or ():
         values.test_plan(domain)
     from polychromic.pipeline.run import open_test as run

@@ -82,8 +82,6 @@ REFUSED = [
     *((f"{POLY} --lam={lam}", [f"--lam is '{lam.replace('_', ' ')}'. ", "finite"]) for lam in ("-1.0", "-0.0", "_-0.0", "inf", "nan")),
     (f"sample listqa lora {DEV} --params gone.yaml --out x", ["gone.yaml: file not found"]),
     (f"sample listqa lora {DEV} --params other.yaml", ["--params other.yaml would write into the tracked results/", "--out FOLDER"]),
-    *((f"{stage} --params other.yaml", ["would write into the tracked results/"]) for stage in (
-        "split listqa", f"score listqa {DEV}", f"compare listqa {DEV}", f"report listqa {DEV}", "report setup", "examples listqa")),
     ("report poems", ["report 'poems' does not exist", "listqa, replies, creative, code, costs, designs"]),
     ("report listqa", ["needs --split, one of dev, test, calibration"]), ("report costs --split dev", ["report costs takes no --split"]),
     ("open-test poems", ["has no 'poems'"]), ("open-test --jobs 0", ["'--jobs'"]), ("train listqa lora --seed -1 --out x", ["'--seed'"]),
