@@ -281,7 +281,7 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     own = [path for path in shown if path.startswith("paper/tables/provenance-")]
     desc = "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes"
     read = [*(path for path in shown if path not in own), numbers, "polychromic", "data", "requirements.lock", BENCHMARKS]
-    yield Group("provenance", desc, "report provenance", read, None, (), own)  # numbers holds every parameter
+    yield Group("provenance", desc, "report provenance", read, None, None, own)
     folders = sorted({path.rpartition("/")[0] for path in shown if path.count("/") > 1})
     read = [*(path for path in shown if path.count("/") == 1), *folders, numbers]
     yield Group("paper", "the PDF", "paper", read, ("report.paper", None), (), [PDF])
