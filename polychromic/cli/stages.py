@@ -164,21 +164,13 @@ def report(
 
         appendix.write(Path("."))
         return
-    from polychromic.report import build
+    from polychromic.report.build import build
     from polychromic.report.paper import write_readme
 
-    if what in values.domains:
-        build.build(what, split)
-    elif what == "readme":
+    if what == "readme":
         print(write_readme())
-    elif what == "setup":
-        build.build_setup(values.model_dump(mode="json", by_alias=True))
-    elif what == "designs":
-        build.build_designs()
-    elif what == "numbers":
-        build.build_numbers(values)
     else:
-        {"costs": build.build_costs, "summary": build.build_summary}[what](values.domains)
+        build(values, what, split)
 
 
 @stage_app.command()

@@ -30,8 +30,7 @@ from polychromic.provenance.rerun import laboratory, means_within, run_stage, we
 from polychromic.provenance.show import count, grid
 from polychromic.provenance.workspace import Workspace, briefly
 from polychromic.report.audit import SOURCE, Audit, AuditedCell, load
-from polychromic.report.timings import Sampler, StepCost
-from polychromic.report.timings import load as load_timings
+from polychromic.report.results import measured
 
 UNKNOWN = "no timings in benchmarks/results/"
 
@@ -97,10 +96,10 @@ def expected(here: Workspace, stage: Stage) -> Expected | str:
     if not is_cell(stage):
         return "not measured"
     params, (domain, split, name) = here.params, (stage.axes[axis] for axis in ("domain", "split", "method"))
-    files = [here.folder / BENCHMARKS / file for file in (f"step_cost-{domain}.json", "sampler.json")]
-    if not all(file.is_file() for file in files):
+    folder = here.folder / BENCHMARKS
+    if not all((folder / f"{file}.json").is_file() for file in (f"step_cost-{domain}", "sampler")):
         return UNKNOWN
-    timed, sampler, method = load_timings(StepCost, files[0]), load_timings(Sampler, files[1]), params.methods[name]
+    timed, sampler, method = measured(f"step_cost-{domain}", folder), measured("sampler", folder), params.methods[name]
     samples = [here.made[path] for path in stage.outs if path.endswith(paths.SAMPLES) and path in here.made]
     tokens = sum(sum(row["tokens"]) for file in samples if (place := here.place(file)) for _, row in read_jsonl(place))
     training: dict[tuple[bool, Adapter], float] = {}

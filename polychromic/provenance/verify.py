@@ -222,17 +222,13 @@ def _rebuilt(here: Workspace) -> Found:
 
 
 def _built(params: Params) -> Iterator[Path]:
-    from polychromic.report import build
+    from polychromic.report.build import build
 
     for domain in params.domains:
         for split in (split for split in paths.SPLITS if params.cells(domain, split)):
-            yield from build.build(domain, split)
-    spelled = params.model_dump(mode="json", by_alias=True)
-    yield from build.build_costs(params.domains)
-    yield from build.build_designs()
-    yield from build.build_summary(params.domains)
-    yield from build.build_setup(spelled)
-    yield from build.build_numbers(spelled)
+            yield from build(params, domain, split)
+    for what in ("costs", "designs", "summary", "setup", "numbers"):
+        yield from build(params, what)
 
 
 def _text(path: Path) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
+from polychromic.base.errors import DataError, problems
+from polychromic.base.io import read_json
 from polychromic.report import labels
-from polychromic.report.choices import Frozen
-from polychromic.report.results import parse
 
 SOURCE = "benchmarks/results/audit.json"
 
 
-class AuditedOut(Frozen):
+class AuditedOut(BaseModel, frozen=True):
     """A file that was made again. rows: lines of it where it has lines, and how many of them are equal."""
 
     path: str
@@ -27,7 +27,7 @@ class AuditedOut(Frozen):
     rows_equal: int | None = None
 
 
-class AuditedCell(Frozen):
+class AuditedCell(BaseModel, frozen=True):
     """A stage that ran again. kind: "cell" where it trains or samples. equal: by `compared`.
 
     within, means: how many metric means lie in their interval, of how many; only where intervals were compared. among: of how many
@@ -47,16 +47,19 @@ class AuditedCell(Frozen):
     among: int | None = None
 
 
-class Audit(Frozen):
+class Audit(BaseModel, frozen=True):
     """population: how many stages train or sample, of which the audited ones are drawn."""
 
     population: int = Field(ge=0)
     cells: list[AuditedCell] = []
 
 
-def load(path: Path) -> Audit:
+def load(path: Path = Path(SOURCE)) -> Audit:
     """An audit.json. Raises PolychromicError when it is missing, DataError when malformed."""
-    return parse(Audit, path)
+    try:
+        return Audit.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(str(path), problems(error), "what `polychromic audit` writes", "Delete it, and audit again.") from None
 
 
 def sentence(found: Audit) -> str:

@@ -1,6 +1,6 @@
 """Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt.
 
-As in polychromic.report.figures, each function takes a table and returns a Figure, computes no statistic and writes nothing.
+As in polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from polychromic.report import labels
-from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing, rows_of, some
+from polychromic.report.results import Compare
+from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing, rows_of
+
+LONGEST = 44  # characters of a row's label in one line
+MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
@@ -38,27 +42,26 @@ class Effect:
         return cls(label, d_z, low * d_z / delta, high * d_z / delta, family) if d_z and delta else None
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A contrast in the metric's own unit, with its interval over prompts and the difference of each seed."""
+def effects(compare: Compare) -> list[Effect]:
+    """Contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart.
 
-    label: str
-    delta: float
-    low: float
-    high: float
-    primary: bool
-    by_seed: Sequence[float] = ()
+    Of pairs that the primary family is about, and of those among the main systems; the table has the rest.
+    """
+    rows, main = [], set(compare.main_labels())
+    declared = {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
+    for name in (compare.primary, compare.quality):
+        for c in compare.contrasts:
+            if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main):
+                pair = f" {MINUS} ".join(labels.system_name(side, math=False) for side in (c.a, c.b))
+                rows.append(Effect.scaled(pair, c.delta, c.low, c.high, c.d_z, labels.metric(name).label))
+    return [row for row in rows if row is not None]
 
 
 def forest(rows: Sequence[Effect]) -> Figure:
     """Effects in d_z with their intervals, a row each, top down in the order given, families apart; the numbers beside.
 
     Families differ by colour and marker; marks of the first are filled. Positive: the first system of the contrast is higher.
-
-    Raises:
-        PolychromicError: no row.
     """
-    some("forest", rows)
     families = list(dict.fromkeys(row.family for row in rows))
     ordered = [row for family in families for row in rows if row.family == family]
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
@@ -75,28 +78,28 @@ def forest(rows: Sequence[Effect]) -> Figure:
         return figure
 
 
-def gains(rows: Sequence[Gain], metric: str) -> Figure:
-    """Differences of a metric with their intervals, a row each, top down; the primary family filled, the others hollow; a tick per seed.
-
-    Rows are further apart where one's label has two lines.
-
-    Raises:
-        PolychromicError: no row, or a metric that labels.py does not know.
-    """
-    some("gains", rows)
-    info, factor = labels.metric(metric), 100 if labels.metric(metric).percent else 1
-    lines = max(row.label.count("\n") for row in rows) + 1
-    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85) as (figure, (ax,)):
-        for primary, look, name in ((True, LOOKS["polychromic"], "primary family"), (False, LOOKS["lora"], "secondary")):
-            members = [(place, row) for place, row in enumerate(rows) if row.primary == primary]
-            if not members:
+def gains(compare: Compare) -> Figure:
+    """Each pair that test declares, on the primary metric under its declared rule, with its interval: a row each, top down, the primary
+    family first and filled, the others hollow; a tick per seed. Rows are further apart where one's label has two lines."""
+    declared = sorted(compare.declared, key=lambda one: one.family != "primary")
+    info, factor = labels.metric(compare.primary), 100 if labels.metric(compare.primary).percent else 1
+    names, lines = [], 1
+    for one in declared:
+        a, b = (labels.system_name(side, math=False) for side in (one.a, one.b))
+        names.append(f"{a} {MINUS} {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n{MINUS} {b}")
+        lines = max(lines, names[-1].count("\n") + 1)
+    with drawing((0.11 + 0.1 * lines) * len(names) + 0.85) as (figure, (ax,)):
+        families = {"primary": (LOOKS["polychromic"], "primary family"), "secondary": (LOOKS["lora"], "secondary")}
+        for family, (look, name) in families.items():
+            if not (places := [place for place, one in enumerate(declared) if one.family == family]):
                 continue
-            values = factor * np.array([[row.delta, row.low, row.high] for _, row in members])
-            _intervals(ax, [place for place, _ in members], values, f"{{:+.{info.decimals}f}}".format, look, primary, name)
-            for place, row in members:
-                seeds = [factor * value for value in row.by_seed]
+            members = [compare.contrast(one.a, one.b, compare.primary, one.rule) for one in declared if one.family == family]
+            values = factor * np.array([[c.delta, c.low, c.high] for c in members])
+            _intervals(ax, places, values, f"{{:+.{info.decimals}f}}".format, look, family == "primary", name)
+            for place, c in zip(places, members, strict=True):
+                seeds = [factor * value for value in c.delta_by_seed]
                 ax.plot(seeds, [place + 0.28] * len(seeds), "|", color=look.color, markersize=3, alpha=0.7, zorder=2)
-        rows_of(ax, range(len(rows)), [row.label for row in rows], len(rows) - 0.4, fontsize=8 if lines == 1 else 6.5)
+        rows_of(ax, range(len(names)), names, len(names) - 0.4, fontsize=8 if lines == 1 else 6.5)
         unit = " (points)" if info.percent else ""
         ax.set_xlabel(f"difference in {info.label}{unit}, with 95 % interval over prompts; ticks: seeds")
         figure.legend(loc="outside upper center", ncols=2)
@@ -112,8 +115,15 @@ def _intervals(
         markerfacecolor=look.color if filled else "white", elinewidth=1.0, markersize=4.5, label=name, zorder=3,
     )  # fmt: skip
     for y, (mean, low, high) in zip(heights, values.tolist(), strict=True):
-        numbers = f"{text(mean)} [{text(low)}, {text(high)}]".replace("-", "\u2212")
+        numbers = f"{text(mean)} [{text(low)}, {text(high)}]".replace("-", MINUS)
         ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+
+
+def headline(compare: Compare) -> Figure:
+    """The headline minus LoRA on the primary metric, prompt by prompt."""
+    contrast = compare.contrast(compare.headline, "lora", compare.primary, "chosen")
+    ours, theirs = (np.mean(compare.profiles[label][compare.primary], axis=0) for label in (contrast.a, contrast.b))
+    return differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
 
 
 def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str, a: str, b: str) -> Figure:
@@ -124,12 +134,8 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         interval: of the mean, in the same unit.
         metric: a name that report.labels knows.
         a, b: labels of the two systems.
-
-    Raises:
-        PolychromicError: no prompt, or a metric that labels.py does not know.
     """
     values = np.sort(np.asarray(a_minus_b, dtype=np.float64).ravel())
-    some("differences", values)
     info, scale = labels.metric(metric), 100 if labels.metric(metric).percent else 1
     names = [labels.system_name(name, math=False) for name in (a, b)]
     with drawing(2.2) as (figure, (ax,)):
@@ -144,10 +150,11 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
             )  # fmt: skip
         equal = values == 0
         ax.plot(places[equal], values[equal], color="#555555", marker="|", linestyle="none", zorder=3, label=f"equal ({equal.sum()})")
-        mean, digits = values.mean(), info.decimals
-        numbers = [labels.signed_zero(f"{scale * value:+.{digits}f}").replace("-", "\u2212") for value in (mean, *interval)]
+        mean, low, high = (
+            labels.signed_zero(f"{scale * value:+.{info.decimals}f}").replace("-", MINUS) for value in (values.mean(), *interval)
+        )
         ax.axhspan(*interval, color="black", alpha=0.12, linewidth=0)
-        ax.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {numbers[0]} [{numbers[1]}, {numbers[2]}]")
+        ax.axhline(values.mean(), color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {mean} [{low}, {high}]")
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set_xlabel(f"prompts, sorted (of {len(values)})")
         ax.set_ylabel(f"difference in\n{info.label}" + (" (points)" if info.percent else ""))

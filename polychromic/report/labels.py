@@ -69,6 +69,9 @@ def metric(name: str) -> Metric:
     return metrics.metric(name)
 
 
+ARROWS = {"up": ("\u2191", r"\ensuremath{\uparrow}"), "down": ("\u2193", r"\ensuremath{\downarrow}"), "none": ("", "")}  # plain, LaTeX
+
+
 def title(name: str, math: bool = False) -> str:
     """A metric as axes and table heads call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191").
 
@@ -76,11 +79,8 @@ def title(name: str, math: bool = False) -> str:
         math: True gives LaTeX.
     """
     info = metric(name)
-    arrow = {"up": "\u2191", "down": "\u2193", "none": ""}[info.direction]
-    if math:
-        arrow = {"up": r"\ensuremath{\uparrow}", "down": r"\ensuremath{\downarrow}", "none": ""}[info.direction]
-    unit = (r" (\%)" if math else " (%)") if info.percent else ""
-    return f"{escape(info.label) if math else info.label}{unit} {arrow}".rstrip()
+    unit = "" if not info.percent else r" (\%)" if math else " (%)"
+    return f"{escape(info.label) if math else info.label}{unit} {ARROWS[info.direction][math]}".rstrip()
 
 
 def metric_order(names: Iterable[str]) -> list[str]:
@@ -129,11 +129,22 @@ def tex_minus(text: str) -> str:
     return text.replace("-", MINUS)
 
 
+def signed(number: str) -> str:
+    """A formatted number as LaTeX: its minus is a minus, and zero has none."""
+    return tex_minus(signed_zero(number))
+
+
 def escape(text: str) -> str:
     """Text for LaTeX, every special character made literal."""
     table = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     table |= {char: "\\" + char for char in "&%$#_{}"}
     return "".join(table.get(char, char) for char in text)
+
+
+def _rounded(name: str, value: float, sign: str = "") -> str:
+    """By the metric's rule, a share in per cent."""
+    info = metric(name)
+    return f"{value * (100 if info.percent else 1):{sign}.{info.decimals}f}"
 
 
 def format_value(name: str, value: float, unit: bool = False, sign: bool = False) -> str:
@@ -142,38 +153,33 @@ def format_value(name: str, value: float, unit: bool = False, sign: bool = False
     Args:
         unit: append the unit ("%" for a value, "points" for a difference of per cents).
     """
-    info = metric(name)
-    text = f"{value * (100 if info.percent else 1):{'+' if sign else ''}.{info.decimals}f}"
-    text = signed(text)
-    if unit and info.percent:
-        text += "~points" if sign else r"\,\%"
-    return text
+    text = signed(_rounded(name, value, "+" if sign else ""))
+    return text + ("~points" if sign else r"\,\%") if unit and metric(name).percent else text
 
 
 def format_interval(name: str, low: float, high: float, sign: bool = False) -> str:
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
 
 
+def format_change(name: str, delta: float, low: float, high: float, unit: bool = False) -> str:
+    """A difference with its interval."""
+    return f"{format_value(name, delta, unit, sign=True)} {format_interval(name, low, high, sign=True)}"
+
+
 def plain_interval(name: str, mean: float, low: float, high: float) -> str:
     """ "1.23 [1.10, 1.36]" without LaTeX, by the metric's rounding."""
-    info = metric(name)
-    value, below, above = (signed_zero(f"{x * (100 if info.percent else 1):.{info.decimals}f}") for x in (mean, low, high))
+    value, below, above = (signed_zero(_rounded(name, x)) for x in (mean, low, high))
     return f"{value} [{below}, {above}]"
+
+
+def bracketed(low: float, high: float, percent: bool = False) -> str:
+    """The interval of what is no metric: a share in per cent, or a ratio."""
+    return f"[{', '.join(signed(f'{100 * end:.1f}' if percent else f'{end:.2f}') for end in (low, high))}]"
 
 
 def format_p(p: float) -> str:
     """A p-value: three decimals without the leading zero, "<.001" below that."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def format_effect(value: float) -> str:
-    """A standardised effect size: two decimals, signed."""
-    return signed(f"{value:+.2f}")
-
-
-def signed(number: str) -> str:
-    """A formatted number as LaTeX: its minus is a minus, and zero has none."""
-    return tex_minus(signed_zero(number))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -186,15 +192,12 @@ def thousands(count: float) -> str:
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings in file order, keys joined with dots; an item of a list of mappings is one leaf, "key: value, ..."."""
+    """Leaves of nested mappings in file order, keys joined with dots."""
     for key, value in params.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            value = {i: ", ".join(f"{k}: {v}" for k, v in item.items()) for i, item in enumerate(value)}
         if isinstance(value, Mapping):
-            yield from flatten(value, f"{name}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
-            yield name, list(value) if isinstance(value, list | tuple) else value
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
 
 
 def param_text(value: Any) -> str:

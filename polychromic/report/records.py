@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
@@ -80,10 +80,6 @@ def unique(records: Iterable[Number]) -> dict[str, Number]:
             )
         by_key[record.key] = record
     return by_key
-
-
-def to_json(records: Iterable[Number]) -> list[dict]:
-    return [asdict(record) | {"seeds": list(record.seeds)} for record in records]
 
 
 def to_latex(records: Iterable[Number]) -> str:

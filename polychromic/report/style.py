@@ -23,7 +23,6 @@ from matplotlib.ticker import FuncFormatter
 from tueplots import bundles
 from tueplots.constants.color import palettes
 
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open
 from polychromic.report import labels
 
@@ -65,26 +64,12 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 def style() -> dict:
     """rcParams: tueplots' sizes without LaTeX, fonts that ship with matplotlib."""
     return bundles.iclr2024(usetex=False) | {
-        "font.family": "serif",
-        "font.serif": ["STIXGeneral"],
-        "mathtext.fontset": "stix",
-        "pdf.fonttype": 42,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.6,
-        "axes.grid": True,
-        "grid.linewidth": 0.3,
-        "grid.color": "#DDDDDD",
-        "lines.linewidth": 1.1,
-        "lines.markersize": 3.6,
-        "legend.frameon": False,
-        "legend.handlelength": 2.8,
-        "legend.columnspacing": 1.2,
-        "font.size": 9,
-        "legend.fontsize": 8,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-    }
+        "font.family": "serif", "font.serif": ["STIXGeneral"], "mathtext.fontset": "stix", "pdf.fonttype": 42,
+        "font.size": 9, "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.grid": True,
+        "grid.linewidth": 0.3, "grid.color": "#DDDDDD", "lines.linewidth": 1.1, "lines.markersize": 3.6,
+        "legend.frameon": False, "legend.handlelength": 2.8, "legend.columnspacing": 1.2,
+    }  # fmt: skip
 
 
 @contextmanager
@@ -127,20 +112,10 @@ def rows_of(ax: Axes, heights: Sequence[float], names: Sequence[str], bottom: fl
     ax.set_ylim(bottom, -0.6)
 
 
-def some(what: str, table) -> None:  # noqa: ANN001 - anything with a length
-    """Raises PolychromicError where a figure has nothing to show."""
-    if len(table) == 0:
-        raise PolychromicError(
-            f"figure {what}: got nothing to draw. Allowed: one row or more. Leave the figure out, or score what it shows."
-        )
-
-
 def save(figure: Figure, path: Path) -> None:
     """Write a PDF, or an SVG where the name says so, whose bytes depend on the drawing alone."""
     with rc_context(style() | {"svg.hashsalt": path.stem}), atomic_open(path) as file:
-        if path.suffix == ".svg":
-            FigureCanvasSVG(figure).print_figure(file, format="svg", metadata={"Date": None, "Creator": None})
-            return
-        FigureCanvasPdf(figure).print_figure(
-            file, format="pdf", metadata={"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}", "Creator": None}
-        )
+        svg = path.suffix == ".svg"
+        clock = {"Date": None} if svg else {"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}"}
+        canvas = FigureCanvasSVG(figure) if svg else FigureCanvasPdf(figure)
+        canvas.print_figure(file, format=path.suffix[1:], metadata=clock | {"Creator": None})
