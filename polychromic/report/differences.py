@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from polychromic.report import labels
-from polychromic.report.results import Compare
-from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing, rows_of
+from polychromic.report.results import Compare, Fields
+from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing
 
 LONGEST = 44  # characters of a row's label in one line
 MINUS = "\u2212"
@@ -23,10 +23,11 @@ MINUS = "\u2212"
 
 @dataclass(frozen=True)
 class Effect:
-    """A row of the forest plot: a contrast's d_z (delta / sd of the prompts' differences) with its interval in the same unit."""
+    """A row of a figure: a contrast with its interval, all in one unit. Of the forest plot that is d_z: delta / sd of the prompts'
+    differences."""
 
     label: str
-    d_z: float
+    value: float
     low: float
     high: float
     family: str
@@ -47,13 +48,13 @@ def effects(compare: Compare) -> list[Effect]:
 
     Of pairs that the primary family is about, and of those among the main systems; the table has the rest.
     """
-    rows, main = [], set(compare.main_labels())
-    declared = {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
-    for name in (compare.primary, compare.quality):
-        for c in compare.contrasts:
-            if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main):
-                pair = f" {MINUS} ".join(labels.system_name(side, math=False) for side in (c.a, c.b))
-                rows.append(Effect.scaled(pair, c.delta, c.low, c.high, c.d_z, labels.metric(name).label))
+    main, declared = set(compare.main_labels()), {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
+    rows = [
+        Effect.scaled(f" {MINUS} ".join(_names(c)), c.delta, c.low, c.high, c.d_z, labels.metric(name).label)
+        for name in (compare.primary, compare.quality)
+        for c in compare.contrasts
+        if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main)
+    ]
     return [row for row in rows if row is not None]
 
 
@@ -63,15 +64,10 @@ def forest(rows: Sequence[Effect]) -> Figure:
     Families differ by colour and marker; marks of the first are filled. Positive: the first system of the contrast is higher.
     """
     families = list(dict.fromkeys(row.family for row in rows))
-    ordered = [row for family in families for row in rows if row.family == family]
+    ordered = sorted(rows, key=lambda row: families.index(row.family))
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
     with drawing(0.185 * (heights[-1] + 1) + 0.85) as (figure, (ax,)):
-        shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
-        for number, family in enumerate(families):
-            members = [(y, row) for y, row in zip(heights, ordered, strict=True) if row.family == family]
-            values = np.array([[row.d_z, row.low, row.high] for _, row in members])
-            _intervals(ax, [y for y, _ in members], values, "{:+.2f}".format, shown[number % len(shown)], number == 0, family)
-        rows_of(ax, heights, [row.label for row in ordered], heights[-1] + 0.6)
+        _rows(ax, ordered, heights, heights[-1] + 0.6, "{:+.2f}".format)
         ax.set_xlabel("$d_z$ with 95 % interval")
         if len(families) > 1:
             figure.legend(loc="outside upper center", ncols=len(families))
@@ -81,42 +77,52 @@ def forest(rows: Sequence[Effect]) -> Figure:
 def gains(compare: Compare) -> Figure:
     """Each pair that test declares, on the primary metric under its declared rule, with its interval: a row each, top down, the primary
     family first and filled, the others hollow; a tick per seed. Rows are further apart where one's label has two lines."""
-    declared = sorted(compare.declared, key=lambda one: one.family != "primary")
     info, factor = labels.metric(compare.primary), 100 if labels.metric(compare.primary).percent else 1
-    names, lines = [], 1
-    for one in declared:
-        a, b = (labels.system_name(side, math=False) for side in (one.a, one.b))
-        names.append(f"{a} {MINUS} {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n{MINUS} {b}")
-        lines = max(lines, names[-1].count("\n") + 1)
-    with drawing((0.11 + 0.1 * lines) * len(names) + 0.85) as (figure, (ax,)):
-        families = {"primary": (LOOKS["polychromic"], "primary family"), "secondary": (LOOKS["lora"], "secondary")}
-        for family, (look, name) in families.items():
-            if not (places := [place for place, one in enumerate(declared) if one.family == family]):
-                continue
-            members = [compare.contrast(one.a, one.b, compare.primary, one.rule) for one in declared if one.family == family]
-            values = factor * np.array([[c.delta, c.low, c.high] for c in members])
-            _intervals(ax, places, values, f"{{:+.{info.decimals}f}}".format, look, family == "primary", name)
-            for place, c in zip(places, members, strict=True):
-                seeds = [factor * value for value in c.delta_by_seed]
-                ax.plot(seeds, [place + 0.28] * len(seeds), "|", color=look.color, markersize=3, alpha=0.7, zorder=2)
-        rows_of(ax, range(len(names)), names, len(names) - 0.4, fontsize=8 if lines == 1 else 6.5)
+    rows, seeds = [], []
+    for one in sorted(compare.declared, key=lambda one: one.family != "primary"):
+        c, (a, b) = compare.contrast(one.a, one.b, compare.primary, one.rule), _names(one)
+        label = f"{a} {MINUS} {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n{MINUS} {b}"
+        family = "primary family" if one.family == "primary" else "secondary"
+        rows.append(Effect(label, factor * c.delta, factor * c.low, factor * c.high, family))
+        seeds.append([factor * value for value in c.delta_by_seed])
+    lines = max(row.label.count("\n") for row in rows) + 1
+    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85) as (figure, (ax,)):
+        shown = _rows(ax, rows, range(len(rows)), len(rows) - 0.4, f"{{:+.{info.decimals}f}}".format, fontsize=8 if lines == 1 else 6.5)
+        for place, (row, values) in enumerate(zip(rows, seeds, strict=True)):
+            color = shown[row.family].color
+            ax.plot(values, [place + 0.28] * len(values), "|", color=color, markersize=3, alpha=0.7, zorder=2)
         unit = " (points)" if info.percent else ""
         ax.set_xlabel(f"difference in {info.label}{unit}, with 95 % interval over prompts; ticks: seeds")
         figure.legend(loc="outside upper center", ncols=2)
         return figure
 
 
-def _intervals(
-    ax: Axes, heights: Sequence[float], values: np.ndarray, text: Callable[[float], str], look: Look, filled: bool, name: str
-) -> None:
-    """A mark with its interval at each height, and the numbers beside the axis. values: (rows, 3), the mean and both ends."""
-    ax.errorbar(
-        values[:, 0], heights, xerr=[values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]], fmt=look.marker, color=look.color,
-        markerfacecolor=look.color if filled else "white", elinewidth=1.0, markersize=4.5, label=name, zorder=3,
-    )  # fmt: skip
-    for y, (mean, low, high) in zip(heights, values.tolist(), strict=True):
-        numbers = f"{text(mean)} [{text(low)}, {text(high)}]".replace("-", MINUS)
-        ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+def _names(contrast: Fields) -> list[str]:
+    return [labels.system_name(side, math=False) for side in (contrast.a, contrast.b)]
+
+
+def _rows(
+    ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str], **named: float
+) -> dict[str, Look]:
+    """From top to bottom, a mark with its interval and its name, a line at zero, and the numbers beside. Returns how families look."""
+    shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
+    families = {family: shown[n % len(shown)] for n, family in enumerate(dict.fromkeys(row.family for row in rows))}
+    for family, look in families.items():
+        members = [(y, row.value, row.low, row.high) for y, row in zip(heights, rows, strict=True) if row.family == family]
+        y, value, low, high = np.array(members).T
+        filled = look.color if look is shown[0] else "white"
+        ax.errorbar(value, y, xerr=[value - low, high - value], fmt=look.marker, color=look.color, markerfacecolor=filled, elinewidth=1.0,
+                    markersize=4.5, label=family, zorder=3)  # fmt: skip
+        for y, value, low, high in members:
+            numbers = f"{text(value)} [{text(low)}, {text(high)}]".replace("-", MINUS)
+            ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
+    ax.set_yticks(heights, [row.label for row in rows], **named)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(bottom, -0.6)
+    return families
 
 
 def headline(compare: Compare) -> Figure:

@@ -60,7 +60,8 @@ def build_examples(params: Params, domain: str) -> list[Path]:
         temperature = choices["chosen"][label]
         columns[f"{labels.system_name(label)}, $T={labels.plain(temperature)}$"] = drafts(label, lam, temperature, shown)
     prompts = [tex(record.prompt) for record in shown]
-    samples = drafts_table(["prompt", *columns], r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", zip(prompts, *columns.values(), strict=True))
+    rows = zip(prompts, *columns.values(), strict=True)
+    samples = drafts_table(["prompt", *columns], r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", rows)
     rows = []
     for level in sorted(choices["lambda"]["rows"], key=lambda level: level["lambda"]):
         method, lam = ("lora", None) if level["label"] == "lora" else (HEADLINE, level["lambda"])

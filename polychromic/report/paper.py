@@ -46,11 +46,11 @@ def records_hash(records: Path) -> str:
     return sha256_file(records)[:12]
 
 
-def compile_paper(paper_dir: Path, out: Path, records: Path | None = None) -> Path:
+def compile_paper(paper_dir: Path, out: Path, records: Path) -> Path:
     """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
 
     Args:
-        records: the file whose hash the PDF carries; default: results/numbers.json.gz beside paper_dir.
+        records: results/numbers.json.gz, whose hash the PDF carries.
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
@@ -66,22 +66,18 @@ def compile_paper(paper_dir: Path, out: Path, records: Path | None = None) -> Pa
 
 
 @contextmanager
-def compiled(paper_dir: Path, records: Path | None = None, wanted: Path | None = None) -> Iterator[Path]:
+def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
     """A temporary copy of paper_dir in which main.tex is compiled: main.pdf, main.bbl, and main.fls, which lists what was read.
 
-    Args:
-        wanted: what a message says that LaTeX is missing for; default: main.pdf.
-
-    Raises:
-        PolychromicError: as `compile_paper`.
+    Raises: as `compile_paper`.
     """
     main = paper_dir / "main.tex"
     if not main.exists():
         raise PolychromicError(f"{main}: file not found. Run in the folder that holds params.yaml and paper/.")
-    digest = records_hash(records or paper_dir.resolve().parent / paths.NUMBERS)
+    digest = records_hash(records)
     if missing := [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]:
         raise PolychromicError(
-            f"LaTeX is not installed: {', '.join(missing)} not found on PATH. {wanted or paper_dir / 'main.pdf'} needs the Debian packages "
+            f"LaTeX is not installed: {', '.join(missing)} not found on PATH. The PDF and its bundle need the Debian packages "
             f"{', '.join(PACKAGES)}. As root, run\n  apt-get install --no-install-recommends {' '.join(PACKAGES)}\n"
             "and then `make paper` again; all other stages are done and stay done."
         )
@@ -144,20 +140,17 @@ def badly_set(log: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def bundle(root: Path, records: Path | None = None) -> Path:
+def bundle(root: Path) -> Path:
     """Write root/release/arxiv.tar.gz, which compiles alone, by pdflatex, without bibtex: main.tex, main.bbl, the records' hash, and the
     numbers, tables and figures that they read. It is tried in an empty folder before it is handed out.
 
     What goes in is what LaTeX itself recorded as read, so no file is forgotten and none is left over.
 
-    Args:
-        records: the file whose hash the PDF carries; default: root/results/numbers.json.gz.
-
     Raises:
         PolychromicError: LaTeX is missing, the paper does not compile, or the bundle does not compile alone.
     """
     out = root / "release" / BUNDLE
-    with compiled(root / "paper", records, out) as build:
+    with compiled(root / paths.PAPER, root / paths.NUMBERS) as build:
         read = re.findall(r"^INPUT (.+)$", (build / "main.fls").read_text(encoding="utf-8"), flags=re.MULTILINE)
         names = {Path(name).as_posix() for name in read if not Path(name).is_absolute() and Path(name).suffix not in GENERATED}
         files = {name: (build / name).read_bytes() for name in sorted(names)}

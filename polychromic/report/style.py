@@ -6,7 +6,7 @@ print stays legible. The same rows give the same bytes: no clock in the PDF, fon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,16 +100,6 @@ def name_axis(axis: Axis, metric: str) -> None:
     axis.set_label_text(labels.title(metric))
     if labels.metric(metric).percent:
         axis.set_major_formatter(PERCENT)
-
-
-def rows_of(ax: Axes, heights: Sequence[float], names: Sequence[str], bottom: float, fontsize: float | None = None) -> None:
-    """An axis of rows from top to bottom, each with its name, and a line at zero."""
-    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
-    ax.set_yticks(heights, names, **({} if fontsize is None else {"fontsize": fontsize}))
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="y", visible=False)
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(bottom, -0.6)
 
 
 def save(figure: Figure, path: Path) -> None:
