@@ -1,7 +1,5 @@
-"""benchmarks/results/audit.json, which `polychromic audit` writes: cells that were run again, and the sentence that the paper says of them.
-
-Singular, plural and none are decided here, from the record, so that the text cannot claim more than was done.
-"""
+"""benchmarks/results/audit.json, which `polychromic audit` writes: cells that were run again, and the sentence that the paper says of them,
+made from the record, so that it cannot claim more than was done."""
 
 from __future__ import annotations
 
@@ -71,13 +69,11 @@ def sentence(found: Audit) -> str:
     for how, said in (("bytes", "gave the same bytes"), ("intervals", "had all metric means within the reported intervals")):
         if chosen := [cell for cell in cells if cell.compared == how]:
             equal = sum(cell.equal for cell in chosen)
-            who = "it" if len(cells) == 1 else "all" if equal == len(chosen) == len(cells) else f"{equal} of {len(chosen)}"
-            denied = said.replace("gave", "did not give").replace("had", "did not have")
-            parts.append(f"{who} {said if equal or len(cells) > 1 else denied}")
-    were = "one was" if len(cells) == 1 else f"{len(cells)} were"
+            parts.append(f"{'all' if 1 < len(cells) == equal else f'{equal} of {len(chosen)}'} {said}")
     fewer = [cell.among for cell in cells if cell.among is not None and cell.among < population]
     chance = "drawn" if len(fewer) == len(cells) else f"{len(fewer)} of them drawn"
     drawn = f" ({chance} from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
     processors = " and ".join(labels.escape(cpu) for cpu in sorted({cell.cpu for cell in cells}))
+    were = "one was" if len(cells) == 1 else f"{len(cells)} were"
     again = f"{were} run again with an empty cache on {processors}{drawn}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."

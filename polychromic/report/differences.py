@@ -66,11 +66,9 @@ def forest(rows: Sequence[Effect]) -> Figure:
     families = list(dict.fromkeys(row.family for row in rows))
     ordered = sorted(rows, key=lambda row: families.index(row.family))
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
-    with drawing(0.185 * (heights[-1] + 1) + 0.85) as (figure, (ax,)):
+    with drawing(0.185 * (heights[-1] + 1) + 0.85, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
         _rows(ax, ordered, heights, heights[-1] + 0.6, "{:+.2f}".format)
         ax.set_xlabel("$d_z$ with 95 % interval")
-        if len(families) > 1:
-            figure.legend(loc="outside upper center", ncols=len(families))
         return figure
 
 
@@ -86,14 +84,13 @@ def gains(compare: Compare) -> Figure:
         rows.append(Effect(label, factor * c.delta, factor * c.low, factor * c.high, family))
         seeds.append([factor * value for value in c.delta_by_seed])
     lines = max(row.label.count("\n") for row in rows) + 1
-    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85) as (figure, (ax,)):
+    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85, legend=2) as (figure, (ax,)):
         shown = _rows(ax, rows, range(len(rows)), len(rows) - 0.4, f"{{:+.{info.decimals}f}}".format, fontsize=8 if lines == 1 else 6.5)
         for place, (row, values) in enumerate(zip(rows, seeds, strict=True)):
             color = shown[row.family].color
             ax.plot(values, [place + 0.28] * len(values), "|", color=color, markersize=3, alpha=0.7, zorder=2)
         unit = " (points)" if info.percent else ""
         ax.set_xlabel(f"difference in {info.label}{unit}, with 95 % interval over prompts; ticks: seeds")
-        figure.legend(loc="outside upper center", ncols=2)
         return figure
 
 
@@ -144,7 +141,7 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
     values = np.sort(np.asarray(a_minus_b, dtype=np.float64).ravel())
     info, scale = labels.metric(metric), 100 if labels.metric(metric).percent else 1
     names = [labels.system_name(name, math=False) for name in (a, b)]
-    with drawing(2.2) as (figure, (ax,)):
+    with drawing(2.2, legend=2) as (figure, (ax,)):
         places = np.arange(1, len(values) + 1)
         sides = ((values > 0, LOOKS["polychromic"], f"{names[0]} higher"), (values < 0, LOOKS["lora"], f"{names[1]} higher"))
         for chosen, look, name in sides:
@@ -167,5 +164,4 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         ax.grid(axis="x", visible=False)
         if info.percent:
             ax.yaxis.set_major_formatter(PERCENT)
-        figure.legend(loc="outside upper center", ncols=2)
         return figure

@@ -88,7 +88,7 @@ def cost_gain(cost: Fields, compare: Compare) -> Figure:
     More steps count as more cost. Left out: methods that were not timed, and those that train as another one does and differ in decoding
     or rate alone. A line joins ours that differ in their rollouts; ours with more steps or a pool of samples beside are points like others.
     """
-    with drawing(3.2) as (figure, (ax,)):
+    with drawing(3.2, legend=3) as (figure, (ax,)):
         points: dict[str, tuple[Point, bool]] = {}
         for label in compare.method_labels():
             about = compare.methods[label]
@@ -110,7 +110,6 @@ def cost_gain(cost: Fields, compare: Compare) -> Figure:
         ax.set_xlabel("training cost (plain trainer = 1)")
         name_axis(ax.yaxis, compare.primary)
         ax.margins(x=0.08, y=0.1)
-        figure.legend(loc="outside upper center", ncols=3)
         return figure
 
 
@@ -123,13 +122,12 @@ def passk_curves(compare: Compare) -> Curves:
 
 def passk(curves: Curves) -> Figure:
     """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
-    with drawing(2.3) as (figure, (ax,)):
+    with drawing(2.3, legend=4) as (figure, (ax,)):
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             _curve(ax, method, look, points, band=0.15)
         ax.set_ylabel("pass@$k$ (%) \u2191")
         _axis_of_k(ax, curves.values())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-        figure.legend(loc="outside upper center", ncols=4)
+        ax.yaxis.set_major_formatter(PERCENT)
         return figure
 
 
@@ -206,7 +204,7 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
     Raises:
         PolychromicError: no prompt, or a rate outside [0, 1].
     """
-    with drawing(2.3) as (figure, (ax,)):
+    with drawing(2.3, legend=4) as (figure, (ax,)):
         for (label, rates), look in zip(curves.items(), looks(curves).values(), strict=True):
             rates = np.asarray(rates, dtype=np.float64).ravel()
             thresholds = np.unique(np.append(rates[rates > 0], 1.0))  # where the share steps down
@@ -219,7 +217,6 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
         ax.set_xlim(0, 1.02)
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_formatter(PERCENT)
-        figure.legend(loc="outside upper center", ncols=4)
         return figure
 
 
@@ -230,7 +227,7 @@ def person(found: Fields) -> Figure:
     systems = {label: found.systems[label] for label in sorted(found.systems, key=labels.rank)}
     people, floors = {CEILING: curve(found.people), FLOOR: curve(found.people.floor)}, {n: curve(s.floor) for n, s in systems.items()}
     curves, shown = people | {label: curve(s) for label, s in systems.items()}, HUMANS | looks(systems)
-    with drawing(2.6) as (figure, (ax,)):
+    with drawing(2.6, legend=4) as (figure, (ax,)):
         for label, points in curves.items():
             _curve(ax, label, shown[label], points, band=0.12)
             if below := floors.get(label):
@@ -240,7 +237,6 @@ def person(found: Fields) -> Figure:
         _axis_of_k(ax, [*curves.values(), *floors.values()])
         ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylim(bottom=0)
-        figure.legend(loc="outside upper center", ncols=4)
         return figure
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone
 ALPHA = 0.05  # level of the adjusted tests
 
 MINUS = r"\ensuremath{-}"
+ESCAPED = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {char: "\\" + char for char in "&%$#_{}"}
+)
 # In printed order. A method that is not here is printed by its own name, after these.
 METHODS: dict[str, str] = {
     "zero_shot": "Zero-shot",
@@ -136,9 +139,7 @@ def signed(number: str) -> str:
 
 def escape(text: str) -> str:
     """Text for LaTeX, every special character made literal."""
-    table = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    table |= {char: "\\" + char for char in "&%$#_{}"}
-    return "".join(table.get(char, char) for char in text)
+    return text.translate(ESCAPED)
 
 
 def _rounded(name: str, value: float, sign: str = "") -> str:
@@ -202,23 +203,15 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def param_text(value: Any) -> str:
     """A parameter as LaTeX: 1e-05 → $10^{-5}$, true → yes, null → none, a long hash → its first 12 digits."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return tex_minus(str(value))
-    if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.6g}".partition("e")
-        if value == 0 or (not exponent and abs(value) >= 0.001):
-            return tex_minus(mantissa)
-        mantissa, _, exponent = f"{value:.5e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".")
-        factor = "" if mantissa == "1" else rf"{mantissa}\times "
-        return rf"\ensuremath{{{factor}10^{{{int(exponent)}}}}}"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, int | float):
+        if isinstance(value, int) or value == 0 or 0.001 <= abs(value) < 1e6:
+            return tex_minus(f"{value:.6g}" if isinstance(value, float) else str(value))
+        mantissa, exponent = (float(part) for part in f"{value:.5e}".split("e"))
+        factor = "" if mantissa == 1 else rf"{mantissa:g}\times "
+        return rf"\ensuremath{{{factor}10^{{{exponent:.0f}}}}}"
     if isinstance(value, list):
         return ", ".join(param_text(item) for item in value) or "none"
     text = str(value)
-    if len(text) >= 40 and all(char in "0123456789abcdef" for char in text):
-        text = text[:12]
-    return escape(text)
+    return escape(text[:12] if re.fullmatch("[0-9a-f]{40,}", text) else text)

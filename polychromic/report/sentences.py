@@ -137,32 +137,24 @@ def gamed(row: Fields, decides: str) -> str:
 def gaming(compare: Compare) -> str:
     """The verdicts of `gamed` by weight and temperature, and the differences at the headline's place."""
     rows, name = compare.selection.lam.gaming, labels.metric(compare.quality).label
-    if not rows:
-        return "Whether the training quality was gamed could not be told: no weight was sampled at a temperature of LoRA's."
+    places: dict[float, dict[str, list[str]]] = {}
+    for row in rows:
+        places.setdefault(row.lam, {}).setdefault(gamed(row, compare.quality), []).append(labels.plain(row.temperature))
     parts = []
-    for lam in sorted({row.lam for row in rows}):
-        places: dict[str, list[str]] = {}
-        for row in rows:
-            if row.lam == lam:
-                places.setdefault(gamed(row, compare.quality), []).append(labels.plain(row.temperature))
-        verdicts = " and ".join(f"{said} at {', '.join(where)}" for said, where in sorted(places.items()))
-        parts.append(rf"with $\lambda={labels.plain(lam)}$ it is {verdicts}")
-    text = (
+    for lam, verdicts in sorted(places.items()):
+        said = " and ".join(f"{verdict} at {', '.join(where)}" for verdict, where in sorted(verdicts.items()))
+        parts.append(rf"with $\lambda={labels.plain(lam)}$ it is {said}")
+    headline = compare.chosen(compare.headline)
+    shown = next(row for row in rows if (row.label, row.temperature) == (headline.label, headline.temperature))
+    names = dict.fromkeys([TRAINED, compare.quality, *labels.metric_order(shown.metrics)])
+    differences = [f"{'$q$' if n == TRAINED else labels.metric(n).label} by {_difference(n, shown.metrics[n])}" for n in names]
+    return (
         f"The training quality $q$ is gamed where it is above LoRA's at the same temperature while {name} is below LoRA's, each with its "
         f"interval beyond zero; it is not where one of the two intervals excludes that; else this is undecided. "
-        f"Over {rows[0].n_prompts} development prompts, by temperature, {'; '.join(parts)}."
+        f"Over {rows[0].n_prompts} development prompts, by temperature, {'; '.join(parts)}. "
+        f"At the headline's weight and temperature ({labels.plain(shown.temperature)}), what training sees and does not see differs from "
+        f"LoRA's: {', '.join(differences)}."
     )
-    headline = compare.chosen(compare.headline)
-    shown = next((row for row in rows if (row.label, row.temperature) == (headline.label, headline.temperature)), None)
-    if shown is None:
-        return text
-    first = (TRAINED, compare.quality)
-    differences = [
-        f"{'$q$' if metric == TRAINED else labels.metric(metric).label} by {_difference(metric, shown.metrics[metric])}"
-        for metric in (*first, *(one for one in labels.metric_order(shown.metrics) if one not in first))
-    ]
-    place = rf"At the headline's weight and temperature ({labels.plain(shown.temperature)})"
-    return f"{text} {place}, what training sees and does not see differs from LoRA's: {', '.join(differences)}."
 
 
 # What test says
@@ -206,18 +198,16 @@ def task_range(compares: Sequence[Compare]) -> str:
 
 
 def step_cost(cost: Fields, headline: str) -> str:
-    """What a step of the headline costs."""
-    name, v = variant_name(headline), cost.variants.get(headline)
-    if v is None:
-        return f"The step of {name} was not measured."
+    """What a step of the headline costs. Its step must have been measured."""
+    v = cost.variants[headline]
     return (
-        f"A step of {name} takes {v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer "
-        f"and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
+        f"A step of {variant_name(headline)} takes {v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain "
+        f"trainer and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
     )
 
 
 def bar(cost: Fields, headline: str) -> str:
-    """Whether that is within BAR. The headline's step must have been measured."""
+    """Whether that is within BAR."""
     v = cost.variants[headline]
     side = "within" if v.ratio_to_plain <= BAR else "above"
     interval = "lies within it" if v.high <= BAR else "lies above it" if v.low > BAR else "reaches to both sides of it"
@@ -237,9 +227,8 @@ def equal_cost(cost: Fields, compare: Compare) -> str:
 
 
 def sampler_speed(sampler: Fields) -> str:
-    low, high = (f"{pick(r.ratio for r in sampler.rows):.2f}" for pick in (min, max))
-    between = f"{low} times" if low == high else f"{low} to {high} times"
-    return f"It decodes {between} the tokens per second of the library's own generation."
+    low, high = (pick(r.ratio for r in sampler.rows) for pick in (min, max))
+    return f"It decodes {low:.2f} to {high:.2f} times the tokens per second of the library's own generation."
 
 
 def gradient_variance(variance: Fields) -> str:
@@ -247,11 +236,10 @@ def gradient_variance(variance: Fields) -> str:
     said = []
     for n in sorted({r.n for r in variance.rows}):
         others = [r for r in variance.rows if r.n == n and r.baseline != "marginal" and not r.biased]
-        parts = []
-        for what, members in (("larger", [r for r in others if r.low > 1]), ("smaller", [r for r in others if r.high < 1])):
-            names = [f"{BASELINES.get(r.baseline, r.baseline)} ({r.relative_to_marginal:.2f})" for r in members]
-            parts += [f"{what} with {', '.join(names)}"] * bool(names)
-        found = " and ".join(parts) or "not distinguishable with any other unbiased baseline"
+        apart = {"larger": [r for r in others if r.low > 1], "smaller": [r for r in others if r.high < 1]}
+        named = lambda rows: ", ".join(f"{BASELINES.get(r.baseline, r.baseline)} ({r.relative_to_marginal:.2f})" for r in rows)
+        found = " and ".join(f"{what} with {named(rows)}" for what, rows in apart.items() if rows)
+        found = found or "not distinguishable with any other unbiased baseline"
         said.append(f"At $N={n}$ the variance, relative to the marginal contribution alone, is {found}.")
     return " ".join(said)
 
