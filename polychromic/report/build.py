@@ -79,7 +79,7 @@ def _content(params: Params, what: str, split: str | None) -> dict[str, str | Fi
 
     spelled = params.model_dump(mode="json", by_alias=True)
     if split == "calibration":
-        found = results.people(what)
+        found = results.load(what, split)
         return {"people.tex": measured_tables.people_table(found), "people.pdf": figures.person(found)}
     if what == "costs":
         cost, compare = results.step_cost(params.domains[0]), results.load(params.domains[0], "dev")
@@ -96,7 +96,7 @@ def _content(params: Params, what: str, split: str | None) -> dict[str, str | Fi
     if what == "setup":
         return {"setup.tex": setup_table.setup_table(spelled), "definitions.tex": setup_table.definitions_table(spelled)}
     if what == "numbers":
-        printed, kept = numbers.asked(records.uses(paths.PAPER), numbers.Inputs(spelled))
+        printed, kept = numbers.asked(records.uses(paths.PAPER), spelled)
         return {"numbers.tex": records.to_latex(printed), paths.NUMBERS.name: [asdict(record) for record in kept]}
     compare = results.load(what, split)
     drawn = figures.frontier(*figures.frontier_curves(compare), compare.quality, compare.primary)
@@ -114,7 +114,7 @@ def _content(params: Params, what: str, split: str | None) -> dict[str, str | Fi
             "systems.tex": tables.systems_table(compare),
             "systems.md": tables.markdown(compare),
             "metrics.tex": tables.systems_table(compare, body=False),
-            "peers.tex": tables.peers_table(compare, results.step_cost(what) if results.was_timed(what) else None),
+            "peers.tex": tables.peers_table(compare, results.step_cost(what, needed=False)),
             "contrasts.tex": tables.contrasts_table(compare),
             "lambda.tex": tables.lambda_table(compare),
             "tries.tex": tables.tries_table(compare),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from polychromic.base.errors import PolychromicError
 from polychromic.report import labels, sentences
 from polychromic.report.records import Number
 from polychromic.report.results import Compare, Fields, weight
@@ -15,7 +14,6 @@ NOTICE = (
     "These are development-set results: temperatures were chosen on the same prompts, so the intervals do not account for that choice "
     "and no confirmatory claim follows from them."
 )
-NON_INFERIOR = {True: "non-inferior to", False: "not shown to be non-inferior to"}
 PEER = "lora"  # the system beside which the headline's drafts are called more or less alike
 Numbers = Iterator[Number]
 
@@ -134,7 +132,7 @@ def _contrast(prefix: str, contrast: Fields) -> Numbers:
         yield replace(alone, key=f"{prefix}.p_adjusted", value=p, text=sentences.p_text(p))
     if contrast.margin is not None and contrast.non_inferior is not None:
         words["margin"] = labels.format_value(name, abs(contrast.margin), unit=True, sign=True).removeprefix("+")
-        words["non_inferiority"] = NON_INFERIOR[contrast.non_inferior]
+        words["non_inferiority"] = f"{'' if contrast.non_inferior else 'not shown to be '}non-inferior to"
     for field, text in words.items():
         yield replace(base, key=f"{prefix}.{field}", value=None, text=text)
     if (share := contrast.clamped_share) is not None:
@@ -174,10 +172,9 @@ def _choices(compare: Compare) -> Numbers:
         yield Number(f"{role}.variants.sentence", None, sentences.variants(compare, role), source="contrasts")
         text, source = sentences.best_peer(compare, role)
         yield Number(f"{role}.sentence", None, text, source=source)
-    tries = len(compare.selection.tries)
-    yield Number("tries.count", tries, str(tries), source="selection/tries")
     peers = sum(not compare.methods[name].ours for name in compare.method_labels())
-    yield Number("peers.count", peers, str(peers), source="methods")
+    for key, count, source in (("tries", len(compare.selection.tries), "selection/tries"), ("peers", peers, "methods")):
+        yield Number(f"{key}.count", count, str(count), source=source)
 
 
 def _grid(compare: Compare) -> Numbers:
@@ -188,7 +185,7 @@ def _grid(compare: Compare) -> Numbers:
             yield Number(f"grid.{field}.{name}", row[field], f"{row[field]:.{digits}f}", source=f"{source}/{row.label}")
     yield Number("grid.recommended.sentence", None, sentences.recommended(compare), source=source)
     yield Number("grid.trend.sentence", None, sentences.trend(compare), source=f"{source}/trend")
-    if grid.gaming is not None:  # None where training sees pass@1 itself
+    if grid.gaming:  # None where training sees pass@1 itself, empty where no temperature is shared with LoRA
         yield Number("gaming.sentence", None, sentences.gaming(compare), source=f"{source}/gaming")
 
 
@@ -200,7 +197,7 @@ def _family(compare: Compare) -> Numbers:
     peers = [c for c in primary if c.a == compare.headline and c.b != "lora"]
     others = [c for c in primary if c.a != compare.headline]
     for key, what, found in (("peers", "contrast of the headline", peers), ("variants", "system", others)):
-        text = sentences.comparisons(compare, found, f"No other {what} is in the primary family.")
+        text = " ".join(sentences.comparison(compare, c) for c in found) or f"No other {what} is in the primary family."
         yield Number(f"{key}.sentences", None, text, source="; ".join(f"contrasts/{c.id}" for c in found) or "contrasts")
 
 
@@ -210,30 +207,21 @@ def people_numbers(found: Fields, headline: str) -> Numbers:
     Keys people.{n_prompts,temperature,drafts,targets,collision}; people.{ceiling,floor} with .ci, human recall of people's own
     replies and of people's replies to other messages; people.<label>.{ratio,human_recall,floor} with .ci,
     people.<label>.above_floor.verdict; people.headline.sentence.
-
-    Raises:
-        PolychromicError: the headline was not compared with PEER.
     """
-    source = found.place
-
-    def mean(key: str, at: Fields, percent: bool, **about) -> Numbers:  # noqa: ANN003 - fields of Number
-        text = rf"{labels.signed(f'{100 * at.value:.1f}')}\,\%" if percent else f"{at.value:.2f}"
-        yield Number(key, at.value, text, "%" if percent else "", at.low, at.high, found.n_prompts, **about)
-        yield Number(f"{key}.ci", None, labels.bracketed(at.low, at.high, percent), n=found.n_prompts, **about)
-
     for name in ("n_prompts", "drafts", "targets", "temperature"):
-        yield Number(f"people.{name}", found[name], labels.plain(found[name]), source=source)
-    yield Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source=source)
-    yield from mean("people.ceiling", found.people.human_recall[-1], True, source=f"{source}#people")
-    yield from mean("people.floor", found.people.floor.human_recall[-1], True, source=f"{source}#people")
+        yield Number(f"people.{name}", found[name], labels.plain(found[name]), source=found.place)
+    yield Number("people.collision", found.human_collision, f"{found.human_collision:.3f}", source=found.place)
+    means = [("ceiling", found.people.human_recall[-1], (), "people"), ("floor", found.people.floor.human_recall[-1], (), "people")]
     for label, s in sorted(found.systems.items()):
-        about = {"seeds": tuple(s.seeds), "source": f"{source}#{label}"}
-        yield from mean(f"people.{label}.ratio", s.ratio, False, **about)
-        yield from mean(f"people.{label}.human_recall", s.human_recall[-1], True, **about)
-        yield from mean(f"people.{label}.floor", s.floor.human_recall[-1], True, **about)
+        each = {"ratio": s.ratio, "human_recall": s.human_recall[-1], "floor": s.floor.human_recall[-1]}
+        means += [(f"{label}.{name}", at, tuple(s.seeds), label) for name, at in each.items()]
         side = "above" if s.above_floor.low > 0 else "below" if s.above_floor.high < 0 else "not told apart from"
-        yield Number(f"people.{label}.above_floor.verdict", None, side, **about)
-    pair = next((pair for pair in found.contrasts if (pair.a, pair.b) == (headline, PEER)), None)
-    if pair is None:
-        raise PolychromicError(f"{source}: no contrast of {headline} and {PEER}. The paper needs it; run `dvc repro`.")
-    yield Number("people.headline.sentence", None, sentences.alike(pair), n=found.n_prompts, source=f"{source}#{headline}-{PEER}")
+        yield Number(f"people.{label}.above_floor.verdict", None, side, seeds=tuple(s.seeds), source=f"{found.place}#{label}")
+    for key, at, seeds, place in means:
+        share = not key.endswith("ratio")
+        about = {"n": found.n_prompts, "seeds": seeds, "source": f"{found.place}#{place}"}
+        text = rf"{labels.signed(f'{100 * at.value:.1f}')}\,\%" if share else f"{at.value:.2f}"
+        yield Number(f"people.{key}", at.value, text, "%" if share else "", at.low, at.high, **about)
+        yield Number(f"people.{key}.ci", None, labels.bracketed(at.low, at.high, share), **about)
+    pair = next(pair for pair in found.contrasts if (pair.a, pair.b) == (headline, PEER))
+    yield Number("people.headline.sentence", None, sentences.alike(pair), n=found.n_prompts, source=f"{found.place}#{headline}-{PEER}")

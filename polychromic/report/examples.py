@@ -20,6 +20,7 @@ from polychromic.data.records import Record, load_split
 from polychromic.params import HEADLINE, POLICY, Params
 from polychromic.report import labels
 from polychromic.report.tables import bold, longtable, row
+from polychromic.score.quality import chrf_matrix
 
 PROMPTS = 6
 OF_WEIGHTS = 2  # prompts in the table of weights
@@ -79,8 +80,6 @@ def _checker(domain: str) -> Callable[[Record, list[str]], list[bool]]:
     """The verdict of the evaluation: in the valid set, or a match with the held-out human reply."""
     if (calibration := read_json(paths.calibration_file(domain))) is None:
         return lambda record, replies: [get_domain(domain).answer(record, reply) is not None for reply in replies]
-    from polychromic.score.quality import chrf_matrix  # brings sacrebleu
-
     return lambda record, replies: [bool(row.max() > calibration["threshold"]) for row in chrf_matrix(replies, record.references)]
 
 

@@ -162,9 +162,10 @@ def format_interval(name: str, low: float, high: float, sign: bool = False) -> s
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
 
 
-def format_change(name: str, delta: float, low: float, high: float, unit: bool = False) -> str:
-    """A difference with its interval."""
-    return f"{format_value(name, delta, unit, sign=True)} {format_interval(name, low, high, sign=True)}"
+def format_change(name: str, found: Mapping[str, Any], unit: bool = True) -> str:
+    """A difference (`delta`) with its interval (`low`, `high`)."""
+    interval = format_interval(name, found["low"], found["high"], sign=True)
+    return f"{format_value(name, found['delta'], unit, sign=True)} {interval}"
 
 
 def plain_interval(name: str, mean: float, low: float, high: float) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from polychromic.report import labels
-from polychromic.report.results import VARIANTS, Compare, Fields, variant_name
+from polychromic.report.results import Compare, Fields
 from polychromic.report.tables import DASH, row, small, tabular
 
+VARIANTS = {"plain": "Trainer + PEFT", "lora": "LoRA (ours)", "naive": "Naive rollouts"}  # of a step, beside methods
 # Columns of the table: parts of a step's time. Encoding replies is a part of scoring them.
 PARTS = {"prefill": ("prefill",), "decode": ("decode",), "score": ("encode", "score"), "backward": ("backward",), "other": ("other",)}
 BASELINES = {
@@ -38,12 +39,12 @@ def cost_table(cost: Fields, compare: Compare) -> str:
     for name in ("plain", "lora", *sorted(others, key=labels.rank)):
         v, c = cost.variants[name], compare.find(name, "lora", compare.primary, "matched")
         settings = [DASH if value is None else labels.plain(value) for value in (v.rho, v.every)]
-        gain = labels.format_change(c.metric, c.delta, c.low, c.high) if c else DASH
+        gain = labels.format_change(c.metric, c, unit=False) if c else DASH
         shares = [DASH] * len(PARTS)
         if v.part_seconds is not None:
             shares = [f"{100 * sum(v.part_seconds[part] for part in parts) / v.mean_seconds:.0f}" for parts in PARTS.values()]
         measured = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", gain]
-        lines.append(row([variant_name(name), *settings, *measured, *shares]))
+        lines.append(row([VARIANTS.get(name) or labels.system_name(name), *settings, *measured, *shares]))
     return tabular("l" + "r" * (len(head) - 1), lines, head)
 
 

@@ -6,10 +6,9 @@ Pull, not push: only the groups that main.tex asks for are made, and of these on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
@@ -21,76 +20,54 @@ from polychromic.report.results import Compare, Fields, measured
 NEAREST = 3  # keys that an error names
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What numbers are read from, when it is first asked for. params: params.yaml as a mapping, keys as it spells them."""
-
-    params: Mapping[str, Any]
-
-    @property
-    def domains(self) -> list[str]:
-        return self.params["domains"]
-
-    @cached_property
-    def dev(self) -> dict[str, Compare]:
-        return {domain: results.load(domain, "dev") for domain in self.domains}
-
-    @cached_property
-    def test(self) -> dict[str, Compare]:
-        return {domain: results.load(domain, "test") for domain in self.domains}
+def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]]]:
+    """Name of a group -> what makes its records; a file is read when the first of them is made. params: as params.yaml spells it."""
+    domains, load = params["domains"], cache(results.load)
+    every = lambda split: [load(domain, split) for domain in domains]
+    found = {
+        "setup": lambda: _setup(params), "summary": lambda: _summary(every("test")), "cost": lambda: _cost(load(domains[0], "dev")),
+        "sampler": _sampler, "gradient": _gradient, "compute": lambda: _compute(every("dev")), "people": lambda: _people(every("dev")),
+        "designs": _designs,
+        "audit": lambda: [Number("audit.sentence", None, audit.sentence(audit.load()), source=audit.SOURCE)],
+    }  # fmt: skip
+    for domain in domains:
+        found[domain] = lambda domain=domain: dev_numbers(load(domain, "dev"), results.step_cost(domain, needed=False))
+        found[f"{domain}.test"] = lambda domain=domain: test_numbers(load(domain, "test"))
+    return found
 
 
-def asked(wanted: Sequence[Use], inputs: Inputs) -> tuple[list[Number], list[Number]]:
+def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number], list[Number]]:
     """The records of the keys that the manuscript uses, sorted; and with them the records of the intervals of these values.
 
     Raises:
         PolychromicError: a key that no group makes (file:line, key, the nearest keys), a file that is missing, or a key made twice.
         DataError: a field of a file is missing.
     """
+    makers, wrong = groups(params), []
     made: dict[str, dict[str, Number]] = {}
-    found: dict[str, Number] = {}
-    wrong = []
+    printed: dict[str, Number] = {}
+    kept: dict[str, Number] = {}
     for use in wanted:
-        name = group_of(use.key, inputs.domains)
-        if name is not None and name not in made:
-            made[name] = unique(_make(name, inputs))
+        first, second = (use.key.split(".") + [""])[:2]
+        name = f"{first}.{second}" if f"{first}.{second}" in makers else first
+        if name in makers and name not in made:
+            made[name] = unique(makers[name]())
         group = made.get(name, {})
-        if use.key in group:
-            found[use.key] = group[use.key]
-        else:
-            near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in (*GROUPS, *inputs.domains)]
+        if (record := group.get(use.key)) is None:
+            near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in makers if "." not in name]
             wrong.append(f"{use.file}:{use.line}: \\num{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
+            continue
+        printed[use.key] = kept[use.key] = record
+        beside = (f"{use.key}.ci", f"{use.key.rpartition('.')[0]}.ci") if record.low is not None else ()
+        kept |= {key: group[key] for key in beside if key in group}
     if wrong:
         remedy = "Correct the key in the text; polychromic/report/numbers.py makes the records."
         raise PolychromicError("\n".join([*dict.fromkeys(wrong), remedy]))
-    kept = dict(found)
-    for record in found.values():
-        group = made[group_of(record.key, inputs.domains)]
-        names = (f"{record.key}.ci", f"{record.key.rpartition('.')[0]}.ci") if record.low is not None else ()
-        kept |= {name: group[name] for name in names if name in group}
-    printed, beside = ([by_key[key] for key in sorted(by_key)] for by_key in (found, kept))
-    return printed, beside
+    return [printed[key] for key in sorted(printed)], [kept[key] for key in sorted(kept)]
 
 
-def group_of(key: str, domains: Sequence[str]) -> str | None:
-    first, second = (key.split(".") + [""])[:2]
-    if first in domains:
-        return f"{first}.test" if second == "test" else first
-    return first if first in GROUPS else None
-
-
-def _make(name: str, inputs: Inputs) -> Numbers:
-    domain, _, on_test = name.partition(".")
-    if name in GROUPS:
-        return GROUPS[name](inputs)
-    if on_test:
-        return test_numbers(inputs.test[domain])
-    return dev_numbers(inputs.dev[domain], results.step_cost(domain) if results.was_timed(domain) else None)
-
-
-def _summary(inputs: Inputs) -> Numbers:
+def _summary(compares: Sequence[Compare]) -> Numbers:
     """ "summary.domains.count", ".sentence" (where the headline gains over LoRA), ".range.sentence" (floor and ceiling of LoRA)."""
-    compares = [*inputs.test.values()]
     source = "; ".join(compare.place for compare in compares)
     yield Number("summary.domains.count", len(compares), str(len(compares)), source="params.yaml#domains")
     yield Number("summary.sentence", None, sentences.summary(compares), source=source)
@@ -104,38 +81,38 @@ def _as_they_are(prefix: str, found: Fields, *names: str) -> Numbers:
         yield Number(f"{prefix}.{name}", found[name] if isinstance(found[name], int) else None, labels.escape(text), source=found.place)
 
 
-def _cost(inputs: Inputs) -> Numbers:
+def _cost(compare: Compare) -> Numbers:
     """ "cost.*": the step of the first domain."""
-    cost = results.step_cost(inputs.domains[0])
+    cost = results.step_cost(compare.domain)
     yield from _as_they_are("cost", cost, "device", "precision", "threads", "steps", "batch_size")
-    yield from cost_numbers(cost, inputs.dev[cost.domain].headline, "cost")
+    yield from cost_numbers(cost, compare.headline, "cost")
 
 
-def _sampler(inputs: Inputs) -> Numbers:
+def _sampler() -> Numbers:
     sampler = measured("sampler")
     yield from _as_they_are("sampler", sampler, "device")
     yield Number("sampler.sentence", None, sentences.sampler_speed(sampler), source=sampler.place)
 
 
-def _gradient(inputs: Inputs) -> Numbers:
+def _gradient() -> Numbers:
     variance = measured("gradient_variance")
     yield from _as_they_are("gradient", variance, "prompts", "draws", "objective")
     yield Number("gradient.sentence", None, sentences.gradient_variance(variance), source=variance.place)
 
 
-def _compute(inputs: Inputs) -> Numbers:
+def _compute(compares: Sequence[Compare]) -> Numbers:
     """What the results of dev took: "compute.<domain>.*" and, over all domains, "compute.*".
 
     A run is one training with one seed; methods that differ in decoding alone share theirs, which is not deducted. A step of a method
     that was not timed counts as one of LoRA's.
     """
     total: Counter[str] = Counter()
-    for domain, compare in inputs.dev.items():
-        cost = results.step_cost(domain)
+    for compare in compares:
+        cost = results.step_cost(compare.domain)
         spent = _spent(compare, cost)
         total.update(spent)
-        yield from _amounts(f"compute.{domain}", spent, f"{compare.place}; {cost.place}")
-    yield from _amounts("compute", total, "; ".join(compare.place for compare in inputs.dev.values()))
+        yield from _amounts(f"compute.{compare.domain}", spent, f"{compare.place}; {cost.place}")
+    yield from _amounts("compute", total, "; ".join(compare.place for compare in compares))
 
 
 def _spent(compare: Compare, cost: Fields) -> dict[str, float]:
@@ -161,13 +138,13 @@ def _amounts(prefix: str, spent: Mapping[str, float], source: str) -> Numbers:
         yield Number(f"{prefix}.{field}", value, f"{value:.1f}" if field == "hours" else large, source=source)
 
 
-def _people(inputs: Inputs) -> Numbers:
+def _people(compares: Sequence[Compare]) -> Numbers:
     """ "people.*", of the first domain that is judged by people."""
-    for domain in [domain for domain, compare in inputs.dev.items() if compare.calibration is not None][:1]:
-        yield from people_numbers(results.people(domain), inputs.dev[domain].headline)
+    for compare in [compare for compare in compares if compare.calibration is not None][:1]:
+        yield from people_numbers(results.load(compare.domain, "calibration"), compare.headline)
 
 
-def _designs(inputs: Inputs) -> Numbers:
+def _designs() -> Numbers:
     """False positives are the test's, which the paper's verdicts need beside the interval.
 
     Keys designs.{runs,seeds,samples,effect,coverage.low,coverage.high,false_positives,pooled.false_positives,sentence}."""
@@ -189,28 +166,18 @@ def _designs(inputs: Inputs) -> Numbers:
     yield Number("designs.sentence", None, text, source=found.place)
 
 
-def _audit(inputs: Inputs) -> Numbers:
-    yield Number("audit.sentence", None, audit.sentence(audit.load()), source=audit.SOURCE)
-
-
-def _setup(inputs: Inputs) -> Numbers:
+def _setup(params: Mapping[str, Any]) -> Numbers:
     """Each leaf of params.yaml as "setup.<dotted key>"; a share in per cent is "<key>.percent".
 
     "setup.model.name" names the weights whatever their source: package and version, repository and revision, or folder.
     """
     yield Number("setup.alpha", labels.ALPHA, labels.plain(labels.ALPHA), source="polychromic/report/labels.py")
-    model = inputs.params["model"]
+    model = params["model"]
     parts = [model[key] for key in ("package", "version", "repository", "revision", "path") if model.get(key)]
     yield Number("setup.model.name", None, labels.param_text(" ".join(parts)), source="params.yaml#model")
-    for key, value in labels.flatten(inputs.params):
+    for key, value in labels.flatten(params):
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
         yield Number(f"setup.{key}", number, labels.param_text(value), source=f"params.yaml#{key}")
         if isinstance(number, float) and 0 < number < 1:
             text = rf"{labels.plain(100 * number)}\,\%"
             yield Number(f"setup.{key}.percent", 100 * number, text, unit="%", source=f"params.yaml#{key}")
-
-
-GROUPS: dict[str, Callable[[Inputs], Iterator[Number]]] = {
-    "setup": _setup, "summary": _summary, "cost": _cost, "sampler": _sampler, "gradient": _gradient, "compute": _compute,
-    "people": _people, "designs": _designs, "audit": _audit,
-}  # fmt: skip

@@ -18,7 +18,6 @@ from polychromic.report import labels
 
 BASELINES = ("zero_shot", "few_shot", "lora")  # params.yaml always has them
 BENCHMARKS = Path("benchmarks/results")
-VARIANTS = {"plain": "Trainer + PEFT", "lora": "LoRA (ours)", "naive": "Naive rollouts"}  # of step_cost, beside methods
 
 
 class Fields(dict):
@@ -52,18 +51,13 @@ class Compare(Fields):
     """compare.json of dev or of test: systems with intervals over prompts, contrasts with tests. dev's repeats choices.json as
     `selection` and has `profiles` and `histories`; test's has what was `declared`, its `machines` and its `training`."""
 
-    def __init__(self, document: Mapping[str, Any]):
-        super().__init__(document, paths.compare_file(document["domain"], document["split"]).as_posix())
-
     @property
     def domain_name(self) -> str:
         return labels.DOMAINS.get(self.domain, self.domain)
 
     def chosen(self, label: str) -> Fields:
-        """The system of `label` at the temperature that dev chose. Raises PolychromicError where there is none."""
-        if found := next((s for s in self.systems if s.label == label and s.chosen), None):
-            return found
-        raise PolychromicError(f"{self.place}: no chosen row of {label!r}. The paper needs it: see params.yaml, and run `dvc repro`.")
+        """The system of `label` at the temperature that dev chose."""
+        return next(s for s in self.systems if s.label == label and s.chosen)
 
     def by_temperature(self, label: str) -> list[Fields]:
         """Every system of `label`, temperature ascending."""
@@ -139,15 +133,11 @@ def significant(contrast: Fields) -> bool:
     return contrast.p_adjusted is not None and contrast.p_adjusted < labels.ALPHA and (contrast.low > 0 or contrast.high < 0)
 
 
-def load(domain: str, split: str, results: Path = paths.RESULTS) -> Compare:
-    """The domain's compare.json of dev or test. Raises PolychromicError where it is missing."""
-    return Compare(read_json(results / paths.compare_file(domain, split).relative_to(paths.RESULTS)))
-
-
-def people(domain: str) -> Fields:
-    """The domain's compare.json of calibration: drafts beside people, on the messages that many people answered."""
-    path = paths.compare_file(domain, "calibration")
-    return Fields(read_json(path), path.as_posix())
+def load(domain: str, split: str, results: Path = paths.RESULTS) -> Compare | Fields:
+    """The domain's compare.json, a Compare of dev and of test; calibration's is about drafts beside people, on the messages that many
+    people answered. Raises PolychromicError where it is missing."""
+    path = results / paths.compare_file(domain, split).relative_to(paths.RESULTS)
+    return (Fields if split == "calibration" else Compare)(read_json(path), path.as_posix())
 
 
 def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
@@ -159,13 +149,14 @@ def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
     return Fields(read_json(path), path.as_posix())
 
 
-def step_cost(domain: str) -> Fields:
-    """What a training step of the domain takes, by variant: `plain` is transformers.Trainer with PEFT, `lora` this package's trainer."""
-    return measured(f"step_cost-{domain}")
+def step_cost(domain: str, needed: bool = True) -> Fields | None:
+    """What a training step of the domain takes, by variant: `plain` is transformers.Trainer with PEFT, `lora` this package's trainer.
 
-
-def was_timed(domain: str) -> bool:
-    return (BENCHMARKS / f"step_cost-{domain}.json").exists()
+    Args:
+        needed: False gives None where it was not measured.
+    """
+    name = f"step_cost-{domain}"
+    return measured(name) if needed or (BENCHMARKS / f"{name}.json").exists() else None
 
 
 def training_cost(cost: Fields, about: Fields) -> float | None:
@@ -176,7 +167,3 @@ def training_cost(cost: Fields, about: Fields) -> float | None:
     """
     variant = cost.variants.get(about.trains_like)
     return variant.ratio_to_lora * about.budget if variant and about.trained else None
-
-
-def variant_name(name: str) -> str:
-    return VARIANTS.get(name) or labels.system_name(name)

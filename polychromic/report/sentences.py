@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from polychromic.report import labels
 from polychromic.report.measured_tables import BASELINES
-from polychromic.report.results import Compare, Fields, significant, training_cost, variant_name
+from polychromic.report.results import Compare, Fields, significant, training_cost
 
 TRAINED = "quality"  # the metric that is training's q
 ROLES = {"best_without_checker": "does not see the checker", "best_with_checker": "sees the checker"}
@@ -43,12 +43,7 @@ def comparison(compare: Compare, contrast: Fields) -> str:
     against = f"that of {labels.system_name(contrast.b)} {rule_text(contrast, compare)}"
     side = beyond(compare, contrast)
     caveat = f" Its {labels.metric(compare.quality).label} lies {side.format(peer='the peer')}." if side else ""
-    return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast.metric, contrast)}{adjusted}).{caveat}"
-
-
-def comparisons(compare: Compare, found: Sequence[Fields], otherwise: str) -> str:
-    """A sentence for each contrast, or `otherwise` where there is none."""
-    return " ".join(comparison(compare, one) for one in found) or otherwise
+    return rf"{subject} {claim} {against} ($\Delta=$ {labels.format_change(contrast.metric, contrast)}{adjusted}).{caveat}"
 
 
 def beyond(compare: Compare, contrast: Fields) -> str:
@@ -68,13 +63,6 @@ def beyond(compare: Compare, contrast: Fields) -> str:
     return "above {peer}'s whole frontier: it is set beside the high end, which has less of it"
 
 
-def _difference(name: str, found: Fields) -> str:
-    return labels.format_change(name, found.delta, found.low, found.high, unit=True)
-
-
-# What dev decided
-
-
 def best_peer(compare: Compare, role: str) -> tuple[str, str]:
     """(the best peer of a role and how the headline compares with it, at matched quality if that was declared; where that stands)."""
     peer = compare.selection.best.get(role)
@@ -85,7 +73,8 @@ def best_peer(compare: Compare, role: str) -> tuple[str, str]:
     if contrast is None:
         return f"{chosen} No contrast with it was declared.", f"selection/best/{role}"
     guard = compare.contrast(compare.headline, peer, compare.quality, "chosen", "matched")
-    differs = f"Their {labels.metric(compare.quality).label} differs by {_difference(guard.metric, guard)}, each at its chosen temperature."
+    change = labels.format_change(guard.metric, guard)
+    differs = f"Their {labels.metric(compare.quality).label} differs by {change}, each at its chosen temperature."
     return f"{chosen} {comparison(compare, contrast)} {differs}", f"contrasts/{contrast.id}"
 
 
@@ -94,7 +83,7 @@ def variants(compare: Compare, role: str) -> str:
     peer = compare.selection.best.get(role)
     found = [c for c in compare.contrasts if (c.b, c.metric, c.rule) == (peer, compare.primary, "matched")]
     others = [c for c in found if c.a != compare.headline and compare.methods[labels.method_of(c.a)].ours]
-    return comparisons(compare, others, "No other variant of ours was compared with it.")
+    return " ".join(comparison(compare, one) for one in others) or "No other variant of ours was compared with it."
 
 
 def recommended(compare: Compare) -> str:
@@ -147,7 +136,7 @@ def gaming(compare: Compare) -> str:
     headline = compare.chosen(compare.headline)
     shown = next(row for row in rows if (row.label, row.temperature) == (headline.label, headline.temperature))
     names = dict.fromkeys([TRAINED, compare.quality, *labels.metric_order(shown.metrics)])
-    differences = [f"{'$q$' if n == TRAINED else labels.metric(n).label} by {_difference(n, shown.metrics[n])}" for n in names]
+    differences = [f"{'$q$' if n == TRAINED else labels.metric(n).label} by {labels.format_change(n, shown.metrics[n])}" for n in names]
     return (
         f"The training quality $q$ is gamed where it is above LoRA's at the same temperature while {name} is below LoRA's, each with its "
         f"interval beyond zero; it is not where one of the two intervals excludes that; else this is undecided. "
@@ -155,9 +144,6 @@ def gaming(compare: Compare) -> str:
         f"At the headline's weight and temperature ({labels.plain(shown.temperature)}), what training sees and does not see differs from "
         f"LoRA's: {', '.join(differences)}."
     )
-
-
-# What test says
 
 
 def family(compare: Compare) -> str:
@@ -194,16 +180,11 @@ def task_range(compares: Sequence[Compare]) -> str:
     return f"{text}over the domains. On {labels.listed(outside)} {lies}"
 
 
-# What it costs
-
-
 def step_cost(cost: Fields, headline: str) -> str:
     """What a step of the headline costs. Its step must have been measured."""
     v = cost.variants[headline]
-    return (
-        f"A step of {variant_name(headline)} takes {v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain "
-        f"trainer and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
-    )
+    plain = f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer"
+    return f"A step of {labels.system_name(headline)} takes {plain} and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
 
 
 def bar(cost: Fields, headline: str) -> str:
@@ -242,9 +223,6 @@ def gradient_variance(variance: Fields) -> str:
         found = found or "not distinguishable with any other unbiased baseline"
         said.append(f"At $N={n}$ the variance, relative to the marginal contribution alone, is {found}.")
     return " ".join(said)
-
-
-# What people say
 
 
 def alike(pair: Fields) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from polychromic.report import labels
 from polychromic.report.labels import flatten, param_text
 from polychromic.report.tables import DASH, longtable, row
+from polychromic.score.metrics import signature
 
 # Head, then the keys that share the cell; all further keys of a method go into the last column, where they differ from the others'.
 COLUMNS = (("adapter", "adapter"), ("loss", "loss", "settings"), ("objective", "objective", "subset"), (r"$\lambda$", "lam"),
@@ -102,8 +103,6 @@ def _code(key: str) -> str:
 
 def definitions_table(params: Mapping[str, Any]) -> str:
     """Every metric that a domain reports, in the catalogue's order: label with direction, range, signature."""
-    from polychromic.score.metrics import signature  # brings the metrics' packages, which no other table needs
-
     names = labels.metric_order({name for domain in params["domains"] for name in params[domain]["metrics"]} | {"objective"})
     encoder = params["encoder"].get("package") or params["encoder"].get("repository") or ""
     lines = []

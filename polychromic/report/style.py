@@ -15,8 +15,6 @@ import matplotlib
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
@@ -111,7 +109,5 @@ def name_axis(axis: Axis, metric: str) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a PDF, or an SVG where the name says so, whose bytes depend on the drawing alone."""
     with rc_context(style() | {"svg.hashsalt": path.stem}), atomic_open(path) as file:
-        svg = path.suffix == ".svg"
-        clock = {"Date": None} if svg else {"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}"}
-        canvas = FigureCanvasSVG(figure) if svg else FigureCanvasPdf(figure)
-        canvas.print_figure(file, format=path.suffix[1:], metadata=clock | {"Creator": None})
+        clock = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}"}
+        figure.savefig(file, format=path.suffix[1:], metadata=clock | {"Creator": None})

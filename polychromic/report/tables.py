@@ -6,7 +6,7 @@ Captions stand in paper/main.tex (with n, seeds and split from numbers.py); here
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from polychromic.report import labels
 from polychromic.report.results import Compare, Fields, significant, training_cost
@@ -65,7 +65,7 @@ def systems_table(compare: Compare, body: bool = True) -> str:
         found = [(system, system.metrics.get(name)) for system in systems]
         means = [DASH if e is None else _mean(name, e, _mark(compare, s, name), hanging=True) for s, e in found]
         lines.append(row([_title(name, star=name == compare.primary), *means]) + r"[-0.2em]")
-        lines.append(row(["", *("" if e is None else small(_interval(name, e)) for _, e in found)]) + r"[0.15em]")
+        lines.append(row(["", *("" if e is None else small(labels.format_interval(name, e.low, e.high)) for _, e in found)]) + r"[0.15em]")
     return tabular("l" + "r" * len(systems), lines)
 
 
@@ -90,13 +90,9 @@ def _mean(name: str, estimate: Fields, mark: str = "", hanging: bool = False) ->
     return {"bold": bold(text), "dagger": text + (rf"\rlap{{{dagger}}}" if hanging else dagger), "": text}[mark]
 
 
-def _interval(name: str, estimate: Fields) -> str:
-    return labels.format_interval(name, estimate.low, estimate.high)
-
-
 def _cell(name: str, estimate: Fields, mark: str = "") -> str:
     """A mean with its mark, and its interval beside it."""
-    return f"{_mean(name, estimate, mark)} {small(_interval(name, estimate))}"
+    return f"{_mean(name, estimate, mark)} {small(labels.format_interval(name, estimate.low, estimate.high))}"
 
 
 def columns(compare: Compare) -> list[str]:
@@ -121,13 +117,12 @@ def markdown(compare: Compare) -> str:
 
 def test_table(compare: Compare) -> str:
     """Every declared system at the temperature that dev chose, in groups: mean and 95 % interval over prompts."""
-    names = columns(compare)
-
-    def cells(system: Fields) -> list[str]:
-        about = [labels.system_name(system.label), labels.plain(system.temperature), str(len(system.seeds))]
-        return [*about, *(_cell(name, system.metrics[name]) for name in names)]
-
-    return _grouped(compare, "lrr", ["", "$T$", "seeds", *(_title(name) for name in names)], cells)
+    names, rows = columns(compare), {}
+    for label in compare.method_labels():
+        system = compare.chosen(label)
+        about = [labels.system_name(label), labels.plain(system.temperature), str(len(system.seeds))]
+        rows[label] = [*about, *(_cell(name, system.metrics[name]) for name in names)]
+    return _grouped(compare, "lrr", ["", "$T$", "seeds", *map(_title, names)], rows)
 
 
 def peers_table(compare: Compare, cost: Fields | None) -> str:
@@ -136,26 +131,23 @@ def peers_table(compare: Compare, cost: Fields | None) -> str:
     Args:
         cost: of this domain's training steps; None prints dashes.
     """
-    names = (compare.quality, compare.primary, "objective")
-    best = set(compare.selection.best.values())
-
-    def cells(system: Fields) -> list[str]:
-        label = system.label
-        spent = training_cost(cost, compare.methods[label]) if cost else None
+    names, best, rows = (compare.quality, compare.primary, "objective"), set(compare.selection.best.values()), {}
+    for label in compare.method_labels():
+        system = compare.chosen(label)
         about = [labels.system_name(label) + ("$^{*}$" if label in best else ""), labels.plain(system.temperature)]
         values = [_cell(name, system.metrics[name], _mark(compare, system, name)) for name in names]
-        area = f"{compare.frontiers[label].hypervolume:.3f}"
-        return [*about, *values, area, DASH if spent is None else f"{spent:.2f}", str(len(system.seeds))]
+        spent = training_cost(cost, compare.methods[label]) if cost else None
+        after = [f"{compare.frontiers[label].hypervolume:.3f}", DASH if spent is None else f"{spent:.2f}", str(len(system.seeds))]
+        rows[label] = [*about, *values, *after]
+    return _grouped(compare, "lr", ["method", "$T$", *map(_title, names), "area", "cost", "seeds"], rows)
 
-    return _grouped(compare, "lr", ["method", "$T$", *(_title(name) for name in names), "area", "cost", "seeds"], cells)
 
-
-def _grouped(compare: Compare, first: str, head: list[str], cells: Callable[[Fields], list[str]]) -> str:
+def _grouped(compare: Compare, first: str, head: list[str], rows: Mapping[str, list[str]]) -> str:
     """A row per method under the name of its group. first: how the first columns are aligned; the others are to the right."""
     lines = []
     for group, members in compare.grouped_labels():
         lines += [r"\addlinespace"] * bool(lines) + [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\emph{{{group}}}}}\\*"]
-        lines += [row(cells(compare.chosen(label))) for label in members]
+        lines += [row(rows[label]) for label in members]
     return tabular(first.ljust(len(head), "r"), lines, head)
 
 
@@ -212,18 +204,12 @@ def contrasts_table(compare: Compare) -> str:
 
 def _contrast_row(c: Fields) -> str:
     """A side at matched quality has no temperature."""
-    tests = (c.p_value, c.p_adjusted, c.p_wilcoxon, c.p_mannwhitney)
-    return row(
-        [
-            rf"\quad {_title(c.metric)}",
-            labels.plain(c.a_temperature),
-            DASH if c.rule == "matched" else labels.plain(c.b_temperature),
-            f"{_delta(c)} {labels.format_interval(c.metric, c.low, c.high, sign=True)}",
-            *(DASH if p is None else rf"\ensuremath{{{labels.format_p(p)}}}" for p in tests),
-            *(DASH if effect is None else labels.signed(f"{effect:+.2f}") for effect in (c.d_z, c.cliffs_delta)),
-            labels.format_value(c.metric, c.mde),
-        ]
-    )
+    temperatures = [labels.plain(c.a_temperature), DASH if c.rule == "matched" else labels.plain(c.b_temperature)]
+    change = f"{_delta(c)} {labels.format_interval(c.metric, c.low, c.high, sign=True)}"
+    p_values = (c.p_value, c.p_adjusted, c.p_wilcoxon, c.p_mannwhitney)
+    tests = (DASH if p is None else rf"\ensuremath{{{labels.format_p(p)}}}" for p in p_values)
+    effects = (DASH if effect is None else labels.signed(f"{effect:+.2f}") for effect in (c.d_z, c.cliffs_delta))
+    return row([rf"\quad {_title(c.metric)}", *temperatures, change, *tests, *effects, labels.format_value(c.metric, c.mde)])
 
 
 def _delta(contrast: Fields) -> str:
