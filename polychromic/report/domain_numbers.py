@@ -35,8 +35,8 @@ def test_numbers(compare: Compare) -> Numbers:
 def cost_numbers(cost: Fields, headline: str, prefix: str) -> Numbers:
     """What a step of the headline costs, and whether that is within the bound; nothing where it was not measured."""
     if headline in cost.variants:
-        yield Number(f"{prefix}.headline.sentence", None, sentences.step_cost(cost, headline), source=cost.place)
-        yield Number(f"{prefix}.bar.sentence", None, sentences.bar(cost, headline), source=cost.place)
+        for key, text in zip(("headline", "bar"), sentences.step_cost(cost, headline), strict=True):
+            yield Number(f"{prefix}.{key}.sentence", None, text, source=cost.place)
 
 
 def _placed(groups: Sequence, prefix: str, compare: Compare) -> Numbers:

@@ -58,10 +58,7 @@ def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
 
 def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
     """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
-
-    Args:
-        others: methods drawn thin and grey, without a name.
-    """
+    others: methods drawn thin and grey, without a name."""
     with drawing(3.1) as (figure, (ax,)):
         for number, points in enumerate(others.values()):
             x, y = [p.x for p in points], [p.y for p in points]

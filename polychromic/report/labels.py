@@ -76,11 +76,7 @@ ARROWS = {"up": ("\u2191", r"\ensuremath{\uparrow}"), "down": ("\u2193", r"\ensu
 
 
 def title(name: str, math: bool = False) -> str:
-    """A metric as axes and table heads call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191").
-
-    Args:
-        math: True gives LaTeX.
-    """
+    """A metric as axes and heads (math: in LaTeX) call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191")."""
     info = metric(name)
     unit = "" if not info.percent else r" (\%)" if math else " (%)"
     return f"{escape(info.label) if math else info.label}{unit} {ARROWS[info.direction][math]}".rstrip()
@@ -105,11 +101,8 @@ def rank(method: str) -> tuple[int, str]:
 
 
 def system_name(label: str, math: bool = True) -> str:
-    """The printed name of a label: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer", unknown here, → "new peer".
-
-    Args:
-        math: True gives LaTeX, False plain text for figures.
-    """
+    """The printed name of a label, in LaTeX or (math=False) as figures print it: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer",
+    unknown here, → "new peer"."""
     method, _, lam = label.partition("@")
     name = METHODS.get(method, method.replace("_", " "))
     name = escape(name) if math else name

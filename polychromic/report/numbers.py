@@ -108,28 +108,19 @@ def _compute(compares: Sequence[Compare]) -> Numbers:
     """
     total: Counter[str] = Counter()
     for compare in compares:
-        cost = results.step_cost(compare.domain)
-        spent = _spent(compare, cost)
+        cost, spent = results.step_cost(compare.domain), Counter({"systems": len(compare.systems), "runs": 0, "steps": 0, "drafts": 0})
+        for label in compare.all_labels():
+            method = labels.method_of(label)
+            if (about := compare.methods[method]).trained:
+                runs, steps = len(compare.chosen(label).seeds), compare.histories[method][-1].step
+                seconds = cost.variants.get(about.trains_like, cost.variants["lora"]).mean_seconds
+                spent.update({"runs": runs, "steps": runs * steps, "hours": runs * steps * seconds / 3600})
+        for system in compare.systems:
+            drafts = len(system.seeds) * system.n_prompts * system.n_samples
+            spent.update({"drafts": drafts, "tokens": drafts * system.metrics.tokens.mean})
         total.update(spent)
         yield from _amounts(f"compute.{compare.domain}", spent, f"{compare.place}; {cost.place}")
     yield from _amounts("compute", total, "; ".join(compare.place for compare in compares))
-
-
-def _spent(compare: Compare, cost: Fields) -> dict[str, float]:
-    found = {"systems": len(compare.systems), "runs": 0, "steps": 0, "drafts": 0, "tokens": 0.0, "hours": 0.0}
-    for label in compare.all_labels():
-        method = labels.method_of(label)
-        if (about := compare.methods[method]).trained:
-            runs, steps = len(compare.chosen(label).seeds), compare.histories[method][-1].step
-            timed = cost.variants.get(about.trains_like, cost.variants["lora"])
-            found["runs"] += runs
-            found["steps"] += runs * steps
-            found["hours"] += runs * steps * timed.mean_seconds / 3600
-    for system in compare.systems:
-        drafts = len(system.seeds) * system.n_prompts * system.n_samples
-        found["drafts"] += drafts
-        found["tokens"] += drafts * system.metrics.tokens.mean
-    return found
 
 
 def _amounts(prefix: str, spent: Mapping[str, float], source: str) -> Numbers:

@@ -151,10 +151,7 @@ def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
 
 def step_cost(domain: str, needed: bool = True) -> Fields | None:
     """What a training step of the domain takes, by variant: `plain` is transformers.Trainer with PEFT, `lora` this package's trainer.
-
-    Args:
-        needed: False gives None where it was not measured.
-    """
+    needed: False gives None where it was not measured."""
     name = f"step_cost-{domain}"
     return measured(name) if needed or (BENCHMARKS / f"{name}.json").exists() else None
 

@@ -180,19 +180,14 @@ def task_range(compares: Sequence[Compare]) -> str:
     return f"{text}over the domains. On {labels.listed(outside)} {lies}"
 
 
-def step_cost(cost: Fields, headline: str) -> str:
-    """What a step of the headline costs. Its step must have been measured."""
-    v = cost.variants[headline]
+def step_cost(cost: Fields, headline: str) -> tuple[str, str]:
+    """What a step of the headline, which must have been measured, costs; and whether that is within BAR."""
+    v, name = cost.variants[headline], labels.system_name(headline)
     plain = f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer"
-    return f"A step of {labels.system_name(headline)} takes {plain} and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
-
-
-def bar(cost: Fields, headline: str) -> str:
-    """Whether that is within BAR."""
-    v = cost.variants[headline]
+    takes = f"A step of {name} takes {plain} and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
     side = "within" if v.ratio_to_plain <= BAR else "above"
     interval = "lies within it" if v.high <= BAR else "lies above it" if v.low > BAR else "reaches to both sides of it"
-    return f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
+    return takes, f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
 
 
 def equal_cost(cost: Fields, compare: Compare) -> str:

@@ -127,10 +127,7 @@ def test_table(compare: Compare) -> str:
 
 def peers_table(compare: Compare, cost: Fields | None) -> str:
     """Every method at its chosen temperature, in groups; a star marks the best peer of dev. Bold and dagger as in `systems_table`.
-
-    Args:
-        cost: of this domain's training steps; None prints dashes.
-    """
+    cost: of this domain's training steps; None prints dashes."""
     names, best, rows = (compare.quality, compare.primary, "objective"), set(compare.selection.best.values()), {}
     for label in compare.method_labels():
         system = compare.chosen(label)
