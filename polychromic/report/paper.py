@@ -56,7 +56,7 @@ def compile_paper(paper_dir: Path, out: Path, records: Path) -> Path:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
             LaTeX stops (the three log lines that matter), or a reference, citation or link leads nowhere.
     """
-    with compiled(paper_dir, records, out) as build, atomic_open(out) as file:
+    with compiled(paper_dir, records) as build, atomic_open(out) as file:
         file.write((build / "main.pdf").read_bytes())
         wide = badly_set(_log(build / "main.log"))
     if wide:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic.base import paths
 from polychromic.params import read_yaml
+from polychromic.report.results import Compare, Fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "rouge_l", "tokens"]
@@ -177,6 +179,17 @@ def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str
     }  # fmt: skip
 
 
+def parsed(values: dict) -> Compare:
+    """compare.json as the report reads it."""
+    return Compare(values, paths.compare_file(values["domain"], values["split"]).as_posix())
+
+
+def measured(name: str, **changes) -> Fields:  # noqa: ANN003 - fields of the document
+    """A file of benchmarks/results/, as the report reads it."""
+    document = make_designs() if name == "calibration" else make_benchmarks()[f"{name}.json"]
+    return Fields(document | changes, f"benchmarks/results/{name}.json")
+
+
 def find(values: dict, a: str, b: str, metric: str | None = None, rule: str = "matched") -> dict:
     """A contrast of compare.json, found without the code under test; on the primary metric where none is named."""
     key = (a, b, metric or values["primary"], rule)
@@ -185,9 +198,7 @@ def find(values: dict, a: str, b: str, metric: str | None = None, rule: str = "m
 
 def make_benchmarks() -> dict[str, dict]:
     """File name -> document, of benchmarks/results/."""
-    ratios = {
-        "plain": 1.0, "lora": 0.95, "polychromic": 1.3, "polychromic_quarter": 1.18, "rft": 1.1, "naive": 3.4,
-    }  # fmt: skip
+    ratios = {"plain": 1.0, "lora": 0.95, "polychromic": 1.3, "polychromic_quarter": 1.18, "rft": 1.1, "naive": 3.4}
     shares = {"prefill": 0.1, "decode": 0.3, "encode": 0.0, "score": 0.05, "backward": 0.45, "other": 0.1}
     variants = {
         name: {
@@ -204,12 +215,10 @@ def make_benchmarks() -> dict[str, dict]:
             "threads": 1, "torch": "2", "domain": "listqa", "batch_size": 8, "n": 4, "horizon": 10, "precision": "float32", "steps": 50,
             "variants": variants,
         },
-        "sampler.json": head | {
-            "rows": [
-                {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
-                for b in (1, 8)
-            ]
-        },
+        "sampler.json": head | {"rows": [
+            {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
+            for b in (1, 8)
+        ]},
         "gradient_variance.json": head | {
             "objective": "coverage", "prompts": 16, "draws": 64,
             "rows": [
