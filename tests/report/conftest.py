@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from pathlib import Path
 
@@ -32,21 +31,16 @@ see \num{setup.lambda}, \cite{hu2022lora}.
 REFS = "@misc{hu2022lora, author={Hu}, title={LoRA}, year={2022}}\n"
 
 
-@pytest.fixture(scope="session")
-def _made() -> dict[str, dict[str, dict]]:
-    return {"dev": {domain: make_compare(domain) for domain in METRICS}, "test": {domain: make_test(domain) for domain in METRICS}}
+@pytest.fixture
+def compares() -> dict[str, dict]:
+    """domain -> compare.json of dev as a dict, for each test to change."""
+    return {domain: make_compare(domain) for domain in METRICS}
 
 
 @pytest.fixture
-def compares(_made) -> dict[str, dict]:
-    """domain -> compare.json of dev as a dict, a copy for each test to change."""
-    return copy.deepcopy(_made["dev"])
-
-
-@pytest.fixture
-def tested(_made) -> dict[str, dict]:
+def tested() -> dict[str, dict]:
     """domain -> compare.json of test as a dict."""
-    return copy.deepcopy(_made["test"])
+    return {domain: make_test(domain) for domain in METRICS}
 
 
 @pytest.fixture
@@ -67,12 +61,10 @@ def workspace(tmp_path: Path, compares, tested, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(root)
     for domain in METRICS:
         write_json(paths.compare_file(domain, "dev"), compares[domain])
-        write_json(paths.choices_file(domain), compares[domain]["selection"])
         write_json(paths.compare_file(domain, "test"), tested[domain])
         write_json(f"benchmarks/results/step_cost-{domain}.json", make_benchmarks()["step_cost-listqa.json"] | {"domain": domain})
     write_json(paths.compare_file("replies", "calibration"), make_people())
-    others = {"calibration.json": make_designs(), "audit.json": {"cells": [], "population": 57}}
-    for name, document in (make_benchmarks() | others).items():
+    for name, document in (make_benchmarks() | {"calibration.json": make_designs(), "audit.json": {"cells": [], "population": 57}}).items():
         write_json(f"benchmarks/results/{name}", document)
     Path("paper").mkdir()
     Path("paper/main.tex").write_text(MAIN)

@@ -93,7 +93,6 @@ def make_compare(domain: str) -> dict:
         "methods": {name: _about(name) for name in names},
         "profiles": {label: {name: (rng.integers(0, 21, (2, 80)) / 20).tolist() for name in rates} for label in shown},
         "calibration": human if domain == "replies" else None,
-        "signatures": {name: f"{name}|made up" for name in METRICS[domain]},
         "histories": {name: [{"step": s} | shape(name, s) for s in range(1, 101, 3)] for name in names if name not in PROMPTED},
     }
 
@@ -125,44 +124,33 @@ def make_test(domain: str) -> dict:
 
 
 def _about(name: str) -> dict:
-    return {
-        "ours": name.startswith("polychromic") and name != "polychromic_plain",
-        "sees_checker": name in ("rft", "poly_epo", "polychromic", "polychromic_quarter"),
-        "trained": name not in PROMPTED,
-        "budget": 1.25 if name == "lora_long" else 1.0,
-        "trains_like": "lora" if name == "lora_long" else name,
-    }
+    ours = name.startswith("polychromic") and name != "polychromic_plain"
+    longer = {"budget": 1.25, "trains_like": "lora"} if name == "lora_long" else {"budget": 1.0, "trains_like": name}
+    return {"ours": ours, "sees_checker": ours or name in ("rft", "poly_epo"), "trained": name not in PROMPTED} | longer
 
 
 def _selection(domain: str, systems: list[dict]) -> dict:
-    """choices.json; the KL and the validation cross-entropy grow with lambda, D as in the systems at temperature 1."""
-    rows = []
+    """choices.json; the KL and the validation cross-entropy grow with lambda, D as in the systems at temperature 1. Where training has a
+    quality of its own, each weight stands beside LoRA at two temperatures: nothing is shown, either way."""
+    rows, gaming, ends = [], [], {"quality": (0.02, -0.01, 0.05), "pass@1": (0.0, -0.02, 0.02), "perplexity": (-1.0, -2.0, 0.5)}
     for label, lam in {"lora": 0.0, "polychromic@0.3": 0.3, "polychromic": 3.0, "polychromic@10": 10.0}.items():
         policy = next(row for row in systems if row["label"] == label and row["temperature"] == 1)
         after = {"validation_ce": 2.0 + 0.03 * lam, "kl_to_base": 6.0 + lam / 2, "reply_tokens": 4.0 + lam / 20}
         by_seed = {name: [value - 0.1, value, value + 0.1] for name, value in after.items()}
         rows.append({"lambda": lam, "label": label, **after, "by_seed": by_seed, "objective": policy["metrics"]["objective"]["mean"]})
+        for temperature in (0.8, 1.0) if lam else ():
+            differences = {name: dict(zip(("delta", "low", "high"), three, strict=True)) for name, three in ends.items()}
+            gaming.append({"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80, "metrics": differences})
     levels, means = [row["lambda"] for row in rows], [row["objective"] for row in rows]
     trend = {"levels": levels, "means": means, "page_l": 2000.0, "p": 0.0004, "n_prompts": 80}
     values = {"quality": "pass@1", "primary": PRIMARY[domain], "objective": "objective"}
     tried = lambda row: {key: row[key] for key in ("label", "method", "lambda", "temperature", "seeds")}
     return {
-        "chosen": {row["label"]: row["temperature"] for row in systems if row["chosen"]}, "best": BEST[domain],
-        "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
-        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend, "gaming": _gaming(domain)},
+        "best": BEST[domain], "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
+        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend,
+                   "gaming": gaming if "quality" in METRICS[domain] else None},
         "tries": [tried(row) | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
-
-
-def _gaming(domain: str) -> list[dict] | None:
-    """Each weight beside LoRA at two temperatures, where training has a quality of its own: nothing is shown, either way."""
-    metrics = {"quality": (0.02, -0.01, 0.05), "pass@1": (0.0, -0.02, 0.02), "perplexity": (-1.0, -2.0, 0.5)}
-    differences = lambda: {name: dict(zip(("delta", "low", "high"), ends, strict=True)) for name, ends in metrics.items()}
-    return [
-        {"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80, "metrics": differences()}
-        for label, lam in sorted(LAMBDA.items(), key=lambda pair: pair[1])
-        for temperature in (0.8, 1.0)
-    ] if "quality" in METRICS[domain] else None  # fmt: skip
 
 
 def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str = "secondary") -> dict:
@@ -236,11 +224,9 @@ def make_designs() -> dict:
     rows = []
     for prompts, coverage, mde in ((60, 0.95, 0.034), (300, 0.94, 0.015)):
         shared = {"prompts": prompts, "minimum_detectable_effect": mde, "seeds": "declared", "power": 0.6, "power_se": 0.011}
-        ours = {"ours": True, "false_positives": 0.05, "false_positives_se": 0.005}
-        rows.append({**shared, **ours, "design": "percentile", "coverage": coverage, "coverage_se": 0.005})
-        rows.append({**shared, **ours, "design": "sign_flip", "coverage": None, "coverage_se": None})
-        pooled = {"ours": False, "false_positives": 0.41, "false_positives_se": 0.011, "coverage": None, "coverage_se": None}
-        rows.append({**shared, **pooled, "design": "pooled"})
+        for design, covered, found in (("percentile", coverage, 0.05), ("sign_flip", None, 0.05), ("pooled", None, 0.41)):
+            error = {"false_positives": found, "false_positives_se": 0.011, "coverage": covered, "coverage_se": covered and 0.005}
+            rows.append(shared | error | {"design": design, "ours": design != "pooled"})
     own = {"domain": "listqa", "metric": "valid_distinct@10", "prompts": 141, "truth": 0.2, "coverage_se": 0.005}
     observed = [own | {"rule": "chosen", "coverage": 0.951}, own | {"rule": "matched", "coverage": 0.962}]
     shared = {"commit": "abc", "source": "made", "runs": 2000, "seeds": 2, "samples": 20, "effect": 0.03}

@@ -11,17 +11,14 @@ from polychromic.report.results import Compare
 from tests.report.synthetic import find, make_benchmarks, measured, parsed
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "p_adjusted", "expected"),
-    [
-        (0.1, 0.3, 0.01, "higher than"),
-        (-0.3, -0.1, 0.01, "lower than"),
-        (0.1, 0.3, 0.06, "not distinguishable from"),
-        (-0.1, 0.5, 0.01, "not distinguishable from"),
-        (-0.3, -0.1, 0.05, "not distinguishable from"),
-        (0.1, 0.3, None, "not distinguishable from"),
-    ],
-)
+@pytest.mark.parametrize(("low", "high", "p_adjusted", "expected"), [
+    (0.1, 0.3, 0.01, "higher than"),
+    (-0.3, -0.1, 0.01, "lower than"),
+    (0.1, 0.3, 0.06, "not distinguishable from"),
+    (-0.1, 0.5, 0.01, "not distinguishable from"),
+    (-0.3, -0.1, 0.05, "not distinguishable from"),
+    (0.1, 0.3, None, "not distinguishable from"),
+])  # fmt: skip
 def test_verdict_needs_the_interval_and_the_adjusted_p(compares: dict, low: float, high: float, p_adjusted, expected: str):
     find(compares["listqa"], "polychromic", "lora").update(delta=(low + high) / 2, low=low, high=high, p_adjusted=p_adjusted)
     compare = parsed(compares["listqa"])
@@ -52,42 +49,35 @@ def test_best_peers_and_our_variants_are_named_and_compared(compares: dict):
     assert text.endswith("is Rejection-sampled. No contrast with it was declared.")
 
 
-@pytest.mark.parametrize(
-    ("recommended", "expected"),
-    [
-        (3.0, r"is $\lambda=3$, the headline's."),
-        (0.3, r"is $\lambda=0.3$, below the headline's, 3."),
-        (10.0, r"is $\lambda=10$, above the headline's, 3."),
-        (0.0, "No weight of the grid keeps the validation cross-entropy within 0.1 nats of LoRA's."),
-    ],
-)
+@pytest.mark.parametrize(("recommended", "expected"), [
+    (3.0, r"is $\lambda=3$, the headline's."),
+    (0.3, r"is $\lambda=0.3$, below the headline's, 3."),
+    (10.0, r"is $\lambda=10$, above the headline's, 3."),
+    (0.0, "No weight of the grid keeps the validation cross-entropy within 0.1 nats of LoRA's."),
+])  # fmt: skip
 def test_the_recommended_weight(compares: dict, recommended: float, expected: str):
     compares["listqa"]["selection"]["lambda"]["recommended"] = recommended
     assert sentences.recommended(parsed(compares["listqa"])).endswith(expected)
 
 
-def test_the_trend_of_d(compares: dict):
-    grid = compares["listqa"]["selection"]["lambda"]
-    text = sentences.trend(parsed(compares["listqa"]))
+def test_the_trend_of_d(compare: Compare):
+    grid, text = compare.selection.lam, sentences.trend(compare)
     assert r"$D$ rises with $\lambda$ over 0, 0.3, 3, 10: its means are 0.175, 0.185, 0.200, 0.195" in text
     assert r"$L=2000.0$, one-sided $p$ \ensuremath{<.001}" in text
-    grid["trend"]["p"] = 0.05
-    assert r"$D$ is not shown to rise with $\lambda$" in sentences.trend(parsed(compares["listqa"]))
+    grid.trend["p"] = 0.05
+    assert r"$D$ is not shown to rise with $\lambda$" in sentences.trend(compare)
     grid["trend"] = None
-    assert "was not tested" in sentences.trend(parsed(compares["listqa"]))
+    assert "was not tested" in sentences.trend(compare)
 
 
-@pytest.mark.parametrize(
-    ("seen", "unseen", "expected"),
-    [
-        ((0.01, 0.05), (-0.05, -0.01), "gamed"),  # q rose, pass@1 fell
-        ((0.01, 0.05), (-0.05, 0.0), "undecided"),
-        ((0.0, 0.05), (-0.05, -0.01), "undecided"),
-        ((0.01, 0.05), (0.0, 0.05), "not gamed"),  # pass@1 did not fall
-        ((-0.05, 0.0), (-0.05, -0.01), "not gamed"),  # q did not rise
-        ((-0.01, 0.05), (-0.05, 0.01), "undecided"),
-    ],
-)
+@pytest.mark.parametrize(("seen", "unseen", "expected"), [
+    ((0.01, 0.05), (-0.05, -0.01), "gamed"),  # q rose, pass@1 fell
+    ((0.01, 0.05), (-0.05, 0.0), "undecided"),
+    ((0.0, 0.05), (-0.05, -0.01), "undecided"),
+    ((0.01, 0.05), (0.0, 0.05), "not gamed"),  # pass@1 did not fall
+    ((-0.05, 0.0), (-0.05, -0.01), "not gamed"),  # q did not rise
+    ((-0.01, 0.05), (-0.05, 0.01), "undecided"),
+])  # fmt: skip
 def test_a_quality_is_gamed_where_it_rises_and_what_training_does_not_see_falls(compares: dict, seen, unseen, expected: str):
     row = compares["replies"]["selection"]["lambda"]["gaming"][0]
     assert (row["label"], row["temperature"]) == ("polychromic@0.3", 0.8)
@@ -100,14 +90,11 @@ def test_a_quality_is_gamed_where_it_rises_and_what_training_does_not_see_falls(
     assert re.search(r"LoRA's: \$q\$ by \+0\.020 \[.*\], pass@1 by 0\.0~points \[.*\], perplexity \(base\) by \\ensuremath{-}1\.0 \[", text)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "adjusted", "counts"),
-    [
-        (0.1, 0.3, 0.01, "higher in 1, lower in 0 and not distinguishable in 5"),
-        (0.1, 0.3, 0.06, "higher in 0, lower in 0 and not distinguishable in 6"),
-        (-0.3, -0.1, 0.01, "higher in 0, lower in 1 and not distinguishable in 5"),
-    ],
-)
+@pytest.mark.parametrize(("low", "high", "adjusted", "counts"), [
+    (0.1, 0.3, 0.01, "higher in 1, lower in 0 and not distinguishable in 5"),
+    (0.1, 0.3, 0.06, "higher in 0, lower in 0 and not distinguishable in 6"),
+    (-0.3, -0.1, 0.01, "higher in 0, lower in 1 and not distinguishable in 5"),
+])  # fmt: skip
 def test_the_family_is_counted_by_its_tests(tested: dict, low, high, adjusted, counts: str):
     for row in tested["listqa"]["contrasts"]:
         row.update(low=-1.0, high=1.0)
@@ -115,29 +102,24 @@ def test_the_family_is_counted_by_its_tests(tested: dict, low, high, adjusted, c
     assert sentences.family(parsed(tested["listqa"])) == f"In the primary family of 6 contrasts, the first system is {counts}."
 
 
-def set_quality(values: dict, above: float) -> None:
-    """Polychromic's quality at its chosen temperature: this much above the highest of LoRA's, or below the lowest if negative; at 0
-    between the two."""
-    theirs = [s["metrics"]["pass@1"]["mean"] for s in values["systems"] if s["label"] == "lora"]
-    ours = next(s for s in values["systems"] if s["label"] == "polychromic" and s["chosen"])["metrics"]["pass@1"]
-    ours["mean"] = max(theirs) + above if above > 0 else min(theirs) + above if above < 0 else sum(theirs) / len(theirs)
-
-
 def test_the_summary_claims_what_each_contrast_allows_and_says_where_a_frontier_does_not_reach(tested: dict):
-    ends = {"listqa": (0.1, 0.3, 0.01), "replies": (-0.1, 0.3, 0.4), "creative": (0.2, 0.9, 0.001), "code": (-0.4, -0.1, 0.02)}
-    for (domain, (low, high, adjusted)), above in zip(ends.items(), (0, 0.05, 0, -0.05), strict=True):
-        find(tested[domain], "polychromic", "lora").update(delta=(low + high) / 2, low=low, high=high, p_adjusted=adjusted)
-        set_quality(tested[domain], above)
+    ends = {"listqa": (0.1, 0.3, 0.01, ""), "replies": (-0.1, 0.3, 0.4, "above"), "creative": (0.2, 0.9, 0.001, ""),
+            "code": (-0.4, -0.1, 0.02, "below")}  # fmt: skip
     compares = {domain: parsed(values) for domain, values in tested.items()}
+    for domain, (low, high, adjusted, side) in ends.items():
+        compare = compares[domain]
+        compare.gain().update(delta=(low + high) / 2, low=low, high=high, p_adjusted=adjusted)
+        theirs = [system.metrics["pass@1"].mean for system in compare.by_temperature("lora")]
+        ours = {"above": max(theirs) + 0.05, "below": min(theirs) - 0.05, "": sum(theirs) / len(theirs)}[side]
+        compare.chosen("polychromic").metrics["pass@1"]["mean"] = ours
+        text = sentences.comparison(compare, compare.gain())
+        assert ("frontier" in text) == bool(side) and (f"{side} the peer's whole frontier" in text) == bool(side)
     assert sentences.summary([*compares.values()]) == (
         "At matched quality, the primary metric of Polychromic is higher than LoRA's on list questions and sentences from given words, "
         "and not distinguishable from LoRA's on social replies, and lower than LoRA's on Python functions."
         " On social replies, its pass@1 lies above LoRA's whole frontier: it is set beside the high end, which has less of it."
         " On Python functions, its pass@1 lies below LoRA's whole frontier: it is set beside the low end, which has more of it."
     )
-    for domain, words in {"listqa": "", "replies": "above the peer's whole frontier", "code": "below the peer's whole frontier"}.items():
-        text = sentences.comparison(compares[domain], compares[domain].gain())
-        assert ("frontier" in text) == bool(words) and words in text
 
 
 def test_a_domain_at_its_floor_or_ceiling_is_named(tested: dict):
@@ -149,15 +131,12 @@ def test_a_domain_at_its_floor_or_ceiling_is_named(tested: dict):
     assert "On Python functions it lies outside" in text()
 
 
-@pytest.mark.parametrize(
-    ("ratio", "low", "high", "expected"),
-    [
-        (1.3, 1.26, 1.34, "above the bound of 1.25 that we had set; the interval lies above it."),
-        (1.2, 1.1, 1.24, "within the bound of 1.25 that we had set; the interval lies within it."),
-        (1.2, 1.1, 1.3, "within the bound of 1.25 that we had set; the interval reaches to both sides of it."),
-        (1.3, 1.2, 1.4, "above the bound of 1.25 that we had set; the interval reaches to both sides of it."),
-    ],
-)
+@pytest.mark.parametrize(("ratio", "low", "high", "expected"), [
+    (1.3, 1.26, 1.34, "above the bound of 1.25 that we had set; the interval lies above it."),
+    (1.2, 1.1, 1.24, "within the bound of 1.25 that we had set; the interval lies within it."),
+    (1.2, 1.1, 1.3, "within the bound of 1.25 that we had set; the interval reaches to both sides of it."),
+    (1.3, 1.2, 1.4, "above the bound of 1.25 that we had set; the interval reaches to both sides of it."),
+])  # fmt: skip
 def test_the_bound_is_judged_by_mean_and_interval(ratio, low, high, expected: str):
     cost = measured("step_cost-listqa")
     cost.variants.polychromic.update(ratio_to_plain=ratio, low=low, high=high)

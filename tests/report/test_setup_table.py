@@ -10,6 +10,7 @@ from polychromic.report.labels import flatten, param_text
 from polychromic.report.setup_table import definitions_table, setup_table
 from tests.report.synthetic import REPOSITORY
 
+
 @pytest.fixture(scope="module")
 def params() -> dict[str, Any]:
     return load_params(REPOSITORY / "params.yaml").model_dump(by_alias=True)
@@ -22,10 +23,12 @@ def row_of(text: str, key: str) -> list[str]:
 
 
 def test_a_method_is_one_row_with_what_is_its_own(params):
-    methods = {name: dict.fromkeys(("loss", "settings", "subset", "budget", "seeds", "domains")) | {"adapter": "lora", "prompt": "zero_shot"} | own
-               for name, own in {"lora": {"objective": "none", "similarity": "domain", "lam": None},
-                                 "polychromic": {"objective": "coverage", "similarity": "domain", "lam": "lambda"},
-                                 "polychromic_plain": {"objective": "plain", "similarity": "semantic", "lam": 0.5}}.items()}  # fmt: skip
+    same = dict.fromkeys(("loss", "settings", "subset", "budget", "seeds", "domains")) | {"adapter": "lora", "prompt": "zero_shot"}
+    methods = {name: same | own for name, own in {
+        "lora": {"objective": "none", "similarity": "domain", "lam": None},
+        "polychromic": {"objective": "coverage", "similarity": "domain", "lam": "lambda"},
+        "polychromic_plain": {"objective": "plain", "similarity": "semantic", "lam": 0.5},
+    }.items()}  # fmt: skip
     text = setup_table(params | {"methods": methods})
     assert row_of(text, "lora")[1:] == ["lora", "--", "--", "--", "--", "all", "all", ""]
     assert row_of(text, "polychromic_plain")[1:] == ["lora", "--", "plain", "0.5", "--", "all", "all", r"\texttt{similarity} semantic"]

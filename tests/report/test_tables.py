@@ -28,8 +28,8 @@ def test_the_table_of_systems_begins_with_the_primary_metric_and_shows_means_int
 
 
 def test_bold_and_dagger_follow_the_test_and_the_direction(compare: Compare):
-    contrast, value = compare.contrast("polychromic", "lora", compare.primary, "chosen"), compare.chosen("polychromic").metrics[compare.primary]
-    mean, dagger = f"{value.mean:.2f}", r"$^{\dagger}$"
+    contrast = compare.contrast("polychromic", "lora", compare.primary, "chosen")
+    mean, dagger = f"{compare.chosen('polychromic').metrics[compare.primary].mean:.2f}", r"$^{\dagger}$"
     for p, sign, expected in ((0.01, 1, rf"\textbf{{{mean}}}"), (0.2, 1, mean), (0.01, -1, rf"{mean}\rlap{{{dagger}}}")):
         contrast.update(delta=sign * 0.2, low=sign * 0.2 - 0.1, high=sign * 0.2 + 0.1, p_adjusted=p)
         found = cells(tables.systems_table(compare), "valid distinct@10")
