@@ -23,11 +23,8 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "DATA.md", *sorted((REPOSITORY /
 MODEL = ("polychromic doctor", "polychromic train listqa polychromic --lam 3.0 --seed 0 --out my-adapter")
 SPANS = re.findall(r"`((?:make|dvc|polychromic|docker|git) [^`\n]+)`", REPRODUCE) + re.findall(r"`(make [a-z-]+)", README)
 COMMANDS = sorted({*pages.commands(README), *pages.commands(REPRODUCE), *SPANS})
+assert len(pages.commands(REPRODUCE)) == 8 and {"make reproduce JOBS=2", "git checkout dvc.lock", *MODEL} < set(COMMANDS), "all are found"
 DOCKER = {"build": {"-t"}, "run": {"--rm", "-v"}}
-
-
-def test_commands_are_found():
-    assert len(pages.commands(REPRODUCE)) == 8 and {"make reproduce JOBS=2", "git checkout dvc.lock", *MODEL} < set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -70,6 +70,7 @@ def test_a_domain_without_measured_steps_has_no_costs(workspace: Path, monkeypat
     ("listqa", "test", "no contrast of 'polychromic' against 'lora'"),
     ("numbers", None, r"main\.tex:12: \\num\{setup\.lamda\} is no record\. Nearest: setup\.lambda"),
     ("costs", None, r"sampler\.json: file not found.*`make bench`"),
+    ("designs", None, r"calibration\.json: file not found.*`make calibration`"),
     ("listqa", "calibration", r"listqa/calibration/compare\.json: file not found"),
 ])  # fmt: skip
 def test_an_error_leaves_the_old_files(workspace: Path, what: str, split: str | None, message: str):
@@ -80,7 +81,8 @@ def test_an_error_leaves_the_old_files(workspace: Path, what: str, split: str | 
     document["contrasts"] = [c for c in document["contrasts"] if c["b"] != "lora"]
     write_json(paths.compare_file("listqa", "test"), document)
     main.write_text(main.read_text().replace(r"\num{setup.lambda}", r"\num{setup.lamda}"))
-    Path("benchmarks/results/sampler.json").unlink()
+    for name in ("sampler", "calibration"):
+        Path(f"benchmarks/results/{name}.json").unlink()
     before = sorted(Path("paper").rglob("*"))
     with pytest.raises(PolychromicError, match=message):
         build(PARAMS, what, split)

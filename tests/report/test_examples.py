@@ -10,31 +10,25 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json, write_jsonl
 from polychromic.report.build import outs
 from polychromic.report.examples import PROMPTS, build_examples, tex
-from tests.workspace import KINDS, listqa_record, small_params
+from tests.workspace import KINDS, listqa_record, small_params, write_listqa
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    write_listqa(tmp_path)
     records = [listqa_record(i) for i in range(len(KINDS))]
-    write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
-    ids = [record.id for record in records]
-    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
-    fixed = {"temperature": 0.75, "objective": 0.1}
-    levels = [{"label": label, "lambda": lam, **fixed} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
+    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": [record.id for record in records], "test": []}})
+    levels = [{"label": label, "lambda": lam, "temperature": 0.75, "objective": 0.1}
+              for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]  # fmt: skip
     write_json("results/listqa/dev/choices.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
     write_json("results/listqa/dev/calibration.json", None)
-    cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))
-    written: dict[str, list[dict]] = {}
-    for cell, temperature, good in cells:
-        rows = []
-        for record in records:
-            for seed, other in ((1, "of seed 1"), (0, "w_r%ng")):
-                samples = [*record.valid[:good], *[other] * (20 - good)]
-                rows.append({"seed": seed, "temperature": temperature, "id": record.id, "samples": samples})
-                rows.append({"seed": seed, "temperature": 0.75, "id": record.id, "samples": ["too cold"] * 20})
-        write_jsonl(f"results/listqa/dev/{cell}/samples.jsonl.gz", written.setdefault(cell, []) + rows)
-        written[cell] += rows
+    cells = {"lora": ((0.5, 1), (1.0, 0)), "polychromic-0.3": ((1.0, 2),), "polychromic-3.0": ((1.0, 3),)}
+    for cell, drawn in cells.items():  # (temperature, how many drafts of twenty are good)
+        rows = [{"seed": seed, "temperature": temperature, "id": record.id, "samples": [*record.valid[:good], *[other] * (20 - good)]}
+                for record in records for temperature, good in drawn for seed, other in ((1, "of seed 1"), (0, "w_r%ng"))]  # fmt: skip
+        rows += [{"seed": 0, "temperature": 0.75, "id": record.id, "samples": ["too cold"] * 20} for record in records]
+        write_jsonl(f"results/listqa/dev/{cell}/samples.jsonl.gz", rows)
     return tmp_path
 
 

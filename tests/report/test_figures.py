@@ -126,8 +126,6 @@ def test_person_draws_people_and_systems_and_the_floor_of_each():
     assert top.get_marker() != bottom.get_marker() and top.is_dashed() != bottom.is_dashed()
 
 
-# differences
-
 EFFECTS = [
     Effect("Polychromic \u2212 LoRA", 0.41, 0.2, 0.6, "primary"),
     Effect("Polychromic \u2212 Few-shot", 1.1, 0.8, 1.5, "secondary"),
@@ -200,9 +198,6 @@ def test_differences_are_sorted_and_counted():
     assert band.get_y() == pytest.approx(-0.05) and axes.get_ylabel() == "difference in\npass@1 (points)"
     figure = differences.differences([1.0, 0.4], (0.4, 1.0), "valid_distinct@10", "polychromic", "lora")
     assert figure.axes[0].get_ylabel() == "difference in\nvalid distinct@10" and "mean +0.70 [+0.40, +1.00]" in legend(figure)
-
-
-# style
 
 
 def test_methods_that_are_shown_differ_in_colour_marker_and_line():

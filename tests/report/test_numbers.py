@@ -36,9 +36,6 @@ def texts(*keys: str) -> dict[str, str]:
     return {record.key: record.text for record in asked([Use(key, "main.tex", 1) for key in keys], PARAMS)[0]}
 
 
-# which are made
-
-
 def test_one_record_a_key_sorted_and_with_it_the_record_of_its_interval(workspace: Path):
     wanted = ["setup.lambda", "listqa.primary.delta", "listqa.lora.pass@1", "listqa.primary.delta"]
     printed, kept = asked([Use(key, "main.tex", 1) for key in wanted], PARAMS)
@@ -70,16 +67,7 @@ def test_the_committed_manuscript_asks_for_groups_that_exist():
     assert {use.key.partition(".")[0] for use in uses(REPOSITORY / "paper")} <= set(groups(PARAMS))
 
 
-# about no single domain
-
-
-def test_the_summary_is_about_test_and_says_where_it_read_that(workspace: Path):
-    records = unique(groups(PARAMS)["summary"]())
-    assert set(records) == {"summary.domains.count", "summary.sentence", "summary.range.sentence"}
-    assert records["summary.sentence"].source == "; ".join(f"results/{domain}/test/compare.json" for domain in PARAMS["domains"])
-
-
-def test_what_was_measured_once(workspace: Path):
+def test_what_is_about_no_single_domain(workspace: Path):
     expected = {
         "cost.device": r"a CPU\_with \& marks", "sampler.device": r"a CPU\_with \& marks", "cost.steps": "50", "gradient.draws": "64",
         "gradient.objective": "coverage", "designs.coverage.low": r"94.0\,\%", "designs.coverage.high": r"96.2\,\%",
@@ -87,6 +75,8 @@ def test_what_was_measured_once(workspace: Path):
     }  # fmt: skip
     assert texts(*expected) == expected
     said = texts("designs.sentence", "audit.sentence")
+    (summary,) = asked([Use("summary.sentence", "main.tex", 1)], PARAMS)[0]
+    assert summary.source == "; ".join(f"results/{domain}/test/compare.json" for domain in PARAMS["domains"])
     assert said["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
     assert said["audit.sentence"].startswith("Of the 57 cells")
 
@@ -209,16 +199,13 @@ def test_choices_are_counted_and_said(compares: dict):
     found, compare = on_dev(compares["listqa"]), parsed(compares["listqa"])
     assert found["listqa.tries.count"].value == 13 * 5 and found["listqa.peers.count"].value == 9
     assert found["listqa.grid.kl_to_base.headline"].text == "7.50" and found["listqa.grid.validation_ce.lora"].text == "2.000"
-    for key, said in {
-        "best_with_checker.sentence": sentences.best_peer(compare, "best_with_checker")[0],
-        "best_without_checker.variants.sentence": sentences.variants(compare, "best_without_checker"),
-        "grid.recommended.sentence": sentences.recommended(compare),
-        "grid.trend.sentence": sentences.trend(compare),
-        "cost.headline.sentence": sentences.step_cost(COST, "polychromic")[0],
-        "cost.bar.sentence": sentences.step_cost(COST, "polychromic")[1],
-        "equal_cost.sentence": sentences.equal_cost(COST, compare),
-    }.items():
-        assert found[f"listqa.{key}"].text == said, key
+    said = {
+        "best_with_checker": sentences.best_peer(compare, "best_with_checker")[0], "grid.recommended": sentences.recommended(compare),
+        "best_without_checker.variants": sentences.variants(compare, "best_without_checker"), "grid.trend": sentences.trend(compare),
+        "cost.headline": sentences.step_cost(COST, "polychromic")[0], "cost.bar": sentences.step_cost(COST, "polychromic")[1],
+        "equal_cost": sentences.equal_cost(COST, compare),
+    }  # fmt: skip
+    assert {key: found[f"listqa.{key}.sentence"].text for key in said} == said
 
 
 # on test

@@ -7,7 +7,6 @@ import pytest
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.io import write_json
-from polychromic.report import results
 from polychromic.report.records import Number, Use, to_latex, unique, uses
 from polychromic.report.results import Compare, load
 from tests.report.synthetic import parsed
@@ -45,17 +44,6 @@ def test_what_a_document_lacks_is_named_with_its_place(workspace: Path, compares
     paths.compare_file("listqa", "dev").unlink()
     with pytest.raises(PolychromicError, match=r"listqa/dev/compare\.json: file not found.*dvc"):
         load("listqa", "dev")
-
-
-def test_a_contrast_that_the_paper_needs_is_named(compare: Compare):
-    with pytest.raises(PolychromicError, match=r"listqa/dev/compare\.json: no contrast of 'lora' against 'polychromic' on 'tokens'"):
-        compare.contrast("lora", "polychromic", "tokens", "chosen")
-
-
-@pytest.mark.parametrize(("name", "command"), [("step_cost-listqa", "make bench"), ("calibration", "make calibration")])
-def test_a_missing_measurement_names_its_command(tmp_path: Path, name: str, command: str):
-    with pytest.raises(PolychromicError, match=rf"{name}\.json: file not found.*`{command}`"):
-        results.measured(name, tmp_path)
 
 
 def test_uses_are_those_of_main_tex_and_of_the_tables_it_reads_without_comments(tmp_path: Path):
