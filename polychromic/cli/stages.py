@@ -130,16 +130,13 @@ def report(
 
         appendix.write(Path("."))
         return
-    from polychromic.report import build, paper
+    from polychromic.report.build import build
+    from polychromic.report.paper import write_readme
 
-    {
-        "costs": lambda: build.build_costs(values.domains),
-        "designs": build.build_designs,
-        "summary": lambda: build.build_summary(values.domains),
-        "setup": lambda: build.build_setup(values.model_dump(mode="json", by_alias=True)),
-        "numbers": lambda: build.build_numbers(values),
-        "readme": lambda: print(paper.write_readme()),
-    }.get(what, lambda: build.build(what, split))()
+    if what == "readme":
+        print(write_readme())
+    else:
+        build(values, what, split)
 
 
 @stage_app.command()

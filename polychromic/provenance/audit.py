@@ -32,8 +32,8 @@ from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from polychromic.provenance.commit import current
 from polychromic.provenance.lock import Entry, briefly, md5_of, stored
 from polychromic.provenance.workspace import Workspace, is_code
-from polychromic.report import timings
 from polychromic.report.audit import SOURCE, Audit, AuditedCell, AuditedOut, load
+from polychromic.report.results import measured
 
 SHARED = ("weights", "packages")  # content-addressed, and the hash is checked against params.yaml or the source's pins
 ROUNDING = 1e-9  # scores are rounded to twelve digits
@@ -73,13 +73,14 @@ def seconds(here: Workspace, stage: Stage) -> dict[Hashable, float]:
     """Seconds of one core that a cell needs with an empty cache: for each adapter by what it is, which several cells may sample, and for
     its drafts by the stage's name. Empty where nobody knows. Tokens are those of the samples recorded."""
     domain, split, name = (stage.axes.get(axis, "") for axis in ("domain", "split", "method"))
-    files = [here.folder / BENCHMARKS / file for file in (f"step_cost-{domain}.json", "sampler.json")]
-    if not is_cell(stage) or stage.name not in here.lock.stages or not all(file.is_file() for file in files):
+    folder, names = here.folder / BENCHMARKS, (f"step_cost-{domain}", "sampler")
+    if not is_cell(stage) or stage.name not in here.lock.stages or not all((folder / f"{file}.json").is_file() for file in names):
         return {}
-    steps, sampler, params = timings.load(timings.StepCost, files[0]).variants, timings.load(timings.Sampler, files[1]), here.params
+    (timed, sampler), params = (measured(file, folder) for file in names), here.params
     places = [place for path in stage.outs if path.endswith(paths.SAMPLES) and (place := here.place(path))]
     tokens = sum(sum(row["tokens"]) for place in places for _, row in read_jsonl(place))
-    step = steps.get(params.trains_like(name)) or steps["polychromic" if params.methods[name].objective != "none" else "lora"]
+    nearest = "polychromic" if params.methods[name].objective != "none" else "lora"
+    step = timed.variants.get(params.trains_like(name)) or timed.variants[nearest]
     training = round(params.domain(domain).steps * params.methods[name].budget) * step.mean_seconds
     adapters = params.adapters(domain, params.cell(domain, split, name, weight_of(stage)))
     drafts = tokens / max(row.tokens_per_second for row in sampler.rows)

@@ -29,8 +29,8 @@ from polychromic.provenance.commit import carried_hash, current, git, is_reposit
 from polychromic.provenance.lock import briefly
 from polychromic.provenance.printed import MAIN
 from polychromic.provenance.workspace import RECORDS, Workspace
-from polychromic.report import build
 from polychromic.report.audit import SOURCE, load
+from polychromic.report.build import build
 from polychromic.report.paper import records_hash
 
 PDF, PIPELINE = "paper/main.pdf", "dvc.yaml"
@@ -148,11 +148,9 @@ def _rebuilt(here: Workspace) -> Found:
 
 
 def _built(params: Params) -> list[Path]:
-    spelled = params.model_dump(mode="json", by_alias=True)
     pairs = [(domain, split) for domain in params.domains for split in paths.SPLITS if params.cells(domain, split)]
-    made = [*(build.build(*pair) for pair in pairs), build.build_costs(params.domains), build.build_designs()]
-    made += [build.build_summary(params.domains), build.build_setup(spelled), build.build_numbers(spelled)]
-    return [path for paths_of in made for path in paths_of]
+    wanted = [*pairs, *((what, None) for what in ("costs", "designs", "summary", "setup", "numbers"))]
+    return [path for what, split in wanted for path in build(params, what, split)]
 
 
 def _text(path: Path) -> str:
