@@ -107,8 +107,8 @@ def _paired(params: Params, a: System, b: System, metric: str, rule: str, family
     found = stats.paired_contrast(
         a.scores[metric], b.scores[metric], stream, settings.bootstrap, settings.permutations, settings.confidence
     )
-    non_inferior = None if margin is None else bool(stats.non_inferior(found.low, margin))
-    about = {"p_value": found.p_permutation, "margin": margin, "non_inferior": non_inferior}
+    # the interval excludes a loss of `margin`
+    about = {"p_value": found.p_permutation, "margin": margin, "non_inferior": None if margin is None else found.low > -margin}
     return _row(params, a, b.label, b.temperature, metric, rule, family, vars(found) | about)
 
 

@@ -13,42 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from polychromic.base.errors import PolychromicError
-from polychromic.compare.stats import check_level, check_scores, minimum_detectable_effect, resampled_means, snap
-
-
-def _points(points: ArrayLike) -> np.ndarray:
-    p = np.asarray(points, dtype=np.float64)
-    if p.ndim != 2 or p.shape[1] != 2 or len(p) == 0 or not np.isfinite(p).all():
-        raise PolychromicError(
-            f"frontier: got points of shape {p.shape}, or not finite. Allowed: (n >= 1, 2) finite. Score every point first."
-        )
-    return p
+from polychromic.compare.stats import check_scores, minimum_detectable_effect, resampled_means, snap
 
 
 def pareto_front(points: ArrayLike) -> np.ndarray:
     """Indices, ascending, of the (n, 2) points that no other one beats (at least as good in both, better in one).
 
-    Equal points stand or fall together. Raises PolychromicError for no point, not two columns, or a value that is not finite.
+    Equal points stand or fall together.
     """
-    p = _points(points)
+    p = np.asarray(points, dtype=np.float64)
     beaten = (p >= p[:, None]).all(axis=2) & (p > p[:, None]).any(axis=2)  # (point, by which)
     return np.flatnonzero(~beaten.any(axis=1))
 
 
-def hypervolume(points: ArrayLike, reference: tuple[float, float] = (0.0, 0.0)) -> float:
-    """Area that the points dominate above the reference point, in the product of the two units.
-
-    Raises:
-        PolychromicError: as `pareto_front`, or a point below the reference in a coordinate.
-    """
-    p = _points(points)
-    if (p < np.asarray(reference)).any():
-        raise PolychromicError(
-            f"hypervolume: a point lies below the reference {reference}. Allowed: points at or above it. Lower the reference."
-        )
+def hypervolume(points: ArrayLike) -> float:
+    """Area that the (n, 2) points, none below 0, dominate above (0, 0), in the product of the two units."""
+    p = np.asarray(points, dtype=np.float64)
     front = p[pareto_front(p)]
-    front = front[np.argsort(-front[:, 0], kind="stable")] - np.asarray(reference)
+    front = front[np.argsort(-front[:, 0], kind="stable")]
     steps = np.diff(front[:, 1], prepend=0.0)  # coverage gained as quality falls
     return float(front[:, 0] @ steps)
 
@@ -69,17 +51,9 @@ def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
     measured range but left of the front's lowest quality, the value is that of the front's end (more quality, no less
     coverage). Outside the measured range the nearest end is taken, and `clamped` says so.
 
-    Args:
-        quality, coverage: (T,) means at each temperature, in any order.
-
-    Raises:
-        PolychromicError: no temperature, unequal lengths, or a value that is not finite.
+    quality, coverage: (T,) means at each temperature, T >= 1, in any order.
     """
     q, c = np.asarray(quality, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
-    if q.ndim != 1 or q.shape != c.shape or len(q) == 0 or not (np.isfinite(q).all() and np.isfinite(c).all() and np.isfinite(at)):
-        raise PolychromicError(
-            f"matched quality: got shapes {q.shape} and {c.shape}, at = {at}. Allowed: (T,) twice, T >= 1, finite. Score every temperature."
-        )
     order = np.lexsort((c, q))
     falling = c[order][::-1]
     # from the best quality down, a temperature stays when it covers more than all before it
@@ -129,19 +103,13 @@ def matched_contrast(
     Args:
         a_quality, a_value: (S, P) at a's one temperature.
         b_quality, b_value: one (S, P) per temperature of b, the same prompts.
-        b_temperatures: (T,) all different.
+        b_temperatures: (T,) all different, T >= 1.
         rng: draws prompts, the same for a and all temperatures of b.
 
     Raises:
-        PolychromicError: lengths or prompts that do not fit, fewer than 2 prompts, a score that is not finite, a bad level.
+        PolychromicError: as `check_scores`.
     """
-    check_level(confidence, n_boot=n_boot)
     count = len(b_temperatures)
-    if not count == len(b_quality) == len(b_value) >= 1 or len(set(b_temperatures)) < count:
-        raise PolychromicError(
-            f"matched contrast: got {count} temperatures, {len(b_quality)} qualities, {len(b_value)} values of b. "
-            "Allowed: one of each per different temperature. Pass them in the same order."
-        )
     names = ["a's quality", "a's value", *(f"b's {what} at {t}" for what in ("quality", "value") for t in b_temperatures)]
     scores = zip((f"matched contrast, {name}" for name in names), (a_quality, a_value, *b_quality, *b_value), strict=True)
     columns = np.stack([x.mean(axis=0) for x in check_scores(dict(scores)).values()], axis=1)  # (P, 2 + 2T)

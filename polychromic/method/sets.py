@@ -18,6 +18,7 @@ from polychromic.method import advantages as adv
 from polychromic.method.objective import SetObjective, evaluate, make_objective
 
 ROUNDING = 1e-12  # advantages are sums of a few numbers in [0, 1]
+DIAGONAL_TOLERANCE = 1e-3  # cosines of float32 vectors with themselves are within 1e-6 of 1
 
 Example = dict[str, Any]
 Quality = Callable[[Example, Sequence[str]], np.ndarray]  # (row of the dataset, N replies) -> (N,) in [0, 1]
@@ -33,17 +34,20 @@ def checked(function: Quality | Similarity, example: Example, replies: Sequence[
     """What the function says of N replies: (N,) for ndim 1, (N, N) for ndim 2.
 
     Raises:
-        ValueError: it returned another shape, NaN, or a value outside [0, 1] (names the function, the place and the replies).
+        ValueError: it returned another shape, NaN, a value outside [0, 1], or a reply whose similarity to itself is not 1 (names the
+            function, the place and the replies).
     """
     values, shape = np.asarray(function(example, replies), dtype=float), (len(replies),) * ndim
     name = getattr(function, "__qualname__", repr(function))
     if values.shape != shape:
         raise ValueError(f"{name} returned shape {values.shape} for {len(replies)} replies, expected {shape}.")
     wrong = ~((values >= 0) & (values <= 1))  # true for NaN
+    if ndim == 2:
+        wrong |= (np.abs(values - 1.0) > DIAGONAL_TOLERANCE) & np.eye(len(replies), dtype=bool)
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
-        heads = [reply[:40] for reply in replies]
-        raise ValueError(f"{name} returned {values[place]} at {place}, expected numbers in [0, 1]; replies: {heads}.")
+        expected = "1, its similarity to itself" if len({*place}) < ndim else "numbers in [0, 1]"
+        raise ValueError(f"{name} returned {values[place]} at {place}, expected {expected}; replies: {[reply[:40] for reply in replies]}.")
     return values
 
 
@@ -104,17 +108,14 @@ class SetObjectiveConfig:
 
     def __post_init__(self) -> None:
         adv.check_baseline(self.baseline, make_objective(self.name, self.n, self.subset), self.n)
-        problems = []
-        if not 0 <= self.lam < np.inf:
-            problems.append(f"lam is {self.lam}, it must be a number from 0 up")
-        if self.max_new_tokens < 1:
-            problems.append(f"max_new_tokens (the horizon) is {self.max_new_tokens}, it must be 1 or more")
-        if not 0 < self.share <= 1:
-            problems.append(f"share is {self.share}, it must lie in (0, 1]")
-        if self.every < 1:
-            problems.append(f"every is {self.every}, it must be 1 or more")
-        if problems:
-            raise ValueError("set objective: " + "; ".join(problems) + ".")
+        ranges = {
+            "lam": (0 <= self.lam < np.inf, "a number from 0 up"),
+            "max_new_tokens": (self.max_new_tokens >= 1, "1 or more, the horizon of replies"),
+            "share": (0 < self.share <= 1, "above 0, at most 1"),
+            "every": (self.every >= 1, "1 or more"),
+        }
+        if wrong := [f"{name} is {getattr(self, name)}, allowed: {rule}" for name, (fits, rule) in ranges.items() if not fits]:
+            raise ValueError(f"set objective: {'; '.join(wrong)}.")
 
     @cached_property
     def objective(self) -> SetObjective:

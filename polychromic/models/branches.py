@@ -13,8 +13,6 @@ Shapes: B prompts, R rows, H heads, K key-value heads, g = H / K, P prompt lengt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,16 +72,6 @@ def branch_attention(
 AttentionInterface.register(ATTENTION, branch_attention)
 
 
-@contextmanager
-def _attention(decoder: torch.nn.Module, name: str) -> Iterator[None]:
-    before = decoder.config._attn_implementation
-    decoder.config._attn_implementation = name
-    try:
-        yield
-    finally:
-        decoder.config._attn_implementation = before
-
-
 class Branches:
     """A decoder for the models in KNOWN; it starts with one row per prompt.
 
@@ -109,9 +97,12 @@ class Branches:
         width = int(counts.max())
         place = self.prompt * width + torch.arange(len(self.prompt), device=token.device) - first[self.prompt]
         inputs = {"input_ids": token[:, None], "position_ids": (self.lengths[self.prompt] + self.t)[:, None]}
-        with _attention(self.decoder, ATTENTION):
-            prompts = Prompts(self.keys_values, self.bias, place, width)
+        prompts, config = Prompts(self.keys_values, self.bias, place, width), self.decoder.config
+        own, config._attn_implementation = config._attn_implementation, ATTENTION
+        try:
             output = self.decoder(**inputs, past_key_values=self.replies, use_cache=True, prompts=prompts)
+        finally:
+            config._attn_implementation = own
         self.t += 1
         return output.last_hidden_state[:, -1]
 

@@ -38,14 +38,12 @@ class Embedder:
         """n texts -> (n, d) float32, unit length."""
         unique = sorted(set(texts))
         path = _cache_file("vectors", [*_identity(self.params, self.params.encoder), unique], "npy")
-        if path.exists():
-            vectors = np.load(path)
-        else:
+        if not path.exists():
             vectors = self._encode(unique)
             with atomic_open(path) as file:
                 np.save(file, vectors)
         place = {text: i for i, text in enumerate(unique)}
-        return vectors[[place[text] for text in texts]]
+        return np.load(path)[[place[text] for text in texts]]
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         from polychromic.base.hardware import best_device
@@ -86,11 +84,10 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence
     return _by_prompt("BERTScore", "bertscore", identity, asked, ask)
 
 
-def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in the precision of sampling.
+def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], list[float]]:
+    """(prompt id, reply) -> [log-probability, tokens] under the base model with the zero-shot prompt, in the precision of sampling.
 
-    Args:
-        asked: prompt id -> (prompt, replies).
+    asked: prompt id -> (prompt, replies).
     """
 
     @cache
@@ -109,17 +106,13 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
     identity = [*_identity(params, params.model), params.sampling.precision]
     chats = {name: (replies, prompts.messages("zero_shot", domain, prompt)) for name, (prompt, replies) in asked.items()}
-    found = _by_prompt(f"likelihood {domain}", "likelihood", identity, chats, ask)
-    return {key: (total, tokens) for key, (total, tokens) in found.items()}
+    return _by_prompt(f"likelihood {domain}", "likelihood", identity, chats, ask)
 
 
 def _by_prompt(
-    title: str,
-    kind: str,
-    identity: Sequence,
-    asked: Mapping[str, tuple[Iterable[str], Any]],
+    title: str, kind: str, identity: Sequence, asked: Mapping[str, tuple[Iterable[str], Any]],
     make: Callable[[Any, Sequence[str]], np.ndarray],
-) -> dict[tuple[str, str], Any]:
+) -> dict[tuple[str, str], Any]:  # fmt: skip
     """(prompt id, reply) -> what `make` says of it; only replies that the prompt's file lacks are asked, distinct and sorted.
 
     A file is replaced as a whole once its new ones are known, so a kill loses one prompt at most.
