@@ -12,7 +12,7 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.seeds import derive_seed
 from polychromic.compare import stats
 from polychromic.compare.matched import matched_contrast
-from polychromic.compare.systems import System
+from polychromic.compare.systems import System, Systems
 from polychromic.params import BEST, POLICY, ContrastParams, Params
 
 # What a row may hold of its test, in this order; null where the kind of test has none.
@@ -44,9 +44,7 @@ def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> 
     return pairs
 
 
-def contrasts(
-    params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: dict[tuple[str, float], System], selection: dict
-) -> list[dict]:
+def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: Systems, selection: dict) -> list[dict]:
     """All rows of "contrasts" of compare.json.
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
