@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import combinations, count
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_rates_ceiling_and_floor_of_twins():
     found = calibrate([pairs(0), pairs(1), pairs(2), opener(9, uniques(10))], seed=0)
     rates = {"within": 1 / 21, "across": 0, "ceiling": 10 / 21, "floor": 0}  # one match among 21 others, ten are looked at
     about = {"threshold": GRID[0], "n_prompts": 3, "n_replies": 66}  # the one with few replies is left out
-    assert GRID[0] == 0.05 and found.as_dict() == pytest.approx(rates | about)
+    assert GRID[0] == 0.05 and asdict(found) == pytest.approx(rates | about)
     assert calibrate([pairs(number, 10, more=uniques(1)) for number in range(2)], seed=0).floor == 0, "two prompts of eleven are enough"
 
 
@@ -148,15 +149,6 @@ def test_held_out_replies_are_distinct_and_repeat_by_seed():
     assert all(len(set(split)) == TARGETS and max(split) < 15 for split in first.tolist())
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: held_out(10, np.random.default_rng(0)), "got 10 replies to a message. Allowed: 11 or more"),
-        (lambda: match_rates(np.zeros((3, 3), bool), np.array([[0]]), (3,), own=True), "k = 3 with n = 2"),
-        (lambda: rates_by_message([["a"]], [["a"]], [np.array([[0]])], 0.5, (1,)), "1 lists of drafts, 1 of people, 1 of targets"),
-        (lambda: rates_by_message([["a"]] * 2, [["a"]] * 3, [np.array([[0]])] * 3, 0.5, (1,)), "2 lists of drafts, 3 of people"),
-    ],
-)
-def test_people_that_cannot_be_held_out_are_an_error(call, message):
-    with pytest.raises(PolychromicError, match=message):
-        call()
+def test_more_drafts_than_people_leave_are_an_error():
+    with pytest.raises(PolychromicError, match="k = 3 with n = 2"):
+        match_rates(np.zeros((3, 3), bool), np.array([[0]]), (3,), own=True)
