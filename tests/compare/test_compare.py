@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats as st
+from statsmodels.stats.multitest import multipletests
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
@@ -19,7 +20,7 @@ from polychromic.compare.choose import against_lora, choose
 from polychromic.compare.contrasts import contrast_pairs, on_shared_seeds
 from polychromic.compare.systems import System
 from polychromic.params import Params
-from polychromic.report.results import Compare, load
+from polychromic.report.results import Compare
 from tests.workspace import small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -119,14 +120,14 @@ def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def results(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "results" / "listqa" / "dev"
+    return write_results()
 
 
-@pytest.fixture
-def results(folder) -> Path:
+def write_results() -> Path:
     """scores, calibration and histories of a domain."""
+    folder = paths.RESULTS / "listqa" / "dev"
     write_jsonl(folder / "scores.jsonl.gz", make_rows())
     write_json(folder / "calibration.json", None)
     write_json(folder / "signatures.json", {"pass@1": "pass@1|k:1"})
@@ -170,12 +171,18 @@ def compare(**changes: Any) -> dict:
     return read_json(paths.compare_file("listqa", "dev"))
 
 
-def test_the_temperature_with_the_highest_mean_is_chosen(results):
+def test_what_dev_decides(results):
     document = chosen()
     assert document["chosen"] == {label: best_temperature(label) for label in PRIMARY}
     assert set(document["chosen"].values()) == {0.5, 1.0}
     assert (document["split"], document["primary"], document["quality"]) == ("dev", MAIN, GUARD)
-    assert document["headline"] == "polychromic"
+    assert document["headline"] == "polychromic" and document["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+    tries = document["tries"]
+    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
+    for row in tries:
+        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
+            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
+        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
 
 
 def test_equal_means_go_to_the_lower_temperature(results):
@@ -197,19 +204,12 @@ def test_a_choice_reads_dev_alone(results):
     assert chosen() == before
 
 
-def test_the_headline_must_be_among_the_cells(results):
-    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
-        chosen(**{"lambda": 1.0})
-
-
-def test_another_headline_changes_the_labels_alone(results):
+def test_another_headline_changes_the_labels_alone_and_must_be_among_the_cells(results):
     found = chosen(**{"lambda": 0.3})
     assert found["chosen"]["polychromic"] == best_temperature("polychromic@0.3")
     assert found["chosen"]["polychromic@3.0"] == best_temperature("polychromic") and found["lambda"]["headline"] == 0.3
-
-
-def test_the_best_peer_of_each_kind_is_found(results):
-    assert chosen()["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
+        chosen(**{"lambda": 1.0})
 
 
 def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results):
@@ -217,15 +217,6 @@ def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results)
     write_jsonl(results / "scores.jsonl.gz", rows)
     found = compare()
     assert found["selection"]["best"]["best_with_checker"] is None and "reward" not in {row["b"] for row in found["contrasts"]}
-
-
-def test_every_try_is_listed(results):
-    tries = chosen()["tries"]
-    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
-    for row in tries:
-        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
-            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
-        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
 
 
 # the weight of D
@@ -236,7 +227,9 @@ def grid(results: Path, **changes: Any) -> dict:
 
 
 def test_the_grid_holds_what_training_left(results):
-    rows = grid(results)["rows"]
+    found = grid(results)
+    rows = found["rows"]
+    assert found["gaming"] is None, "training sees the evaluation's quality"
     assert [row["lambda"] for row in rows] == [0.0, 0.3, 3.0, 10.0]
     assert [row["label"] for row in rows] == ["lora", "polychromic@0.3", "polychromic", "polychromic@10.0"]
     for row in rows:
@@ -250,15 +243,12 @@ def test_the_grid_holds_what_training_left(results):
         assert row["quality"] == pytest.approx(matrix(label, best_temperature(label), GUARD).mean())
 
 
-@pytest.mark.parametrize(("margin", "expected"), [(0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)])
-def test_the_recommended_weight_is_the_largest_within_the_margin(results, margin, expected):
-    assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
-
-
-def test_a_larger_weight_may_be_within_the_margin_where_a_smaller_one_is_not(results):
+def test_the_recommended_weight_is_the_largest_within_the_margin(results):
+    for margin, expected in ((0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)):
+        assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
     path = results / "polychromic-0.3" / "history.jsonl"
     write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
-    assert grid(results)["recommended"] == 10.0
+    assert grid(results)["recommended"] == 10.0, "a larger weight may be within the margin where a smaller one is not"
 
 
 def test_the_trend_of_d_is_pages_test_over_prompts(results):
@@ -300,15 +290,11 @@ def test_a_history_that_ends_early_is_named(results, key):
 
 def test_missing_rows_are_named(results):
     rows = [row for row in make_rows() if (row["method"], row["temperature"], row["seed"], row["id"]) != ("lora", 1.0, 1, "q3")]
-    write_jsonl(results / "scores.jsonl.gz", rows)
-    with pytest.raises(PolychromicError, match=r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"):
-        chosen()
-
-
-def test_a_split_without_scores_is_an_error(results):
-    write_jsonl(results / "scores.jsonl.gz", make_rows("test"))
-    with pytest.raises(PolychromicError, match=r"dev/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
-        chosen()
+    for left, said in ((rows, r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"),
+                       (make_rows("test"), r"dev/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`")):  # fmt: skip
+        write_jsonl(results / "scores.jsonl.gz", left)
+        with pytest.raises(PolychromicError, match=said):
+            chosen()
 
 
 def test_scores_on_test_are_a_file_of_their_own(results):
@@ -322,14 +308,16 @@ def test_scores_on_test_are_a_file_of_their_own(results):
 # compare
 
 
-@pytest.fixture
-def compared(results) -> dict:
-    return compare(analysis={"bootstrap": 500})
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("compared"))
+        write_results()
+        return compare(analysis={"bootstrap": 500})
 
 
-def test_the_report_accepts_the_document(compared, results):
+def test_the_report_accepts_the_document(compared):
     parsed = Compare.model_validate(compared)
-    assert load("listqa", "dev", results.parents[1]) == parsed
     assert parsed.chosen("lora").temperature == best_temperature("lora")
     assert parsed.split == "dev" and parsed.calibration is None
 
@@ -380,21 +368,15 @@ def test_a_contrast_says_where_its_side_is_a_best_peer(compared):
     assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "polychromic"} == {None}
 
 
-def test_a_pair_that_is_declared_twice_is_tested_once():
-    best = {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"}
-    pairs = contrast_pairs(params(), "listqa", best)
+def test_which_pairs_are_tested():
+    """A pair that is declared twice once, no system against itself, and none that the domain does not have."""
+    pairs = contrast_pairs(params(), "listqa", {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"})
     assert pairs["polychromic", "lora"].family == "primary" and pairs["polychromic", "polychromic_plain"].family == "primary"
     assert len(pairs) == len(CONTRASTS) - 2
     assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
-
-
-def test_a_system_is_not_compared_with_itself():
-    declared = [{"a": "reward", "b": "best_with_checker", "family": "primary"}, {"a": "rft", "b": "best_with_checker", "family": "primary"}]
+    declared = [{"a": name, "b": "best_with_checker", "family": "primary"} for name in ("reward", "rft")]
     values = params(analysis={"contrasts": declared})
     assert list(contrast_pairs(values, "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})) == [("rft", "reward")]
-
-
-def test_a_domain_without_the_method_has_no_such_contrast():
     pairs = contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})
     assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
 
@@ -466,25 +448,6 @@ def test_quality_has_a_margin_and_the_others_have_none(compared):
     assert {row["non_inferior"] for row in compared["contrasts"]} == {True, False, None}
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Step down, by hand."""
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
-
-
-def benjamini_hochberg(p_values: list[float]) -> list[float]:
-    """By hand, from the largest down."""
-    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
-    lowest, adjusted = 1.0, [0.0] * len(p_values)
-    for rank, place in enumerate(order):
-        lowest = min(lowest, p_values[place] * len(p_values) / (len(p_values) - rank))
-        adjusted[place] = lowest
-    return adjusted
-
-
 def test_each_family_is_adjusted_on_its_own(compared):
     families = {"primary": [], "secondary": []}
     for row in compared["contrasts"]:
@@ -492,9 +455,9 @@ def test_each_family_is_adjusted_on_its_own(compared):
     assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
     rules = {(row["a"], row["b"]): row["rule"] for row in families["primary"]}
     assert rules == {pair: "chosen" if pair == ("lora", "zero_shot") else "matched" for pair in PAIRS[:4]}
-    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
+    for family, method in (("primary", "holm"), ("secondary", "fdr_bh")):
         rows = families[family]
-        assert [row["p_adjusted"] for row in rows] == pytest.approx(adjust([row["p_value"] for row in rows]))
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(multipletests([row["p_value"] for row in rows], method=method)[1])
 
 
 def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
@@ -569,12 +532,6 @@ def test_a_contrast_of_a_method_without_scores_is_named(results):
         compare()
 
 
-def test_labels():
-    assert systems.label_of("lora", None, 3.0) == "lora"
-    assert systems.label_of("polychromic", 3.0, 3.0) == "polychromic"
-    assert systems.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"
-
-
 def beside(own: dict[str, float], temperatures: dict[str, list[float]], prompts: int = 40) -> dict[tuple[str, float], System]:
     """Systems of replies whose q and pass@1 are lora's plus a constant of `own` and a little that differs by prompt."""
     rng, found = np.random.default_rng(0), {}
@@ -614,7 +571,3 @@ def test_the_interval_is_a_bootstrap_over_prompts_of_the_seeds_that_both_have():
     assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean())
     normal = 1.96 * d.std() / np.sqrt(len(d))
     assert row["metrics"]["quality"]["high"] - row["metrics"]["quality"]["low"] == pytest.approx(2 * normal, rel=0.3)
-
-
-def test_a_domain_whose_training_sees_the_evaluations_quality_has_no_such_table(results):
-    assert grid(results)["gaming"] is None
