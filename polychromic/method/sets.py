@@ -46,7 +46,7 @@ def checked(function: Quality | Similarity, example: Example, replies: Sequence[
         wrong |= (np.abs(values - 1.0) > DIAGONAL_TOLERANCE) & np.eye(len(replies), dtype=bool)
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
-        expected = "1, its similarity to itself" if len({*place}) < ndim else "numbers in [0, 1]"
+        expected = "numbers in [0, 1]" + (", 1 on the diagonal" if ndim == 2 else "")
         raise ValueError(f"{name} returned {values[place]} at {place}, expected {expected}; replies: {[reply[:40] for reply in replies]}.")
     return values
 

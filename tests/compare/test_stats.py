@@ -20,9 +20,6 @@ from polychromic.compare.stats import (
     trend_test,
 )
 
-settings.register_profile("repeatable", deadline=None, derandomize=True)  # as tests/score/conftest.py
-settings.load_profile("repeatable")
-
 # Darwin (1876), crossed minus self-fertilised Zea mays, eighths of an inch; Student (1908), hours of sleep gained on two drugs.
 DARWIN = np.array([6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75], dtype=float)
 SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
