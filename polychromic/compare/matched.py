@@ -35,23 +35,18 @@ def hypervolume(points: ArrayLike) -> float:
     return float(front[:, 0] @ steps)
 
 
-@dataclass(frozen=True)
-class Match:
-    """A system's coverage at a given quality, on its frontier over temperature."""
-
-    value: float  # the coverage there
-    weights: tuple[float, ...]  # (T,) share of each temperature in `value`: at most two are not 0, their sum is 1
-    clamped: bool  # the quality was outside what the system reached, and the nearest end was taken
-
-
-def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
+def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> tuple[float, np.ndarray, bool]:
     """Coverage of a system at quality `at`, linear between neighbours of its Pareto front over temperature.
 
     Temperatures that another one beats in both are left out: they are not what a user of the system would run. Within the
     measured range but left of the front's lowest quality, the value is that of the front's end (more quality, no less
-    coverage). Outside the measured range the nearest end is taken, and `clamped` says so.
+    coverage). Outside the measured range the nearest end is taken.
 
-    quality, coverage: (T,) means at each temperature, T >= 1, in any order.
+    Args:
+        quality, coverage: (T,) means at each temperature, T >= 1, in any order.
+
+    Returns:
+        The coverage there; (T,) the share of each temperature in it, at most two not 0, of sum 1; and whether `at` is outside the range.
     """
     q, c = np.asarray(quality, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
     order = np.lexsort((c, q))
@@ -66,7 +61,7 @@ def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
     weights[front[left]] = 1 - share
     if share > 0:
         weights[front[left + 1]] = share
-    return Match(float(weights @ c), tuple(weights.tolist()), bool(at < q.min() or at > q.max()))
+    return float(weights @ c), weights, bool(at < q.min() or at > q.max())
 
 
 @dataclass(frozen=True)
@@ -117,14 +112,13 @@ def matched_contrast(
     scale = float(np.abs(columns).max())
     columns = snap(columns, scale)
 
-    def contrast(means: np.ndarray) -> tuple[float, Match]:
-        match = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
-        return means[1] - match.value, match
+    def contrast(means: np.ndarray) -> tuple[float, np.ndarray, bool]:
+        value, weights, clamped = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
+        return means[1] - value, weights, clamped
 
-    delta, match = contrast(snap(columns.mean(axis=0), scale))
-    draws = [contrast(row) for row in snap(resampled_means(columns, rng, n_boot), scale)]
-    deltas = np.array([found for found, _ in draws])
-    tail, tolerance = (1 - confidence) / 2, 1e-12 * scale
+    delta, weights, _ = contrast(snap(columns.mean(axis=0), scale))
+    deltas, _, clamped = zip(*(contrast(row) for row in snap(resampled_means(columns, rng, n_boot), scale)), strict=True)
+    deltas, tail, tolerance = np.array(deltas), (1 - confidence) / 2, 1e-12 * scale
     low, high = np.quantile(deltas, [tail, 1 - tail])
     smaller = min((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
     return MatchedContrast(
@@ -132,8 +126,8 @@ def matched_contrast(
         low=float(low),
         high=float(high),
         p_two_sided=min(1.0, 2 * smaller),
-        b_weights=match.weights,
-        clamped_share=float(np.mean([found.clamped for _, found in draws])),
+        b_weights=tuple(weights.tolist()),
+        clamped_share=float(np.mean(clamped)),
         mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(len(columns)), len(columns), alpha=1 - confidence),
         n_prompts=len(columns),
     )

@@ -35,33 +35,20 @@ class MeanCI:
 
 @dataclass(frozen=True)
 class Contrast:
-    """System a against system b on one metric, per-prompt scores paired; positive when a is higher.
+    """System a against system b on one metric, per-prompt scores paired; positive when a is higher."""
 
-    Attributes:
-        delta: mean(a) - mean(b) over seeds and prompts, in the metric's unit.
-        low, high: percentile bootstrap interval of delta over prompts, at level `confidence`.
-        p_permutation: two-sided sign-flip test of the prompts' differences; exact when `permutation_exact`.
-        p_wilcoxon: two-sided signed-rank test of the differences (zeros dropped).
-        p_mannwhitney: two-sided rank-sum test; ignores the pairing, secondary.
-        d_z: delta / sd of the differences (paired); None when they are all equal and not 0 (infinite).
-        cliffs_delta: P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1].
-        delta_by_seed: seed s of a minus seed s of b; with unequal numbers of seeds, each seed of the side that has more
-            against the other side's mean.
-        mde: minimum detectable effect: the difference that a test over these prompts finds four times out of five.
-    """
-
-    delta: float
-    low: float
+    delta: float  # mean(a) - mean(b) over seeds and prompts, in the metric's unit
+    low: float  # percentile bootstrap interval of delta over prompts, at level `confidence`
     high: float
     confidence: float
-    p_permutation: float
+    p_permutation: float  # two-sided sign-flip test of the prompts' differences
     permutation_exact: bool
-    p_wilcoxon: float
-    p_mannwhitney: float
-    d_z: float | None
-    cliffs_delta: float
-    delta_by_seed: tuple[float, ...]
-    mde: float
+    p_wilcoxon: float  # two-sided signed-rank test of the differences (zeros dropped)
+    p_mannwhitney: float  # two-sided rank-sum test; ignores the pairing, secondary
+    d_z: float | None  # delta / sd of the differences (paired); None when they are all equal and not 0 (infinite)
+    cliffs_delta: float  # P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1]
+    delta_by_seed: tuple[float, ...]  # seed by seed; with unequal numbers, each seed of the side with more against the other's mean
+    mde: float  # minimum detectable effect: the difference that a test over these prompts finds four times out of five
     n_prompts: int
     n_seeds_a: int
     n_seeds_b: int

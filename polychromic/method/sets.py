@@ -77,34 +77,19 @@ def set_functions(domain: Domain, records: Sequence[Record], similarity: str, em
 
 @dataclass(frozen=True)
 class SetObjectiveConfig:
-    """How D enters the loss.
+    """How D enters the loss. Raises ValueError for a value outside its range, at construction."""
 
-    Attributes:
-        name: a set objective of polychromic.method.objective.
-        quality: q of replies to one prompt; similarity: s of each pair.
-        lam: weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched.
-        n: replies per set, N >= 2. subset: k of passk, n of poly_epo.
-        max_new_tokens: horizon T; replies are cut there.
-        share: share rho of the batch's prompts that get a rollout, in (0, 1].
-        every: rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean.
-        baseline: a key of polychromic.method.advantages.BASELINES.
-        seed: of the rollout streams.
-
-    Raises:
-        ValueError: a value outside its range, at construction.
-    """
-
-    quality: Quality
-    similarity: Similarity = equal_text
-    name: str = "coverage"
-    lam: float = 1.0
-    n: int = 4
-    subset: int | None = None
-    max_new_tokens: int = 64
-    share: float = 1.0
-    every: int = 1
-    baseline: str = "marginal"
-    seed: int = 0
+    quality: Quality  # q of replies to one prompt
+    similarity: Similarity = equal_text  # s of each pair
+    name: str = "coverage"  # a set objective of polychromic.method.objective
+    lam: float = 1.0  # weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched
+    n: int = 4  # replies per set, N >= 2
+    subset: int | None = None  # k of passk, n of poly_epo
+    max_new_tokens: int = 64  # horizon T; replies are cut there
+    share: float = 1.0  # share rho of the batch's prompts that get a rollout, in (0, 1]
+    every: int = 1  # rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean
+    baseline: str = "marginal"  # a key of polychromic.method.advantages.BASELINES
+    seed: int = 0  # of the rollout streams
 
     def __post_init__(self) -> None:
         adv.check_baseline(self.baseline, make_objective(self.name, self.n, self.subset), self.n)

@@ -37,20 +37,19 @@ BEATEN = [0.30, 0.31, 0.27], [0.9, 1.1, 1.4]
     ],
 )
 def test_match_by_hand(points, at, value, clamped):
-    match = match_quality(*points, at)
-    assert match.value == pytest.approx(value) and match.clamped == clamped
+    found, _, outside = match_quality(*points, at)
+    assert found == pytest.approx(value) and outside == clamped
 
 
 @given(hs.lists(hs.tuples(hs.floats(0, 1), hs.floats(0, 10)), min_size=1, max_size=6), hs.floats(0, 1), hs.randoms(use_true_random=False))
 def test_match_bounds_weights_and_order(points, at, random):
     quality, coverage = np.array(points).T
-    match = match_quality(quality, coverage, at)
-    weights = np.array(match.weights)
+    value, weights, clamped = match_quality(quality, coverage, at)
     assert weights.sum() == pytest.approx(1) and (weights >= 0).all() and (weights > 0).sum() <= 2
-    assert weights @ coverage == pytest.approx(match.value)
-    assert match.clamped or weights @ quality >= at - 1e-9, "never below the quality asked for"
-    assert match_quality(*np.array(random.sample(points, len(points))).T, at).value == pytest.approx(match.value)
-    assert match_quality(quality, coverage, min(at + 0.1, 1)).value <= match.value + 1e-9, "more quality never gives more coverage"
+    assert weights @ coverage == pytest.approx(value)
+    assert clamped or weights @ quality >= at - 1e-9, "never below the quality asked for"
+    assert match_quality(*np.array(random.sample(points, len(points))).T, at)[0] == pytest.approx(value)
+    assert match_quality(quality, coverage, min(at + 0.1, 1))[0] <= value + 1e-9, "more quality never gives more coverage"
 
 
 def frontier_data(seed=0, prompts=80, gain=0.0):
@@ -77,8 +76,8 @@ def test_matched_contrast_finds_the_gain():
     assert result.delta == pytest.approx(0.2, abs=0.03) and result.low < 0.2 < result.high and result.n_prompts == 80
     assert [w > 0 for w in result.b_weights] == [False, True, True, False] and sum(result.b_weights) == pytest.approx(1)
     assert result.clamped_share == 0 and result.p_two_sided < 0.01
-    match = match_quality([x.mean() for x in quality], [x.mean() for x in value], a_quality.mean())
-    assert result.delta == pytest.approx(a_value.mean() - match.value, abs=1e-10)
+    peer, *_ = match_quality([x.mean() for x in quality], [x.mean() for x in value], a_quality.mean())
+    assert result.delta == pytest.approx(a_value.mean() - peer, abs=1e-10)
     backward = matched(a_quality, a_value, quality[::-1], value[::-1], temperatures[::-1], n_boot=2000)
     assert (result.delta, result.low, result.high) == pytest.approx((backward.delta, backward.low, backward.high))
     assert result.b_weights == pytest.approx(backward.b_weights[::-1])
@@ -89,8 +88,8 @@ def test_matched_contrast_against_a_plain_loop():
     draws, deltas = np.random.default_rng(11), []
     for _ in range(1500):
         rows = draws.integers(0, 30, 30)
-        match = match_quality([x[:, rows].mean() for x in quality], [x[:, rows].mean() for x in value], a_quality[:, rows].mean())
-        deltas.append(a_value[:, rows].mean() - match.value)
+        peer, *_ = match_quality([x[:, rows].mean() for x in quality], [x[:, rows].mean() for x in value], a_quality[:, rows].mean())
+        deltas.append(a_value[:, rows].mean() - peer)
     result = matched(*data, n_boot=1500)
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(deltas, [0.025, 0.975])), abs=0.3 * np.std(deltas))
     beyond = min(np.mean(np.array(deltas) <= 0), np.mean(np.array(deltas) >= 0))

@@ -73,18 +73,6 @@ def test_a_cut_gradient_of_the_prompt_is_seen(kind, monkeypatch):
     assert (toy.gradient(mutant.sum(), model) - right).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_padding_on_the_wrong_side_is_seen(layout):
-    """The check can tell a prompt from the same one shifted: a mask that hides a prompt token moves every value."""
-    model = toy.make_adapted_model("llama", toy.V)
-    rows = [(0, [4, 5, toy.END]), (1, [4, 5, toy.END])]
-    whole = log_probs(model, layout, [[3, 4, 5], [3, 4, 5]], rows)[0]
-    torch.testing.assert_close(whole[0], whole[1], rtol=0, atol=1e-5)
-    part = log_probs(model, layout, [[3, 4, 5], [4, 5]], rows)[0]
-    torch.testing.assert_close(part[0], whole[0], rtol=0, atol=1e-5)
-    assert (part[1] - whole[1]).abs().max() > 1e-2
-
-
 def test_packed_replies_neither_see_each_other_nor_have_an_order():
     """Another first reply leaves the second as it was; with plain causality (no blocks) it would not."""
     model = toy.make_adapted_model("qwen3", toy.V)
@@ -105,9 +93,6 @@ def test_replies_of_one_token_do_not_pass_through_the_model_again(monkeypatch):
     found = chosen_log_probs(head(model, states[:, 0]), torch.tensor([4, toy.END, 3]))
     expected = torch.cat([toy.plain_log_probs(model, prompts[p], [t]) for p, t in ((0, 4), (1, toy.END), (1, 3))])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-
-
-# through the Trainer
 
 
 @pytest.mark.parametrize("kind", toy.KINDS)
