@@ -21,9 +21,6 @@ SUBSET = {"passk": 2, "poly_epo": 2}  # of sets of three
 NAMES = sorted([*OBJECTIVES, *SUBSET_OBJECTIVES])
 
 
-# share and every
-
-
 @pytest.fixture
 def calls(monkeypatch) -> list[torch.Tensor]:
     """The prompt numbers of each call to `sample`."""
@@ -66,9 +63,6 @@ def test_batches_of_a_step_have_rollouts_of_their_own(tmp_path):
     trainer.state.global_step = 1
     toy.step_gradient(trainer, toy.ROWS[:2])
     assert not set(seen[8:]) & set(seen[:8])
-
-
-# weights
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -164,9 +158,6 @@ def test_what_the_trainer_adds_to_the_loss_has_that_mean(kind, name, layout, mon
         mean += weight * toy.step_gradient(trainer, [row])
     assert_same(model, mean, expected)
     assert (toy.gradient(ce, model) - expected).abs().max() > 1e-3, "D has a share in the gradient"
-
-
-# does it learn?
 
 
 def expected_objective(model, sets: int = 100) -> float:

@@ -23,9 +23,6 @@ ROLLOUT_LOGS = {"objective", "quality", "rollout_tokens"}
 SETTINGS = {"label_smoothing": {"epsilon": 0.1}, "entropy": {"beta": 0.05}, "gem": {"beta": 0.7}, "tofu": {"beta": 0.8, "gamma": 3.0}}
 
 
-# the quality loss
-
-
 def token_mean_ce(model, rows) -> float:
     """By hand: over the reply tokens, the end included, of full texts through the plain model."""
     parts = torch.cat([-toy.plain_log_probs(model, row["prompt"], row["completion"]) for row in rows])
@@ -61,9 +58,6 @@ def test_every_quality_loss_has_the_gradient_of_the_loss_on_the_plain_model(name
     assert len(trainer.history) == 6
 
 
-# lambda
-
-
 @pytest.mark.parametrize(("layout", "changes"), [("shared", {}), ("packed", {}), ("shared", {"share": 0.5, "every": 2})], ids=str)
 def test_lambda_zero_with_rollouts_gives_the_bytes_of_plain_lora(tmp_path, changes, layout):
     settings = dict(layout=layout, max_steps=4, eval_strategy="steps", eval_steps=2)
@@ -93,9 +87,6 @@ def test_the_gradient_of_d_is_scaled_by_lambda_and_by_every(tmp_path):
     assert once.abs().max() > 1e-3
     torch.testing.assert_close(of_d(every=3, lam=1.0), 3 * once, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(of_d(every=1, lam=5.0), 5 * once, rtol=1e-3, atol=1e-5)
-
-
-# one optimiser step
 
 
 class SameRollouts(PolychromicTrainer):
@@ -170,9 +161,6 @@ def test_a_second_run_of_one_trainer_starts_anew(tmp_path):
     torch.testing.assert_close(torch.stack(noted.steps[2:]), torch.stack(noted.steps[:2]), rtol=0, atol=0)
 
 
-# history, kill and resume
-
-
 def test_history_holds_the_parts_of_each_step_and_no_clock(tmp_path):
     """With all rows in one batch, the first step's ce is known before training."""
     trainer = toy.make_trainer(tmp_path, toy.config(), per_device_train_batch_size=len(toy.ROWS), eval_strategy="steps", eval_steps=3)
@@ -208,9 +196,6 @@ def test_a_killed_run_resumes_to_the_same_bytes_and_history(tmp_path, objective,
     assert found == whole and trainer.history == expected.history
 
 
-# refused before training
-
-
 def test_dropout_is_refused_with_an_objective_only(tmp_path):
     model = toy.make_adapted_model("llama", toy.V)
     for module in model.modules():
@@ -228,7 +213,6 @@ def test_dropout_is_refused_with_an_objective_only(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "gems"}, "loss is 'gems'; allowed: ce, label_smoothing"),
         ({"loss": "gem", "loss_settings": {"beta": 0.0}}, "loss gem: beta is 0.0; allowed: beta > 0"),
         ({"layout": "flat"}, "layout is 'flat'; allowed: shared, packed, repeated"),
         ({"processing_class": None}, "no tokenizer was given"),
@@ -257,9 +241,6 @@ def test_faults_of_the_users_functions_show_before_the_first_step(functions, pee
     monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
     with pytest.raises(ValueError, match="nan_encoder|equal_text"):
         trainer.train()
-
-
-# numbers that are not finite
 
 
 class Break(TrainerCallback):
