@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as hs
 from scipy import stats as st
-from statsmodels import api as sm
 from statsmodels.stats.power import TTestPower
 
 from polychromic.base.errors import PolychromicError
@@ -48,20 +47,6 @@ def test_student_sleep():
     assert (result.delta, result.d_z, result.cliffs_delta) == pytest.approx((1.58, 1.284558, 0.49), abs=1e-6)
     assert result.p_permutation == pytest.approx(0.00390625, abs=1e-15)
     assert result.p_mannwhitney == pytest.approx(st.mannwhitneyu(SLEEP_2, SLEEP_1).pvalue)
-
-
-def test_clustered_standard_error_is_that_of_statsmodels():
-    """Samples nested in prompts: cluster-robust OLS of samples on the system, and the paired differences of prompts, have one error."""
-    draws, prompts, n = rng(4), 40, 6
-    level = draws.random(prompts)[:, None]
-    samples = np.stack([draws.random((prompts, n)) < level, draws.random((prompts, n)) < 0.8 * level]).astype(float)
-    system, groups = np.repeat([1.0, 0.0], prompts * n), np.tile(np.repeat(np.arange(prompts), n), 2)
-    options = {"groups": groups, "use_correction": False}
-    fit = sm.OLS(samples.ravel(), sm.add_constant(system)).fit(cov_type="cluster", cov_kwds=options)
-    result = contrast(*samples.mean(axis=2))
-    assert fit.params[1] == pytest.approx(result.delta)
-    standard_error = result.delta / result.d_z / np.sqrt(prompts)
-    assert standard_error == pytest.approx(fit.bse[1] * np.sqrt(prompts / (prompts - 1)))  # statsmodels divides by P, an sd by P - 1
 
 
 def test_adjusted_p_values():

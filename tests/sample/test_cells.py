@@ -57,6 +57,15 @@ def run_cell(params: Params, method: str, lam: float | None, out: Path, split: s
     return rows_of(out / "samples.jsonl.gz")
 
 
+def test_a_split_of_other_data_is_refused(workspace, monkeypatch):
+    split = read_json("results/listqa/split.json")
+    write_listqa(workspace)
+    write_json(workspace / "results/listqa/split.json", {**split, "splits": {**split["splits"], "dev": ["listqa-gone"]}})
+    monkeypatch.chdir(workspace)
+    with pytest.raises(PolychromicError, match="1 ids, 'listqa-gone' first, are not in data/listqa.jsonl"):
+        load_split("listqa")
+
+
 def test_exemplars_come_from_training_data():
     bench_ = bench(small_params(), "few_shot")
     _, tokenizer, *_ = bench_.system(0)

@@ -16,7 +16,7 @@ from polychromic.method.sets import equal_text
 from polychromic.models import decode
 from polychromic.models.decode import causal_lm
 from polychromic.train.self_training import SelfTraining
-from polychromic.train.trainer import PolychromicTrainer, _call_inside
+from polychromic.train.trainer import PolychromicTrainer
 from tests import symbols as toy
 
 ROLLOUT_LOGS = {"objective", "quality", "rollout_tokens"}
@@ -116,23 +116,6 @@ def test_two_accumulated_batches_of_four_are_one_of_eight(lam, share, tmp_path):
     if objective is not None:
         alone = toy.gradients_of_a_run(tmp_path, None, "qwen3", per_device_train_batch_size=8, **common)
         assert (one - alone).abs().max() > 1e-2
-
-
-def test_the_loss_is_computed_inside_the_forward_of_a_wrapper():
-    """Where DistributedDataParallel looks for it (test_processes.py); the module's own forward is back before the loss is computed."""
-    module, passes = torch.nn.Linear(2, 1), []
-
-    class Wrapper(torch.nn.Module):
-        def forward(self):
-            passes.append("wrapper")
-            return module()
-
-    def loss() -> torch.Tensor:
-        passes.append("loss")
-        return module(torch.ones(2))
-
-    wrapped, alone = _call_inside(Wrapper(), module, loss), _call_inside(module, module, loss)
-    assert passes == ["wrapper", "loss", "loss"] and torch.equal(wrapped, alone) and torch.equal(module(torch.ones(2)), alone)
 
 
 def test_mixed_precision_reaches_scoring_and_sampling(tmp_path):
