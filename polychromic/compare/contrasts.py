@@ -67,11 +67,8 @@ def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], syst
         if lacking := [name for name in pair if name not in chosen]:
             scored = ", ".join(sorted(chosen))
             raise PolychromicError(f"analysis.contrasts names {lacking[0]!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
-        a_name, b_name = pair
-        temperatures = sorted(selection["fronts"][b_name])
-        a, b, *frontier = on_shared_seeds(
-            params, *(systems[name, chosen[name]] for name in pair), *(systems[b_name, temperature] for temperature in temperatures)
-        )
+        read = [(name, chosen[name]) for name in pair] + [(pair[1], temperature) for temperature in sorted(selection["fronts"][pair[1]])]
+        a, b, *frontier = on_shared_seeds(params, *(systems[key] for key in read))
         family = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
         rows += [
             _paired(params, a, b, primary, "chosen", family["chosen"]),
@@ -80,8 +77,7 @@ def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], syst
             _matched(params, a, frontier, primary, quality, family["matched"]),
         ]
         policy = [(name, POLICY) for name in pair]
-        if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
-            # Did D rise?
+        if params.methods[pair[0]].objective != "none" and all(key in systems for key in policy):  # did D rise?
             rows.append(_paired(params, *on_shared_seeds(params, *(systems[key] for key in policy)), "objective", "policy", "secondary"))
     for name, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
         if members := [row for row in rows if row["family"] == name]:
@@ -114,18 +110,14 @@ def _matched(params: Params, a: System, frontier: list[System], primary: str, qu
     """a against b's frontier over temperature, ascending, at the quality that a has."""
     settings, label = params.analysis, frontier[0].label
     qualities, values = ([system.scores[metric] for system in frontier] for metric in (quality, primary))
-    temperatures = [system.temperature for system in frontier]
-    found = matched_contrast(
-        a.scores[quality], a.scores[primary], qualities, values, temperatures, generator(params, "matched", a.label, label),
-        settings.bootstrap, settings.confidence,
-    )  # fmt: skip
+    temperatures, stream = [system.temperature for system in frontier], generator(params, "matched", a.label, label)
+    own = a.scores[quality], a.scores[primary]
+    found = matched_contrast(*own, qualities, values, temperatures, stream, settings.bootstrap, settings.confidence)
     weights = np.asarray(found.b_weights)
     # Each seed of a against b's mean over seeds, at the match that the pooled quality chose.
     peer = float(weights @ np.array([value.mean() for value in values]))
-    by_seed = [float(value) - peer for value in a.scores[primary].mean(axis=1)]
-    temperature = float(weights @ np.array(temperatures))
-    about = {"p_value": found.p_two_sided, "delta_by_seed": by_seed}
-    return _row(params, a, label, temperature, primary, "matched", family, vars(found) | about)
+    about = {"p_value": found.p_two_sided, "delta_by_seed": [float(value) - peer for value in a.scores[primary].mean(axis=1)]}
+    return _row(params, a, label, float(weights @ np.array(temperatures)), primary, "matched", family, vars(found) | about)
 
 
 def _row(params: Params, a: System, b: str, b_temperature: float, metric: str, rule: str, family: str, found: dict) -> dict:

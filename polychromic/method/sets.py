@@ -60,7 +60,10 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 
 def set_functions(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> tuple[Quality, Similarity]:
-    """Quality and similarity of replies to the record that a training row names, as the set objective takes them."""
+    """Quality and similarity of replies to the record that a training row names, as the set objective takes them.
+
+    similarity: "exact", "semantic", or "domain" for the domain's own.
+    """
 
     def quality(example: Example, replies: Sequence[str]) -> np.ndarray:
         return domain.training_quality(records[example["record"]], replies, embed)
@@ -72,7 +75,8 @@ def set_functions(domain: Domain, records: Sequence[Record], similarity: str, em
     def semantic(example: Example, replies: Sequence[str]) -> np.ndarray:
         return cosines(embed(replies))
 
-    return quality, exact if similarity == "exact" else semantic
+    own = domain.similarity if similarity == "domain" else similarity
+    return quality, exact if own == "exact" else semantic
 
 
 @dataclass(frozen=True)

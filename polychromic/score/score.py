@@ -231,8 +231,7 @@ def set_objective(params: Params, domain: Domain, record: Record, row: dict, emb
     Sets lie within blocks: replies of one list are a set that a person sees together.
     """
     method, n = params.methods["polychromic"], params.objective.n
-    similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    quality, pairs = set_functions(domain, [record], similarity, embed)
+    quality, pairs = set_functions(domain, [record], method.similarity, embed)
     lists = [block["samples"] for block in _blocks(row)]
     sets = [replies[i : i + n] for replies in lists for i in range(0, len(replies) - n + 1, n)]
     q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))

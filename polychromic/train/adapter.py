@@ -33,7 +33,7 @@ from polychromic.models import prompts, weights
 from polychromic.models.decode import Prefill, evaluating, head, pad_sequences, prefill, sample, uniforms
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
-from polychromic.params import DomainParams, Method, Params, Train
+from polychromic.params import Method, Params, Train
 from polychromic.train.batches import encode_completion
 from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import PolychromicTrainer
@@ -81,17 +81,12 @@ class Trained:
     fingerprint: str
 
 
-def total_steps(settings: DomainParams, method: Method) -> int:
-    """Optimiser steps: the domain's, times the method's budget."""
-    return round(settings.steps * method.budget)
-
-
 def trainer_extras(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
 ) -> dict[str, Any]:
     """What PolychromicTrainer takes for a method beside model, rows and arguments. Args: as `train_adapter`."""
     settings = params.domain(domain.name)
-    quality, similarity = set_functions(domain, train, _similarity(domain, method), embed)
+    quality, similarity = set_functions(domain, train, method.similarity, embed)
     shared = {"quality": quality, "similarity": similarity, "max_new_tokens": settings.max_new_tokens, "seed": seed}
     extras: dict[str, Any] = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
@@ -99,13 +94,9 @@ def trainer_extras(
         own = {"name": method.objective, "subset": method.subset, "baseline": baseline, "lam": lam, "n": params.objective.n}
         extras["objective"] = SetObjectiveConfig(**own, share=rollouts.share, every=rollouts.every, **shared)
     if method.self_training is not None:
-        after = round(method.self_training.after * total_steps(settings, method))
+        after = round(method.self_training.after * round(settings.steps * method.budget))
         extras["self_training"] = SelfTraining(after=after, samples=settings.pool_samples, **shared)
     return extras
-
-
-def _similarity(domain: Domain, method: Method) -> str:
-    return domain.similarity if method.similarity == "domain" else method.similarity
 
 
 def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
@@ -156,8 +147,7 @@ def train_adapter(
     extras = trainer_extras(params, domain, method, lam, seed, train, embed)
     # the learning rate is the method's, where it has one of its own
     settings = params.train.model_copy(update={"learning_rate": method.learning_rate or params.train.learning_rate})
-    steps = total_steps(params.domain(domain.name), method)
-    horizon = params.domain(domain.name).max_new_tokens
+    steps, horizon = round(params.domain(domain.name).steps * method.budget), params.domain(domain.name).max_new_tokens
     plain = lambda extra: {key: value for key, value in vars(extra).items() if not callable(value)} if is_dataclass(extra) else extra
     identity = {
         "weights": weights.fingerprint(params.model),
@@ -173,7 +163,7 @@ def train_adapter(
     }
     if {"objective", "self_training"} & extras.keys():  # what their two functions are made of
         identity |= {
-            "similarity": _similarity(domain, method),
+            "similarity": [domain.similarity, method.similarity],
             "encoder": weights.fingerprint(params.encoder),
             "records": sha256_json([record.model_dump() for record in train]),
         }

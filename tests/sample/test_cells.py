@@ -10,7 +10,7 @@ import torch
 from polychromic.base.cache import environment
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import cpu_model
-from polychromic.base.io import read_jsonl
+from polychromic.base.io import read_json, read_jsonl, write_json
 from polychromic.data import split as splitting
 from polychromic.data.records import load_split
 from polychromic.models import prompts
