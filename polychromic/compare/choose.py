@@ -95,27 +95,18 @@ def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str,
             levels or where a cell was not sampled at temperature 1.
         gaming: see `against_lora`; null where training's quality is none of the domain's metrics.
 
-    Raises:
-        PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
+    Raises PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
     """
     endpoint = params.endpoint(domain)
     weights = {system.label: system.lam for system in systems.values() if system.method == "polychromic" and system.lam}
     rows, policies = [], []
     for label, lam in sorted({"lora": 0.0, **weights}.items(), key=lambda item: item[1]):
         system, policy = systems[label, chosen[label]], systems.get((label, POLICY))
+        history = paths.cell_dir(domain, "dev", paths.cell_name(system.method, system.lam)) / paths.HISTORY
+        which = {"lambda": lam, "label": label, "temperature": system.temperature, "seeds": list(system.seeds)}
+        means = {"primary": system.mean(endpoint.primary), "quality": system.mean(endpoint.quality)}
         policies.append(policy)
-        rows.append(
-            {
-                "lambda": lam,
-                "label": label,
-                "temperature": system.temperature,
-                "seeds": list(system.seeds),
-                **after_training(paths.cell_dir(domain, "dev", paths.cell_name(system.method, system.lam)) / paths.HISTORY),
-                "objective": policy.mean("objective") if policy else None,
-                "primary": system.mean(endpoint.primary),
-                "quality": system.mean(endpoint.quality),
-            }
-        )
+        rows.append({**which, **after_training(history), "objective": policy.mean("objective") if policy else None, **means})
     trend, bound = None, rows[0]["validation_ce"] + params.analysis.ce_margin
     if len(rows) >= 3 and all(policies):
         d, levels = np.stack([policy.scores["objective"].mean(axis=0) for policy in policies]), [row["lambda"] for row in rows]
@@ -161,8 +152,7 @@ def against_lora(params: Params, domain: str, systems: Systems, labels: list[str
 def after_training(history: Path) -> dict[str, float | dict[str, list[float]]]:
     """The last validation cross-entropy, KL divergence to the base model and reply length: means over seeds, and "by_seed".
 
-    Raises:
-        PolychromicError: a seed has no such row.
+    Raises PolychromicError: a seed has no such row.
     """
     last: dict[int, dict[str, float]] = defaultdict(dict)
     for _, row in read_jsonl(history):

@@ -30,9 +30,8 @@ def compare(params: Params, domain: str, split: str) -> None:
     """Write results/{domain}/{split}/compare.json (systems with intervals, contrasts with tests) and metrics.json, for `dvc metrics`;
     on dev also choices.json, and frontier.csv, lambda.csv and training.csv, for `dvc plots`.
 
-    Raises:
-        PolychromicError: scores, or on dev training histories, are missing; test, and `analysis:` is not what was committed before test was
-            opened (polychromic.data.seal).
+    Raises PolychromicError: scores, or on dev training histories, are missing; test, and `analysis:` is not what was committed before test
+    was opened (polychromic.data.seal).
     """
     if split == "test":
         check_sealed(Path())
@@ -102,13 +101,8 @@ def _of_test(params: Params, domain: str) -> dict[str, Any]:
 def about(params: Params, name: str) -> dict:
     """What a table says about a method: its group, and whose training step it has, how many of them."""
     method = params.methods[name]
-    return {
-        "ours": method.ours,
-        "sees_checker": method.sees_checker,
-        "trained": method.adapter == "lora",
-        "budget": method.budget,
-        "trains_like": params.trains_like(name),
-    }
+    group = {"ours": method.ours, "sees_checker": method.sees_checker, "trained": method.adapter == "lora"}
+    return group | {"budget": method.budget, "trains_like": params.trains_like(name)}
 
 
 def describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
@@ -119,10 +113,7 @@ def describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
         "seeds": list(system.seeds),
         "n_prompts": next(iter(system.scores.values())).shape[1],
         "n_samples": params.sampling.n,
-        "metrics": {
-            metric: {"mean": interval.mean, "low": interval.low, "high": interval.high, "by_seed": list(interval.by_seed)}
-            for metric, interval in intervals.items()
-        },
+        "metrics": {name: {"mean": ci.mean, "low": ci.low, "high": ci.high, "by_seed": list(ci.by_seed)} for name, ci in intervals.items()},
     }
 
 

@@ -58,8 +58,7 @@ def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], syst
         systems: (label, temperature) -> System on the split that the contrasts are about.
         selection: what dev chose; of it "primary", "quality", "chosen", "fronts" and "best".
 
-    Raises:
-        PolychromicError: a contrast names a method that has no scores.
+    Raises PolychromicError: a contrast names a method that has no scores.
     """
     primary, quality, chosen = selection["primary"], selection["quality"], selection["chosen"]
     rows = []

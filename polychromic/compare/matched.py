@@ -101,8 +101,7 @@ def matched_contrast(
         b_temperatures: (T,) all different, T >= 1.
         rng: draws prompts, the same for a and all temperatures of b.
 
-    Raises:
-        PolychromicError: as `check_scores`.
+    Raises PolychromicError: as `check_scores`.
     """
     count = len(b_temperatures)
     names = ["a's quality", "a's value", *(f"b's {what} at {t}" for what in ("quality", "value") for t in b_temperatures)]

@@ -67,8 +67,7 @@ class Trend:
 def check_scores(scores: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """name -> (S, P) float64.
 
-    Raises:
-        PolychromicError: another shape, fewer than 2 prompts, unequal numbers of prompts, a score that is not finite.
+    Raises PolychromicError: another shape, fewer than 2 prompts, unequal numbers of prompts, a score that is not finite.
     """
     checked: dict[str, np.ndarray] = {}
     for name, values in scores.items():

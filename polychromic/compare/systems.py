@@ -50,8 +50,7 @@ def label_of(method: str, lam: float | None, headline: float) -> str:
 def read_systems(params: Params, domain: str, split: str, headline: float) -> Systems:
     """From the scores of the split; `headline`: the weight at which the grid goes by its bare name.
 
-    Raises:
-        PolychromicError: no row of the split, or a system lacks a prompt that another has.
+    Raises PolychromicError: no row of the split, or a system lacks a prompt that another has.
     """
     path, names = paths.scores_file(domain, split), (*params.domain(domain).metrics, "objective")
     cells: dict[tuple, dict[tuple[int, str], dict[str, float]]] = defaultdict(dict)

@@ -86,8 +86,7 @@ def advantages(
             processes; None computes it from the B rows, which then are one set each of B different prompts.
         running: a mean of marginals of past steps, for `running` and `mix`; None (the first step) counts as 0.
 
-    Raises:
-        ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for N - 1 replies.
+    Raises ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for N - 1 replies.
     """
     if baseline not in BASELINES:
         raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(BASELINES)}.")

@@ -47,8 +47,7 @@ RANGES = {
 def check_loss(name: str, settings: Mapping[str, float]) -> None:
     """Refuse a loss that cannot be computed, before training; all that is wrong with its settings at once.
 
-    Raises:
-        ValueError: an unknown name, or a setting that is missing, superfluous, not a finite number or out of range.
+    Raises ValueError: an unknown name, or a setting that is missing, superfluous, not a finite number or out of range.
     """
     if name not in LOSSES:
         raise ValueError(f"loss is {name!r}; allowed: {', '.join(LOSSES)}.")
@@ -84,8 +83,7 @@ def token_loss(name: str, logits: Tensor, target: Tensor, settings: Mapping[str,
 
     Returns: (M,), in nats; the dtype of the logits, float32 for half precision.
 
-    Raises:
-        ValueError: as check_loss.
+    Raises ValueError: as check_loss.
     """
     import torch
     from torch.nn import functional as F  # noqa: N812 - torch's own habit

@@ -118,8 +118,7 @@ def make_objective(name: str, n: int, subset: int | None = None) -> SetObjective
         subset: size of the subsets of passk (1..N) and poly_epo (2..N-1: with N the only subset is the whole set, all replies share one
             advantage, and the centred gradient is zero); None for the others.
 
-    Raises:
-        ValueError: an unknown name, N < 2, or a subset size that is missing, superfluous or out of range.
+    Raises ValueError: an unknown name, N < 2, or a subset size that is missing, superfluous or out of range.
     """
     if name not in OBJECTIVES and name not in SUBSET_OBJECTIVES:
         raise ValueError(f"set objective is {name!r}; allowed: {', '.join([*OBJECTIVES, *SUBSET_OBJECTIVES])}.")

@@ -33,9 +33,8 @@ def equal_text(example: Example, replies: Sequence[str]) -> np.ndarray:
 def checked(function: Quality | Similarity, example: Example, replies: Sequence[str], ndim: int) -> np.ndarray:
     """What the function says of N replies: (N,) for ndim 1, (N, N) for ndim 2.
 
-    Raises:
-        ValueError: it returned another shape, NaN, a value outside [0, 1], or a reply whose similarity to itself is not 1 (names the
-            function, the place and the replies).
+    Raises ValueError: it returned another shape, NaN, a value outside [0, 1], or a reply whose similarity to itself is not 1 (names the
+    function, the place and the replies).
     """
     values, shape = np.asarray(function(example, replies), dtype=float), (len(replies),) * ndim
     name = getattr(function, "__qualname__", repr(function))

@@ -86,10 +86,9 @@ def head(model: torch.nn.Module, hidden: Tensor) -> Tensor:
 
 @torch.no_grad()
 def check_head(model: torch.nn.Module) -> None:
-    """Refuse a model whose logits are not `head` of `last_hidden`: log-probabilities taken by these would be of another model.
+    """ValueError for a model whose logits are not `head` of `last_hidden`, by which log-probabilities are taken.
 
-    Raises:
-        ValueError: some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head.
+    Some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head.
     """
     language_model = causal_lm(model)
     ids = torch.arange(2, device=next(language_model.parameters()).device)[None]

@@ -58,8 +58,7 @@ def load_causal_lm(
     The tokenizer pads on the left, so that the last position of every row is the newest token, and its pad
     token differs from the end of reply wherever the vocabulary allows it.
 
-    Raises:
-        PolychromicError: the tokenizer has no chat template or no end-of-reply token.
+    Raises PolychromicError: the tokenizer has no chat template or no end-of-reply token.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -88,8 +87,7 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
         rank: r >= 1. alpha: scale, > 0.
         target_modules: names of linear modules ("q_proj", ...).
 
-    Raises:
-        PolychromicError: no module of the model has such a name.
+    Raises PolychromicError: no module of the model has such a name.
     """
     import torch
     from peft import LoraConfig, get_peft_model

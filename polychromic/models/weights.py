@@ -104,8 +104,7 @@ def fingerprint(source: Source) -> str:
 def cached(source: Source) -> Path | None:
     """The folder of the weights where they are already on this machine, else None.
 
-    Raises:
-        PolychromicError: a folder source is not a complete model.
+    Raises PolychromicError: a folder source is not a complete model.
     """
     if isinstance(source, FolderSource):
         _checked(Path(source.path).expanduser(), "the folder")
@@ -117,9 +116,8 @@ def cached(source: Source) -> Path | None:
 def obtain(source: Source) -> Path:
     """Return a folder with a complete model (config.json, safetensors, tokenizer), obtaining it where needed. Progress goes to stderr.
 
-    Raises:
-        PolychromicError: no network, no such version, repository or member, wrong hash, truncated download, an incomplete model, a cache
-            that cannot be written.
+    Raises PolychromicError: no network, no such version, repository or member, wrong hash, truncated download, an incomplete model, a cache
+    that cannot be written.
     """
     if (found := cached(source)) is not None:
         return found
@@ -209,8 +207,7 @@ def _from_hub(source: HubSource, work: Path) -> Path:
 def _checked(folder: Path, what: str) -> dict[str, Path]:
     """Files of a complete model by relative name and in order, without hidden ones.
 
-    Raises:
-        PolychromicError: no such folder, or no complete model.
+    Raises PolychromicError: no such folder, or no complete model.
     """
     if not folder.is_dir():
         raise PolychromicError(f"{folder}: no such folder. Give the path of a folder with a model (config.json, safetensors, tokenizer).")

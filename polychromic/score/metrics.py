@@ -129,8 +129,7 @@ declare("objective", "set objective D", "D of the headline method over disjoint 
 def metric(name: str) -> Metric:
     """The metric that a name means, its number bound.
 
-    Raises:
-        UsageError: no metric has this name, or its number is out of range (k, n: 1 or more, whole; tau: above 0, at most 1).
+    Raises UsageError: no metric has this name, or its number is out of range (k, n: 1 or more, whole; tau: above 0, at most 1).
     """
     if name in FAMILIES and not FAMILIES[name].symbol:
         return FAMILIES[name]

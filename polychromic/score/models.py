@@ -155,8 +155,7 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
     Args:
         encoder: folder of the model.
 
-    Raises:
-        PolychromicError: no reference, or one without text.
+    Raises PolychromicError: no reference, or one without text.
     """
     if not references or not all(text.strip() for text in references):
         raise PolychromicError(

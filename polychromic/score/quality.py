@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -54,22 +54,12 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     return max(_rouge_l_scorer().score(reference, prediction)["rougeL"].fmeasure for reference in references)
 
 
-def rouge_1(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-1: as `rouge_l`, of common tokens."""
-    return _rouge_n(prediction, references, 1)
+def rouge_n(prediction: str, references: Sequence[str], n: int) -> float:
+    """ROUGE-n: as `rouge_l`, F-measure 2 PR / (P + R) of common n-grams, as rouge_score, its tables kept.
 
-
-def rouge_2(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-2: as `rouge_l`, of common bigrams; best over the references for which it exists.
-
-    0 where one side has bigrams and the other, of one token, has none: nothing is in common. Where neither side has one, there is
-    neither precision nor recall, and no ROUGE-2, however equal the texts are: PolychromicError.
+    0 where one side has n-grams and the other, of fewer than n tokens, has none: nothing is in common. Where neither side has one, there
+    is neither precision nor recall, and no ROUGE-n, however equal the texts are: PolychromicError, unless another reference has one.
     """
-    return _rouge_n(prediction, references, 2)
-
-
-def _rouge_n(prediction: str, references: Sequence[str], n: int) -> float:
-    """F-measure of common n-grams, 2 PR / (P + R): as rouge_score, its tables kept."""
     _check_references(references, f"rouge_{n}", tokenize)
     own, others = _ngram_counts(prediction, n), [_ngram_counts(reference, n) for reference in references]
     if found := [2 * (own & other).total() / total for other in others if (total := own.total() + other.total())]:
@@ -78,6 +68,9 @@ def _rouge_n(prediction: str, references: Sequence[str], n: int) -> float:
         f"rouge_{n}: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
         "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
     )
+
+
+rouge_1, rouge_2 = partial(rouge_n, n=1), partial(rouge_n, n=2)
 
 
 @lru_cache(maxsize=2048)

@@ -59,8 +59,7 @@ def score(params: Params, domain_name: str, split: str) -> None:
     Writes scores.jsonl.gz into results/{domain}/{split}; beside it on dev signatures.json and calibration.json (null where a checker
     decides what is valid), on test machines.json (machine -> the systems that were sampled on it).
 
-    Raises:
-        PolychromicError: a cell was not sampled, or on other prompts; test, and its declaration is not what was sealed.
+    Raises PolychromicError: a cell was not sampled, or on other prompts; test, and its declaration is not what was sealed.
     """
     records = {record.id: record for record in prompts_of(params, domain_name, split)}
     domain, calibration = given(params, domain_name)
@@ -92,8 +91,7 @@ def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]
 def sampled(params: Params, domain: str, split: str, records: Mapping[str, Record]) -> list[Scored]:
     """The samples of the split's cells, on dev in the order of their names.
 
-    Raises:
-        PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
+    Raises PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
     """
     cells, found = params.cells(domain, split), []
     for cell in sorted(cells, key=lambda cell: cell.name) if split == "dev" else cells:
@@ -160,8 +158,7 @@ def score_blocks(names: Sequence[str], domain: Domain, record: Record, row: dict
     does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
     count every list, so silence costs what it should in pass@k and in distinct valid answers.
 
-    Raises:
-        PolychromicError: a metric exists for none of the lists, or cannot be computed.
+    Raises PolychromicError: a metric exists for none of the lists, or cannot be computed.
     """
     if "block" not in row:
         return score_prompt(names, domain, record, row, known)

@@ -101,29 +101,19 @@ def trainer_extras(
 
 def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
     """`train:` of params.yaml as transformers has it, with checkpoints in `folder`; evaluated on the way if `validate`."""
+    evaluation = {"eval_strategy": "steps", "eval_steps": settings.eval_every} if validate else {"eval_strategy": "no"}
+    checkpoints = {"save_strategy": "steps", "save_steps": settings.checkpoint_every, "save_total_limit": 1}
+    schedule = {"lr_scheduler_type": settings.schedule, "warmup_steps": settings.warmup_steps, "learning_rate": settings.learning_rate}
+    optimiser = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm, "max_steps": steps}
+    machine = {"use_cpu": best_device() == "cpu", "dataloader_pin_memory": False, "remove_unused_columns": False}
     return TrainingArguments(
         output_dir=str(folder),
-        max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=rows_at_once(settings.batch_size * 2),
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_steps,
-        lr_scheduler_type=settings.schedule,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        logging_steps=1,
-        eval_strategy="steps" if validate else "no",
-        eval_steps=settings.eval_every,
-        save_strategy="steps",
-        save_steps=settings.checkpoint_every,
-        save_total_limit=1,
         seed=seed,
         data_seed=seed,
-        use_cpu=best_device() == "cpu",
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
+        **(evaluation | checkpoints | schedule | optimiser | machine),
+        **{"logging_steps": 1, "report_to": [], "disable_tqdm": True},
     )
 
 
@@ -138,8 +128,7 @@ def train_adapter(
         train, dev: records; dev serves validation cross-entropy and the distance from the base model, nothing that is trained on.
             Without any, neither is measured.
 
-    Raises:
-        PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
+    Raises PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
     """
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     rows = training_rows(train, tokenizer, domain.name, method, embed)

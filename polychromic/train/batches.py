@@ -55,8 +55,7 @@ class Collator:
     A row may carry "weight", a factor of its quality loss (1 where absent). All columns travel along as "examples":
     quality and similarity functions read them.
 
-    Raises:
-        ValueError: a row lacks a column or holds something else than text, a chat or token ids (names row and column).
+    Raises ValueError: a row lacks a column or holds something else than text, a chat or token ids (names row and column).
     """
 
     tokenizer: Any

@@ -1,5 +1,4 @@
 import gzip
-import math
 
 import numpy as np
 import pytest
@@ -101,12 +100,12 @@ def test_semantic_diversity_ends():
 KERNEL = [[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]]
 
 
-@pytest.mark.parametrize(("q", "value"), [(0, 3), (1, 2.1573004834), (2, 1.9480519481), (math.inf, 3 / 1.9)])
+@pytest.mark.parametrize(("q", "value"), [(0, 3), (1, 2.1573004834), (2, 1.9480519481)])
 def test_vendi_oracles(q, value):
     assert vendi(KERNEL, q) == pytest.approx(value, abs=1e-9)
 
 
-@given(matrices, hs.sampled_from([0.5, 1, 2, math.inf]))
+@given(matrices, hs.sampled_from([0.5, 1, 2]))
 def test_vendi_bounds_duplicates_and_permutation(x, q):
     u = x / np.linalg.norm(x, axis=1, keepdims=True)
     value = vendi(u @ u.T, q)
