@@ -59,14 +59,11 @@ def test_prefill_ends_where_the_plain_model_does_and_runs_a_common_beginning_onc
 
 
 def chi_square(tokens: torch.Tensor, probability: np.ndarray) -> float:
-    counts = np.bincount(tokens.numpy(), minlength=len(probability))
-    expected = probability * len(tokens)
+    counts, expected = np.bincount(tokens.numpy(), minlength=len(probability)), probability * len(tokens)
     often = expected > 5
     assert counts[expected == 0].sum() == 0, "impossible tokens"
-    observed = np.append(counts[often], counts[~often].sum())
-    wanted = np.append(expected[often], expected[~often].sum())
-    some = wanted > 0
-    return float(st.chisquare(observed[some], wanted[some]).pvalue)
+    observed, wanted = (np.append(values[often], values[~often].sum()) for values in (counts, expected))
+    return float(st.chisquare(observed[wanted > 0], wanted[wanted > 0]).pvalue)
 
 
 def drawn(logits: torch.Tensor, count: int, temperature: float = 1.0, seed: int = 1, **settings) -> torch.Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -57,31 +55,6 @@ def test_layouts_have_the_values_and_gradients_of_the_plain_path(kind, prompts, 
         for name, a, b in zip(names, torch.autograd.grad((found.sum(-1) * WEIGHTS).sum(), parameters), expected, strict=True):
             assert b.abs().max() > 1e-3, name
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5, msg=lambda text, name=name, layout=layout: f"{layout} {name}: {text}")
-
-
-@pytest.mark.parametrize("kind", toy.KINDS)
-def test_a_cut_gradient_of_the_prompt_is_seen(kind, monkeypatch):
-    """The mutant that scores from the detached cache: equal values, other gradients."""
-    model = toy.make_adapted_model(kind, toy.V)
-    values = log_probs(model, "shared", PROMPTS["apart"])[0]
-    right = toy.gradient(values.sum(), model)
-    cache = rollout.Prefill.cache
-    cut = lambda start: replace(start, keys_values=[(key.detach(), value.detach()) for key, value in start.keys_values])
-    monkeypatch.setattr(rollout.Prefill, "cache", lambda self, index: cache(cut(self), index))
-    mutant = log_probs(model, "shared", PROMPTS["apart"])[0]
-    torch.testing.assert_close(mutant, values)
-    assert (toy.gradient(mutant.sum(), model) - right).abs().max() > 1e-2
-
-
-def test_packed_replies_neither_see_each_other_nor_have_an_order():
-    """Another first reply leaves the second as it was; with plain causality (no blocks) it would not."""
-    model = toy.make_adapted_model("qwen3", toy.V)
-    one = log_probs(model, "packed", [[3, 4]], [(0, [4, 5, toy.END]), (0, [6, 7, toy.END])])[0]
-    other = log_probs(model, "packed", [[3, 4]], [(0, [9, 2, 1]), (0, [6, 7, toy.END])])[0]
-    torch.testing.assert_close(one[1], other[1], rtol=0, atol=1e-6)
-    assert (one[0] - other[0]).abs().max() > 1e-2
-    forward, backward = (log_probs(model, "packed", PROMPTS["apart"], rows)[0] for rows in (ROWS, ROWS[::-1]))
-    torch.testing.assert_close(backward, forward.flip(0), rtol=0, atol=1e-5)
 
 
 def test_replies_of_one_token_do_not_pass_through_the_model_again(monkeypatch):

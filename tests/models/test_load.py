@@ -152,9 +152,8 @@ def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
     convert_gguf(source, tmp_path / "once")
     assert torch.equal(torch.get_rng_state(), before)
     convert_gguf(source, tmp_path / "twice")
-    names = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "twice").iterdir())
-    assert all(sha256_file(tmp_path / "once" / name) == sha256_file(tmp_path / "twice" / name) for name in names)
+    once, twice = ({path.name: sha256_file(path) for path in (tmp_path / name).iterdir()} for name in ("once", "twice"))
+    assert once == twice
 
     original, (converted, tokenizer) = LlamaForCausalLM.from_pretrained(tiny), load_causal_lm(tmp_path / "once", "float32", "cpu")
     expected, got = original.state_dict(), converted.state_dict()
@@ -167,9 +166,7 @@ def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
     assert not hasattr(converted.config, "quantization_config") and converted.dtype == torch.float32
 
     chat = [{"role": "user", "content": "Name one kind of fruit, né?"}]
-    rendered = [
-        each.apply_chat_template(chat, add_generation_prompt=True)["input_ids"] for each in (tokenizer, AutoTokenizer.from_pretrained(tiny))
-    ]
-    assert rendered[0] == rendered[1]
+    ours, theirs = (one.apply_chat_template(chat, add_generation_prompt=True) for one in (tokenizer, AutoTokenizer.from_pretrained(tiny)))
+    assert ours["input_ids"] == theirs["input_ids"]
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|endoftext|>")
     assert (converted.generation_config.eos_token_id, converted.generation_config.pad_token_id) == (2, 0)

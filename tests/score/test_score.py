@@ -18,7 +18,6 @@ from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record
 from polychromic.params import Params, load_params
-from polychromic.sample import prompts as opened
 from polychromic.score.models import Embedder
 from polychromic.score.people import Calibration
 from polychromic.score.score import Known, score, score_blocks, score_cell, score_prompt, set_objective
@@ -342,12 +341,3 @@ def test_test_is_scored_as_it_was_declared_and_apart_from_dev(sampled, monkeypat
         cell = paths.cell_name(method, lam)
         assert {row["metrics"]["pass@1"] for row in rows if row["method"] == method} == {(2 + CELLS.index(cell)) / 10}
     assert read_json(paths.machines_file("listqa")) == {"machine False": ["zero_shot", "few_shot", "polychromic"], "machine True": ["lora"]}
-    paths.scores_file("listqa", "test").unlink()
-
-    def refuse(root: Path) -> None:
-        raise PolychromicError("not sealed")
-
-    monkeypatch.setattr(opened, "check_sealed", refuse)
-    with pytest.raises(PolychromicError, match="not sealed"):
-        score(graded(), "listqa", "test")
-    assert not paths.scores_file("listqa", "test").exists()

@@ -214,12 +214,11 @@ def test_it_repeats_whatever_runs_at_once_and_leaves_mode_and_adapter_as_they_we
 # what identifies a run
 
 
-def test_a_finished_run_is_not_trained_again(monkeypatch):
-    first = train("lora", None)
-    before = {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()}
+def test_a_finished_run_is_not_trained_again_and_repeats_elsewhere(undisturbed, monkeypatch):
+    first = train()
+    assert content(first) == content(undisturbed)
     steps = count_steps(monkeypatch)
-    assert train("lora", None) == first and steps == []
-    assert {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()} == before
+    assert train() == first and steps == [] and content(first) == content(undisturbed)
 
 
 @pytest.fixture
