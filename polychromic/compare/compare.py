@@ -172,9 +172,9 @@ def _history(path: Path) -> list[dict]:
     for _, row in read_jsonl(path):
         if "ce" in row:
             steps[row["step"]].append(row)
-    history = []
-    for step, rows in sorted(steps.items()):
-        objective = [row["objective"] for row in rows if "objective" in row]
-        ce = float(np.mean([row["ce"] for row in rows]))
-        history.append({"step": step, "ce_mean": ce, "objective_mean": float(np.mean(objective)) if objective else None})
-    return history
+
+    def mean(rows: list[dict], key: str) -> float | None:
+        values = [row[key] for row in rows if key in row]
+        return float(np.mean(values)) if values else None
+
+    return [{"step": step, "ce_mean": mean(rows, "ce"), "objective_mean": mean(rows, "objective")} for step, rows in sorted(steps.items())]

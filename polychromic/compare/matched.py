@@ -90,10 +90,9 @@ def matched_contrast(
 ) -> MatchedContrast:
     """a's value minus b's at a's quality, b interpolated on its Pareto front over temperature.
 
-    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given (which
-    the caller takes from dev); means are over the declared seeds, the population is that of the prompts. The front is a maximum
-    over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
-    quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
+    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given; means are
+    over the declared seeds, the population is that of the prompts. The front is a maximum over b's temperatures: noise in them favours
+    b, the peer. Where a's quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
 
     Args:
         a_quality, a_value: (S, P) at a's one temperature.

@@ -73,15 +73,10 @@ class Pieces:
 def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
     """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (replies, references)."""
 
-    def ask(references: Sequence[str], new: Sequence[str]) -> np.ndarray:
-        from polychromic.models.load import compute_reproducibly
-
-        compute_reproducibly(params.threads)
-        return bertscore_f1(new, references, weights.obtain(params.encoder))
-
+    ask = lambda references, new: bertscore_f1(new, references, weights.obtain(params.encoder))
     identity = [*_identity(params, params.encoder), bertscore_signature()]
     asked = {name: (replies, list(references)) for name, (replies, references) in pairs.items()}
-    return _by_prompt("BERTScore", "bertscore", identity, asked, ask)
+    return _by_prompt("BERTScore", "bertscore", params.threads, identity, asked, ask)
 
 
 def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], list[float]]:
@@ -93,9 +88,8 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
     @cache
     def load() -> tuple:
         from polychromic.base.hardware import best_device
-        from polychromic.models.load import compute_reproducibly, load_causal_lm
+        from polychromic.models.load import load_causal_lm
 
-        compute_reproducibly(params.threads)
         return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
 
     def ask(chat: list[dict], new: Sequence[str]) -> np.ndarray:
@@ -106,11 +100,11 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
     identity = [*_identity(params, params.model), params.sampling.precision]
     chats = {name: (replies, prompts.messages("zero_shot", domain, prompt)) for name, (prompt, replies) in asked.items()}
-    return _by_prompt(f"likelihood {domain}", "likelihood", identity, chats, ask)
+    return _by_prompt(f"likelihood {domain}", "likelihood", params.threads, identity, chats, ask)
 
 
 def _by_prompt(
-    title: str, kind: str, identity: Sequence, asked: Mapping[str, tuple[Iterable[str], Any]],
+    title: str, kind: str, threads: int, identity: Sequence, asked: Mapping[str, tuple[Iterable[str], Any]],
     make: Callable[[Any, Sequence[str]], np.ndarray],
 ) -> dict[tuple[str, str], Any]:  # fmt: skip
     """(prompt id, reply) -> what `make` says of it; only replies that the prompt's file lacks are asked, distinct and sorted.
@@ -127,6 +121,9 @@ def _by_prompt(
             path, texts = _cache_file(kind, [*identity, about], "json"), sorted(set(replies))
             known = read_json(path) if path.exists() else {}
             if new := [text for text in texts if text not in known]:
+                from polychromic.models.load import compute_reproducibly
+
+                compute_reproducibly(threads)
                 known |= dict(zip(new, make(about, new).tolist(), strict=True))
                 write_text(path, dumps(known))
             found |= {(name, text): known[text] for text in texts}

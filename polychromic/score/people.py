@@ -84,12 +84,10 @@ def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own
     So both sides face the same targets with the same k; both estimates are unbiased whatever the number of drafts to draw from.
 
     Args:
-        matches: (n, H) booleans, draft i matches human reply h.
-        targets: (splits, M) from `held_out`.
+        matches: (n, H) booleans, draft i matches human reply h. targets: (splits, M) from `held_out`.
         own: the drafts are these human replies, in the same order (n = H).
 
-    Returns:
-        (2, len(ks)): human_recall@k and pass@k, in [0, 1]. Raises PolychromicError where k is more than the drafts that are left.
+    Returns: (2, len(ks)) in [0, 1]. Raises PolychromicError where k is more than the drafts that are left.
     """
     n, people = matches.shape
     single, some = matches.sum(axis=0), matches[:, targets].any(axis=2)  # (H,); (n, splits)
@@ -106,17 +104,13 @@ def rates_by_message(
     drafts: Sequence[Sequence[str]], people: Sequence[Sequence[str]], targets: Sequence[np.ndarray], threshold: float, ks: Sequence[int],
     own: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """`match_rates` of drafts at their own message, and of the same drafts put to the other messages: the floor.
+    """`match_rates` at the own message, and of the same drafts put to the other messages, the floor: both (2, len(ks), P).
 
-    The floor of a message is the mean over the drafts to all others: the average over all P - 1 shifts of the messages, each of
-    which leaves no message its own drafts.
+    The floor of a message is the mean over the drafts to all others: the average over all P - 1 shifts of the messages.
 
     Args:
         drafts: P lists of texts, to messages 0, ..., P - 1, P >= 2. people: P lists of human replies. targets: P results of `held_out`.
         threshold: chrF above it is a match. own: the drafts are the human replies themselves.
-
-    Returns:
-        (2, len(ks), P) at the own message, and the same of the floor. Raises PolychromicError for a k above its drafts.
     """
     count = len(people)
     hits = chrf_matrix([text for texts in drafts for text in texts], [text for texts in people for text in texts]) > threshold
