@@ -98,20 +98,10 @@ def score(label: str, seed: int, temperature: float, prompt: str, metric: str) -
 
 def make_rows(split: str = "dev", prompts=PROMPTS) -> list[dict]:
     return [
-        {
-            "method": label.split("@")[0],
-            "lambda": LAMBDAS.get(label),
-            "seed": seed,
-            "temperature": temperature,
-            "split": split,
-            "id": prompt,
-            "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS},
-        }
-        for label in PRIMARY
-        for seed in seeds_of(label)
-        for temperature in TEMPERATURES
-        for prompt in prompts
-    ]
+        {"method": label.split("@")[0], "lambda": LAMBDAS.get(label), "seed": seed, "temperature": temperature, "split": split,
+         "id": prompt, "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS}}
+        for label in PRIMARY for seed in seeds_of(label) for temperature, prompt in itertools.product(TEMPERATURES, prompts)
+    ]  # fmt: skip
 
 
 def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
@@ -138,19 +128,17 @@ def write_results() -> Path:
 
 def history(cell: str) -> list[dict]:
     """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
-    lam = CELLS.get(cell, 0.0)
-    objective = lambda value: {"objective": value} if cell not in ("lora", "rft") else {}
-    return [
-        {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
-        {"seed": 0, "step": 1, "eval_loss": 7.0},
-        {"seed": 0, "step": 2, "loss": 9.0, "ce": 1.0},
-        {"seed": 0, "step": 2, "eval_loss": 2.0 + lam / 100},
-        {"seed": 0, "step": 2, "kl_to_base": 5.0 + lam, "reply_tokens": 4.0},
-        {"seed": 1, "step": 1, "loss": 9.0, "ce": 4.0, **objective(0.4)},
-        {"seed": 1, "step": 2, "loss": 9.0, "ce": 2.0},
-        {"seed": 1, "step": 2, "eval_loss": 3.0 + lam / 100},
-        {"seed": 1, "step": 2, "kl_to_base": 7.0 + lam, "reply_tokens": 5.0},
-    ]
+    lam, rows = CELLS.get(cell, 0.0), []
+    for seed, ce, d in ((0, 2.0, 0.2), (1, 4.0, 0.4)):
+        objective = {"objective": d} if cell not in ("lora", "rft") else {}
+        rows += [
+            {"seed": seed, "step": 1, "loss": 9.0, "ce": ce, **objective},
+            {"seed": seed, "step": 1, "eval_loss": 7.0},
+            {"seed": seed, "step": 2, "loss": 9.0, "ce": ce / 2},
+            {"seed": seed, "step": 2, "eval_loss": 2.0 + seed + lam / 100},
+            {"seed": seed, "step": 2, "kl_to_base": 5.0 + 2 * seed + lam, "reply_tokens": 4.0 + seed},
+        ]
+    return rows
 
 
 def best_temperature(label: str) -> float:
