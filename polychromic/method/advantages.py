@@ -77,7 +77,7 @@ def mean_of_others(means: Array, everywhere: Array) -> Array:
 def advantages(
     baseline: str, objective: SetObjective, q: Array, s: Array, *, others: Array | None = None, running: float | None = None
 ) -> Array:
-    """The weight of grad log pi(y_i|x) for each reply; summed over a set and averaged over sets it estimates grad E[f].
+    """The weight of grad log pi(y_i|x) for each reply, (B, N); summed over a set and averaged over sets it estimates grad E[f].
 
     Args:
         baseline: a key of BASELINES.
@@ -86,11 +86,7 @@ def advantages(
             processes; None computes it from the B rows, which then are one set each of B different prompts.
         running: a mean of marginals of past steps, for `running` and `mix`; None (the first step) counts as 0.
 
-    Returns: (B, N).
-
-    Raises:
-        ValueError: an unknown baseline, `others` of another shape, scores that `evaluate` refuses, or leave_one_out with an
-            objective that is not defined for N - 1 replies.
+    Raises ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for N - 1 replies.
     """
     if baseline not in BASELINES:
         raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(BASELINES)}.")
@@ -99,26 +95,13 @@ def advantages(
     if baseline == "leave_one_out":
         return leave_one_out(objective, q, s)
     marginals = marginal_contributions(objective, q, s)
-    if baseline == "marginal":
-        return marginals
-    past = 0.0 if running is None else running
-    if baseline == "running":
-        return marginals - past
-    if others is None:
-        means = marginals.mean(axis=1)
-        others = mean_of_others(means, means)
-    elif np.shape(others) != (len(q),):
-        raise ValueError(f"others has shape {np.shape(others)}, expected {(len(q),)}, one mean per prompt")
-    elsewhere = np.asarray(others)[:, None]
-    return marginals - (elsewhere if baseline == "others" else 0.5 * elsewhere + 0.5 * past)
+    means, past = marginals.mean(axis=1), running or 0.0
+    elsewhere = (mean_of_others(means, means) if others is None else np.asarray(others))[:, None]
+    return marginals - {"marginal": 0.0, "others": elsewhere, "running": past, "mix": 0.5 * elsewhere + 0.5 * past}[baseline]
 
 
 def check_baseline(baseline: str, objective: SetObjective, n: int) -> None:
-    """Raise before training what `advantages` would raise at the first step: a set of n equal, perfect replies is tried.
-
-    Raises:
-        ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for n - 1 replies.
-    """
+    """Raise before training what `advantages` would raise at the first step: a set of n equal, perfect replies is tried."""
     advantages(baseline, objective, np.ones((1, n)), np.ones((1, n, n)))
 
 

@@ -25,18 +25,14 @@ DECAY = 0.9  # of the running mean of marginals
 
 
 class ResumeState(TrainerCallback, ExportableState):
-    """What training needs beside weights and optimiser to resume to the same result; Trainer writes it into trainer_state.json.
-
-    Attributes:
-        running: running mean of marginal contributions, None before the first rollout.
-        pool: accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled.
-    """
+    """What training needs beside weights and optimiser to resume to the same result; Trainer writes it into trainer_state.json."""
 
     def __init__(self) -> None:
         self.restore()
 
     def restore(self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None) -> None:
-        self.running, self.pool = running, pool
+        self.running = running  # running mean of marginal contributions, None before the first rollout
+        self.pool = pool  # accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled
 
     def state(self) -> dict[str, Any]:
         return {"args": {}, "attributes": {"running": self.running, "pool": self.pool}}
@@ -75,17 +71,11 @@ class Sampler:
 
 
 class Drawn(NamedTuple):
-    """Sampled replies that carry weight in D, and what the step's log says of all that were sampled.
+    """Sampled replies that carry weight in D, and what the step's log says of all that were sampled."""
 
-    Attributes:
-        rows: (place of the prompt in the batch, tokens) of each reply.
-        weight: (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts.
-        prompts: with a rollout, in this process, at least 1.
-    """
-
-    rows: list[tuple[int, tuple[int, ...]]]
-    weight: np.ndarray
-    prompts: int
+    rows: list[tuple[int, tuple[int, ...]]]  # (place of the prompt in the batch, tokens) of each reply
+    weight: np.ndarray  # (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts
+    prompts: int  # with a rollout, in this process, at least 1
     notes: dict[str, float]
 
 
@@ -94,9 +84,6 @@ class Rollouts:
 
     def __init__(self, config: SetObjectiveConfig, sampler: Sampler, state: ResumeState):
         self.config, self.sampler, self.state = config, sampler, state
-
-    def due(self, step: int) -> bool:
-        return step % self.config.every == 0
 
     def prompts(self, b: int) -> int:
         """How many prompts of a batch of b per process get a rollout, over all processes."""

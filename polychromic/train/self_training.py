@@ -33,24 +33,15 @@ def distinct_good(q: np.ndarray, s: np.ndarray) -> list[int]:
 
 @dataclass(frozen=True)
 class SelfTraining:
-    """When and how the pool is sampled.
+    """When and how the pool is sampled."""
 
-    Attributes:
-        after: optimiser step before which references are trained on.
-        samples: replies per training prompt, at temperature 1.
-        rows: replies decoded at once.
-    """
-
-    after: int
-    samples: int
+    after: int  # optimiser step before which references are trained on
+    samples: int  # replies per training prompt, at temperature 1
     quality: Quality
     similarity: Similarity
     max_new_tokens: int
     seed: int
-    rows: int = 256
-
-    def due(self, step: int) -> bool:
-        return step >= self.after
+    rows: int = 256  # replies decoded at once
 
     def replace(self, trainer: Trainer, sampler: Sampler, state: ResumeState, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool once."""

@@ -95,7 +95,7 @@ class PolychromicTrainer(Trainer):
         b, world = len(batch["prompt"]), self.accelerator.num_processes
         start = prefill(model, batch["prompt"], batch["prompt_mask"]) if self.layout == "shared" else None
         drawn = None
-        if training and self.rollouts and self.rollouts.due(self.state.global_step):
+        if training and self.rollouts and self.state.global_step % self.objective.every == 0:
             drawn = self.rollouts.draw(model, start, batch, self._micro)
             self._note(**drawn.notes)
         index, tokens, mask = append_replies(batch, drawn.rows if drawn else [], self.processing_class.pad_token_id)
@@ -104,7 +104,12 @@ class PolychromicTrainer(Trainer):
         else:
             place = packed_states if self.layout == "packed" else repeated_states
             states = place(model, batch["prompt"], batch["prompt_mask"], index, tokens, mask)
-        per_token = self._reference_losses(model, states[:b], tokens[:b], mask[:b].bool(), batch["weight"], training)
+        real = mask[:b].bool()
+        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})  # in evaluation cross-entropy
+        per_token = token_loss(name, head(model, states[:b][real]), tokens[:b][real], settings)
+        if training:
+            self._note(ce=float(per_token.detach().mean()))
+        per_token = per_token * batch["weight"].to(per_token.dtype)[:, None].expand_as(real)[real]
         # DistributedDataParallel averages over processes what is a sum here
         quality = per_token.sum() / mask[:b].sum() if items is None else per_token.sum() * world / items["tokens"]
         if drawn is None:
@@ -113,16 +118,6 @@ class PolychromicTrainer(Trainer):
         D = self._surrogate(model, states[b:], tokens[b:], mask[b:], drawn.weight) / prompts  # whose gradient estimates that of D
         loss = quality - self.objective.lam * D
         return loss.to(quality.dtype)
-
-    def _reference_losses(
-        self, model: torch.nn.Module, states: Tensor, tokens: Tensor, real: Tensor, weight: Tensor, training: bool
-    ) -> Tensor:
-        """Quality loss of each token of the references, times its row's weight; cross-entropy in evaluation."""
-        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})
-        per_token = token_loss(name, head(model, states[real]), tokens[real], settings)
-        if training:
-            self._note(ce=float(per_token.detach().mean()))
-        return per_token * weight.to(per_token.dtype)[:, None].expand_as(real)[real]
 
     def _surrogate(self, model: torch.nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, weight: np.ndarray) -> Tensor:
         """A scalar whose gradient is an unbiased estimate of the gradient of the SUM of D over the prompts with a rollout.
@@ -152,7 +147,7 @@ class PolychromicTrainer(Trainer):
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):  # noqa: ANN201 - Trainer's signature
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if self.self_training is None or not self.self_training.due(self.state.global_step):
+        if self.self_training is None or self.state.global_step < self.self_training.after:
             return batches, items
         batches = self.self_training.replace(self, self.sampler, self.resume_state, batches)
         self._note(pool=len(self.resume_state.pool))
