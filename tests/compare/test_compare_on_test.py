@@ -109,7 +109,7 @@ def found(document: dict, a: str, b: str, metric: str = MAIN, rule: str = "match
 
 
 def test_the_report_accepts_it(document):
-    parsed = Compare.model_validate(document)
+    parsed = Compare(document, "compare.json")
     assert (parsed.domain, parsed.split, parsed.primary, parsed.quality, parsed.headline) == ("listqa", "test", MAIN, GUARD, "polychromic")
     assert {label: parsed.chosen(label).temperature for label in parsed.method_labels()} == {
         name: system["temperatures"][0] for name, system in SYSTEMS.items()

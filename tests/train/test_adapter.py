@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from transformers import Trainer
 
 from polychromic.base import cache
 from polychromic.base.errors import PolychromicError
@@ -307,6 +308,24 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(die_at, resumed, cut,
     torch.manual_seed(4321)  # a new process has another global state
     steps = count_steps(monkeypatch)
     assert content(train()) == content(undisturbed) and steps == resumed
+
+
+def test_a_checkpoint_without_its_last_file_is_discarded(undisturbed, monkeypatch, workspace):
+    """Killed while the second checkpoint was written: the first one is used."""
+    original = Trainer._save_rng_state
+
+    def die(self, folder):
+        if self.state.global_step == 4:
+            raise KeyboardInterrupt
+        original(self, folder)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "_save_rng_state", die)
+        train()
+    (half,) = (path for path in (workspace / "cache").rglob("checkpoint-4") if not (path / "trainer_state.json").exists())
+    assert (half / WEIGHTS).exists()
+    steps = count_steps(monkeypatch)
+    assert content(train()) == content(undisturbed) and steps == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("name", ["history.json", "manifest.json"])

@@ -69,6 +69,13 @@ def test_lambda_zero_with_rollouts_gives_the_bytes_of_plain_lora(tmp_path, chang
     assert [{key: value for key, value in row.items() if key not in ROLLOUT_LOGS} for row in drawn.history] == lora.history
 
 
+def test_training_repeats_and_depends_on_the_rollout_seed_and_lambda(tmp_path):
+    first, _ = toy.trained(tmp_path / "a", toy.config())
+    torch.manual_seed(77)
+    assert toy.trained(tmp_path / "b", toy.config())[0] == first
+    assert len({first, *(toy.trained(tmp_path / "c", toy.config(**changes))[0] for changes in ({"seed": 1}, {"lam": 2.0}))}) == 3
+
+
 def test_the_gradient_of_d_is_scaled_by_lambda_and_by_every(tmp_path):
     def of_d(**changes) -> torch.Tensor:
         objectives = (toy.config(name="plain", baseline="marginal", **changes), None)
