@@ -5,8 +5,13 @@ from __future__ import annotations
 import sys
 
 import pytest
+from hypothesis import settings
 
 from polychromic.cli import app as cli
+
+# property tests: the same examples on every run, and no wall-clock deadline on a busy machine
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def output(workspace: Path, environment: Mapping[str, str], module: str, *argume
 
 def git(workspace: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgSign=false"]
-    return subprocess.run(["git", *identity, *arguments], cwd=workspace, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["git", *identity, *arguments], cwd=workspace, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit(workspace: Path, message: str) -> None:

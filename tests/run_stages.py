@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polychromic import params
-from polychromic.cli import stages as cli
 from polychromic.cli.app import app
 from polychromic.params import Section
 from polychromic.pipeline.run import upstream
@@ -47,7 +46,7 @@ def ordered(found: dict[str, Stage], wanted: Iterable[str]) -> list[str]:
 
 
 def _unwatched(function):  # noqa: ANN001, ANN202
-    """Checks of params.yaml, and notes about it, read what decides nothing; watching begins once they are done."""
+    """Checks of params.yaml read what decides nothing; watching begins once they are done."""
 
     def call(*arguments):  # noqa: ANN002, ANN202
         global _watching
@@ -64,7 +63,7 @@ def run(wanted: Iterable[str]) -> None:
     global _watching
     found, read = stages(), {}
     Section.__getattribute__ = _watch
-    for module, name in ((params, "load_params"), (metrics, "check_metrics"), (cli, "say_precision")):
+    for module, name in ((params, "load_params"), (metrics, "check_metrics")):
         setattr(module, name, _unwatched(getattr(module, name)))
     for name in ordered(found, wanted or found):
         print(f"Running stage '{name}':", file=sys.stderr, flush=True)

@@ -27,22 +27,6 @@ def fast_bfloat16(cpuinfo: Path = CPUINFO) -> bool | None:
     return any(wanted <= flags for wanted in BFLOAT16_SETS) if flags else None
 
 
-def slow_precision(precisions: dict[str, str], cpuinfo: Path = CPUINFO) -> str | None:
-    """What to say before a cell runs in a precision that this processor is slow at; None where there is nothing to say.
-
-    Args:
-        precisions: key of params.yaml -> "float32" or "bfloat16".
-    """
-    keys = [key for key, precision in precisions.items() if precision == "bfloat16"]
-    if not keys or fast_bfloat16(cpuinfo) is not False:
-        return None
-    return (
-        f"{' and '.join(keys)} of params.yaml is bfloat16, which this processor, {cpu_model(cpuinfo)}, multiplies about {SLOWER} times "
-        "more slowly than float32. Hours become days: run it on a processor with AVX-512 (or Arm with bf16), or set float32, whose results "
-        "differ within intervals."
-    )
-
-
 def best_device() -> str:
     """ "cuda" where there is a GPU that torch can use, else "cpu". CUDA_VISIBLE_DEVICES= (empty) hides the GPU."""
     import torch

@@ -64,22 +64,12 @@ def read_json(path: str | os.PathLike) -> Any:
         PolychromicError: the file does not exist.
         DataError: it is not JSON in UTF-8, or a broken gzip file.
     """
+    with _unpacked(Path(path), "one JSON document") as file:
+        content = file.read()
     try:
-        with _unpacked(Path(path), "one JSON document") as file:
-            return json.loads(file.read().decode("utf-8"))
-    except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Run `dvc pull` or `dvc repro` to make it.") from None
+        return json.loads(content.decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(str(path), f"not JSON ({error})", "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
-
-
-def holds(path: str | os.PathLike, text: str) -> bool:
-    """Whether the text stands in a file, unpacked where it is gzip. Raises as read_json."""
-    try:
-        with _unpacked(Path(path), "text") as file:
-            return text.encode() in file.read()
-    except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Run `dvc pull` or `dvc repro` to make it.") from None
 
 
 def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
@@ -96,10 +86,7 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
         PolychromicError: the file does not exist.
         DataError: a line is not UTF-8 or not a JSON object, or the file is a broken gzip file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise PolychromicError(f"{path}: file not found. Check the path, or run `dvc pull` to fetch tracked files.")
-    with _unpacked(path, "JSON lines") as file:
+    with _unpacked(Path(path), "JSON lines") as file:
         for number, raw in enumerate(file, start=1):
             where = f"{path}:{number}"
             if not raw.strip():
@@ -132,7 +119,10 @@ def _unpacked(path: Path, content: str) -> IO[bytes]:
     Args:
         content: what a message says that gzip should hold.
     """
-    file = path.open("rb")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise PolychromicError(f"{path}: file not found. Check the path, or make it: `dvc pull`, `dvc repro`.") from None
     if file.peek(len(GZIP))[: len(GZIP)] != GZIP:
         return file
     try:

@@ -63,10 +63,8 @@ def single_writer(target: Path, wait_seconds: float = 20.0) -> Iterator[None]:
     try:
         lock.acquire(timeout=wait_seconds)
     except Timeout:
-        raise PolychromicError(
-            f"{target}: another process is writing it (lock {lock.lock_file}). One writer at a time is allowed. "
-            "Wait until it ends, or stop it, and run the command again."
-        ) from None
+        said = f"{target}: another process is writing it (lock {lock.lock_file}). One writer at a time is allowed."
+        raise PolychromicError(f"{said} Wait until it ends, or stop it, and run the command again.") from None
     try:
         yield
     finally:

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from polychromic import __version__
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.cli.output import Json, print_json
-from polychromic.cli.posts import posts_app
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.stages import DEFAULT_PARAMS, DomainArgument, Lam, ParamsOption, errors, load, load_cell, say_precision, stage_app
-from polychromic.cli.yours import replies_app
+from polychromic.cli.stages import DomainArgument, Lam, ParamsOption, errors, load, stage_app
+from polychromic.cli.yours import posts_app, replies_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +55,7 @@ def _options(
 def doctor(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
     json: Json = False,
-    params: ParamsOption = DEFAULT_PARAMS,
+    params: ParamsOption = paths.PARAMS,
 ) -> None:
     """Check that the main job can run here: interpreter, packages, weights, data, store, LaTeX, GPU, keys, disk."""
     from polychromic.pipeline import doctor as checks
@@ -82,14 +82,13 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of training.")],
     out: Annotated[Path, typer.Option(help="Folder for the adapter, in PEFT format.")],
     lam: Lam = None,
-    params: ParamsOption = DEFAULT_PARAMS,
+    params: ParamsOption = paths.PARAMS,
 ) -> None:
     """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
-    values, cell = load_cell(params, domain, "dev", method, lam)
+    values, cell = load(params, domain, ("dev", method, lam))
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
-    say_precision(values)
     from polychromic.sample.cells import Workbench
     from polychromic.train.adapter import export_adapter
 
@@ -109,23 +108,14 @@ def smoke() -> None:
 def reproduce(
     jobs: Annotated[int, typer.Option(min=1, help="Stages that run at once; a cell uses one core.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Run every stage, also those that are up to date.")] = False,
-    json: Json = False,
 ) -> None:
     """Run the whole pipeline on several cores: what it is expected to take at the start, minutes per stage at the end."""
-    from rich.table import Table
-
     from polychromic.pipeline.run import reproduce as run
     from polychromic.provenance.audit import foreseen
 
     errors.print(foreseen(jobs), highlight=False, soft_wrap=True)
-    minutes = run(jobs, force)
-    if json:
-        print_json(minutes)
-        return
-    table = Table("stage", "minutes")
-    for stage, spent in minutes.items():
-        table.add_row(escape(stage), f"{spent:.1f}")
-    Console().print(table)
+    for stage, minutes in run(jobs, force).items():
+        print(f"{minutes:6.1f} {stage}")
 
 
 @app.command()

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from polychromic.base.errors import PolychromicError
 from polychromic.cli.output import Json, notes, show
+from polychromic.provenance.printed import brief
 
 provenance_app = typer.Typer()
 
@@ -15,16 +17,13 @@ provenance_app = typer.Typer()
 # A printed value may begin with a minus: "-0.08" is a text, not an option.
 @provenance_app.command(context_settings={"ignore_unknown_options": True})
 def trace(
-    what: Annotated[
-        str, typer.Argument(help='A record ("listqa.primary.delta"), a label, "Figure 3", a file, or a printed text ("+0.19").')
-    ],
+    what: Annotated[str, typer.Argument(help='A record ("listqa.primary.delta"), label, "Figure 3", file, or printed text ("+0.19").')],
     json: Json = False,
 ) -> None:
     """Lead from what the paper prints back to records, stages, cells, inputs and the commit."""
-    from polychromic.provenance import show as drawing
     from polychromic.provenance.trace import trace as run
 
-    show(run(what), drawing.trace, json)
+    show(run(what), brief, json)
 
 
 @provenance_app.command()
@@ -33,20 +32,19 @@ def diff(
     json: Json = False,
 ) -> None:
     """Say which printed numbers differ between the workspace and a revision or experiment, and in which sentences."""
-    from polychromic.provenance import diff as differences
+    from polychromic.provenance.diff import diff as run
 
-    document = differences.diff(revision)
-    show(document, differences.render, json)
-    if document["stale"]:
-        raise typer.Exit(1)
+    document = run(revision)
+    show(document, brief, json)
+    if stale := document["stale"]:
+        what = f"the numbers are not of what lies here: {len(stale)} stages did not run with it, such as {stale[0]}"
+        raise PolychromicError(f"{what}. Run `dvc repro` first.")
 
 
 @provenance_app.command()
 def verify(
     no_fresh: Annotated[bool, typer.Option("--no-fresh", help="Leave out whether every stage ran with what lies here.")] = False,
-    draft: Annotated[
-        bool, typer.Option("--draft", help="Where files differ from the last commit: note what only a commit must hold, and go on.")
-    ] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Before a commit: note what only a commit must hold, and go on.")] = False,
     json: Json = False,
 ) -> None:
     """Check that files, records, text, code and parameters agree with each other and with dvc.lock."""
@@ -73,15 +71,12 @@ def audit(
 
     here = Workspace()
     names = audits.choose(here, cells, cell or [], seed_from)
-    planned = audits.plan(here, names)
     if plan:
-        show(planned, audits.plan_table, json)
+        show(audits.plan(here, names), brief, json)
         return
-    if names:
-        notes.print(audits.plan_table(planned), highlight=False)
+    notes.print(brief(audits.plan(here, names)), highlight=False)
     done = audits.audit(here, names, intervals, None if cell else len(audits.within_reach(here)))
-    document = {"cells": [one.model_dump(mode="json") | {"remedy": audits.remedy(one)} for one in done]}
-    show(document, lambda _: audits.result_table(done), json)
+    show({"cells": [one.model_dump(mode="json") | {"remedy": audits.remedy(one)} for one in done]}, brief, json)
     if not all(one.equal for one in done):
         raise typer.Exit(1)
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
@@ -24,7 +23,6 @@ SplitOption = Annotated[
 ]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
 Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D; 3 means 3.0.")]
-DEFAULT_PARAMS = paths.PARAMS
 REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
@@ -35,64 +33,37 @@ def weight_of(text: str | None) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        raise UsageError(f"--lam is {text!r}. Allowed: a number >= 0, such as 0.3.") from None
+        value = math.nan
     if not math.isfinite(value) or math.copysign(1, value) < 0:  # -0.0 would be a cell of its own
-        raise UsageError(f"--lam is {text}. Allowed: a finite number >= 0, such as 0.3.")
+        raise UsageError(f"--lam is {text!r}. Allowed: a finite number >= 0, such as 0.3.")
     return value
 
 
-def load(params: Path, domain: str | None = None):  # noqa: ANN201 - polychromic.params.Params, which takes half a second to import
-    """params.yaml, checked with its metrics. Raises UsageError: a mistake in it, or a domain that it does not have."""
-    values = _read(params, domain)
-    _check_metrics(values)
-    return values
+def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, str | None] | None = None):  # noqa: ANN201 - slow to import
+    """params.yaml (polychromic.params.Params); with a cell, a pair of it and the cell that (split, method, --lam) name.
 
-
-def load_cell(params: Path, domain: str, split: str, method: str, lam: str | None):  # noqa: ANN201 - (Params, Cell), as `load`
-    """params.yaml and a cell of it. Raises UsageError as `load`, `weight_of` and Params.cell; metrics, slow to import, come last."""
-    weight, values = weight_of(lam), _read(params, domain)
-    cell = values.cell(domain, split, method, weight)
-    _check_metrics(values)
-    return values, cell
-
-
-def _read(params: Path, domain: str | None):  # noqa: ANN202 - as `load`
+    Raises UsageError: a mistake in the file, metrics included, a domain or a cell that it does not have. Metrics are slow to import and
+    come last.
+    """
+    weight = weight_of(cell[2]) if cell else None
     from polychromic.params import load_params
 
     values = load_params(params)
     if domain is not None and domain not in values.domains:
         raise UsageError(f"domain {domain!r} is not in `domains:` of {params}. Allowed: {', '.join(values.domains)}.")
-    return values
-
-
-def _check_metrics(values) -> None:  # noqa: ANN001 - polychromic.params.Params
+    found = values.cell(domain, *cell[:2], weight) if cell else None
     from polychromic.score.metrics import check_metrics
 
     check_metrics(values)
-
-
-def say_precision(values) -> None:  # noqa: ANN001 - polychromic.params.Params
-    """The cost up front, where the processor makes it much higher than the README says."""
-    from polychromic.base.hardware import best_device, slow_precision
-
-    notice = slow_precision({"train.precision": values.train.precision, "sampling.precision": values.sampling.precision})
-    if notice and best_device() == "cpu":
-        errors.print(f"[yellow]note:[/] {escape(notice)}", highlight=False, soft_wrap=True)
-
-
-def _guard_tracked(params: Path, remedy: str = "Run it in a workspace of its own that holds this file as params.yaml.") -> None:
-    """A run with another parameter file must not write where the pipeline's results are."""
-    if params.resolve() != DEFAULT_PARAMS.resolve():
-        raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {DEFAULT_PARAMS}. {remedy}")
+    return (values, found) if cell else values
 
 
 @stage_app.command()
-def split(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def split(domain: DomainArgument) -> None:
     """Assign each record of a domain to train, dev or test: grouped, stratified, checked."""
     from polychromic.data import split as splitting
 
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     splitting.run(domain, values.domain(domain).sizes.model_dump(), values.split.seed, values.split.tolerance)
 
 
@@ -103,16 +74,15 @@ def sample(
     split: SplitOption,
     lam: Lam = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default: the tracked results/ folder of the cell.")] = None,
-    params: ParamsOption = DEFAULT_PARAMS,
+    params: ParamsOption = paths.PARAMS,
 ) -> None:
     """A cell: train a method with every seed (if it trains) and sample the prompts of a split."""
     from polychromic.base.locks import die_with_parent, single_writer
 
-    if out is None:
-        _guard_tracked(params, "Add --out FOLDER.")
-    values, cell = load_cell(params, domain, split, method, lam)
+    if out is None and params.resolve() != paths.PARAMS.resolve():  # another file's cell must not write where the pipeline's results are
+        raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {paths.PARAMS}. Add --out FOLDER.")
+    values, cell = load(params, domain, (split, method, lam))
     die_with_parent()
-    say_precision(values.on(domain, split))
     from polychromic.sample.cells import sample_cell
 
     folder = out or paths.cell_dir(domain, split, cell.name)
@@ -121,20 +91,18 @@ def sample(
 
 
 @stage_app.command()
-def score(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def score(domain: DomainArgument, split: SplitOption) -> None:
     """Compute every metric of the domain per prompt of a split, for the systems that params.yaml gives it."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     from polychromic.score.score import score as run
 
     run(values, domain, split)
 
 
 @stage_app.command()
-def compare(domain: DomainArgument, split: SplitOption, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def compare(domain: DomainArgument, split: SplitOption) -> None:
     """Choose on dev, and test the declared contrasts; on calibration, put drafts beside people."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     if split is Split.calibration:
         from polychromic.compare.people import compare_people
 
@@ -149,11 +117,9 @@ def compare(domain: DomainArgument, split: SplitOption, params: ParamsOption = D
 def report(
     what: Annotated[str, typer.Argument(help=f"A domain, with --split; or one of {', '.join(REPORTS)}.")],
     split: Annotated[Split | None, typer.Option("--split", help="With a domain: which split its tables and figures are about.")] = None,
-    params: ParamsOption = DEFAULT_PARAMS,
 ) -> None:
     """Write the paper's tables and figures of a domain, or what is about no single one."""
-    _guard_tracked(params)
-    values = load(params)
+    values = load()
     if what not in (*values.domains, *REPORTS):
         raise UsageError(f"report {what!r} does not exist. Allowed: {', '.join([*values.domains, *REPORTS])}.")
     if (what in values.domains) != (split is not None):
@@ -164,28 +130,19 @@ def report(
 
         appendix.write(Path("."))
         return
-    from polychromic.report import build
+    from polychromic.report.build import build
     from polychromic.report.paper import write_readme
 
-    if what in values.domains:
-        build.build(what, split)
-    elif what == "readme":
+    if what == "readme":
         print(write_readme())
-    elif what == "setup":
-        build.build_setup(values.model_dump(mode="json", by_alias=True))
-    elif what == "designs":
-        build.build_designs()
-    elif what == "numbers":
-        build.build_numbers(values)
     else:
-        {"costs": build.build_costs, "summary": build.build_summary}[what](values.domains)
+        build(values, what, split)
 
 
 @stage_app.command()
-def examples(domain: DomainArgument, params: ParamsOption = DEFAULT_PARAMS) -> None:
+def examples(domain: DomainArgument) -> None:
     """Write the paper's tables of drafts side by side."""
-    _guard_tracked(params)
-    values = load(params, domain)
+    values = load(domain=domain)
     from polychromic.report.examples import build_examples
 
     build_examples(values, domain)
@@ -222,7 +179,7 @@ def open_test(
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
 ) -> None:
     """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
-    values = load(DEFAULT_PARAMS)
+    values = load()
     for domain in domains or ():
         values.test_plan(domain)
     from polychromic.pipeline.run import open_test as run

@@ -1,26 +1,28 @@
-"""The practitioner's commands: evaluate, compare-files, samples. Parse, call polychromic.yours.evaluate, print.
+"""The practitioner's commands: replies of any model evaluated, and posts made a reviewed data file. Parse, call polychromic.yours, print.
 
-What is wrong with the options is found before anything heavy is imported. Tracked results are never written.
+What is wrong with the options is found before anything heavy is imported. Tracked results and data are never written.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from polychromic.base.errors import UsageError
-from polychromic.cli.output import Json, check_out, refuse, say, show
+from polychromic.base import paths
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.cli.output import Json, check_out, print_json, refuse, say, show
 
 if TYPE_CHECKING:  # seconds, which `--help` has not
     from polychromic.yours.evaluate.evaluate import Asked
     from polychromic.yours.evaluate.inputs import System
 
-replies_app = typer.Typer()
+replies_app, posts_app = typer.Typer(), typer.Typer()
 # What says how replies are drawn: for --base alone.
 DRAWING = ("adapter", "data", "zero_shot", "few_shot", "prompt", "n", "temperature", "min_p", "max_new_tokens", "max_examples")
 
@@ -30,6 +32,21 @@ NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the met
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the replies that are drawn here.")]
 Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of the intervals.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for tables as CSV and LaTeX, the JSON document and figures.")]
+
+COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
+# kind -> what it makes no use of, and what it takes
+REFUSED = {
+    "package": (("what", *COLUMNS, "base_url", "retries"), "--out, authors and limits"),
+    "file": (("base_url", "retries"), "a file, its columns, --out, authors and limits"),
+    "apify": ((), ""),
+}
+Kind = StrEnum("Kind", {name: name for name in REFUSED})
+Folder = Annotated[Path, typer.Argument(help="What `polychromic curate` wrote: it holds candidates.jsonl.")]
+Reviewer = Annotated[str, typer.Option("--reviewer", help="Whose pass this is; names the log review-NAME.jsonl in FOLDER.")]
+
+
+def _column(name: str, what: str) -> type:
+    return Annotated[str | None, typer.Option(name, help=f"Column with {what}.", rich_help_panel="Columns (a.b: column b within a)")]
 
 
 @replies_app.command()
@@ -72,7 +89,7 @@ def evaluate(
         from polychromic.yours.evaluate.draw import Settings, draw_all
 
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
-        files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples, _note)
+        files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
     systems = read_systems(files)
     _finish(evaluation.evaluate(systems, asked), systems, out, json)
 
@@ -113,11 +130,11 @@ def samples(
 
     systems = read_systems(files)
     texts: dict[str, str] = {}  # id -> all that can be found there
-    for row in (system.row(name) for system in systems for name in system.ids):
-        texts[row.id] = "\n".join([texts.get(row.id, ""), row.prompt, *row.samples]).lower()
+    for (_, name), row in (item for system in systems for item in sorted(system.rows.items()) if item[0][0] == system.seeds[0]):
+        texts[name] = "\n".join([texts.get(name, ""), row.prompt, *row.samples]).lower()
     ids = [name for name, text in texts.items() if only in (None, name) and find.lower() in text]
     if not ids:
-        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(systems[0].ids[:5])}, ...")
+        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(list(texts)[:5])}, ...")
     for name in ids[:limit]:
         Console().print(output.replies_table(systems, name, n))
     if len(ids) > limit:
@@ -140,17 +157,119 @@ def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, boot
     return Asked(names or None, ks, not no_encoder, seed, bootstrap)
 
 
-def _note(*found: str) -> None:
-    say(*(f"note: {note}" for note in found))
-
-
 def _finish(document: dict, systems: Sequence[System], out: Path | None, json: bool) -> None:
     """Say the notes, write the folder, print the document or its table."""
     from polychromic.yours.evaluate import output
 
-    _note(*document["notes"])
+    say(*(f"note: {note}" for note in document["notes"]))
     if out is not None:
-        from polychromic.yours.evaluate import folder
+        say(f"wrote {', '.join(path.name for path in output.write(out, systems, document))} to {out}")
+    show(document, output.table, json)
 
-        say(f"wrote {', '.join(path.name for path in folder.write(out, systems, document))} to {out}")
-    show(document, output.contrasts_table if "contrasts" in document else output.metrics_table, json)
+
+@posts_app.command()
+def collect(
+    context: typer.Context,
+    kind: Annotated[Kind, typer.Argument(help="`package`: the chat corpus; `file`: JSONL, CSV or Parquet; `apify`: a dataset there.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of this collection: raw.jsonl and summary.json.")],
+    what: Annotated[str | None, typer.Argument(help="The file, or the dataset's id (APIFY_TOKEN holds the token).")] = None,
+    post: _column("--post", "the post; default: post") = None,
+    reply: _column("--reply", "the reply; default: reply") = None,
+    author: _column("--author", "who wrote the reply; default: author, if there is one") = None,
+    engagement: _column("--engagement", "likes or the like; default: engagement, if there is one") = None,
+    id: _column("--id", "the reply's id; default: id, if there is one, else a hash of the texts") = None,  # noqa: A002
+    post_id: _column("--post-id", "the post's id; default: post_id, if there is one") = None,
+    created: _column("--created", "the reply's time; default: created, if there is one") = None,
+    author_cap: Annotated[int | None, typer.Option(min=1, help="At most so many records of one author.")] = None,
+    keep_authors: Annotated[bool, typer.Option("--keep-authors", help="Write handles as they are, not pseudonyms.")] = False,
+    max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items; more can be had later.")] = None,
+    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Items per request, and per write to the disk.")] = 500,
+    base_url: Annotated[str, typer.Option("--base-url", help="apify: root of another API.")] = "https://api.apify.com",
+    retries: Annotated[int, typer.Option(min=0, max=50, help="apify: further tries of one request, with growing waits.")] = 8,
+    json: Json = False,
+) -> None:
+    """Collect posts and replies into a raw log; the same command goes on where it was stopped."""
+    check_out(out, "raw/mine")
+    refuse(context, f"collect {kind}", *REFUSED[kind])
+    if what is None and kind != "package":
+        raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
+    from polychromic.yours.collect import apify, run, sources
+    from polychromic.yours.collect.schema import Authors, read_salt
+
+    if kind == "apify":
+        source = apify.Apify(base_url, what, apify.read_token(), retries)
+    else:
+        source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
+    columns = {name: context.params[name] for name in COLUMNS}
+    authors = Authors(None if keep_authors else read_salt())
+    show(run.collect(source, columns, authors, out, say, page_size, author_cap, max_items), run.render, json)
+
+
+@posts_app.command()
+def curate(
+    raw: Annotated[Path, typer.Argument(help="Your posts and replies, JSONL.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    rules: Annotated[Path | None, typer.Option("--rules", help="The filters; default: polychromic/yours/curate/rules.yaml.")] = None,
+    json: Json = False,
+) -> None:
+    """Filter your own posts and replies into candidates for review."""
+    check_out(out, "my-candidates")
+    from polychromic.yours.curate import run
+    from polychromic.yours.curate.rules import DEFAULT, load_rules
+
+    found = run.curate(raw, load_rules(rules or DEFAULT), out)
+    say(f"wrote {run.CANDIDATES} and {run.REPORT} to {out}")
+    show(found, run.render, json)
+
+
+@posts_app.command("rebuild-data")
+def rebuild_data(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("data-rebuilt"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing: compare data/ with the rebuild.")] = False,
+) -> None:
+    """Rebuild the shipped data files from the packages, bit for bit."""
+    from polychromic.data import curate as curation
+
+    if not check:
+        print_json(curation.curate(out))
+    elif differences := curation.check(paths.DATA):
+        raise PolychromicError(
+            f"data/ is not what curation makes: {'; '.join(differences)}. "
+            "Run `dvc checkout data.dvc`, or commit the new data with `dvc add data`."
+        )
+    else:
+        print("data/ equals the rebuild")
+
+
+@posts_app.command()
+def review(folder: Folder, reviewer: Reviewer = "reviewer") -> None:
+    """Read the candidates one by one: accept, reject, edit. Quit at any time; the next call goes on."""
+    from polychromic.yours.review import log, session
+
+    print(session.review(log.read_candidates(folder), folder, reviewer))
+
+
+@posts_app.command("review-export")
+def review_export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write replies.jsonl and replies-review.json to.")],
+    reviewer: Reviewer = "reviewer",
+) -> None:
+    """Write what a reviewer accepted as a data file, and print the summary of the review as JSON."""
+    from polychromic.yours.review import log, results
+
+    print_json(results.export(log.read_log(log.log_path(folder, reviewer), log.read_candidates(folder)), out))
+
+
+@posts_app.command()
+def agreement(
+    folder: Folder,
+    first: Annotated[Path, typer.Argument(help="Log of one pass, such as review-anna.jsonl.")],
+    second: Annotated[Path, typer.Argument(help="Log of the other.")],
+    json: Json = False,
+) -> None:
+    """Compare two passes over the same candidates: agreement, Cohen's kappa, disagreements."""
+    from polychromic.yours.review import log, results
+
+    candidates = log.read_candidates(folder)
+    show(results.agreement(log.read_log(first, candidates), log.read_log(second, candidates)), results.render, json)

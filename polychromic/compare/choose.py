@@ -16,28 +16,26 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl
 from polychromic.compare.matched import hypervolume, pareto_front
 from polychromic.compare.stats import mean_cis, trend_test
-from polychromic.compare.systems import System
-from polychromic.params import BEST, HEADLINE, POLICY, Method, Params
+from polychromic.compare.systems import Systems
+from polychromic.params import BEST, HEADLINE, POLICY, Params
 
 # Of a domain whose training sees another quality than the evaluation, and what is set beside it: none of it is seen in training.
 TRAINED, UNSEEN = "quality", ("best_rouge_l@10", "bertscore", "perplexity")
 AFTER_TRAINING = {"validation_ce": "eval_loss", "kl_to_base": "kl_to_base", "reply_tokens": "reply_tokens"}
 
 
-def choose(params: Params, domain: str, systems: dict[tuple[str, float], System]) -> dict:
-    """Every choice, from dev alone: what choices.json says.
+def choose(params: Params, domain: str, systems: Systems) -> dict:
+    """Every choice, from the systems of dev alone: what choices.json says.
 
     chosen: per label the temperature with the highest primary metric, the lower one of equals.
     fronts: per label the temperatures that no other beats in both metrics, which matched contrasts interpolate.
-    best: per role of BEST the peer with the highest primary metric at its chosen temperature; null where no peer has the role.
+    best: per role of BEST, with or without the checker's knowledge, the peer (no method of ours) with the highest primary metric at its
+        chosen temperature; null where no peer has the role.
     lambda: see `lambda_grid`.
     tries: every system that was scored, with its means.
-
-    Args:
-        systems: (label, temperature) -> System on dev.
     """
     primary, quality = params.endpoint(domain).primary, params.endpoint(domain).quality
-    value = {key: float(system.scores[primary].mean()) for key, system in systems.items()}
+    value = {key: system.mean(primary) for key, system in systems.items()}
     chosen: dict[str, float] = {}
     for label, temperature in sorted(systems):
         if label not in chosen or value[label, temperature] > value[label, chosen[label]]:
@@ -45,11 +43,12 @@ def choose(params: Params, domain: str, systems: dict[tuple[str, float], System]
     if HEADLINE not in chosen:
         raise PolychromicError(f"scores of {domain} hold no cell at lambda = {params.lam}. Run `dvc repro score-dev-{domain}`.")
     best: dict[str, str | None] = dict.fromkeys(BEST)
-    for name, method in params.methods.items():
-        if (role := peer_role(method)) and name in chosen:
-            leader = best[role]
-            if leader is None or value[name, chosen[name]] > value[leader, chosen[leader]]:
-                best[role] = name
+    for name in (name for name, method in params.methods.items() if name in chosen and not method.ours):
+        role = BEST[params.methods[name].sees_checker]
+        leader = best[role]
+        if leader is None or value[name, chosen[name]] > value[leader, chosen[leader]]:
+            best[role] = name
+    means = {"quality": quality, "primary": primary, "objective": "objective"}
     return {
         "domain": domain,
         "split": "dev",
@@ -60,45 +59,31 @@ def choose(params: Params, domain: str, systems: dict[tuple[str, float], System]
         "fronts": {label: found["pareto_temperatures"] for label, found in frontiers(systems, quality, primary).items()},
         "best": best,
         "lambda": lambda_grid(params, domain, systems, chosen),
-        "tries": [_try(system, primary, quality) for _, system in sorted(systems.items())],
+        "tries": [
+            {**system.about(), "seeds": list(system.seeds), **{key: system.mean(metric) for key, metric in means.items()}}
+            for _, system in sorted(systems.items())
+        ],
     }
 
 
-def peer_role(method: Method) -> str | None:
-    """The role that a peer may be best at: with or without the checker's knowledge; None for Polychromic LoRA itself."""
-    if method.ours:
-        return None
-    return BEST[1] if method.sees_checker else BEST[0]
-
-
-def _try(system: System, primary: str, quality: str) -> dict:
-    metrics = {"quality": quality, "primary": primary, "objective": "objective"}
-    means = {key: float(system.scores[metric].mean()) for key, metric in metrics.items()}
-    which = {"label": system.label, "method": system.method, "lambda": system.lam, "temperature": system.temperature}
-    return which | {"seeds": list(system.seeds)} | means
-
-
-def frontiers(systems: dict[tuple[str, float], System], quality: str, primary: str) -> dict[str, dict]:
+def frontiers(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
     """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
 
     Descriptive: both are maxima of noisy values, biased upwards.
     """
-    points: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
-    for (label, temperature), system in sorted(systems.items()):
-        points[label][temperature] = (float(system.scores[quality].mean()), float(system.scores[primary].mean()))
     found = {}
-    for label, by_temperature in points.items():
-        values, temperatures = np.array(list(by_temperature.values())), list(by_temperature)
-        front = [temperatures[i] for i in pareto_front(values)]
-        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(values)}
+    for label in dict.fromkeys(label for label, _ in sorted(systems)):
+        temperatures = sorted(temperature for name, temperature in systems if name == label)
+        points = [[systems[label, temperature].mean(metric) for metric in (quality, primary)] for temperature in temperatures]
+        front = [temperatures[i] for i in pareto_front(points)]
+        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(points)}
     return found
 
 
-def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], System], chosen: dict[str, float]) -> dict:
+def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str, float]) -> dict:
     """What choices.json says about lambda: a row per weight of the grid, ascending from `lora` at 0; all on dev.
 
     Args:
-        systems: (label, temperature) -> System on dev.
         chosen: label -> temperature.
 
     Returns:
@@ -110,40 +95,33 @@ def lambda_grid(params: Params, domain: str, systems: dict[tuple[str, float], Sy
             levels or where a cell was not sampled at temperature 1.
         gaming: see `against_lora`; null where training's quality is none of the domain's metrics.
 
-    Raises:
-        PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
+    Raises PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
     """
     endpoint = params.endpoint(domain)
     weights = {system.label: system.lam for system in systems.values() if system.method == "polychromic" and system.lam}
-    rows = []
+    rows, policies = [], []
     for label, lam in sorted({"lora": 0.0, **weights}.items(), key=lambda item: item[1]):
-        system = systems[label, chosen[label]]
-        after = after_training(paths.cell_dir(domain, "dev", paths.cell_name(system.method, system.lam)) / paths.HISTORY)
-        policy = systems.get((label, POLICY))
-        rows.append(
-            {
-                "lambda": lam,
-                "label": label,
-                "temperature": system.temperature,
-                "seeds": list(system.seeds),
-                **after,
-                "objective": float(policy.scores["objective"].mean()) if policy else None,
-                "primary": float(system.scores[endpoint.primary].mean()),
-                "quality": float(system.scores[endpoint.quality].mean()),
-            }
-        )
-    bound = rows[0]["validation_ce"] + params.analysis.ce_margin
+        system, policy = systems[label, chosen[label]], systems.get((label, POLICY))
+        history = paths.cell_dir(domain, "dev", paths.cell_name(system.method, system.lam)) / paths.HISTORY
+        which = {"lambda": lam, "label": label, "temperature": system.temperature, "seeds": list(system.seeds)}
+        means = {"primary": system.mean(endpoint.primary), "quality": system.mean(endpoint.quality)}
+        policies.append(policy)
+        rows.append({**which, **after_training(history), "objective": policy.mean("objective") if policy else None, **means})
+    trend, bound = None, rows[0]["validation_ce"] + params.analysis.ce_margin
+    if len(rows) >= 3 and all(policies):
+        d, levels = np.stack([policy.scores["objective"].mean(axis=0) for policy in policies]), [row["lambda"] for row in rows]
+        trend = {"levels": levels, "n_prompts": d.shape[1], **asdict(trend_test(levels, d))}
     return {
         "rows": rows,
         "headline": params.lam,
         "ce_margin": params.analysis.ce_margin,
         "recommended": max(row["lambda"] for row in rows if row["validation_ce"] <= bound),
-        "trend": _trend([(row["lambda"], systems.get((row["label"], POLICY))) for row in rows]),
+        "trend": trend,
         "gaming": against_lora(params, domain, systems, [row["label"] for row in rows[1:]]),
     }
 
 
-def against_lora(params: Params, domain: str, systems: dict[tuple[str, float], System], labels: list[str]) -> list[dict] | None:
+def against_lora(params: Params, domain: str, systems: Systems, labels: list[str]) -> list[dict] | None:
     """What each weight of D does, beside lora at the same temperature, to the quality q that training sees and to what it does not see.
 
     Returns:
@@ -160,8 +138,7 @@ def against_lora(params: Params, domain: str, systems: dict[tuple[str, float], S
         if label not in labels or ("lora", temperature) not in systems:
             continue
         ours, lora = systems[label, temperature], systems["lora", temperature]
-        shared = set(ours.seeds) & set(lora.seeds)
-        ours, lora = ours.only(shared), lora.only(shared)
+        ours, lora = ours.only(lora.seeds), lora.only(ours.seeds)
         differences = {name: ours.scores[name] - lora.scores[name] for name in wanted}
         # The same resamples for all rows: they differ by what was trained, and not by the prompts that were drawn.
         rng = np.random.default_rng(params.analysis.seed)
@@ -172,19 +149,10 @@ def against_lora(params: Params, domain: str, systems: dict[tuple[str, float], S
     return sorted(rows, key=lambda row: (row["lambda"], row["temperature"]))
 
 
-def _trend(levels: list[tuple[float, System | None]]) -> dict | None:
-    if len(levels) < 3 or any(system is None for _, system in levels):
-        return None
-    weights = [lam for lam, _ in levels]
-    found = trend_test(weights, np.stack([system.scores["objective"].mean(axis=0) for _, system in levels]))
-    return {"levels": weights, "n_prompts": levels[0][1].scores["objective"].shape[1], **asdict(found)}
-
-
 def after_training(history: Path) -> dict[str, float | dict[str, list[float]]]:
     """The last validation cross-entropy, KL divergence to the base model and reply length: means over seeds, and "by_seed".
 
-    Raises:
-        PolychromicError: a seed has no such row.
+    Raises PolychromicError: a seed has no such row.
     """
     last: dict[int, dict[str, float]] = defaultdict(dict)
     for _, row in read_jsonl(history):

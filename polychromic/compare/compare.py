@@ -18,7 +18,7 @@ from polychromic.base.io import atomic_open, read_json, read_jsonl, write_json
 from polychromic.compare import stats
 from polychromic.compare.choose import choose, frontiers
 from polychromic.compare.contrasts import contrast_pairs, contrasts, generator
-from polychromic.compare.systems import System, read_systems
+from polychromic.compare.systems import System, Systems, read_systems
 from polychromic.data.seal import check_sealed
 from polychromic.params import HEADLINE, Params
 
@@ -30,14 +30,19 @@ def compare(params: Params, domain: str, split: str) -> None:
     """Write results/{domain}/{split}/compare.json (systems with intervals, contrasts with tests) and metrics.json, for `dvc metrics`;
     on dev also choices.json, and frontier.csv, lambda.csv and training.csv, for `dvc plots`.
 
-    Raises:
-        PolychromicError: scores, or on dev training histories, are missing; test, and `analysis:` is not what was committed before test was
-            opened (polychromic.data.seal).
+    Raises PolychromicError: scores, or on dev training histories, are missing; test, and `analysis:` is not what was committed before test
+    was opened (polychromic.data.seal).
     """
     if split == "test":
         check_sealed(Path())
-    systems = read_systems(params, domain, split, headline_of(params, domain, split))
-    selection = choose(params, domain, systems) if split == "dev" else declared(params, domain)
+    # the weight of D at which the method of the grid goes by its bare name
+    systems = read_systems(params, domain, split, params.lam if split == "dev" else params.cell(domain, split, HEADLINE).lam)
+    if split == "dev":
+        selection = choose(params, domain, systems)
+        pairs = contrast_pairs(params, domain, selection["best"])
+    else:
+        selection = declared(params, domain)
+        pairs = {(one.a, one.b): one for one in params.test_plan(domain).contrasts}
     document = {
         **{key: selection[key] for key in ("primary", "quality", "headline", "chosen")},
         "domain": domain,
@@ -45,7 +50,7 @@ def compare(params: Params, domain: str, split: str) -> None:
         "methods": {name: about(params, name) for name in dict.fromkeys(cell.method for cell in params.cells(domain, split))},
         "systems": [describe(params, system, selection["chosen"]) for _, system in sorted(systems.items())],
         "frontiers": frontiers(systems, selection["quality"], selection["primary"]),
-        "contrasts": contrasts(params, pairs_of(params, domain, split, selection), systems, selection),
+        "contrasts": contrasts(params, pairs, systems, selection),
     }
     document |= _of_dev(params, domain, systems, selection) if split == "dev" else _of_test(params, domain)
     write_json(paths.compare_file(domain, split), document)
@@ -55,11 +60,6 @@ def compare(params: Params, domain: str, split: str) -> None:
         for name, table in plots_of(document).items():
             with atomic_open(paths.choices_file(domain).with_name(name)) as file:
                 table.to_csv(file, index=False, lineterminator="\n")
-
-
-def headline_of(params: Params, domain: str, split: str) -> float | None:
-    """The weight of D at which the method of the grid goes by its bare name."""
-    return params.lam if split == "dev" else params.cell(domain, split, HEADLINE).lam
 
 
 def declared(params: Params, domain: str) -> dict[str, Any]:
@@ -75,14 +75,7 @@ def declared(params: Params, domain: str) -> dict[str, Any]:
     }
 
 
-def pairs_of(params: Params, domain: str, split: str, selection: dict[str, Any]) -> dict:
-    """(a, b) -> what was declared of the two."""
-    if split == "dev":
-        return contrast_pairs(params, domain, selection["best"])
-    return {(one.a, one.b): one for one in params.test_plan(domain).contrasts}
-
-
-def _of_dev(params: Params, domain: str, systems: dict[tuple[str, float], System], selection: dict) -> dict[str, Any]:
+def _of_dev(params: Params, domain: str, systems: Systems, selection: dict) -> dict[str, Any]:
     folder = paths.RESULTS / domain / "dev"
     trained = {cell.method: cell for cell in params.cells(domain, "dev") if params.methods[cell.method].adapter == "lora"}
     trained |= {cell.method: cell for cell in params.cells(domain, "dev") if cell.lam == params.lam}  # of a grid, the headline's
@@ -108,45 +101,31 @@ def _of_test(params: Params, domain: str) -> dict[str, Any]:
 def about(params: Params, name: str) -> dict:
     """What a table says about a method: its group, and whose training step it has, how many of them."""
     method = params.methods[name]
-    return {
-        "ours": method.ours,
-        "sees_checker": method.sees_checker,
-        "trained": method.adapter == "lora",
-        "budget": method.budget,
-        "trains_like": params.trains_like(name),
-    }
+    group = {"ours": method.ours, "sees_checker": method.sees_checker, "trained": method.adapter == "lora"}
+    return group | {"budget": method.budget, "trains_like": params.trains_like(name)}
 
 
 def describe(params: Params, system: System, chosen: dict[str, float]) -> dict:
     intervals = stats.mean_cis(system.scores, generator(params, "mean"), params.analysis.bootstrap, params.analysis.confidence)
     return {
-        "label": system.label,
-        "method": system.method,
-        "lambda": system.lam,
-        "temperature": system.temperature,
+        **system.about(),
         "chosen": chosen[system.label] == system.temperature,
         "seeds": list(system.seeds),
         "n_prompts": next(iter(system.scores.values())).shape[1],
         "n_samples": params.sampling.n,
-        "metrics": {
-            metric: {"mean": interval.mean, "low": interval.low, "high": interval.high, "by_seed": list(interval.by_seed)}
-            for metric, interval in intervals.items()
-        },
+        "metrics": {name: {"mean": ci.mean, "low": ci.low, "high": ci.high, "by_seed": list(ci.by_seed)} for name, ci in intervals.items()},
     }
 
 
-def profiles(systems: dict[tuple[str, float], System], selection: dict) -> dict[str, dict[str, list[list[float]]]]:
+def profiles(systems: Systems, selection: dict) -> dict[str, dict[str, list[list[float]]]]:
     """Label -> metric -> (S, P) scores of each seed and prompt at the chosen temperature: of the labels that figures show.
 
     The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
     """
-    shown = {*BASELINES, HEADLINE, *filter(None, selection["best"].values())}
     names = dict.fromkeys([selection["primary"], selection["quality"], "pass@1"])
-    found = {}
-    for label in sorted(shown & selection["chosen"].keys()):
-        scores = systems[label, selection["chosen"][label]].scores
-        found[label] = {name: scores[name].tolist() for name in names if name in scores}
-    return found
+    shown = {*BASELINES, HEADLINE, *selection["best"].values()} & selection["chosen"].keys()
+    scores = {label: systems[label, selection["chosen"][label]].scores for label in sorted(shown)}
+    return {label: {name: own[name].tolist() for name in names if name in own} for label, own in scores.items()}
 
 
 def metrics_of(params: Params, document: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -154,14 +133,11 @@ def metrics_of(params: Params, document: dict[str, Any]) -> dict[str, dict[str, 
     the machine that `make bench` timed, where it timed this method's step."""
     timings = Path(STEP_COST.format(document["domain"]))
     variants = read_json(timings)["variants"] if timings.exists() else {}
+    names = dict.fromkeys([document["primary"], "pass@1", "pass@10", "objective"])
     found = {}
-    for system in document["systems"]:
-        if not system["chosen"]:
-            continue
-        names = dict.fromkeys([document["primary"], "pass@1", "pass@10", "objective"])
-        row = {name: system["metrics"][name]["mean"] for name in names if name in system["metrics"]} | {
-            "temperature": system["temperature"]
-        }
+    for system in (system for system in document["systems"] if system["chosen"]):
+        row = {name: system["metrics"][name]["mean"] for name in names if name in system["metrics"]}
+        row["temperature"] = system["temperature"]
         method = document["methods"][system["method"]]
         if method["trained"]:
             row["steps"] = round(params.domain(document["domain"]).steps * method["budget"])
@@ -196,9 +172,9 @@ def _history(path: Path) -> list[dict]:
     for _, row in read_jsonl(path):
         if "ce" in row:
             steps[row["step"]].append(row)
-    history = []
-    for step, rows in sorted(steps.items()):
-        objective = [row["objective"] for row in rows if "objective" in row]
-        ce = float(np.mean([row["ce"] for row in rows]))
-        history.append({"step": step, "ce_mean": ce, "objective_mean": float(np.mean(objective)) if objective else None})
-    return history
+
+    def mean(rows: list[dict], key: str) -> float | None:
+        values = [row[key] for row in rows if key in row]
+        return float(np.mean(values)) if values else None
+
+    return [{"step": step, "ce_mean": mean(rows, "ce"), "objective_mean": mean(rows, "objective")} for step, rows in sorted(steps.items())]

@@ -12,7 +12,7 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.seeds import derive_seed
 from polychromic.compare import stats
 from polychromic.compare.matched import matched_contrast
-from polychromic.compare.systems import System
+from polychromic.compare.systems import System, Systems
 from polychromic.params import BEST, POLICY, ContrastParams, Params
 
 # What a row may hold of its test, in this order; null where the kind of test has none.
@@ -44,9 +44,7 @@ def contrast_pairs(params: Params, domain: str, best: dict[str, str | None]) -> 
     return pairs
 
 
-def contrasts(
-    params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: dict[tuple[str, float], System], selection: dict
-) -> list[dict]:
+def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], systems: Systems, selection: dict) -> list[dict]:
     """All rows of "contrasts" of compare.json.
 
     Per pair: the primary metric, the quality metric (with the margin) and semantic diversity, each side at its chosen
@@ -60,8 +58,7 @@ def contrasts(
         systems: (label, temperature) -> System on the split that the contrasts are about.
         selection: what dev chose; of it "primary", "quality", "chosen", "fronts" and "best".
 
-    Raises:
-        PolychromicError: a contrast names a method that has no scores.
+    Raises PolychromicError: a contrast names a method that has no scores.
     """
     primary, quality, chosen = selection["primary"], selection["quality"], selection["chosen"]
     rows = []
@@ -69,11 +66,8 @@ def contrasts(
         if lacking := [name for name in pair if name not in chosen]:
             scored = ", ".join(sorted(chosen))
             raise PolychromicError(f"analysis.contrasts names {lacking[0]!r}, which has no scores. Scored: {scored}. Run `dvc repro`.")
-        a_name, b_name = pair
-        temperatures = sorted(selection["fronts"][b_name])
-        a, b, *frontier = on_shared_seeds(
-            params, *(systems[name, chosen[name]] for name in pair), *(systems[b_name, temperature] for temperature in temperatures)
-        )
+        read = [(name, chosen[name]) for name in pair] + [(pair[1], temperature) for temperature in sorted(selection["fronts"][pair[1]])]
+        a, b, *frontier = on_shared_seeds(params, *(systems[key] for key in read))
         family = {"chosen": "secondary", "matched": "secondary", declared.rule: declared.family}
         rows += [
             _paired(params, a, b, primary, "chosen", family["chosen"]),
@@ -82,8 +76,7 @@ def contrasts(
             _matched(params, a, frontier, primary, quality, family["matched"]),
         ]
         policy = [(name, POLICY) for name in pair]
-        if params.methods[a_name].objective != "none" and all(key in systems for key in policy):
-            # Did D rise?
+        if params.methods[pair[0]].objective != "none" and all(key in systems for key in policy):  # did D rise?
             rows.append(_paired(params, *on_shared_seeds(params, *(systems[key] for key in policy)), "objective", "policy", "secondary"))
     for name, adjust in (("primary", stats.holm), ("secondary", stats.benjamini_hochberg)):
         if members := [row for row in rows if row["family"] == name]:
@@ -107,8 +100,8 @@ def _paired(params: Params, a: System, b: System, metric: str, rule: str, family
     found = stats.paired_contrast(
         a.scores[metric], b.scores[metric], stream, settings.bootstrap, settings.permutations, settings.confidence
     )
-    non_inferior = None if margin is None else bool(stats.non_inferior(found.low, margin))
-    about = {"p_value": found.p_permutation, "margin": margin, "non_inferior": non_inferior}
+    # the interval excludes a loss of `margin`
+    about = {"p_value": found.p_permutation, "margin": margin, "non_inferior": None if margin is None else found.low > -margin}
     return _row(params, a, b.label, b.temperature, metric, rule, family, vars(found) | about)
 
 
@@ -116,18 +109,14 @@ def _matched(params: Params, a: System, frontier: list[System], primary: str, qu
     """a against b's frontier over temperature, ascending, at the quality that a has."""
     settings, label = params.analysis, frontier[0].label
     qualities, values = ([system.scores[metric] for system in frontier] for metric in (quality, primary))
-    temperatures = [system.temperature for system in frontier]
-    found = matched_contrast(
-        a.scores[quality], a.scores[primary], qualities, values, temperatures, generator(params, "matched", a.label, label),
-        settings.bootstrap, settings.confidence,
-    )  # fmt: skip
+    temperatures, stream = [system.temperature for system in frontier], generator(params, "matched", a.label, label)
+    own = a.scores[quality], a.scores[primary]
+    found = matched_contrast(*own, qualities, values, temperatures, stream, settings.bootstrap, settings.confidence)
     weights = np.asarray(found.b_weights)
     # Each seed of a against b's mean over seeds, at the match that the pooled quality chose.
     peer = float(weights @ np.array([value.mean() for value in values]))
-    by_seed = [float(value) - peer for value in a.scores[primary].mean(axis=1)]
-    temperature = float(weights @ np.array(temperatures))
-    about = {"p_value": found.p_two_sided, "delta_by_seed": by_seed}
-    return _row(params, a, label, temperature, primary, "matched", family, vars(found) | about)
+    about = {"p_value": found.p_two_sided, "delta_by_seed": [float(value) - peer for value in a.scores[primary].mean(axis=1)]}
+    return _row(params, a, label, float(weights @ np.array(temperatures)), primary, "matched", family, vars(found) | about)
 
 
 def _row(params: Params, a: System, b: str, b_temperature: float, metric: str, rule: str, family: str, found: dict) -> dict:

@@ -13,73 +13,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from polychromic.base.errors import PolychromicError
-from polychromic.compare.stats import check_level, check_scores, minimum_detectable_effect, resampled_means, snap
-
-
-def _points(points: ArrayLike) -> np.ndarray:
-    p = np.asarray(points, dtype=np.float64)
-    if p.ndim != 2 or p.shape[1] != 2 or len(p) == 0 or not np.isfinite(p).all():
-        raise PolychromicError(
-            f"frontier: got points of shape {p.shape}, or not finite. Allowed: (n >= 1, 2) finite. Score every point first."
-        )
-    return p
+from polychromic.compare.stats import check_scores, minimum_detectable_effect, resampled_means, snap
 
 
 def pareto_front(points: ArrayLike) -> np.ndarray:
     """Indices, ascending, of the (n, 2) points that no other one beats (at least as good in both, better in one).
 
-    Equal points stand or fall together. Raises PolychromicError for no point, not two columns, or a value that is not finite.
+    Equal points stand or fall together.
     """
-    p = _points(points)
+    p = np.asarray(points, dtype=np.float64)
     beaten = (p >= p[:, None]).all(axis=2) & (p > p[:, None]).any(axis=2)  # (point, by which)
     return np.flatnonzero(~beaten.any(axis=1))
 
 
-def hypervolume(points: ArrayLike, reference: tuple[float, float] = (0.0, 0.0)) -> float:
-    """Area that the points dominate above the reference point, in the product of the two units.
-
-    Raises:
-        PolychromicError: as `pareto_front`, or a point below the reference in a coordinate.
-    """
-    p = _points(points)
-    if (p < np.asarray(reference)).any():
-        raise PolychromicError(
-            f"hypervolume: a point lies below the reference {reference}. Allowed: points at or above it. Lower the reference."
-        )
+def hypervolume(points: ArrayLike) -> float:
+    """Area that the (n, 2) points, none below 0, dominate above (0, 0), in the product of the two units."""
+    p = np.asarray(points, dtype=np.float64)
     front = p[pareto_front(p)]
-    front = front[np.argsort(-front[:, 0], kind="stable")] - np.asarray(reference)
+    front = front[np.argsort(-front[:, 0], kind="stable")]
     steps = np.diff(front[:, 1], prepend=0.0)  # coverage gained as quality falls
     return float(front[:, 0] @ steps)
 
 
-@dataclass(frozen=True)
-class Match:
-    """A system's coverage at a given quality, on its frontier over temperature."""
-
-    value: float  # the coverage there
-    weights: tuple[float, ...]  # (T,) share of each temperature in `value`: at most two are not 0, their sum is 1
-    clamped: bool  # the quality was outside what the system reached, and the nearest end was taken
-
-
-def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
+def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> tuple[float, np.ndarray, bool]:
     """Coverage of a system at quality `at`, linear between neighbours of its Pareto front over temperature.
 
     Temperatures that another one beats in both are left out: they are not what a user of the system would run. Within the
     measured range but left of the front's lowest quality, the value is that of the front's end (more quality, no less
-    coverage). Outside the measured range the nearest end is taken, and `clamped` says so.
+    coverage). Outside the measured range the nearest end is taken.
 
     Args:
-        quality, coverage: (T,) means at each temperature, in any order.
+        quality, coverage: (T,) means at each temperature, T >= 1, in any order.
 
-    Raises:
-        PolychromicError: no temperature, unequal lengths, or a value that is not finite.
+    Returns:
+        The coverage there; (T,) the share of each temperature in it, at most two not 0, of sum 1; and whether `at` is outside the range.
     """
     q, c = np.asarray(quality, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
-    if q.ndim != 1 or q.shape != c.shape or len(q) == 0 or not (np.isfinite(q).all() and np.isfinite(c).all() and np.isfinite(at)):
-        raise PolychromicError(
-            f"matched quality: got shapes {q.shape} and {c.shape}, at = {at}. Allowed: (T,) twice, T >= 1, finite. Score every temperature."
-        )
     order = np.lexsort((c, q))
     falling = c[order][::-1]
     # from the best quality down, a temperature stays when it covers more than all before it
@@ -92,7 +61,7 @@ def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> Match:
     weights[front[left]] = 1 - share
     if share > 0:
         weights[front[left + 1]] = share
-    return Match(float(weights @ c), tuple(weights.tolist()), bool(at < q.min() or at > q.max()))
+    return float(weights @ c), weights, bool(at < q.min() or at > q.max())
 
 
 @dataclass(frozen=True)
@@ -121,27 +90,19 @@ def matched_contrast(
 ) -> MatchedContrast:
     """a's value minus b's at a's quality, b interpolated on its Pareto front over temperature.
 
-    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given (which
-    the caller takes from dev); means are over the declared seeds, the population is that of the prompts. The front is a maximum
-    over b's temperatures: noise in them favours b, so read a as the proposal and b as the peer. When a's
-    quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
+    Estimand: E[a's value] - F(E[a's quality]), F the linear interpolation of b's Pareto front over the temperatures given; means are
+    over the declared seeds, the population is that of the prompts. The front is a maximum over b's temperatures: noise in them favours
+    b, the peer. Where a's quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
 
     Args:
         a_quality, a_value: (S, P) at a's one temperature.
         b_quality, b_value: one (S, P) per temperature of b, the same prompts.
-        b_temperatures: (T,) all different.
+        b_temperatures: (T,) all different, T >= 1.
         rng: draws prompts, the same for a and all temperatures of b.
 
-    Raises:
-        PolychromicError: lengths or prompts that do not fit, fewer than 2 prompts, a score that is not finite, a bad level.
+    Raises PolychromicError: as `check_scores`.
     """
-    check_level(confidence, n_boot=n_boot)
     count = len(b_temperatures)
-    if not count == len(b_quality) == len(b_value) >= 1 or len(set(b_temperatures)) < count:
-        raise PolychromicError(
-            f"matched contrast: got {count} temperatures, {len(b_quality)} qualities, {len(b_value)} values of b. "
-            "Allowed: one of each per different temperature. Pass them in the same order."
-        )
     names = ["a's quality", "a's value", *(f"b's {what} at {t}" for what in ("quality", "value") for t in b_temperatures)]
     scores = zip((f"matched contrast, {name}" for name in names), (a_quality, a_value, *b_quality, *b_value), strict=True)
     columns = np.stack([x.mean(axis=0) for x in check_scores(dict(scores)).values()], axis=1)  # (P, 2 + 2T)
@@ -149,14 +110,13 @@ def matched_contrast(
     scale = float(np.abs(columns).max())
     columns = snap(columns, scale)
 
-    def contrast(means: np.ndarray) -> tuple[float, Match]:
-        match = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
-        return means[1] - match.value, match
+    def contrast(means: np.ndarray) -> tuple[float, np.ndarray, bool]:
+        value, weights, clamped = match_quality(means[2 : 2 + count], means[2 + count :], means[0])
+        return means[1] - value, weights, clamped
 
-    delta, match = contrast(snap(columns.mean(axis=0), scale))
-    draws = [contrast(row) for row in snap(resampled_means(columns, rng, n_boot), scale)]
-    deltas = np.array([found for found, _ in draws])
-    tail, tolerance = (1 - confidence) / 2, 1e-12 * scale
+    delta, weights, _ = contrast(snap(columns.mean(axis=0), scale))
+    deltas, _, clamped = zip(*(contrast(row) for row in snap(resampled_means(columns, rng, n_boot), scale)), strict=True)
+    deltas, tail, tolerance = np.array(deltas), (1 - confidence) / 2, 1e-12 * scale
     low, high = np.quantile(deltas, [tail, 1 - tail])
     smaller = min((1 + int(side.sum())) / (1 + n_boot) for side in (deltas <= tolerance, deltas >= -tolerance))
     return MatchedContrast(
@@ -164,8 +124,8 @@ def matched_contrast(
         low=float(low),
         high=float(high),
         p_two_sided=min(1.0, 2 * smaller),
-        b_weights=match.weights,
-        clamped_share=float(np.mean([found.clamped for _, found in draws])),
+        b_weights=tuple(weights.tolist()),
+        clamped_share=float(np.mean(clamped)),
         mde=minimum_detectable_effect(float(deltas.std()) * math.sqrt(len(columns)), len(columns), alpha=1 - confidence),
         n_prompts=len(columns),
     )

@@ -7,7 +7,6 @@ Drafts are drawn at temperature 1, the policy's own, so that they depend on no c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from polychromic.params import HEADLINE, POLICY, Params
 from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import semantic_diversity
 from polychromic.score.models import Embedder
-from polychromic.score.people import TARGETS, held_out, human_ratio, mean_over_messages, rates_by_message
+from polychromic.score.people import TARGETS, held_out, human_ratio, rates_by_message
 from polychromic.score.score import sampled
 
 KS = (1, 3, 5, 10)  # drafts a person sees; the last one stands in the table
@@ -60,8 +59,8 @@ def summarise(params: Params, rows: Sequence[dict], records: Sequence[Record], t
     targets = [held_out(len(texts), _stream(params, "held out", record.id)) for texts, record in zip(replies, records, strict=True)]
     alike = np.array([1 - semantic_diversity(embed(texts)) for texts in replies])
     settings = {"n_boot": params.analysis.bootstrap, "confidence": params.analysis.confidence}
-    ratio: Callable = lambda values: asdict(human_ratio(values, alike, _stream(params, "messages"), **settings))
-    mean: Callable = lambda values: asdict(mean_over_messages(values, _stream(params, "messages"), **settings))
+    ratio: Callable = lambda values: human_ratio(values, alike, _stream(params, "messages"), **settings)
+    mean: Callable = lambda values: human_ratio(values, np.ones(len(values)), _stream(params, "messages"), **settings)
 
     def curves(rates: np.ndarray) -> dict[str, list[dict]]:
         named = zip(("human_recall", "pass"), rates, strict=True)

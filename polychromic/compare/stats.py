@@ -35,33 +35,20 @@ class MeanCI:
 
 @dataclass(frozen=True)
 class Contrast:
-    """System a against system b on one metric, per-prompt scores paired; positive when a is higher.
+    """System a against system b on one metric, per-prompt scores paired; positive when a is higher."""
 
-    Attributes:
-        delta: mean(a) - mean(b) over seeds and prompts, in the metric's unit.
-        low, high: percentile bootstrap interval of delta over prompts, at level `confidence`.
-        p_permutation: two-sided sign-flip test of the prompts' differences; exact when `permutation_exact`.
-        p_wilcoxon: two-sided signed-rank test of the differences (zeros dropped).
-        p_mannwhitney: two-sided rank-sum test; ignores the pairing, secondary.
-        d_z: delta / sd of the differences (paired); None when they are all equal and not 0 (infinite).
-        cliffs_delta: P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1].
-        delta_by_seed: seed s of a minus seed s of b; with unequal numbers of seeds, each seed of the side that has more
-            against the other side's mean.
-        mde: minimum detectable effect: the difference that a test over these prompts finds four times out of five.
-    """
-
-    delta: float
-    low: float
+    delta: float  # mean(a) - mean(b) over seeds and prompts, in the metric's unit
+    low: float  # percentile bootstrap interval of delta over prompts, at level `confidence`
     high: float
     confidence: float
-    p_permutation: float
+    p_permutation: float  # two-sided sign-flip test of the prompts' differences
     permutation_exact: bool
-    p_wilcoxon: float
-    p_mannwhitney: float
-    d_z: float | None
-    cliffs_delta: float
-    delta_by_seed: tuple[float, ...]
-    mde: float
+    p_wilcoxon: float  # two-sided signed-rank test of the differences (zeros dropped)
+    p_mannwhitney: float  # two-sided rank-sum test; ignores the pairing, secondary
+    d_z: float | None  # delta / sd of the differences (paired); None when they are all equal and not 0 (infinite)
+    cliffs_delta: float  # P(a > b) - P(a < b) over all pairs of prompts, in [-1, 1]
+    delta_by_seed: tuple[float, ...]  # seed by seed; with unequal numbers, each seed of the side with more against the other's mean
+    mde: float  # minimum detectable effect: the difference that a test over these prompts finds four times out of five
     n_prompts: int
     n_seeds_a: int
     n_seeds_b: int
@@ -78,38 +65,20 @@ class Trend:
 
 
 def check_scores(scores: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """name -> (S, P) float64, all with the same prompts.
+    """name -> (S, P) float64.
 
-    Raises:
-        PolychromicError: another shape, fewer than 2 prompts, unequal numbers of prompts, a score that is not finite.
+    Raises PolychromicError: another shape, fewer than 2 prompts, unequal numbers of prompts, a score that is not finite.
     """
     checked: dict[str, np.ndarray] = {}
     for name, values in scores.items():
         checked[name] = x = np.asarray(values, dtype=np.float64)
-        if x.ndim != 2 or x.shape[0] < 1:
-            raise PolychromicError(f"{name}: got shape {x.shape}. Allowed: (seeds, prompts). Stack one row of per-prompt scores per seed.")
-        if x.shape[1] < 2:
+        prompts = next(iter(checked.values())).shape[-1]
+        if x.ndim != 2 or x.shape[1] < 2 or x.shape[1] != prompts or not np.isfinite(x).all():
             raise PolychromicError(
-                f"{name}: got {x.shape[1]} prompts. Allowed: 2 or more. One prompt has no spread to infer from; score more."
-            )
-        if not np.isfinite(x).all():
-            seed, prompt = np.argwhere(~np.isfinite(x))[0]
-            raise PolychromicError(
-                f"{name}: got {x[seed, prompt]} at seed row {seed}, prompt {prompt}. Allowed: finite scores. Find out why it has no score."
-            )
-        if (expected := next(iter(checked.values())).shape[1]) != x.shape[1]:
-            raise PolychromicError(
-                f"{name}: got {expected} and {x.shape[1]} prompts. Allowed: the same prompts, in the same order. Align by prompt id."
+                f"{name}: got shape {x.shape}, {int((~np.isfinite(x)).sum())} scores not finite. Allowed: finite (seeds, prompts) of 2 or "
+                f"more prompts, the same for all (the first has {prompts}). Align by prompt id, and find out what has no score."
             )
     return checked
-
-
-def check_level(confidence: float, **counts: int) -> None:
-    if not 0 < confidence < 1:
-        raise PolychromicError(f"confidence: got {confidence}. Allowed: between 0 and 1. Use 0.95.")
-    for name, count in counts.items():
-        if count < 1:
-            raise PolychromicError(f"{name}: got {count}. Allowed: 1 or more. Use 10000.")
 
 
 def snap(x: np.ndarray, scale: float) -> np.ndarray:
@@ -147,10 +116,9 @@ def mean_cis(
 ) -> dict[str, MeanCI]:
     """Means over seeds and prompts, with percentile bootstrap intervals over prompts: the same resamples for all metrics.
 
-    scores: metric -> (S, P), all of the same prompts. Raises PolychromicError as `check_scores`, or for a bad level.
+    scores: metric -> (S, P), all of the same prompts. Raises PolychromicError as `check_scores`.
     """
     arrays = check_scores(scores)
-    check_level(confidence, n_boot=n_boot)
     columns = np.stack([x.mean(axis=0) for x in arrays.values()], axis=1)  # (P, metrics)
     ends = zip(*_percentile_intervals(columns, rng, n_boot, confidence), strict=True)
     return {
@@ -185,13 +153,9 @@ def paired_contrast(
     """Compare per-prompt scores a (S_a, P) with b (S_b, P) of the same prompts; see `Contrast` for what comes back.
 
     Differences below 1e-12 of the largest score are 0, and such ties are ties. All differences 0: every p is 1, d_z is 0. `rng` draws
-    the `n_boot` resamples first, then the `n_perm` sign patterns.
-
-    Raises:
-        PolychromicError: see `check_scores`, or a bad level.
+    the `n_boot` resamples first, then the `n_perm` sign patterns. Raises PolychromicError as `check_scores`.
     """
     a, b = check_scores({"contrast, a": a, "contrast, b": b}).values()
-    check_level(confidence, n_boot=n_boot, n_perm=n_perm)
     scale = float(max(np.abs(a).max(), np.abs(b).max()))
     mean_a, mean_b = snap(a.mean(axis=0), scale), snap(b.mean(axis=0), scale)  # (P,)
     d = snap(mean_a - mean_b, scale)
@@ -230,45 +194,18 @@ def minimum_detectable_effect(sd: float, prompts: int, power: float = 0.8, alpha
     Args:
         sd: standard deviation over prompts of the paired differences, measured or planned.
         power: in [.5, 1); below that the other tail, which is left out here, would matter. alpha: level of the test, in (0, 1).
-
-    Raises:
-        PolychromicError: an argument outside of these, or fewer than 2 prompts.
     """
-    if not (sd >= 0 and math.isfinite(sd)) or prompts < 2 or not 0.5 <= power < 1 or not 0 < alpha < 1:
-        raise PolychromicError(
-            f"minimum detectable effect: got sd = {sd}, {prompts} prompts, power = {power}, alpha = {alpha}. Allowed: a finite sd >= 0, "
-            "2 or more prompts, power in [.5, 1), alpha in (0, 1). Use power = .8, alpha = .05."
-        )
     return float((st.norm.isf(alpha / 2) + st.norm.ppf(power)) * sd / math.sqrt(prompts))
 
 
-def non_inferior(low: float, margin: float) -> bool:
-    """True when the interval of a - b, of a metric where higher is better, excludes a loss of `margin`: low > -margin.
-
-    margin: the loss that would matter, >= 0, in the metric's unit (0.03 for 3 points of a share).
-    """
-    if not margin >= 0 or not math.isfinite(low):
-        raise PolychromicError(
-            f"non-inferiority: got low = {low}, margin = {margin}. Allowed: finite low, margin >= 0. Give the margin as a loss."
-        )
-    return low > -margin
-
-
-def _adjusted(pvalues: ArrayLike, method: str) -> np.ndarray:
-    p = np.asarray(pvalues, dtype=np.float64)
-    if p.ndim != 1 or len(p) == 0 or not ((p >= 0) & (p <= 1)).all():
-        raise PolychromicError(f"p-values: got {p.tolist()}. Allowed: one or more in [0, 1]. Leave out tests that have no p-value.")
-    return multipletests(p, method=method)[1]
-
-
-def holm(pvalues: ArrayLike) -> np.ndarray:
+def holm(pvalues: Sequence[float]) -> np.ndarray:
     """Holm-adjusted p-values of one declared family, in the order given; reject those <= alpha (family-wise error)."""
-    return _adjusted(pvalues, "holm")
+    return multipletests(pvalues, method="holm")[1]
 
 
-def benjamini_hochberg(pvalues: ArrayLike) -> np.ndarray:
+def benjamini_hochberg(pvalues: Sequence[float]) -> np.ndarray:
     """Benjamini-Hochberg (1995) adjusted p-values, in the order given; reject those <= alpha (false discovery rate)."""
-    return _adjusted(pvalues, "fdr_bh")
+    return multipletests(pvalues, method="fdr_bh")[1]
 
 
 def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
@@ -277,18 +214,9 @@ def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
     Levels are ranked within each prompt, so differences between prompts do not matter and only the order of levels counts.
     For a fall, negate the values. Ties make the p-value conservative (scipy corrects for none): all equal gives about .5.
 
-    Args:
-        levels: K >= 3 different levels, in any order.
-        values: (K, P) scores averaged over seeds; row k belongs to levels[k].
-
-    Raises:
-        PolychromicError: fewer than 3 levels, equal ones, shapes that do not fit, fewer than 2 prompts, not finite.
+    levels: K >= 3 different ones, in any order. values: (K, P) scores averaged over seeds; row k belongs to levels[k].
     """
-    x = check_scores({"trend_test": values})["trend_test"]
-    if len(levels) < 3 or len(set(levels)) < len(levels) or x.shape[0] != len(levels):
-        raise PolychromicError(
-            f"trend_test: got levels {list(levels)}, values {x.shape}. Allowed: 3 or more different levels, (levels, prompts). Add levels."
-        )
+    x = np.asarray(values, dtype=np.float64)
     x = snap(x[np.argsort(levels)], float(np.abs(x).max()))
     means = x.mean(axis=1)
     result = st.page_trend_test(x.T)

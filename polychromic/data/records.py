@@ -51,12 +51,7 @@ class Record(BaseModel):
 
 
 def read_records(path: str | os.PathLike) -> list[Record]:
-    """Read a data file.
-
-    Raises:
-        PolychromicError: no such file.
-        DataError: a malformed record (with all that is wrong with it), a duplicate id, or no record at all (with file and line).
-    """
+    """Read a data file. DataError, with file and line: a malformed record (and all that is wrong with it), a duplicate id, no record."""
     records: list[Record] = []
     seen: dict[str, str] = {}
     for where, row in read_jsonl(path):
@@ -72,11 +67,7 @@ def read_records(path: str | os.PathLike) -> list[Record]:
 
 
 def load_split(domain: str) -> dict[str, list[Record]]:
-    """Records by split, in the order of the split file.
-
-    Raises:
-        PolychromicError: the split names a record that the data file does not hold (they are of different versions).
-    """
+    """Records by split, in the order of the split file. PolychromicError: the data file, of another version, lacks one of them."""
     records = {record.id: record for record in read_records(paths.data_file(domain))}
     where = paths.split_file(domain)
     splits = read_json(where)["splits"]

@@ -11,18 +11,15 @@ import re
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
-from importlib import resources
 from itertools import groupby, pairwise
 from operator import itemgetter
-from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
+from polychromic.data.packages import CHITCHAT, obtain
 from polychromic.data.records import Record
-from polychromic.data.text import hashed, near_duplicates, normalised, suitable, words
+from polychromic.data.text import hashed, near_duplicates, normalised, shipped, suitable, tercile, words
 
 SOURCE, LICENCE = "chitchat-dataset 0.9.0", "MIT"
 POST_WORDS, REPLY_WORDS, OPENER_WORDS = (6, 40), (4, 30), (4, 40)
@@ -34,30 +31,29 @@ N_PAIRS = 1400
 QUOTES = "\u2018\u2019\u201c\u201d\u2026\u2013"  # curly quotation marks, ellipsis, dash: all else must be ASCII
 WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "first_names.txt")
 
-LINK = re.compile(r"https?:|www\.|\w@\w|\.(?:com|org|net|edu|io|gov)\b|(?:^|\s)@\w", re.IGNORECASE)
-LONG_NUMBER = re.compile(r"\d(?:[\s().-]*\d){6,}")  # phone numbers, card numbers
-UNANSWERED = re.compile(r"hello\?", re.IGNORECASE)
-PHRASES = tomllib.loads(resources.files("polychromic.data").joinpath("phrases.toml").read_text(encoding="utf-8"))
+OPENS = ("greeting", "points_back")  # phrases that matter at the start alone
+PHRASES = {
+    name: re.compile((r"^\W*" if name in OPENS else r"\b") + rf"(?:{'|'.join(found)})\b", re.IGNORECASE)
+    for name, found in tomllib.loads(shipped("phrases.toml")).items()
+}
+FORBIDDEN = (
+    re.compile(r"https?:|www\.|\w@\w|\.(?:com|org|net|edu|io|gov)\b|(?:^|\s)@\w", re.IGNORECASE),  # links
+    re.compile(r"\d(?:[\s().-]*\d){6,}"),  # phone numbers, card numbers
+    re.compile(r"hello\?", re.IGNORECASE),  # nobody answered
+    re.compile(r"\*"),  # corrections of the message before
+    re.compile(r"(.)\1{3,}"),
+    *(PHRASES[name] for name in ("personal", "task", "small_talk", "greeting")),
+)
 
 
-def phrases(name: str, start: str = r"\b") -> re.Pattern[str]:
-    return re.compile(rf"{start}(?:{'|'.join(PHRASES[name])})\b", re.IGNORECASE)
-
-
-PERSONAL, TASK, SMALL_TALK = phrases("personal"), phrases("task"), phrases("small_talk")
-GREETING, POINTS_BACK = phrases("greeting", r"^\W*"), phrases("points_back", r"^\W*")
-
-
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """What one person wrote before the other answered; messages joined by a blank."""
 
     person: str
     text: str
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A post, its reply and where they come from; `rating` is the conversation's mean rating (1-10) or None."""
 
     post: str
@@ -67,9 +63,9 @@ class Pair:
     rating: float | None
 
 
-def load_conversations(path: Path) -> dict[str, dict]:
-    """The corpus: id → {"prompt"?, "ratings"?, "messages": [[{"sender", "text"}]]}."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def load_conversations() -> dict[str, dict]:
+    """The corpus: id → {"prompt"?, "ratings"?, "messages": [[{"sender", "text"}]]}; fetched and raises as packages.obtain does."""
+    return json.loads(obtain(CHITCHAT).read_text(encoding="utf-8"))
 
 
 def turns(conversation: Mapping) -> list[Turn]:
@@ -81,33 +77,24 @@ def turns(conversation: Mapping) -> list[Turn]:
 
 @cache
 def acceptable(text: str, band: tuple[int, int]) -> bool:
-    """English written text of a length in `band` (words, inclusive) without links, numbers to reach a person, or words on the lists."""
+    """English written text of a length in `band` (words, inclusive) without greeting, small talk, links, numbers to reach a person, or
+    words on the lists."""
     n = len(words(text))
     return (
         band[0] <= n <= band[1]
         and len(text) <= 8 * n + 20  # no walls of punctuation or pasted strings
         and all(32 <= ord(c) < 127 or c in QUOTES for c in text)
         and sum(c.isalpha() or c.isspace() for c in text) >= 0.85 * len(text)
-        and "*" not in text  # corrections of the message before
-        and not re.search(r"(.)\1{3,}", text)
-        and not any(pattern.search(text) for pattern in (LINK, LONG_NUMBER, UNANSWERED, PERSONAL, TASK))
+        and not any(pattern.search(text) for pattern in FORBIDDEN)
         and suitable(text, WORD_LISTS)
     )
 
 
-def substantive(text: str, band: tuple[int, int]) -> bool:
-    """Acceptable, no greeting and no small talk."""
-    return acceptable(text, band) and not (GREETING.search(text) or SMALL_TALK.search(text))
-
-
-def acceptable_post(text: str) -> bool:
-    """Can be understood and answered on its own: does not open by pointing back."""
-    return substantive(text, POST_WORDS) and not POINTS_BACK.search(text)
-
-
-def acceptable_reply(post: str, reply: str) -> bool:
-    """A reply to what was said, and no copy of it."""
-    return substantive(reply, REPLY_WORDS) and normalised(post) != normalised(reply)
+def is_pair(post: str, reply: str) -> bool:
+    """A post that can be answered on its own, as it does not open by pointing back, and a reply that is no copy of it."""
+    if not acceptable(post, POST_WORDS) or PHRASES["points_back"].search(post):
+        return False
+    return acceptable(reply, REPLY_WORDS) and normalised(post) != normalised(reply)
 
 
 def mean_rating(conversation: Mapping) -> float | None:
@@ -116,13 +103,12 @@ def mean_rating(conversation: Mapping) -> float | None:
     return sum(ratings) / len(ratings) if ratings else None
 
 
-def stem(word: str) -> str:
-    """Enough for "computers" and "computer" to count as one word."""
-    return word[:-1] if len(word) > 4 and word.endswith("s") else word
-
-
 def on_topic(candidates: list[Pair]) -> list[Pair]:
-    """Pairs whose reply takes up a content word of the post: one of four letters or more that at most 1 % of the posts hold."""
+    """Pairs whose reply takes up a content word of the post: one of four letters or more that at most 1 % of the posts hold.
+
+    "computers" and "computer" count as one word.
+    """
+    stem = lambda word: word[:-1] if len(word) > 4 and word.endswith("s") else word
     posts = [{stem(w) for w in words(pair.post) if len(w) >= 4 and w.isalpha()} for pair in candidates]
     frequency = Counter(word for post in posts for word in post)
     rare = {word for word, count in frequency.items() if count <= max(1, 0.01 * len(candidates))}
@@ -132,17 +118,15 @@ def on_topic(candidates: list[Pair]) -> list[Pair]:
 def pairs(corpus: Mapping[str, Mapping]) -> Iterator[Pair]:
     """All acceptable neighbouring turns, in the order of the conversation ids."""
     for key in sorted(corpus):
-        said = turns(corpus[key])
-        for post, reply in pairwise(said):
-            if acceptable_post(post.text) and acceptable_reply(post.text, reply.text):
+        for post, reply in pairwise(turns(corpus[key])):
+            if is_pair(post.text, reply.text):
                 yield Pair(post.text, reply.text, key, (post.person, reply.person), mean_rating(corpus[key]))
 
 
 def select(candidates: list[Pair], n: int = N_PAIRS, openers: Sequence[str] = ()) -> list[Pair]:
     """`n` pairs in hash order, under the caps, without near-duplicates of a post or an opening prompt and without copies of a reply.
 
-    Raises:
-        PolychromicError: fewer than `n` remain.
+    PolychromicError: fewer than `n` remain.
     """
     kept: dict[str, Pair] = {}  # by reply
     given: Counter[str] = Counter()  # by conversation and by person
@@ -157,8 +141,9 @@ def select(candidates: list[Pair], n: int = N_PAIRS, openers: Sequence[str] = ()
     doubles = {j - len(openers) for _, j in near_duplicates([*openers, *(pair.post for pair in kept.values())])}
     found = [pair for i, pair in enumerate(kept.values()) if i not in doubles][:n]
     if len(found) < n:
-        remedy = "Relax a filter in polychromic/data/replies.py."
-        raise PolychromicError(f"chitchat-dataset: {len(found)} pairs pass the filters, {n} are needed. {remedy}")
+        raise PolychromicError(
+            f"chitchat-dataset: {len(found)} pairs pass the filters, {n} are needed. Relax a filter in polychromic/data/replies.py."
+        )
     return found
 
 
@@ -169,11 +154,10 @@ def asks_opener(prompt: str, text: str) -> bool:
 
 
 def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
-    """Opening prompt → human replies: the first substantive turn of a conversation, one per person.
+    """Opening prompt → human replies: the first acceptable turn of a conversation, one per person.
 
-    Substantive: among the first four turns, 4 to 40 words, no greeting or small talk, no question (a question is put to the
-    partner, it does not answer the prompt), and no filter of `acceptable` hits. The turn before it must be absent, a
-    short greeting, or the opening prompt put as a question: otherwise it answers something else.
+    It stands among the first four turns and is no question (a question is put to the partner, it does not answer the prompt). The turn
+    before it must be absent, a short greeting, or the opening prompt put as a question: otherwise it answers something else.
     """
     found: dict[str, dict[str, str]] = defaultdict(dict)  # prompt → person → reply
     for key in sorted((key for key, chat in corpus.items() if chat.get("prompt")), key=hashed):
@@ -181,7 +165,7 @@ def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
         mine = found[prompt]
         for turn in turns(corpus[key])[:OPENER_TURNS]:
             leads = not before or asks_opener(prompt, before) or ("?" not in before and len(words(before)) <= 3)
-            if leads and "?" not in turn.text and substantive(turn.text, OPENER_WORDS):
+            if leads and "?" not in turn.text and acceptable(turn.text, OPENER_WORDS):
                 new = turn.person not in mine and normalised(turn.text) not in map(normalised, mine.values())
                 if new and len(mine) < MAX_OPENER_REPLIES:
                     mine[turn.person] = turn.text
@@ -190,26 +174,21 @@ def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
     return {prompt: sorted(mine.values()) for prompt, mine in sorted(found.items()) if prompt and len(mine) >= MIN_OPENER_REPLIES}
 
 
-def strata(selected: list[Pair]) -> list[str]:
-    """Engagement: tercile of the reply's length in words (short, medium, long) by mean rating of the conversation (high: 7 or more)."""
-    lengths = np.array([len(words(pair.reply)) for pair in selected])
-    size = np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)
-    high = ["high" if pair.rating is not None and pair.rating >= 7 else "other" for pair in selected]
-    return [f"{('short', 'medium', 'long')[s]}_{rated}" for s, rated in zip(size, high, strict=True)]
-
-
 def build(corpus: Mapping[str, Mapping], n: int = N_PAIRS) -> list[Record]:
-    """All replies records: pairs in order of their ids, then the openers. Ids and groups are hashes of content, never ids of the corpus."""
+    """All replies records: pairs in order of their ids, then the openers. Ids and groups are hashes of content, never ids of the corpus.
+
+    Stratum, for engagement: the tercile of the reply's length in words by the conversation's mean rating (high: 7 or more).
+    """
+    make = partial(Record, domain="replies", checker="person", source=SOURCE, licence=LICENCE)
     openers = opener_replies(corpus)
     selected = select(on_topic([pair for pair in pairs(corpus) if not any(asks_opener(p, pair.post) for p in openers)]), n, list(openers))
-    first = {pair.conversation: hashed("group", pair.post, pair.reply)[:12] for pair in reversed(selected)}
-    make = partial(Record, domain="replies", checker="person", source=SOURCE, licence=LICENCE)
+    group = {pair.conversation: f"chat-{hashed('group', pair.post, pair.reply)[:12]}" for pair in reversed(selected)}  # of the first one
     records = []
-    for pair, stratum in zip(selected, strata(selected), strict=True):
-        place = {"group": f"chat-{first[pair.conversation]}", "stratum": stratum}
-        records.append(make(id=f"replies-{hashed(pair.post)[:12]}", prompt=pair.post, references=[pair.reply], **place))
-    opening = [
+    for pair, length in zip(selected, tercile([len(words(pair.reply)) for pair in selected]), strict=True):
+        stratum = f"{length}_{'high' if pair.rating is not None and pair.rating >= 7 else 'other'}"
+        place = {"id": f"replies-{hashed(pair.post)[:12]}", "group": group[pair.conversation], "stratum": stratum}
+        records.append(make(prompt=pair.post, references=[pair.reply], **place))
+    return sorted(records, key=lambda record: record.id) + [
         make(id=f"replies-opener-{hashed(prompt)[:12]}", prompt=prompt, references=said, group="opener", stratum="opener")
         for prompt, said in openers.items()
     ]
-    return sorted(records, key=lambda record: record.id) + opening

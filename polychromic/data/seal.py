@@ -29,17 +29,11 @@ def check_sealed(root: Path) -> None:
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
     (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a file, a notice on
-    stderr says that nothing could be checked.
-
-    Args:
-        root: the top of the repository, which holds params.yaml and dvc.lock.
-
-    Raises:
-        PolychromicError: the section has changes that are not committed, or was changed after the scores; both commits are named.
+    stderr says that nothing could be checked. root: the top of the repository, which holds params.yaml and dvc.lock. The PolychromicError
+    names both commits.
     """
     if shutil.which("git") is None or not (root / ".git").exists():
-        _notice("no Git repository here" if shutil.which("git") else "git is not installed")
-        return
+        return _notice("no Git repository here" if shutil.which("git") else "git is not installed")
     _git(root, "rev-parse", "--git-dir")  # a repository that Git refuses to read is an error, and no missing file
     now = _section((root / paths.PARAMS).read_text(encoding="utf-8")) if (root / paths.PARAMS).exists() else None
     committed = _section(_text(root, "HEAD", paths.PARAMS))
@@ -48,13 +42,14 @@ def check_sealed(root: Path) -> None:
             f"{paths.PARAMS}: {SECTION} differs from the last commit ({_differing(now, committed)}). "
             f"Allowed: test is analysed as committed beforehand. Commit the section or take the change back: `git diff {paths.PARAMS}`."
         )
+    if not _git(root, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1)):
+        return None  # no commit yet
     first = next((commit for commit in _commits(root, "HEAD", LOCK) if OPENED.search(_text(root, commit, LOCK))), None)
     if first is None:
-        return
+        return None
     before = _git(root, "rev-parse", "--verify", "--quiet", f"{first}^", allowed=(0, 1))
     if not before:
-        _notice(f"the history begins with test opened, in commit {_name(root, first)}")
-        return
+        return _notice(f"the history begins with test opened, in commit {_name(root, first)}")
     declared = _section(_text(root, before, paths.PARAMS))
     if now != declared:
         departure = None  # the commit since which the section is not the declared one
@@ -65,15 +60,15 @@ def check_sealed(root: Path) -> None:
             f"is open since commit {_name(root, first)}. Allowed after that: no change of it. "
             f"Restore the section (`git show {before[:7]}:{paths.PARAMS}`); what was not declared can be said of dev."
         )
+    return None
 
 
 def _section(text: str) -> dict[str, Any] | None:
     """`analysis:` of params.yaml's text, without comments; None where it has none or is no YAML: such a revision declares nothing."""
     try:
-        values = YAML(typ="safe").load(text)
-    except YAMLError:
+        section = YAML(typ="safe").load(text)[SECTION]
+    except (YAMLError, KeyError, TypeError):
         return None
-    section = values.get(SECTION) if isinstance(values, dict) else None
     return section if isinstance(section, dict) else None
 
 
@@ -81,13 +76,11 @@ def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     """The keys in which two sections differ."""
     if one is None or other is None:
         return "the whole section"
-    return ", ".join(key for key in sorted({*one, *other}) if key not in one or key not in other or one[key] != other[key])
+    return ", ".join(key for key in sorted({*one, *other}) if (key in one, one.get(key)) != (key in other, other.get(key)))
 
 
 def _commits(root: Path, revisions: str, path: Path) -> list[str]:
-    """The commits that touched `path` on any branch merged, parents before children; none before the first commit."""
-    if not _git(root, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1)):
-        return []
+    """The commits that touched `path` on any branch merged, parents before children."""
     return _git(root, "log", "--topo-order", "--reverse", "--full-history", "--format=%H", revisions, "--", str(path)).split()
 
 

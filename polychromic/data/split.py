@@ -15,7 +15,7 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import write_json
 from polychromic.data.records import Record, read_records
-from polychromic.data.text import joined, near_duplicates, normalised, word_list
+from polychromic.data.text import joined, near_duplicates, word_list
 
 SPLITS = ("train", "dev", "test")
 CALIBRATION = "calibration"
@@ -27,20 +27,22 @@ Splits = dict[str, list[str]]
 
 def is_seen(record: Record) -> bool:
     """The prompt, or one about its category, was used while the method was designed; it may not stand in test."""
-    if record.prompt in word_list("seen_prompts.txt"):
-        return True
     match = re.fullmatch(r"Name one kind of (.+)\.", record.prompt)
-    return bool(match) and match.group(1).lower() in word_list("seen_words.txt")
+    return record.prompt in word_list("seen_prompts.txt") or (match and match.group(1).lower()) in word_list("seen_words.txt")
+
+
+def alike(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Records with near-duplicate prompts; all of a file, as what counts as a common word depends on it."""
+    return [(records[i], records[j]) for i, j in near_duplicates([record.prompt for record in records])]
 
 
 def units(records: Sequence[Record]) -> list[list[Record]]:
     """Records that may not be separated: one group, or groups joined by a near-duplicate prompt; each sorted by id."""
-    alike = [(records[i].group, records[j].group) for i, j in near_duplicates([record.prompt for record in records])]
-    first = joined((record.group for record in records), alike)
+    first = joined((record.group for record in records), ((a.group, b.group) for a, b in alike(records)))
     members: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
+    for record in sorted(records, key=lambda record: record.id):
         members[first[record.group]].append(record)
-    return [sorted(members[key], key=lambda record: record.id) for key in sorted(members)]
+    return [members[key] for key in sorted(members)]
 
 
 def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred: Collection[str] = ()) -> Splits:
@@ -56,56 +58,49 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
         seed: chooses among equally good splits.
         barred: ids that may not stand in test (nor may what shares a unit with them).
 
-    Returns:
-        {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
-
-    Raises:
-        UsageError: the records are too few.
-        PolychromicError: too many of them are barred.
+    Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
+    Raises: UsageError, the records are too few; PolychromicError, too many of them are barred.
     """
-    pool = [record for record in records if record.stratum != CALIBRATION_STRATUM]
-    if sum(sizes.values()) > len(pool):
-        raise UsageError(f"split sizes {dict(sizes)} need {sum(sizes.values())} records, there are {len(pool)}. Lower them in params.yaml.")
-    share = {stratum: count / len(pool) for stratum, count in sorted(Counter(record.stratum for record in pool).items())}
-    need = {name: {stratum: sizes[name] * share[stratum] for stratum in share} for name in SPLITS}
-    chosen: dict[str, list[str]] = {name: [] for name in SPLITS}
+    strata = Counter(sorted(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM))
+    if sum(sizes.values()) > (total := strata.total()):
+        raise UsageError(f"split sizes {dict(sizes)} need {sum(sizes.values())} records, there are {total}. Lower them in params.yaml.")
+    need = {name: {stratum: sizes[name] * (count / total) for stratum, count in strata.items()} for name in SPLITS}
+    chosen: Splits = {name: [] for name in SPLITS}
 
-    def is_free(unit: list[Record]) -> bool:
-        return not any(record.id in barred for record in unit)
+    def may(name: str, unit: list[Record]) -> bool:
+        return name != "test" or not any(record.id in barred for record in unit)
 
     def order(unit: list[Record]) -> tuple:
         digest = hashlib.sha256(f"{seed}:{':'.join(record.id for record in unit)}".encode()).hexdigest()
-        return (is_free(unit), -len(unit), digest)  # barred units first, while train and dev have room for them
+        return (may("test", unit), -len(unit), digest)  # barred units first, while train and dev have room for them
 
     def put(name: str, unit: list[Record]) -> None:
         chosen[name] += [record.id for record in unit]
         for record in unit:
             need[name][record.stratum] -= 1
 
-    ordered = sorted(records, key=lambda record: record.id)
     waiting = []
-    for unit in sorted((unit for unit in units(ordered) if all(record.stratum in share for record in unit)), key=order):
-        allowed = [name for name in SPLITS if name != "test" or is_free(unit)]
+    for unit in sorted((unit for unit in units(records) if all(record.stratum in strata for record in unit)), key=order):
         counts = Counter(record.stratum for record in unit)
-        fits = [name for name in allowed if all(need[name][stratum] > count - 1 for stratum, count in counts.items())]
+        fits = [name for name in SPLITS if may(name, unit) and all(need[name][stratum] > count - 1 for stratum, count in counts.items())]
         if fits:
             put(max(fits, key=lambda name: sum(need[name][s] * n for s, n in counts.items()) / sizes[name]), unit)
         else:
-            waiting.append((allowed, unit))
+            waiting.append(unit)
     # Rounding leaves a split some records short: fill it with the units that distort its strata least.
     for name in SPLITS:
         while len(chosen[name]) < sizes[name]:
-            options = [(allowed, unit) for allowed, unit in waiting if name in allowed]
+            options = [unit for unit in waiting if may(name, unit)]
             if not options:
                 raise PolychromicError(
                     f"split {name!r} got {len(chosen[name])} of {sizes[name]} records: the rest may not stand there. "
                     "Lower the sizes in params.yaml or curate more records."
                 )
-            best = max(options, key=lambda option: sum(need[name][record.stratum] for record in option[1]) / len(option[1]))
+            best = max(options, key=lambda unit: sum(need[name][record.stratum] for record in unit) / len(unit))
             waiting.remove(best)
-            put(name, best[1])
-    calibration = [record.id for record in ordered if record.stratum == CALIBRATION_STRATUM]
-    return {**{name: sorted(ids) for name, ids in chosen.items()}, CALIBRATION: calibration}
+            put(name, best)
+    chosen[CALIBRATION] = [record.id for record in records if record.stratum == CALIBRATION_STRATUM]
+    return {name: sorted(ids) for name, ids in chosen.items()}
 
 
 def check_split(
@@ -113,12 +108,9 @@ def check_split(
 ) -> None:
     """Raise unless the split, as `split` returns it for these arguments, keeps its promises.
 
-    Args:
-        tolerance: largest allowed difference between a stratum's share in a split and its share overall, in [0, 1].
-
-    Raises:
-        PolychromicError: one message that lists what is wrong: an unknown or doubly used id; a group, an equal or a near-duplicate prompt
-            in two splits, or a barred record in test (the first of each); a split that is too small; a stratum that lost its share.
+    tolerance: largest allowed difference between a stratum's share in a split and its share overall, in [0, 1]. The PolychromicError
+    lists all that is wrong: an unknown or doubly used id; a group or a near-duplicate prompt in two splits, or a barred record in test
+    (the first of each); a split that is too small; a stratum that lost its share.
     """
     by_id = {record.id: record for record in records}
     place: dict[str, str] = {}
@@ -131,28 +123,22 @@ def check_split(
         else:
             place[key] = name
 
-    first: dict[tuple[str, str], Record] = {}
-    same = [
-        (f"{kind} {value!r}", first.setdefault((kind, value), by_id[key]), by_id[key])
-        for key in sorted(place)
-        for kind, value in (("group", by_id[key].group), ("prompt", normalised(by_id[key].prompt)))
-    ]
-    # Over all records, as in `split`, since what counts as a common word depends on the whole file.
-    ordered = sorted(records, key=lambda record: record.id)
-    alike = [(ordered[i], ordered[j]) for i, j in near_duplicates([record.prompt for record in ordered])]
-    same += [(f"near-duplicate prompts {a.prompt!r} and {b.prompt!r}", a, b) for a, b in alike if a.id in place and b.id in place]
-    leaks = {what.split()[0]: (what, a.id, b.id) for what, a, b in reversed(same) if place[a.id] != place[b.id]}
-    problems += [f"leakage: {what}: {a} stands in {place[a]}, {b} in {place[b]}" for what, a, b in leaks.values()]
+    first: dict[str, Record] = {}
+    same = [("group", first.setdefault(by_id[key].group, by_id[key]), by_id[key]) for key in sorted(place)]
+    same += [("near-duplicate prompts", a, b) for a, b in alike(records) if {a.id, b.id} <= place.keys()]
+    leaks = {kind: (a, b) for kind, a, b in reversed(same) if place[a.id] != place[b.id]}
+    for kind, (a, b) in leaks.items():
+        what = f"group {a.group!r}" if kind == "group" else f"{kind} {a.prompt!r} and {b.prompt!r}"
+        problems.append(f"leakage: {what}: {a.id} stands in {place[a.id]}, {b.id} in {place[b.id]}")
     problems += [f"test holds {key!r}, a prompt seen while the method was designed" for key in splits.get("test", ()) if key in barred][:1]
 
-    pool = [record.stratum for record in records if record.stratum != CALIBRATION_STRATUM]
-    overall = Counter(pool)
+    overall = Counter(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM)
     for name in SPLITS:
         found = Counter(by_id[key].stratum for key in splits.get(name, ()) if key in by_id)
         if found.total() < sizes[name]:
             problems.append(f"{name} has {found.total()} records, {sizes[name]} are needed")
         for stratum in sorted(overall | found):
-            want, got = overall[stratum] / len(pool), found[stratum] / max(found.total(), 1)
+            want, got = overall[stratum] / overall.total(), found[stratum] / max(found.total(), 1)
             if abs(got - want) > tolerance:
                 problems.append(f"{name}: stratum {stratum!r} has a share of {got:.3f}, overall {want:.3f}, tolerance {tolerance}")
     if problems:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import TypeVar
 
+import numpy as np
+
 Key = TypeVar("Key", str, tuple[str, ...])
+
+
+def shipped(name: str) -> str:
+    """The text of a file of this package."""
+    return resources.files("polychromic.data").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
 def word_list(name: str) -> frozenset[str]:
     """The words of a list in this package, one a line; lines that start with # are comments."""
-    text = resources.files("polychromic.data").joinpath(name).read_text(encoding="utf-8")
-    return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return frozenset(line.strip() for line in shipped(name).splitlines() if line.strip() and not line.startswith("#"))
 
 
 def unaccented(text: str) -> str:
@@ -48,6 +53,11 @@ def hashed(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
+def tercile(lengths: Sequence[int]) -> list[str]:
+    """The third of all that each belongs to: "short", "medium" or "long"."""
+    return [("short", "medium", "long")[place] for place in np.searchsorted(np.quantile(lengths, [1 / 3, 2 / 3]), lengths)]
+
+
 def joined(names: Iterable[Key], pairs: Iterable[tuple[Key, Key]]) -> dict[Key, Key]:
     """Name → the least of the names that pairs join it with, directly or through others."""
     parent = {name: name for name in names}
@@ -57,8 +67,8 @@ def joined(names: Iterable[Key], pairs: Iterable[tuple[Key, Key]]) -> dict[Key, 
             name = parent[name]
         return name
 
-    for a, b in pairs:
-        least, other = sorted((root(a), root(b)))
+    for pair in pairs:
+        least, other = sorted(map(root, pair))
         parent[other] = least
     return {name: root(name) for name in parent}
 
@@ -67,24 +77,17 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.8, common: float 
     """Pairs i < j whose sets of content words have a Jaccard index of at least `threshold`, sorted.
 
     Content words are those that at most `common` of the texts hold (but never fewer than 5 texts), so that a template ("Name a country
-    that borders …") does not make all its instances alike; a text of common words alone keeps them all. Exact up to that definition:
-    candidates share one of their rarest words (prefix filter of Bayardo et al., WWW 2007), as a pair above the threshold must.
+    that borders …") does not make all its instances alike; a text of common words alone keeps them all.
     """
+    from scipy.sparse import csr_array, triu
+
     sets = [frozenset(words(text)) for text in texts]
     frequency = Counter(word for s in sets for word in s)
     limit = max(5, common * len(texts))
     sets = [frozenset(w for w in s if frequency[w] <= limit) or s for s in sets]
-    index: dict[str, list[int]] = defaultdict(list)
-    pairs = []
-    for j, tokens in enumerate(sets):
-        ordered = sorted(tokens, key=lambda w: (frequency[w], w))
-        # |A ∩ B| ≥ t·|A| is needed, so one of the |A| − ⌈t·|A|⌉ + 1 rarest words of A is shared.
-        prefix = ordered[: len(ordered) - math.ceil(threshold * len(ordered)) + 1]
-        candidates = {i for word in prefix for i in index[word]}
-        for i in sorted(candidates):
-            union = len(sets[i] | tokens)
-            if union and len(sets[i] & tokens) >= threshold * union:
-                pairs.append((i, j))
-        for word in prefix:
-            index[word].append(j)
-    return sorted(pairs)
+    column = {word: place for place, word in enumerate(frequency)}
+    places = np.array([(i, column[w]) for i, s in enumerate(sets) for w in s], dtype=int).reshape(-1, 2)
+    held = csr_array((np.ones(len(places), dtype=int), places.T), shape=(len(sets) + 1, len(column) + 1))
+    shared, size = triu(held @ held.T, k=1).tocoo(), np.array([*map(len, sets), 0])
+    alike = shared.data >= threshold * (size[shared.row] + size[shared.col] - shared.data)
+    return sorted(zip(shared.row[alike].tolist(), shared.col[alike].tolist(), strict=True))

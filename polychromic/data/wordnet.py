@@ -1,14 +1,17 @@
-"""WordNet 3.0, read from the database files of the Debian package wordnet-base; no network, no corpus download.
+"""WordNet 3.0, read from the database files of the Debian package wordnet-base: nouns and what lies below them, and inflection.
 
-Only what curation needs, in the format of the manual pages wndb(5) and cntlist(5); NLTK's reader needs a file (lexnames) that the package
-does not ship.
+Only what curation needs, in the format of the manual pages wndb(5), cntlist(5), senseidx(5WN) and morphy(7WN); NLTK's reader needs a
+file (lexnames) that the package does not ship.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file
@@ -26,14 +29,13 @@ SHA256 = {
     "verb.exc": "dbbcf9a601b2d77e934e413b91d90e88ec7f933a8b77cfc00602a923b891b42c",
     "adj.exc": "8824cc24bbedd797b9702316b27f07cd4c2b76b629539f0a1276f03926758016",
 }
+PARTS = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}  # ss_type of a sense key
+INFLECTED = ("noun", "verb", "adj")
+VOWELS = "aeiou"
 
 
 def read(name: str) -> list[str]:
-    """The lines of a database file but for its licence's, which open with a blank.
-
-    Raises:
-        PolychromicError: the file is missing, or is not the pinned version.
-    """
+    """The lines of a database file but for its licence's, which open with a blank. PolychromicError: missing, or not as pinned."""
     path = FOLDER / name
     if not path.is_file():
         raise PolychromicError(
@@ -44,34 +46,22 @@ def read(name: str) -> list[str]:
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != " "]
 
 
-def counts() -> Iterator[tuple[str, int]]:
-    """(sense key, how often it was tagged in the semantic concordances); raises as `read` does."""
-    for line in read("cntlist.rev"):
-        key, _, count = line.split()
-        yield key, int(count)
+def counts() -> dict[str, int]:
+    """Sense key → how often it was tagged in the semantic concordances; raises as `read` does."""
+    return {key: int(count) for key, _, count in map(str.split, read("cntlist.rev"))}
 
 
-@dataclass(frozen=True)
-class Synset:
-    """One sense: a line of data.*.
+class Synset(NamedTuple):
+    """One sense: a line of data.*."""
 
-    Attributes:
-        offset: byte offset in the file, WordNet's own identifier.
-        lexfile: number of the lexicographer file (lexnames(5)), a coarse semantic class: 5 animal, 6 artifact, 18 person …
-        lemmas: as written, spaces for underscores, in the database's order.
-        counts: for each lemma of a noun, how often it was tagged with this sense (0: never).
-        hyponyms, instances, classes: offsets of noun synsets.
-        gloss: definition and examples.
-    """
-
-    offset: int
-    lexfile: int
-    lemmas: tuple[str, ...]
-    counts: tuple[int, ...]
-    hyponyms: tuple[int, ...]
+    offset: int  # byte offset in the file, WordNet's own identifier
+    lexfile: int  # number of the lexicographer file (lexnames(5)), a coarse semantic class: 5 animal, 6 artifact, 18 person …
+    lemmas: tuple[str, ...]  # as written, spaces for underscores, in the database's order
+    counts: tuple[int, ...]  # for each lemma of a noun, how often it was tagged with this sense (0: never)
+    hyponyms: tuple[int, ...]  # offsets of noun synsets, as the next two
     instances: tuple[int, ...]
     classes: tuple[int, ...]
-    gloss: str
+    gloss: str  # definition and examples
 
 
 def synset(line: str, tagged: Mapping[str, int]) -> Synset:
@@ -91,7 +81,7 @@ class WordNet:
     """The nouns; raises as `read` does."""
 
     def __init__(self):
-        tagged = dict(counts())
+        tagged = counts()
         self.synsets = {found.offset: found for found in (synset(line, tagged) for line in read("data.noun"))}
         rows = map(str.split, read("index.noun"))
         self._index = {row[0].replace("_", " "): tuple(map(int, row[-int(row[2]) :])) for row in rows}
@@ -109,3 +99,83 @@ class WordNet:
             found |= new
             stack += new
         return [self.synsets[offset] for offset in sorted(found - {above.offset})]
+
+
+def with_ending(lemma: str, ending: str) -> set[str]:
+    """Regular forms by the rules of spelling. ending: "s" (of nouns and verbs; both heros and heroes), "ing", "ed", "er" or "est"."""
+    if ending == "ing":
+        if lemma.endswith("ie"):
+            return {lemma[:-2] + "ying"}
+        return {(lemma[:-1] if lemma.endswith("e") and not lemma.endswith(("ee", "oe", "ye")) else lemma) + "ing"}
+    if lemma.endswith("y") and lemma[-2:-1] not in VOWELS:
+        return {lemma[:-1] + "i" + ("es" if ending == "s" else ending)}
+    if ending == "s":
+        if lemma.endswith(("s", "x", "z", "ch", "sh")):
+            return {lemma + "es"}
+        return {lemma + "s", lemma + "es"} if lemma.endswith("o") else {lemma + "s"}
+    return {lemma + ending[lemma.endswith("e") :]}
+
+
+class Lexicon:
+    """Single-word lemmas of WordNet that were tagged at least once, and their forms; raises as `read` does.
+
+    Irregular forms come from the exception lists (noun.exc and so on), counts from the tagged corpus. Any part of speech counts in which a
+    lemma was tagged: "play" is a noun and a verb, and has the forms of both.
+    """
+
+    def __init__(self):
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for key, count in counts().items():
+            lemma, _, sense = key.partition("%")
+            if lemma.isalpha() and lemma.isascii():
+                self._counts[lemma][PARTS[sense[0]]] += count
+        self._irregular: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for part in INFLECTED:
+            for form, *lemmas in map(str.split, read(f"{part}.exc")):
+                for lemma in lemmas:
+                    self._irregular[lemma, part].add(form)
+
+    def count(self, lemma: str, part: str | None = None) -> int:
+        """How often the lemma was tagged, as `part` ("noun", "verb", "adj", "adv") or as anything."""
+        found = self._counts.get(lemma, Counter())
+        return found.total() if part is None else found[part]
+
+    def part(self, lemma: str) -> str:
+        """The part of speech that the lemma was tagged with most; "" for a word that was never tagged."""
+        return max(sorted(self._counts[lemma]), key=lambda part: self._counts[lemma][part]) if lemma in self._counts else ""
+
+    def forms_as(self, lemma: str, part: str) -> frozenset[str]:
+        """The lemma and its forms as a noun, a verb or an adjective.
+
+        A regular form is left out where it is no word, or another one: "hoped" is no form of "hop" (hopped), "seed" none of "see",
+        "number" none of "numb". Beside irregular forms of its own kind it stays: dreamt and dreamed, travelled and traveled.
+        """
+        irregular = self._irregular.get((lemma, part), set())
+        forms = {lemma} | irregular
+        if part == "noun" and all(form.endswith("s") for form in irregular):  # child: children alone
+            forms |= with_ending(lemma, "s")
+        elif part == "verb":
+            forms |= with_ending(lemma, "s")
+            if not (len(re.findall(f"[{VOWELS}]+", lemma)) == 1 and lemma + lemma[-1] + "ing" in irregular):  # hop: hopping alone
+                (past,) = with_ending(lemma, "ed")
+                other = any(self.count(*word) for word in ((past, "noun"), (past, "verb"), (lemma + "e", "verb")))
+                forms |= with_ending(lemma, "ing") | (set() if irregular and other else {past})
+        elif part == "adj":
+            forms |= {form for form in with_ending(lemma, "er") | with_ending(lemma, "est") if not self.count(form, "noun")}
+        return frozenset(form for form in forms if form.isalpha())
+
+    def forms(self, lemma: str) -> frozenset[str]:
+        """The lemma and all its forms in the parts of speech in which it was tagged."""
+        return frozenset({lemma}).union(*(self.forms_as(lemma, part) for part in INFLECTED if self.count(lemma, part)))
+
+    @cached_property
+    def _lemmas(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for lemma in sorted(self._counts, key=lambda lemma: (-self.count(lemma), lemma)):
+            for form in self.forms(lemma):
+                found[form].append(lemma)
+        return found
+
+    def lemmas(self, word: str) -> list[str]:
+        """Lemmas that the word (lower case) may be a form of, the most used first."""
+        return self._lemmas.get(word, [])

@@ -81,7 +81,7 @@ def mean_of_others(means: Array, everywhere: Array) -> Array:
 def advantages(
     baseline: str, objective: SetObjective, q: Array, s: Array, *, others: Array | None = None, running: float | None = None
 ) -> Array:
-    """The weight of grad log pi(y_i|x) for each reply; summed over a set and averaged over sets it estimates grad E[f].
+    """The weight of grad log pi(y_i|x) for each reply, (B, N); summed over a set and averaged over sets it estimates grad E[f].
 
     Args:
         baseline: a key of BASELINES, or OWN.
@@ -90,11 +90,7 @@ def advantages(
             processes; None computes it from the B rows, which then are one set each of B different prompts.
         running: a mean of marginals of past steps, for `running` and `mix`; None (the first step) counts as 0.
 
-    Returns: (B, N).
-
-    Raises:
-        ValueError: an unknown baseline, `others` of another shape, scores that `evaluate` refuses, or leave_one_out with an
-            objective that is not defined for N - 1 replies.
+    Raises ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for N - 1 replies.
     """
     if baseline == OWN:
         return own_terms(objective, q, s)
@@ -105,27 +101,18 @@ def advantages(
     if baseline == "leave_one_out":
         return leave_one_out(objective, q, s)
     marginals = marginal_contributions(objective, q, s)
-    if baseline == "marginal":
-        return marginals
     if baseline in CONSTANTS:
         return marginals - CONSTANTS[baseline] / q.shape[1]
-    past = 0.0 if running is None else running
-    if baseline == "running":
-        return marginals - past
-    if others is None:
-        means = marginals.mean(axis=1)
-        others = mean_of_others(means, means)
-    elif np.shape(others) != (len(q),):
-        raise ValueError(f"others has shape {np.shape(others)}, expected {(len(q),)}, one mean per prompt")
-    elsewhere = np.asarray(others)[:, None]
-    return marginals - (elsewhere if baseline == "others" else 0.5 * elsewhere + 0.5 * past)
+    means, past = marginals.mean(axis=1), running or 0.0
+    elsewhere = (mean_of_others(means, means) if others is None else np.asarray(others))[:, None]
+    return marginals - {"marginal": 0.0, "others": elsewhere, "running": past, "mix": 0.5 * elsewhere + 0.5 * past}[baseline]
 
 
 def own_terms(objective: SetObjective, q: Array, s: Array) -> Array:
     """DARLING's advantage (arXiv 2509.02534): a reply's own term of `diverse_reward`, less the mean term of the set: (B, N).
 
     With g_1 the gradient of E[q_1 (1 - s_12)] in the policy of reply 1 and g_2 in that of reply 2, its mean is
-    (N - 1) / N * (g_1 - g_2), where the gradient of the objective is g_1 + g_2.
+    g_1 - (g_1 + g_2) / N, where the gradient of the objective is g_1 + g_2.
 
     Raises: ValueError: another objective, or scores that `evaluate` refuses.
     """
@@ -138,11 +125,7 @@ def own_terms(objective: SetObjective, q: Array, s: Array) -> Array:
 
 
 def check_baseline(baseline: str, objective: SetObjective, n: int) -> None:
-    """Raise before training what `advantages` would raise at the first step: a set of n equal, perfect replies is tried.
-
-    Raises:
-        ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for n - 1 replies.
-    """
+    """Raise before training what `advantages` would raise at the first step: a set of n equal, perfect replies is tried."""
     advantages(baseline, objective, np.ones((1, n)), np.ones((1, n, n)))
 
 

@@ -7,7 +7,7 @@ that params.yaml is checked without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -49,8 +49,7 @@ RANGES = {
 def check_loss(name: str, settings: Mapping[str, float]) -> None:
     """Refuse a loss that cannot be computed, before training; all that is wrong with its settings at once.
 
-    Raises:
-        ValueError: an unknown name, or a setting that is missing, superfluous, not a finite number or out of range.
+    Raises ValueError: an unknown name, or a setting that is missing, superfluous, not a finite number or out of range.
     """
     if name not in LOSSES:
         raise ValueError(f"loss is {name!r}; allowed: {', '.join(LOSSES)}.")
@@ -87,8 +86,7 @@ def token_loss(name: str, logits: Tensor, target: Tensor, settings: Mapping[str,
 
     Returns: (M,), in nats; the dtype of the logits, float32 for half precision.
 
-    Raises:
-        ValueError: as check_loss.
+    Raises ValueError: as check_loss.
     """
     import torch
     from torch.nn import functional as F  # noqa: N812 - torch's own habit
@@ -139,27 +137,17 @@ def _focal_factor(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
     return miss**gamma - gamma * log_p.exp() * miss ** (gamma - 1) * log_p
 
 
-def deviation_weights(similarities: Sequence[Array]) -> list[Array]:
-    """Row weights of `deviation`: how far each reference of a prompt lies from the prompt's others, relative to their mean.
+def deviation_weights(similarity: Array) -> Array:
+    """Row weights of `deviation`: how far each of a prompt's R references lies from the others, relative to their mean; (R,), mean 1.
 
     d_i = mean over j != i of 1 - s_ij; w_i = d_i / mean(d). A single reference, or references all at the same distance
     (all equal included), weigh 1. The idea of arXiv 2503.17126 (deviation from the other responses to the prompt), with a mean of 1
     so that a prompt with many references counts as before.
 
-    Args: similarities, per prompt (R, R) in [0, 1], symmetric with s_ii = 1.
-    Returns: per prompt (R,) in [0, R], mean 1.
-    Raises: ValueError: a matrix that is not square or has a value outside [0, 1] (names the prompt).
+    similarity: (R, R) in [0, 1], symmetric with s_ii = 1.
     """
-    weights = []
-    for number, matrix in enumerate(similarities):
-        s = np.asarray(matrix, dtype=float)
-        if s.ndim != 2 or s.shape[0] != s.shape[1] or len(s) == 0:
-            raise ValueError(f"similarities of prompt {number} have shape {s.shape}; expected (R, R), one row per reference")
-        if not ((s >= 0) & (s <= 1)).all():
-            raise ValueError(f"similarities of prompt {number} hold a value outside [0, 1] or NaN: {s.min()} to {s.max()}")
-        r = len(s)
-        distance = np.where(np.eye(r, dtype=bool), 0.0, 1.0 - s).sum(axis=1) / max(r - 1, 1)
-        mean = distance.mean()
-        # float32 cosines of equal texts miss 1 by about 1e-7; ratios of such distances would be noise
-        weights.append(distance / mean if mean > 1e-6 else np.ones(r))
-    return weights
+    r = len(similarity)
+    distance = np.where(np.eye(r, dtype=bool), 0.0, 1.0 - similarity).sum(axis=1) / max(r - 1, 1)
+    mean = distance.mean()
+    # float32 cosines of equal texts miss 1 by about 1e-7; ratios of such distances would be noise
+    return distance / mean if mean > 1e-6 else np.ones(r)

@@ -26,7 +26,6 @@ Mask = NDArray[np.bool_]
 SetObjective = Callable[[Array, Array, Mask], Array]
 
 MAX_SUBSETS = 20_000  # all subsets of a set are held in memory at once; C(16, 8) = 12,870
-DIAGONAL_TOLERANCE = 1e-3  # cosines of float32 vectors with themselves are within 1e-6 of 1
 
 
 def effective_coverage(q: Array, s: Array, keep: Mask) -> Array:
@@ -144,10 +143,10 @@ def make_objective(name: str, n: int, subset: int | None = None) -> SetObjective
     Args:
         name: a key of OBJECTIVES or SUBSET_OBJECTIVES.
         n: replies per set, N >= 2.
-        subset: size of the subsets of passk (1..N) and poly_epo (2..N-1); None for the others.
+        subset: size of the subsets of passk (1..N) and poly_epo (2..N-1: with N the only subset is the whole set, all replies share one
+            advantage, and the centred gradient is zero); None for the others.
 
-    Raises:
-        ValueError: an unknown name, N < 2, or a subset size that is missing, superfluous or out of range.
+    Raises ValueError: an unknown name, N < 2, or a subset size that is missing, superfluous or out of range.
     """
     if name not in OBJECTIVES and name not in SUBSET_OBJECTIVES:
         raise ValueError(f"set objective is {name!r}; allowed: {', '.join([*OBJECTIVES, *SUBSET_OBJECTIVES])}.")
@@ -158,43 +157,17 @@ def make_objective(name: str, n: int, subset: int | None = None) -> SetObjective
             raise ValueError(f"set objective {name} takes no subset, got {subset}; only {', '.join(SUBSET_OBJECTIVES)} do. Remove it.")
         return OBJECTIVES[name]
     low, high = (1, n) if name == "passk" else (2, n - 1)
-    allowed = f"{low} to {high}" if low <= high else f"none at N = {n}; raise n to {low + 1} or more"
-    if subset is None:
-        raise ValueError(f"set objective {name} needs subset, the size of the subsets it averages over; allowed: {allowed}.")
-    if not low <= subset <= high:
-        why = ""
-        if name == "poly_epo" and subset == n:
-            why = " At subset = N the only subset is the whole set: all replies share one advantage and the centred gradient is zero."
-        raise ValueError(f"set objective {name} has subset = {subset} for sets of N = {n} replies; allowed: {allowed}.{why}")
-    if (count := comb(n, subset)) > MAX_SUBSETS:
+    if subset is None or not low <= subset <= high or comb(n, subset) > MAX_SUBSETS:
         raise ValueError(
-            f"set objective {name} has {count:,} subsets of {subset} among N = {n} replies; allowed: {MAX_SUBSETS:,}. Lower n or subset."
+            f"set objective {name} has subset = {subset} for sets of N = {n} replies; allowed: {low} to {high}, with at most "
+            f"{MAX_SUBSETS:,} subsets of that size. Change subset or n."
         )
     return SUBSET_OBJECTIVES[name](subset)
 
 
 def evaluate(objective: SetObjective, q: Array, s: Array) -> Array:
-    """f of the whole set, (B,).
-
-    Raises:
-        ValueError: q or s of the wrong shape, NaN, a value outside [0, 1] or s_ii that is not 1 (names the array and the first bad place).
-    """
-    if q.ndim != 2 or q.shape[1] < 2:
-        raise ValueError(f"quality has shape {q.shape}, expected (B, N) with N >= 2 replies per prompt")
-    b, n = q.shape
-    if s.shape != (b, n, n):
-        raise ValueError(f"similarity has shape {s.shape}, expected {(b, n, n)}")
-    for name, array in (("quality", q), ("similarity", s)):
-        _refuse(name, array, ~((array >= 0) & (array <= 1)), "must lie in [0, 1]")  # the negation is also true for NaN
-    itself = np.abs(s - 1.0) > DIAGONAL_TOLERANCE
-    _refuse("similarity", s, itself & np.eye(n, dtype=bool), "must be 1, a reply's similarity to itself")
-    return objective(q, s, np.ones(n, dtype=bool))
-
-
-def _refuse(name: str, array: Array, wrong: Mask, rule: str) -> None:
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}{list(place)} is {array[place]}; it {rule} ({int(wrong.sum())} of {wrong.size} values are wrong)")
+    """f of the whole set, (B,)."""
+    return objective(q, s, np.ones(q.shape[1], dtype=bool))
 
 
 def _subsets(n: int, size: int, keep: Mask) -> tuple[NDArray[np.intp], int]:
@@ -207,6 +180,4 @@ def _subsets(n: int, size: int, keep: Mask) -> tuple[NDArray[np.intp], int]:
 
 @lru_cache(maxsize=32)
 def _all_subsets(n: int, size: int) -> NDArray[np.intp]:
-    members = np.array(list(combinations(range(n), size)), dtype=np.intp)
-    members.setflags(write=False)
-    return members
+    return np.array(list(combinations(range(n), size)), dtype=np.intp)

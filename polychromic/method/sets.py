@@ -18,6 +18,7 @@ from polychromic.method import advantages as adv
 from polychromic.method.objective import SetObjective, evaluate, make_objective
 
 ROUNDING = 1e-12  # advantages are sums of a few numbers in [0, 1]
+DIAGONAL_TOLERANCE = 1e-3  # cosines of float32 vectors with themselves are within 1e-6 of 1
 
 Example = dict[str, Any]
 Quality = Callable[[Example, Sequence[str]], np.ndarray]  # (row of the dataset, N replies) -> (N,) in [0, 1]
@@ -32,18 +33,20 @@ def equal_text(example: Example, replies: Sequence[str]) -> np.ndarray:
 def checked(function: Quality | Similarity, example: Example, replies: Sequence[str], ndim: int) -> np.ndarray:
     """What the function says of N replies: (N,) for ndim 1, (N, N) for ndim 2.
 
-    Raises:
-        ValueError: it returned another shape, NaN, or a value outside [0, 1] (names the function, the place and the replies).
+    Raises ValueError: it returned another shape, NaN, a value outside [0, 1], or a reply whose similarity to itself is not 1 (names the
+    function, the place and the replies).
     """
     values, shape = np.asarray(function(example, replies), dtype=float), (len(replies),) * ndim
     name = getattr(function, "__qualname__", repr(function))
     if values.shape != shape:
         raise ValueError(f"{name} returned shape {values.shape} for {len(replies)} replies, expected {shape}.")
     wrong = ~((values >= 0) & (values <= 1))  # true for NaN
+    if ndim == 2:
+        wrong |= (np.abs(values - 1.0) > DIAGONAL_TOLERANCE) & np.eye(len(replies), dtype=bool)
     if wrong.any():
         place = tuple(map(int, np.argwhere(wrong)[0]))
-        heads = [reply[:40] for reply in replies]
-        raise ValueError(f"{name} returned {values[place]} at {place}, expected numbers in [0, 1]; replies: {heads}.")
+        expected = "numbers in [0, 1]" + (", 1 on the diagonal" if ndim == 2 else "")
+        raise ValueError(f"{name} returned {values[place]} at {place}, expected {expected}; replies: {[reply[:40] for reply in replies]}.")
     return values
 
 
@@ -56,7 +59,10 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 
 def set_functions(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> tuple[Quality, Similarity]:
-    """Quality and similarity of replies to the record that a training row names, as the set objective takes them."""
+    """Quality and similarity of replies to the record that a training row names, as the set objective takes them.
+
+    similarity: "exact", "semantic", or "domain" for the domain's own.
+    """
 
     def quality(example: Example, replies: Sequence[str]) -> np.ndarray:
         return domain.training_quality(records[example["record"]], replies, embed)
@@ -68,62 +74,42 @@ def set_functions(domain: Domain, records: Sequence[Record], similarity: str, em
     def semantic(example: Example, replies: Sequence[str]) -> np.ndarray:
         return cosines(embed(replies))
 
-    return quality, exact if similarity == "exact" else semantic
+    own = domain.similarity if similarity == "domain" else similarity
+    return quality, exact if own == "exact" else semantic
 
 
 @dataclass(frozen=True)
 class SetObjectiveConfig:
-    """How D enters the loss.
+    """How D enters the loss. Raises ValueError for a value outside its range, at construction."""
 
-    Attributes:
-        name: a set objective of polychromic.method.objective.
-        quality: q of replies to one prompt; similarity: s of each pair.
-        lam: weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched.
-        n: replies per set, N >= 2. subset: k of passk, n of poly_epo.
-        max_new_tokens: horizon T; replies are cut there.
-        share: share rho of the batch's prompts that get a rollout, in (0, 1].
-        every: rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean.
-        after: optimiser steps of pure L_quality before the first rollout, so that none meets a model whose replies are all bad.
-        max_grad_norm: the norm at which a step's gradient of D, before lam, is clipped apart from that of L_quality: D can then not take
-            L_quality's share of a common clip, and lam acts in proportion. None: both are clipped together, as the Trainer does.
-        baseline: a key of polychromic.method.advantages.BASELINES, or OWN.
-        seed: of the rollout streams.
-
-    Raises:
-        ValueError: a value outside its range, at construction.
-    """
-
-    quality: Quality
-    similarity: Similarity = equal_text
-    name: str = "coverage"
-    lam: float = 1.0
-    n: int = 4
-    subset: int | None = None
-    max_new_tokens: int = 64
-    share: float = 1.0
-    every: int = 1
-    after: int = 0
+    quality: Quality  # q of replies to one prompt
+    similarity: Similarity = equal_text  # s of each pair
+    name: str = "coverage"  # a set objective of polychromic.method.objective
+    lam: float = 1.0  # weight of D in L = L_quality - lam * D; 0 draws rollouts and leaves training untouched
+    n: int = 4  # replies per set, N >= 2
+    subset: int | None = None  # k of passk, n of poly_epo
+    max_new_tokens: int = 64  # horizon T; replies are cut there
+    share: float = 1.0  # share rho of the batch's prompts that get a rollout, in (0, 1]
+    every: int = 1  # rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean
+    after: int = 0  # optimiser steps of pure L_quality before the first rollout, which then meets no model whose replies are all bad
+    # The norm at which a step's gradient of D, before lam, is clipped apart from that of L_quality: D cannot take L_quality's share of a
+    # common clip, and lam acts in proportion. None: both are clipped together, as the Trainer does.
     max_grad_norm: float | None = None
-    baseline: str = "marginal"
-    seed: int = 0
+    baseline: str = "marginal"  # a key of polychromic.method.advantages.BASELINES, or OWN
+    seed: int = 0  # of the rollout streams
 
     def __post_init__(self) -> None:
         adv.check_baseline(self.baseline, make_objective(self.name, self.n, self.subset), self.n)
-        problems = []
-        if not 0 <= self.lam < np.inf:
-            problems.append(f"lam is {self.lam}, it must be a number from 0 up")
-        if self.max_new_tokens < 1:
-            problems.append(f"max_new_tokens (the horizon) is {self.max_new_tokens}, it must be 1 or more")
-        if not 0 < self.share <= 1:
-            problems.append(f"share is {self.share}, it must lie in (0, 1]")
-        if self.every < 1:
-            problems.append(f"every is {self.every}, it must be 1 or more")
-        if self.after < 0:
-            problems.append(f"after is {self.after}, it must be 0 or more")
-        if self.max_grad_norm is not None and not 0 < self.max_grad_norm < np.inf:
-            problems.append(f"max_grad_norm is {self.max_grad_norm}, it must be a number above 0, or None")
-        if problems:
-            raise ValueError("set objective: " + "; ".join(problems) + ".")
+        ranges = {
+            "lam": (0 <= self.lam < np.inf, "a number from 0 up"),
+            "max_new_tokens": (self.max_new_tokens >= 1, "1 or more, the horizon of replies"),
+            "share": (0 < self.share <= 1, "above 0, at most 1"),
+            "every": (self.every >= 1, "1 or more"),
+            "after": (self.after >= 0, "0 or more"),
+            "max_grad_norm": (self.max_grad_norm is None or 0 < self.max_grad_norm < np.inf, "a number above 0, or None"),
+        }
+        if wrong := [f"{name} is {getattr(self, name)}, allowed: {rule}" for name, (fits, rule) in ranges.items() if not fits]:
+            raise ValueError(f"set objective: {'; '.join(wrong)}.")
 
     @cached_property
     def objective(self) -> SetObjective:

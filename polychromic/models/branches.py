@@ -13,9 +13,6 @@ Shapes: B prompts, R rows, H heads, K key-value heads, g = H / K, P prompt lengt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,19 +23,48 @@ ATTENTION = "polychromic_branches"
 KNOWN = ("llama", "qwen2", "qwen3")  # model types whose attention is softmax(q k / sqrt(h)) v over all earlier tokens
 
 
-@dataclass(frozen=True)
-class Prompts:
-    """What the prompts left behind, and which row reads which of them.
+def branch_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: None,
+    *,
+    scaling: float,
+    branches: Branches,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one new token per row to its prompt and to its own reply, in the form that transformers calls.
 
-    Attributes:
-        keys_values: per layer (key, value), each (B, K, P, h). bias: (B, 1, 1, P) 0 for prompt tokens, -inf for padding.
-        place: (R,) prompt * width + number of the row among its prompt's. width: most rows that a prompt has.
+    Args: query (R, H, 1, h); key, value (R, K, t, h) of the replies. All rows are t tokens long, so nothing is masked among them.
+    """
+    prompt_key, prompt_value = branches.keys_values[module.layer_idx]
+    rows = query.unflatten(1, (key.shape[1], -1)).squeeze(3)  # (R, K, g, h)
+    to_prompt = branches.gather(rows) @ prompt_key.transpose(2, 3) * scaling + branches.bias
+    to_reply = rows @ key.transpose(2, 3) * scaling
+    width = to_prompt.shape[-1]
+    weights = torch.softmax(torch.cat([branches.scatter(to_prompt), to_reply], dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
+    mixed = branches.scatter(branches.gather(weights[..., :width]) @ prompt_value) + weights[..., width:] @ value
+    return mixed.flatten(1, 2)[:, None], None  # (R, 1, H, h)
+
+
+AttentionInterface.register(ATTENTION, branch_attention)
+
+
+class Branches:
+    """A decoder for the models in KNOWN; it starts with one row per prompt.
+
+    Args: decoder, the language model below its head; keys_values, per layer (key, value), each (B, K, P, h), and mask (B, P) of the
+    prompts, left padded.
     """
 
-    keys_values: list[tuple[Tensor, Tensor]]
-    bias: Tensor
-    place: Tensor
-    width: int
+    def __init__(self, decoder: torch.nn.Module, keys_values: list[tuple[Tensor, Tensor]], mask: Tensor):
+        self.decoder, self.keys_values, self.replies, self.t = decoder, keys_values, DynamicCache(), 0
+        dtype = keys_values[0][0].dtype
+        self.bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask == 0, float("-inf"))[:, None, None]
+        self.lengths = mask.sum(-1)
+        self.prompt = torch.arange(len(mask), device=mask.device)  # (R,) ascending
+        self.place, self.width = self.prompt, 1  # (R,) prompt * width + number of the row among its prompt's; most rows that a prompt has
 
     def gather(self, rows: Tensor) -> Tensor:
         """(R, K, g, n) by row -> (B, K, width * g, n) by prompt, 0 where a prompt has fewer rows."""
@@ -53,65 +79,23 @@ class Prompts:
         rows = prompts.unflatten(2, (self.width, -1)).transpose(1, 2).flatten(0, 1)
         return rows if len(rows) == len(self.place) else rows[self.place]
 
-
-def branch_attention(
-    module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, *, scaling: float, prompts: Prompts, **_: Any
-) -> tuple[Tensor, None]:
-    """Attention of one new token per row to its prompt and to its own reply, in the form that transformers calls.
-
-    Args: query (R, H, 1, h); key, value (R, K, t, h) of the replies. All rows are t tokens long, so nothing is masked among them.
-    """
-    prompt_key, prompt_value = prompts.keys_values[module.layer_idx]
-    rows = query.unflatten(1, (key.shape[1], -1)).squeeze(3)  # (R, K, g, h)
-    to_prompt = prompts.gather(rows) @ prompt_key.transpose(2, 3) * scaling + prompts.bias
-    to_reply = rows @ key.transpose(2, 3) * scaling
-    width = to_prompt.shape[-1]
-    weights = torch.softmax(torch.cat([prompts.scatter(to_prompt), to_reply], dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
-    mixed = prompts.scatter(prompts.gather(weights[..., :width]) @ prompt_value) + weights[..., width:] @ value
-    return mixed.flatten(1, 2)[:, None], None  # (R, 1, H, h)
-
-
-AttentionInterface.register(ATTENTION, branch_attention)
-
-
-@contextmanager
-def _attention(decoder: torch.nn.Module, name: str) -> Iterator[None]:
-    before = decoder.config._attn_implementation
-    decoder.config._attn_implementation = name
-    try:
-        yield
-    finally:
-        decoder.config._attn_implementation = before
-
-
-class Branches:
-    """A decoder for the models in KNOWN; it starts with one row per prompt.
-
-    Args: decoder, the language model below its head; keys_values and mask (B, P) of the prompts, left padded.
-    """
-
-    def __init__(self, decoder: torch.nn.Module, keys_values: list[tuple[Tensor, Tensor]], mask: Tensor):
-        self.decoder, self.keys_values, self.replies, self.t = decoder, keys_values, DynamicCache(), 0
-        dtype = keys_values[0][0].dtype
-        self.bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask == 0, float("-inf"))[:, None, None]
-        self.lengths = mask.sum(-1)
-        self.prompt = torch.arange(len(mask), device=mask.device)  # (R,) ascending
-
     def split(self, parent: Tensor) -> None:
         """Row i goes on from row parent[i], ascending."""
         self.replies.batch_select_indices(parent)
         self.prompt = self.prompt[parent]
+        counts = torch.bincount(self.prompt, minlength=len(self.bias))
+        first, self.width = counts.cumsum(0) - counts, int(counts.max())
+        self.place = self.prompt * self.width + torch.arange(len(self.prompt), device=parent.device) - first[self.prompt]
 
     def step(self, token: Tensor) -> Tensor:
         """Feed token (R,); returns the states (R, d) that predict the next one."""
-        counts = torch.bincount(self.prompt, minlength=len(self.bias))
-        first = counts.cumsum(0) - counts
-        width = int(counts.max())
-        place = self.prompt * width + torch.arange(len(self.prompt), device=token.device) - first[self.prompt]
         inputs = {"input_ids": token[:, None], "position_ids": (self.lengths[self.prompt] + self.t)[:, None]}
-        with _attention(self.decoder, ATTENTION):
-            prompts = Prompts(self.keys_values, self.bias, place, width)
-            output = self.decoder(**inputs, past_key_values=self.replies, use_cache=True, prompts=prompts)
+        config = self.decoder.config
+        own, config._attn_implementation = config._attn_implementation, ATTENTION
+        try:
+            output = self.decoder(**inputs, past_key_values=self.replies, use_cache=True, branches=self)
+        finally:
+            config._attn_implementation = own
         self.t += 1
         return output.last_hidden_state[:, -1]
 

@@ -30,17 +30,11 @@ BLOCK = 256  # vocabulary entries per block in `draw`
 
 @dataclass(frozen=True)
 class Prefill:
-    """What one forward pass over the prompts leaves behind.
+    """What one forward pass over the prompts leaves behind."""
 
-    Attributes:
-        keys_values: per layer (key, value), each (B, heads, P, head_dim); carries the graph if made with grad.
-        hidden: (B, d) state at the last prompt position, from which the first reply token is predicted.
-        mask: (B, P) 1 for prompt tokens, 0 for padding. Padding stands before a prompt's own tokens, after shared ones.
-    """
-
-    keys_values: list[tuple[Tensor, Tensor]]
-    hidden: Tensor
-    mask: Tensor
+    keys_values: list[tuple[Tensor, Tensor]]  # per layer (key, value), each (B, heads, P, head_dim); with the graph if made with grad
+    hidden: Tensor  # (B, d) state at the last prompt position, from which the first reply token is predicted
+    mask: Tensor  # (B, P) 1 for prompt tokens, 0 for padding, which stands before a prompt's own tokens, after shared ones
 
     def cache(self, index: Tensor) -> DynamicCache:
         """A cache of its own with one row per entry of `index` (prompt numbers, repeats allowed)."""
@@ -52,17 +46,11 @@ class Prefill:
 
 @dataclass(frozen=True)
 class Replies:
-    """Sampled replies.
+    """Sampled replies."""
 
-    Attributes:
-        tokens: (R, T) with the end token where there was one, then padding.
-        mask: (R, T) 1 on reply tokens, end token included.
-        finished: (R,) whether the end token came within T.
-    """
-
-    tokens: Tensor
-    mask: Tensor
-    finished: Tensor
+    tokens: Tensor  # (R, T) with the end token where there was one, then padding
+    mask: Tensor  # (R, T) 1 on reply tokens, end token included
+    finished: Tensor  # (R,) whether the end token came within T
 
 
 def causal_lm(model: torch.nn.Module) -> torch.nn.Module:
@@ -98,10 +86,9 @@ def head(model: torch.nn.Module, hidden: Tensor) -> Tensor:
 
 @torch.no_grad()
 def check_head(model: torch.nn.Module) -> None:
-    """Refuse a model whose logits are not `head` of `last_hidden`: log-probabilities taken by these would be of another model.
+    """ValueError for a model whose logits are not `head` of `last_hidden`, by which log-probabilities are taken.
 
-    Raises:
-        ValueError: some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head.
+    Some architectures (Gemma 2, Cohere, Granite) scale or cap their logits after the head.
     """
     language_model = causal_lm(model)
     ids = torch.arange(2, device=next(language_model.parameters()).device)[None]

@@ -58,8 +58,7 @@ def load_causal_lm(
     The tokenizer pads on the left, so that the last position of every row is the newest token, and its pad
     token differs from the end of reply wherever the vocabulary allows it.
 
-    Raises:
-        PolychromicError: the tokenizer has no chat template or no end-of-reply token.
+    Raises PolychromicError: the tokenizer has no chat template or no end-of-reply token.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -78,7 +77,7 @@ def load_causal_lm(
     return model.to(device).eval(), tokenizer
 
 
-def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules: Sequence[str] | str, seed: int) -> PeftModel:
+def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules: Sequence[str], seed: int) -> PeftModel:
     """Wrap the model with a fresh LoRA adapter, arXiv:2106.09685: W + (alpha / rank) B A, with B = 0 and no dropout.
 
     At first the adapted model therefore equals the base model. A is drawn from `seed` alone, on the CPU: the
@@ -86,23 +85,20 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
 
     Args:
         rank: r >= 1. alpha: scale, > 0.
-        target_modules: names of linear modules ("q_proj", ...), or "all-linear".
+        target_modules: names of linear modules ("q_proj", ...).
 
-    Raises:
-        PolychromicError: no module of the model has such a name.
+    Raises PolychromicError: no module of the model has such a name.
     """
     import torch
     from peft import LoraConfig, get_peft_model
 
-    linear = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)})
-    names = target_modules
-    if names != "all-linear":
-        names = [names] if isinstance(names, str) else sorted(names)
-    if unknown := [] if names == "all-linear" else [name for name in names if name not in linear]:
+    linear = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    if unknown := sorted(set(target_modules) - linear):
         raise PolychromicError(
             f"target_modules: the model has no linear module named {', '.join(unknown)}. "
-            f"Allowed: all-linear, or some of {', '.join(linear)}. Correct it in params.yaml."
+            f"Allowed: some of {', '.join(sorted(linear))}. Correct it in params.yaml."
         )
+    names = sorted(target_modules)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
     training, device = model.training, model.device
     model.to("cpu")  # CPU and CUDA generators draw different numbers from one seed
@@ -125,11 +121,9 @@ def embed(encoder: SentenceTransformer, texts: Sequence[str], batch_size: int = 
     """Embed texts: array of shape (len(texts), dimension), float32, every row of unit norm.
 
     Each distinct text is encoded once, in an order that depends on the set of texts alone, so equal texts get equal
-    rows and the order of the arguments does not change a row. No texts give an array of shape (0, dimension).
+    rows and the order of the arguments does not change a row.
     """
     distinct = sorted(set(texts))
-    if not distinct:
-        return np.zeros((0, encoder.get_embedding_dimension()), dtype=np.float32)
     rows = encoder.encode(distinct, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True)
     index = {text: row for row, text in enumerate(distinct)}
     return np.ascontiguousarray(rows, dtype=np.float32)[[index[text] for text in texts]]
@@ -139,24 +133,16 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     """Dequantise a GGUF file to float32 and save model and tokenizer in `folder`; the same bytes every time."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        set_pad_token(tokenizer)
-        with torch.random.fork_rng(devices=[]):  # a new model draws initial weights, which must not move the caller's generator
-            read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-            # What was read still counts as quantised and refuses to be saved: a plain model takes over its weights.
-            values = read.config.to_dict()
-            for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
-                values.pop(key, None)
-            values |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-            model = AutoModelForCausalLM.from_config(type(read.config).from_dict(values), dtype=torch.float32)
-        model.load_state_dict(read.state_dict())
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    finally:
-        if bars:
-            logging.enable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    set_pad_token(tokenizer)
+    with torch.random.fork_rng(devices=[]):  # a new model draws initial weights, which must not move the caller's generator
+        read = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        # What was read still counts as quantised and refuses to be saved: a plain model takes over its weights.
+        dropped = ("quantization_config", "_name_or_path", "_model_name_or_path")
+        values = {key: value for key, value in read.config.to_dict().items() if key not in dropped}
+        values |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        model = AutoModelForCausalLM.from_config(type(read.config).from_dict(values), dtype=torch.float32)
+    model.load_state_dict(read.state_dict())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

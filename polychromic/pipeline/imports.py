@@ -16,11 +16,11 @@ from polychromic.base.errors import DataError, PolychromicError
 PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
 WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
-# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the stage
-# declares under params.
-WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
+DOMAINS = "data.domains"  # looks a domain up by name
+# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, the look-up of
+# domains, and what the stage declares under params.
+WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", DOMAINS, *(f"base.{name}" for name in (
     "__init__", "cache", "errors", "hardware", "io", "locks", "paths", "progress", "visible")))  # fmt: skip
-DOMAINS = "data.domains"
 DATA_FILES = (".txt", ".toml")
 
 
@@ -33,21 +33,18 @@ def code_deps(root: Path, entry: str, domain: str | None) -> list[str]:
     Raises:
         DataError: a module cannot be parsed. PolychromicError: there is none of that name.
     """
-    found = set()
-    for module in _reached(root, entry):
-        folder = module.partition(".")[0]
-        if module in WITHOUT_INFLUENCE:
+    found, package = set(), root / PACKAGE
+    reached = _reached(root, entry)
+    if DOMAINS in reached and domain:
+        found.add(package.joinpath(*DOMAINS.split("."), domain))
+    for module in set(reached) - set(WITHOUT_INFLUENCE):
+        if (folder := module.partition(".")[0]) in WHOLE:
+            found.add(package / folder)
             continue
-        if module == DOMAINS and domain:
-            found.add(f"{PACKAGE}/{DOMAINS.replace('.', '/')}/{domain}")
-        if folder in WHOLE:
-            found.add(f"{PACKAGE}/{folder}")
-        else:
-            path, texts = _file(root, module), _texts(root, module)
-            found.add(path.relative_to(root).as_posix())
-            named = (file for file in path.parent.iterdir() if file.suffix in DATA_FILES and file.name in texts)
-            found |= {file.relative_to(root).as_posix() for file in named}
-    return sorted(path for path in found if not any(path.startswith(f"{whole}/") for whole in found))
+        path = _file(root, module)
+        texts = {node.value for node in ast.walk(_tree(root, module)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found |= {path, *(file for file in path.parent.iterdir() if file.suffix in DATA_FILES and file.name in texts)}
+    return sorted(path.relative_to(root).as_posix() for path in found if not found & set(path.parents))
 
 
 @cache
@@ -57,7 +54,7 @@ def _reached(root: Path, entry: str) -> tuple[str, ...]:
         module = pending.pop()
         if module not in seen:
             seen.add(module)
-            pending += [] if module in WITHOUT_INFLUENCE else _imports(root, module)
+            pending += [] if module in WITHOUT_INFLUENCE and module != DOMAINS else _imports(root, module)
     return tuple(sorted(seen))
 
 
@@ -79,11 +76,6 @@ def _tree(root: Path, module: str) -> ast.Module:
         return ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise DataError(str(path), f"not Python ({error})", "a module that Python can parse", "Mend it.") from None
-
-
-def _texts(root: Path, module: str) -> set[str]:
-    constants = (node.value for node in ast.walk(_tree(root, module)) if isinstance(node, ast.Constant))
-    return {value for value in constants if isinstance(value, str)}
 
 
 @cache

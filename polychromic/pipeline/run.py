@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from graphlib import TopologicalSorter
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -25,25 +26,29 @@ from polychromic.pipeline.stages import Stage, stages
 LOCKED = ("is busy, it is being blocked by", "Unable to acquire lock")
 RETRIES = 60
 PARTS = 16  # of a domain's prompts, whose replies are shown to a model in one task
+KINDS = ("train", "draw", "write", "ask", "score")
 
 
 def upstream(found: dict[str, Stage]) -> dict[str, set[str]]:
     """Stage -> the stages whose outs it reads; a dep may be a folder that holds them."""
     made = {path: name for name, stage in found.items() for path in stage.outs}
-    needs = {}
-    for name, stage in found.items():
-        inside = {maker for path, maker in made.items() if any(path.startswith(f"{dep}/") for dep in stage.deps)}
-        needs[name] = ({made[dep] for dep in stage.deps if dep in made} | inside) - {name}
-    return needs
+    reads = lambda stage, path: path in stage.deps or any(path.startswith(f"{dep}/") for dep in stage.deps)
+    return {name: {maker for path, maker in made.items() if reads(stage, path)} - {name} for name, stage in found.items()}
 
 
-def run_stage(stage: str, force: bool) -> None:
-    """`dvc repro --single-item stage`, waiting while another dvc holds a lock. Raises PolychromicError with its last lines."""
+def run_stage(stage: str, force: bool) -> float:
+    """`dvc repro --single-item stage`, waiting while another dvc holds a lock. Returns minutes.
+
+    Raises:
+        PolychromicError: the stage failed; with its last lines.
+    """
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", *(["--force"] if force else []), stage]
+    started = time.monotonic()
+    print(f"started {stage}", file=sys.stderr, flush=True)
     for _ in range(RETRIES):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode == 0:
-            return
+            return round((time.monotonic() - started) / 60, 1)
         if not any(sign in done.stdout for sign in LOCKED):
             break
         time.sleep(1)
@@ -57,20 +62,18 @@ def reproduce(jobs: int, force: bool) -> dict[str, float]:
         PolychromicError: a stage failed; those that were running are waited for.
     """
     needs = upstream(stages())
-    waiting, minutes = set(needs), {}
-    running: dict[Future, tuple[str, float]] = {}
+    order, minutes, ready, running = TopologicalSorter(needs), {}, set(), {}
+    order.prepare()
     with ThreadPoolExecutor(jobs) as pool, progress("stages", len(needs)) as tick:
-        while waiting or running:
-            ready = sorted(stage for stage in waiting if needs[stage] <= minutes.keys())
-            for stage in ready[: jobs - len(running)]:
-                waiting.discard(stage)
-                running[pool.submit(run_stage, stage, force)] = (stage, time.monotonic())
-                print(f"started {stage}", file=sys.stderr, flush=True)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                stage, started = running.pop(future)
-                future.result()
-                minutes[stage] = round((time.monotonic() - started) / 60, 1)
+        while order.is_active():
+            ready |= {*order.get_ready()}
+            for stage in sorted(ready)[: jobs - len(running)]:
+                ready.remove(stage)
+                running[pool.submit(run_stage, stage, force)] = stage
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                stage = running.pop(future)
+                minutes[stage] = future.result()
+                order.done(stage)
                 tick(len(minutes))
     return minutes
 
@@ -84,30 +87,23 @@ class Task(NamedTuple):
     number: int = 0
 
 
-KINDS = ("train", "draw", "write", "ask", "score")
-
-
 def tasks(params: Params, domains: Sequence[str]) -> dict[str, list[Task]]:
     """By kind, in the order in which they run: each adapter once, the longest first; drafts as their adapters will be there."""
-    work: dict[Adapter, float] = {}
-    train: dict[Adapter, Task] = {}
+    train: dict[Adapter, tuple[float, Task]] = {}
     draw: list[tuple[Adapter | None, Task]] = []
-    write: list[Task] = []
-    for domain in domains:
-        for cell in params.cells(domain, "test"):
-            method = params.methods[cell.method]
-            for seed, run in zip_longest(cell.seeds, params.adapters(domain, cell)):
-                if run is not None:
-                    work[run] = params.domain(domain).steps * method.budget * (1 if method.objective == "none" else 2)
-                    train.setdefault(run, Task("train", domain, cell, seed))
-                draw.append((run, Task("draw", domain, cell, seed)))
-            write.append(Task("write", domain, cell))
-    longest = sorted(train, key=lambda run: -work[run])
-    ready = sorted(draw, key=lambda one: longest.index(one[0]) if one[0] in train else -1)
+    cells = [(domain, cell) for domain in domains for cell in params.cells(domain, "test")]
+    for domain, cell in cells:
+        method = params.methods[cell.method]
+        for seed, adapter in zip_longest(cell.seeds, params.adapters(domain, cell)):
+            if adapter is not None:
+                steps = params.domain(domain).steps * method.budget * (1 if method.objective == "none" else 2)
+                train.setdefault(adapter, (steps, Task("train", domain, cell, seed)))
+            draw.append((adapter, Task("draw", domain, cell, seed)))
+    longest = sorted(train, key=lambda adapter: -train[adapter][0])
     return {
-        "train": [train[run] for run in longest],
-        "draw": [task for _, task in ready],
-        "write": write,
+        "train": [train[adapter][1] for adapter in longest],
+        "draw": [task for _, task in sorted(draw, key=lambda one: longest.index(one[0]) if one[0] in train else -1)],
+        "write": [Task("write", domain, cell) for domain, cell in cells],
         "ask": [Task("ask", domain, number=part) for domain in domains for part in range(PARTS)],
         "score": [Task("score", domain) for domain in domains],
     }

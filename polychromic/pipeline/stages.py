@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polychromic.base import paths
-from polychromic.params import load_params
-from polychromic.pipeline.groups import Group, groups, metric_files, plots
+from polychromic.params import Params, load_params
+from polychromic.pipeline.groups import PLOTS, RUN, Group, deps_of, groups, kept
 
 PIPELINE = Path("dvc.yaml")
 WIDTH = 140
@@ -38,6 +38,7 @@ class Stage:
         name: its address, "tuned-dev@listqa-lora". group: without the item, "tuned-dev".
         axes: what it is about, of domain, split, method and lam.
         deps: files and folders. outs: path -> whether DVC keeps it in its cache (and so in the store), or Git does.
+        params: file -> dotted keys; none stand for all of the file.
     """
 
     name: str
@@ -57,71 +58,75 @@ def stages(root: Path = Path(".")) -> dict[str, Stage]:
         PolychromicError: paper/main.tex is missing.
     """
     params = load_params(root / paths.PARAMS)
-    found = (_expanded(group, params.lam) for group in groups(root, params))
-    return {stage.name: stage for items in found for stage in items}
+    return {stage.name: stage for group in groups(root, params) for stage in _expanded(root, group, params.lam)}
 
 
-def _expanded(group: Group, headline: float) -> Iterator[Stage]:
-    items = group.each
+def _expanded(root: Path, group: Group, headline: float) -> Iterator[Stage]:
+    items = group.each or {"": {}}
     if group.lambdas:
         items = {str(lam): {"lam": str(lam)} for lam in (headline, *group.lambdas)}
-    for key, item in (items or {"": {}}).items():
-        fill = lambda text, item=item: re.sub(
-            r"\$\{(?:item\.)?(\w+)\}", lambda found: str(headline) if found[1] == "lambda" else item[found[1]], text
-        )
+    for key, item in items.items():
+        values = {"lambda": str(headline), **{f"item.{name}": value for name, value in item.items()}}
+        fill = lambda text, values=values: re.sub(r"\$\{([\w.]+)\}", lambda found: values[found[1]], text)
         yield Stage(
             f"{group.name}@{key}" if key else group.name,
             group.name,
-            fill(group.cmd),
-            {name: value for name, value in {**group.axes, **item}.items() if name != "prompt"},
-            tuple(sorted(map(fill, group.deps))),
-            {fill(path): cached for path, cached in group.outs.items()},
-            {file: tuple(map(fill, keys)) for file, keys in group.params.items()},
+            fill(f"{RUN} {group.cmd}"),
+            {**group.axes, **item},
+            tuple(sorted(map(fill, deps_of(root, group)))),
+            {fill(path): kept(path) for path in group.outs},
+            {} if group.keys == () else {paths.PARAMS.as_posix(): tuple(map(fill, group.keys or ()))},
         )
 
 
 def to_yaml(root: Path = Path(".")) -> str:
     """The text of dvc.yaml."""
     params = load_params(root / paths.PARAMS)
-    found = groups(root, params)
     lines = [HEAD + "stages:"]
-    for group in found:
+    for group in groups(root, params):
         lines += ["", f"  {group.name}:"]
-        body, indent = _body(group), "    "
         if group.lambdas:
-            weights = ", ".join(map(_quoted, ["${lambda}", *map(str, group.lambdas)]))
-            lines.append(f"    matrix: {{lam: [{weights}]}}")
-        elif group.each is not None:
-            lines.append("    foreach:")
-            for key, item in group.each.items():
-                lines.append(f"      {key}: {{{', '.join(f'{name}: {value}' for name, value in item.items())}}}")
-            lines.append("    do:")
-            indent = "      "
-        lines += textwrap.indent("\n".join(body), indent).splitlines()
-    lines += ["", "metrics:", *(f"  - {path}" for path in metric_files(params)), "", "plots:"]
-    for path, axes in plots(params).items():
-        lines.append(f"  - {path}: {{{', '.join(f'{key}: {value}' for key, value in axes.items())}}}")
+            lines.append(f"    matrix: {{lam: [{', '.join(map(_quoted, ['${lambda}', *map(str, group.lambdas)]))}]}}")
+        elif group.each:
+            lines += ["    foreach:", *(f"      {key}: {_mapping(item)}" for key, item in group.each.items()), "    do:"]
+        lines += textwrap.indent("\n".join(_body(root, group)), "      " if group.each else "    ").splitlines()
+    lines += ["", "metrics:", *(f"  - results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains)]
+    lines += ["", "plots:", *(f"  - {path}: {_mapping(axes)}" for path, axes in _plots(params))]
     return "\n".join(lines) + "\n"
 
 
-def _body(group: Group) -> list[str]:
-    lines = [f'desc: "{group.desc}"' if ": " in group.desc else f"desc: {group.desc}", f"cmd: {group.cmd}", *_flow("deps", group.deps)]
-    keys = {file: entries for file, entries in group.params.items() if entries}
-    whole = [file for file, entries in group.params.items() if not entries]
-    if whole:
-        lines += ["params:", *(f"  - {file}:" for file in whole)]
-    elif keys:
-        others = [f"{{{file}: [{', '.join(map(_quoted, entries))}]}}" for file, entries in keys.items() if file != paths.PARAMS.as_posix()]
-        lines += _flow("params", [*map(_quoted, keys.get(paths.PARAMS.as_posix(), ())), *others], quoted=True)
-    if all(group.outs.values()):
-        return lines + _flow("outs", group.outs)
-    return [*lines, "outs:", *(f"  - {path}" if cached else f"  - {path}: {{cache: false}}" for path, cached in group.outs.items())]
+def _plots(params: Params) -> Iterator[tuple[str, dict[str, str]]]:
+    """What `dvc plots` shows: files with their axes and template."""
+    for domain in params.domains:
+        frontier = {"x": params.endpoint(domain).quality, "y": params.endpoint(domain).primary, "title": f"frontier on {domain}"}
+        weights = {"x": "lambda", "y": "objective", "title": f"D over lambda on {domain}"}
+        training = {"x": "step", "y": "ce", "title": f"cross-entropy while training on {domain}"}
+        for name, axes in zip(PLOTS, (frontier | {"template": "scatter"}, weights, training), strict=True):
+            yield f"results/{domain}/dev/{name}", axes
 
 
-def _flow(key: str, items: Iterable[str], quoted: bool = False) -> list[str]:
+def _body(root: Path, group: Group) -> Iterator[str]:
+    yield f'desc: "{group.desc}"' if ": " in group.desc else f"desc: {group.desc}"
+    yield f"cmd: {RUN} {group.cmd}"
+    yield from _flow("deps", deps_of(root, group))
+    if group.keys is None:
+        yield f"params: [{paths.PARAMS}: ]"
+    elif group.keys:
+        yield from _flow("params", group.keys)
+    if all(map(kept, group.outs)):
+        yield from _flow("outs", group.outs)
+    else:
+        yield from ("outs:", *(f"  - {path}" if kept(path) else f"  - {path}: {{cache: false}}" for path in group.outs))
+
+
+def _flow(key: str, items: Iterable[str]) -> list[str]:
     """A list in as few lines as the width allows."""
-    texts = ", ".join(items if quoted else map(_quoted, items))
+    texts = ", ".join(map(_quoted, items))
     return textwrap.wrap(f"{key}: [{texts}]", WIDTH - 10, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _mapping(items: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{name}: {value}' for name, value in items.items())}}}"
 
 
 def _quoted(text: str) -> str:

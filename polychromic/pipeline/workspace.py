@@ -14,18 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from ruamel.yaml import YAML
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.base.io import read_json, write_text
-from polychromic.params import ALWAYS
+from polychromic.base.io import write_text
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 
 MARKER = ".polychromic-workspace"
@@ -37,20 +32,18 @@ SCRATCH = (".git", ".venv", ".work", ".dvc/cache", ".dvc/tmp", "data", "release"
 IDENTITY = {"NAME": "polychromic", "EMAIL": "polychromic@localhost", "DATE": "2000-01-01T00:00:00+00:00"}
 
 # The real model and the real data, few of both: one domain, one seed, four steps.
-SMOKE: Mapping[str, Any] = MappingProxyType(
-    {
-        "domains": ["listqa"],
-        "seeds": [0],
-        "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
-        "listqa.steps": 4,
-        "listqa.temperatures": [1.0],
-        "methods.lora.temperatures": {},
-        "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
-        "sampling.n": 12,
-        "analysis.bootstrap": 500,
-        "analysis.permutations": 500,
-    }
-)
+SMOKE: Mapping[str, Any] = {
+    "domains": ["listqa"],
+    "seeds": [0],
+    "listqa.sizes": {"train": 24, "dev": 12, "test": 300},
+    "listqa.steps": 4,
+    "listqa.temperatures": [1.0],
+    "methods.lora.temperatures": {},
+    "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
+    "sampling.n": 12,
+    "analysis.bootstrap": 500,
+    "analysis.permutations": 500,
+}
 # Its cells: the four baselines, polychromic at the headline lambda.
 SMOKE_METHODS = ("zero_shot", "few_shot", "lora", "polychromic")
 
@@ -78,17 +71,17 @@ def make_workspace(
         UsageError: an unknown key, method or weight, or values that params.yaml may not hold.
         PolychromicError: `target` holds something else, or data/ is absent and cannot be pulled.
     """
-    root, target = root.resolve(), target.resolve()
-    _check_overrides(root / paths.PARAMS, overrides)
+    root, target, yaml = root.resolve(), target.resolve(), round_trip_yaml()
+    if not (root / paths.PARAMS).exists():
+        raise UsageError(f"{root / paths.PARAMS}: file not found. Run the command in the folder that holds params.yaml.")
+    values = yaml.load(root / paths.PARAMS)
+    _override(root / paths.PARAMS, values, overrides)
+    _keep(values, methods, lambdas)
     _clear(target)
     write_text(target / MARKER, MARKER_TEXT)  # first, so that a workspace that was cut short can be replaced
     for name in _sources(root, target):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, target / name, follow_symlinks=False)
-    yaml = round_trip_yaml()
-    values = yaml.load(target / paths.PARAMS)
-    _override(values, overrides)
-    _keep(values, methods, lambdas)
     yaml.dump(values, target / paths.PARAMS)
     write_text(target / PIPELINE, to_yaml(target))
     write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
@@ -106,7 +99,9 @@ def workspace_environment(target: Path) -> dict[str, str]:
 
 
 def run_smoke(root: Path, target: Path) -> None:
-    """Run the pipeline up to the report of listqa on the real model in a fresh workspace, and print what it found.
+    """Run the pipeline up to the report of listqa on the real model in a fresh workspace, and print its table of systems.
+
+    Few steps on few prompts: that it works, not how well. The table, others and figures lie in `target`/paper.
 
     Raises:
         PolychromicError: a stage failed; its own messages are on stderr above.
@@ -118,22 +113,8 @@ def run_smoke(root: Path, target: Path) -> None:
     done = subprocess.run(command, cwd=target, env=workspace_environment(target), stdout=sys.stderr, check=False)
     if done.returncode:
         raise PolychromicError(f"the smoke run failed in {target}: see the stage's message above. Mend it and run it again.")
-    _print_smoke(target, time.monotonic() - started)
-
-
-def _print_smoke(target: Path, seconds: float) -> None:
-    compare = read_json(target / paths.compare_file("listqa", "dev"))
-    metrics = (compare["primary"], compare["quality"], "semantic_diversity")
-    table = Table("system", "temperature", *metrics, title=f"listqa, {compare['split']}, few steps: shows that it works, not how well")
-    for system in compare["systems"]:
-        means = [f"{system['metrics'][name]['mean']:.3f}" for name in metrics]
-        table.add_row(escape(system["label"]), f"{system['temperature']:g}", *means)
-    console = Console()
-    console.print(table)
-    for what, pattern in (("tables", "paper/tables/*.tex"), ("figures", "paper/figures/*.pdf"), ("metrics", "results/*/*/metrics.json")):
-        for path in sorted(target.glob(pattern)):
-            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{seconds:.0f} s", highlight=False)
+    print((target / paths.PAPER / "tables" / "listqa-systems.md").read_text(encoding="utf-8"))
+    print(f"{time.monotonic() - started:.0f} s; tables and figures are in {target / paths.PAPER}")
 
 
 def _clear(target: Path) -> None:
@@ -170,30 +151,19 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _check_overrides(path: Path, overrides: Mapping[str, Any]) -> None:
-    """Raise UsageError for the keys that params.yaml does not have, all at once and before anything is written."""
-    if not path.exists():
-        raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml.")
-    values, unknown = YAML(typ="safe").load(path), []
-    for key in overrides:
-        place = values
-        for part in key.split("."):
-            if not isinstance(place, Mapping) or part not in place:
-                allowed = ", ".join(place) if isinstance(place, Mapping) else "none, it holds a value"
-                unknown.append(f"  {key}: no key {part!r}. Allowed there: {allowed}")
-                break
-            place = place[part]
+def _override(path: Path, values: Any, overrides: Mapping[str, Any]) -> None:
+    """Set values by dotted key. Raises UsageError for the keys that params.yaml does not have, all at once."""
+    unknown = []
+    for key, value in overrides.items():
+        place, (*parents, last) = values, key.split(".")
+        for part in parents:
+            place = place.get(part) if isinstance(place, Mapping) else None
+        if isinstance(place, Mapping) and last in place:
+            place[last] = value
+        else:
+            unknown.append(f"  {key}: no key {last!r}. Allowed there: {', '.join(place) if isinstance(place, Mapping) else 'none'}")
     if unknown:
         raise UsageError(f"{path}: {len(unknown)} unknown key(s) to override:\n" + "\n".join(unknown) + "\nCorrect the keys.")
-
-
-def _override(values: Any, overrides: Mapping[str, Any]) -> None:
-    for key, value in overrides.items():
-        *parents, last = key.split(".")
-        place = values
-        for part in parents:
-            place = place[part]
-        place[last] = value
 
 
 def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[float] | None) -> None:
@@ -204,8 +174,6 @@ def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[floa
     for what, wanted, known in (("methods", kept, list(values["methods"])), ("lambdas", weights, sorted(grid))):
         if unknown := sorted(wanted - set(known)):
             raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
-    if missing := sorted(set(ALWAYS) - kept):
-        raise UsageError(f"methods to keep: {', '.join(missing)} not among them; the four baselines are always there.")
     dropped = set(values["methods"]) - kept
     for domain in domains:
         _discard(domain["lambdas"], lambda lam: lam not in weights)

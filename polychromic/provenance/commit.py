@@ -1,7 +1,5 @@
-"""Which commit this is, in a repository, an unpacked `git archive` or neither; since which one a text is in a file; the release copy.
-
-A repository around the folder does not count: an unpacked archive inside one has no commit of its own.
-"""
+"""Which commit this is, in a repository, an unpacked `git archive` (also inside another repository) or neither; since which one a text
+is in a file; the release copy."""
 
 from __future__ import annotations
 
@@ -12,17 +10,15 @@ import subprocess
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, sha256_file, write_json
-from polychromic.base.paths import NUMBERS
-from polychromic.provenance.lock import LOCK, stored
+from polychromic.provenance.lock import LOCK
 from polychromic.report.paper import records_hash
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
-FIELDS = "%H%x00%cI%x00%P%x00%s"
 DIGITS = 12  # of the records' hash in the PDF
 
 
@@ -39,17 +35,6 @@ class Commit:
         return f"{(self.hash or 'unknown')[:7]}{'-dirty' if self.dirty else ''}"
 
 
-@dataclass(frozen=True)
-class Introduced:
-    """The commit since which a text has been where it is; None where the text is not committed, or nothing is known."""
-
-    commit: str | None
-    date: str = ""
-    subject: str = ""
-    exact: bool = True  # False where the history ends at this commit, so that the text may be older
-    note: str = ""  # what a reader must know beside the commit
-
-
 def current(folder: Path = Path(".")) -> Commit:
     """The commit of the repository whose top is `folder`, else the one of the archive that it was unpacked from."""
     if not is_repository(folder):
@@ -63,6 +48,13 @@ def is_repository(folder: Path) -> bool:
     return (folder / ".git").exists() and shutil.which("git") is not None
 
 
+def without_history(folder: Path) -> str:
+    """Why Git's whole history is not here, "" where it is."""
+    if not is_repository(folder):
+        return "archive without history" if _archival(folder) else "no Git history here"
+    return "shallow history" if git(folder, "rev-parse", "--is-shallow-repository").strip() == "true" else ""
+
+
 def git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
     """What `git arguments` prints in `folder`. Raises PolychromicError where it ends with another code than the allowed ones."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
@@ -73,69 +65,41 @@ def git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
     return done.stdout
 
 
-def resolve(folder: Path, name: str) -> str | None:
-    """The commit of a revision or of a DVC experiment of this name, None where there is neither. Raises PolychromicError: several."""
-    if not name.startswith("-") and (found := git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", allowed=(0, 1, 128))):
-        return found.strip()
-    found = {ref: commit for commit, ref in experiments(folder) if ref.rpartition("/")[2] == name}
-    if len(set(found.values())) > 1:
-        raise PolychromicError(f"experiment {name!r} exists {len(found)} times: {', '.join(found)}. Name one of these in full.")
-    return next(iter(found.values()), None)
-
-
-def experiments(folder: Path) -> list[tuple[str, str]]:
-    """(commit, ref) of each DVC experiment, the newest first; DVC keeps them as refs/exps/<baseline>/<name>."""
-    lines = git(folder, "for-each-ref", "--sort=-committerdate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return [(line[:40], line[41:]) for line in lines if re.match(r"refs/exps/[0-9a-f]{2}/", line[41:])]
-
-
 def show(folder: Path, commit: str, path: str) -> str:
     """A file's text at a commit, "" where the commit has no such file."""
     return git(folder, "show", f"{commit}:{path}", allowed=(0, 128))
 
 
-def introduced(folder: Path, text: str, path: str) -> Introduced:
-    """The commit since which `path` (a file, relative to `folder`) has held `text` without a break; of a merge, the commit it brought.
+def introduced(folder: Path, path: str, text: str = "", past: bool = False) -> dict[str, Any]:
+    """The commit since which `path` (a file, relative to `folder`) has held `text` without a break, of a merge the commit it brought;
+    without a text the commit that last changed the file. past: the last commit need not hold it any more.
 
-    Without Git the archive's commit is the latest possible; in a shallow clone so is the first one that is there.
+    Returns "commit" (None where it is not committed, or nothing is known), "date", "subject", "exact" (False where the history ends there,
+    in an archive or a shallow clone, so that it may be older) and "note", what a reader must know beside it.
     """
+    about = {"commit": None, "date": "", "subject": "", "exact": False, "note": without_history(folder)}
     if not is_repository(folder):
-        return _of_archive(folder)
-    if text not in show(folder, "HEAD", path):
-        return Introduced(None, note=f"not committed: {path} of the last commit does not have it")
+        return about | _archival(folder)
+    uncommitted = text not in show(folder, "HEAD", path) if text else git(folder, "status", "--porcelain", "--", path)
+    if uncommitted and not past:
+        return about | {"note": f"not committed: {path} {'lacks it in' if text else 'differs from'} the last commit"}
     # -S finds where the number of occurrences changes; only a change from none is an introduction
-    for line in git(folder, "log", f"--format={FIELDS}", f"-S{text}", "--", path).splitlines():
-        commit, _, parents, _ = line.split("\x00", 3)
-        if text in show(folder, commit, path) and not (parents and text in show(folder, parents.split()[0], path)):
-            return _introduced(folder, line)
-    return Introduced(None, exact=False, note="not found in the history of its file")  # which came under its name without a change
+    which = [f"-S{text}"] if text else ["-1"]
+    for line in git(folder, "log", "--format=%H%x00%cI%x00%P%x00%s", *which, "--", path).splitlines():
+        commit, date, parents, subject = line.split("\x00", 3)
+        if not text or (text in show(folder, commit, path) and not (parents and text in show(folder, parents.split()[0], path))):
+            return about | {"commit": commit, "date": date, "subject": subject, "exact": not about["note"]}
+    return about | {"note": "not found in Git's history of its file" if text else "not tracked by Git"}
 
 
-def last_change(folder: Path, path: str) -> Introduced:
-    """The commit that last changed a file that Git tracks; what `introduced` says of archives and shallow clones holds here, too."""
-    if not is_repository(folder):
-        return _of_archive(folder)
-    if git(folder, "status", "--porcelain", "--", path).strip():
-        return Introduced(None, note=f"not committed: {path} differs from the last commit")
-    line = git(folder, "log", "-1", f"--format={FIELDS}", "--", path).rstrip("\n")
-    return _introduced(folder, line) if line else Introduced(None, exact=False, note="not tracked by Git")
-
-
-def of_records(folder: Path, wanted: str) -> Introduced | None:
-    """The commit that first had the records with the hash that a PDF carries, as far back as they stayed; None where none is known.
-
-    dvc.lock of each commit names the md5 of results/numbers.json.gz, and the store has the file. Without Git the present ones count.
-    """
-    hash_of = cache(lambda md5: records_hash(place) if (place := stored(folder, md5)) else None)
-    if not is_repository(folder):
-        return _of_archive(folder) if hash_of(_records_md5((folder / LOCK).read_text(encoding="utf-8"))) == wanted else None
-    found = None
-    for line in git(folder, "log", "--first-parent", f"--format={FIELDS}", "--", LOCK).splitlines():
-        if hash_of(_records_md5(show(folder, line[:40], LOCK))) == wanted:
-            found = line
-        elif found:
-            break
-    return _introduced(folder, found) if found else None
+def of_records(folder: Path, wanted: str) -> dict[str, Any] | None:
+    """The commit that first had the records with the hash that a PDF carries: whose dvc.lock names the md5 of such an object of store/.
+    None where there is no such object. Without Git the present dvc.lock counts."""
+    objects = (path for path in (folder / "store" / "files" / "md5").glob("??/*") if records_hash(path) == wanted)
+    md5 = next((f"md5: {path.parent.name}{path.name}" for path in objects), None)
+    if md5 is None or (not is_repository(folder) and md5 not in (folder / LOCK).read_text(encoding="utf-8")):
+        return None
+    return introduced(folder, LOCK, md5, past=True)
 
 
 def carried_hash(pdf_file: Path) -> str | None:
@@ -149,29 +113,10 @@ def carried_hash(pdf_file: Path) -> str | None:
     return None
 
 
-def _records_md5(lock: str) -> str | None:
-    found = re.search(rf"path: {re.escape(NUMBERS.as_posix())}\n +hash: md5\n +md5: ([0-9a-f]{{32}})", lock)
-    return found[1] if found else None
-
-
-def _introduced(folder: Path, line: str) -> Introduced:
-    """From a line of `git log` in FIELDS. In a shallow clone the first commit that is there may not be the first one."""
-    commit, date, _, subject = line.split("\x00", 3)
-    boundary = folder / git(folder, "rev-parse", "--git-path", "shallow").strip()
-    shallow = boundary.exists() and commit in boundary.read_text().split()
-    return Introduced(commit, date, subject, exact=not shallow, note="shallow history" if shallow else "")
-
-
-def _of_archive(folder: Path) -> Introduced:
-    known = _archival(folder)
-    note = "archive without history" if known else "no Git history here"
-    return Introduced(known.get("commit"), known.get("date", ""), exact=False, note=note)
-
-
 def _archival(folder: Path) -> dict[str, str]:
-    """The fields of the archival file that `git archive` filled in, else none."""
+    """commit and date of the archival file that `git archive` filled in, else nothing."""
     path = folder / ARCHIVAL
-    fields = dict(re.findall(r"^(\w+): (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)) if path.exists() else {}
+    fields = dict(re.findall(r"^(commit|date): (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)) if path.exists() else {}
     return fields if re.fullmatch(r"[0-9a-f]{40}", fields.get("commit", "")) else {}
 
 
@@ -179,11 +124,9 @@ def release(root: Path) -> Path:
     """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json.
 
     main.pdf itself cannot hold them: dvc.lock records it, so its hash would have to contain itself. The JSON holds {"commit", "dirty",
-    "dvc_lock_sha256", "pdf_sha256"}. In an unpacked `git archive` the commit is the archive's, before the first commit it is "unknown";
-    dirty is null in both.
+    "dvc_lock_sha256", "pdf_sha256"}; where no commit is known it is "unknown", and dirty is null without Git.
 
-    Raises:
-        PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.
+    Raises PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.
     """
     pdf, lock = root / "paper" / "main.pdf", root / LOCK
     for path in (pdf, lock):

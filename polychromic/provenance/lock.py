@@ -1,8 +1,4 @@
-"""dvc.lock and data.dvc as typed objects: what each stage read, with which parameters, and what it wrote. No import of dvc.
-
-PyYAML's C loader reads dvc.lock in a tenth of ruamel's time, but speaks YAML 1.1, in which `1e-05` is a string and `on` a truth value,
-while DVC writes YAML 1.2; hence the resolvers below.
-"""
+"""dvc.lock and data.dvc as typed objects: what each stage read, with which parameters, and what it wrote. No import of dvc."""
 
 from __future__ import annotations
 
@@ -21,16 +17,8 @@ import yaml
 from polychromic.base.errors import DataError, PolychromicError
 
 LOCK, DATA = "dvc.lock", "data.dvc"
-REMEDY = "Restore it with `git checkout`, or run `dvc repro`."
-IGNORED = ("__pycache__", ".pyc")  # of .dvcignore: no part of a folder's hash
-
-
-@dataclass(frozen=True)
-class File:
-    """A file or folder as DVC recorded it; `md5` of a folder ends in ".dir". None where DVC recorded none."""
-
-    path: str
-    md5: str | None
+SHORT = 8  # digits of a hash, as people read it
+Files = Mapping[str, str | None]  # path -> md5 as DVC recorded it: that of a folder ends in ".dir"; None where it recorded none
 
 
 @dataclass(frozen=True)
@@ -40,17 +28,13 @@ class Entry:
 
     name: str
     cmd: str
-    deps: tuple[File, ...] = ()
-    outs: tuple[File, ...] = ()
+    deps: Files = field(default_factory=dict)
+    outs: Files = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def out(self, path: str) -> File | None:
-        """The out of this path, None where the stage has none."""
-        return next((file for file in self.outs if file.path == path), None)
-
-    def dep(self, path: str) -> File | None:
+    def dep(self, path: str) -> str | None:
         """The dependency that is this path or a folder that holds it, None where the stage has none."""
-        return next((file for file in self.deps if path == file.path or path.startswith(f"{file.path}/")), None)
+        return next((dep for dep in self.deps if path == dep or path.startswith(f"{dep}/")), None)
 
 
 @dataclass(frozen=True)
@@ -62,79 +46,58 @@ class Lock:
     @classmethod
     def load(cls, folder: Path = Path(".")) -> Lock:
         """folder/dvc.lock. Raises PolychromicError where it does not exist, DataError where it is not what DVC writes."""
-        document, where = read_yaml(folder / LOCK), str(folder / LOCK)
-        with _as_dvc_writes(where, "schema '2.0', as DVC 2 and 3 write it, and a mapping of stages"):
+        document, found = read_yaml(folder / LOCK), {}
+        with _as_dvc_writes(folder / LOCK, "schema '2.0', stages: cmd, deps and outs (lists of path, md5), params (file -> key -> value)"):
             if str(document["schema"]) != "2.0":
                 raise ValueError(f"schema {document['schema']!r}")
-            return cls({str(name): _entry(str(name), entry, where) for name, entry in dict(document["stages"] or {}).items()})
+            for name, entry in dict(document["stages"] or {}).items():
+                files = [{file["path"]: file.get("md5") for file in entry.get(kind) or ()} for kind in ("deps", "outs")]
+                params = {file: dict(values) for file, values in (entry.get("params") or {}).items()}
+                found[name] = Entry(name, entry["cmd"], *files, params)
+        return cls(found)
 
     @cached_property
-    def _producers(self) -> dict[str, Entry]:
-        return {out.path: stage for stage in self.stages.values() for out in stage.outs}
+    def producers(self) -> dict[str, Entry]:
+        """The stage that writes a file, by the file's path."""
+        return {path: stage for stage in self.stages.values() for path in stage.outs}
 
-    def producer(self, path: str) -> Entry | None:
-        """The stage that writes this file (or a folder that holds it), None for an input of the pipeline."""
-        while path and path not in self._producers:
-            path = path.rpartition("/")[0]
-        return self._producers.get(path)
+    @cached_property
+    def outs(self) -> dict[str, str | None]:
+        """The hash of every out, by path."""
+        return {path: stage.outs[path] for path, stage in self.producers.items()}
+
+    @cached_property
+    def files(self) -> dict[str, str | None]:
+        """The hash of every file that a stage wrote or else read, by path."""
+        return {path: md5 for stage in self.stages.values() for path, md5 in stage.deps.items()} | self.outs
 
     def makers(self, path: str) -> list[Entry]:
         """The stage that writes this file, or all that write into this folder; none for an input of the pipeline."""
-        if one := self.producer(path):
-            return [one]
-        return list({stage.name: stage for out, stage in self._producers.items() if out.startswith(f"{path}/")}.values())
+        outs = [path] if path in self.producers else [out for out in self.producers if out.startswith(f"{path}/")]
+        return list({self.producers[out].name: self.producers[out] for out in outs}.values())
 
-    def upstream(self, stage: Entry) -> list[Entry]:
-        """All stages that `stage` builds on, each after those it builds on itself; without `stage`."""
-        seen, order = set(), []
-
-        def visit(one: Entry) -> None:
-            if one.name not in seen:
-                seen.add(one.name)
-                for dep in one.deps:
-                    for parent in self.makers(dep.path):
-                        visit(parent)
-                order.append(one)
-
-        visit(stage)
-        return order[:-1]
-
-
-def _entry(name: str, entry: Mapping[str, Any], where: str) -> Entry:
-    with _as_dvc_writes(f"{where}: stage {name}", "cmd, deps and outs (lists of path and md5), params (file -> key -> value)"):
-        cmd = entry["cmd"] if isinstance(entry["cmd"], str) else " && ".join(entry["cmd"])
-        deps, outs = (tuple(map(_file, entry.get(kind) or ())) for kind in ("deps", "outs"))
-        return Entry(name, cmd, deps, outs, {file: dict(values) for file, values in (entry.get("params") or {}).items()})
-
-
-def _file(item: Mapping[str, Any]) -> File:
-    file = File(item["path"], item.get("md5"))
-    if not isinstance(file.path, str) or not isinstance(file.md5, str | None):
-        raise TypeError(f"{item!r} is no file")
-    return file
-
-
-def data_entry(folder: Path = Path(".")) -> File:
-    """The folder that folder/data.dvc pins, with its hash (".dir"). Raises PolychromicError (missing), DataError (malformed)."""
-    document = read_yaml(folder / DATA)
-    with _as_dvc_writes(str(folder / DATA), "a list of one out, with path and md5", "Make it again with `dvc add data`."):
-        (out,) = document["outs"]
-        return _file({"path": out["path"], "md5": out["md5"]})
+    def upstream(self, stage: Entry, found: dict[str, Entry] | None = None) -> dict[str, Entry]:
+        """All stages that `stage` builds on by name, each after those it builds on itself; `stage` is the last. found: those before."""
+        found = {} if found is None else found
+        if stage.name not in found:
+            found[stage.name] = stage
+            for parent in (parent for dep in stage.deps for parent in self.makers(dep)):
+                self.upstream(parent, found)
+            found[stage.name] = found.pop(stage.name)
+        return found
 
 
 def data_files(folder: Path = Path(".")) -> dict[str, str]:
-    """The members of the folder that data.dvc pins, path -> md5; their list is an object of the store or of DVC's cache.
-
-    Raises:
-        PolychromicError: data.dvc is missing, or neither place holds the list.
-        DataError: data.dvc or the list is malformed.
-    """
-    entry = data_entry(folder)
-    if not (found := stored(folder, entry.md5)):
-        where = f"{folder / DATA} names the list {entry.md5}, which is neither in store/ nor in .dvc/cache."
-        raise PolychromicError(f"{where} Run `dvc pull data.dvc` to fetch it.")
-    with _as_dvc_writes(str(found), "a JSON list of md5 and relpath", "Run `dvc pull data.dvc`."):
-        return {f"{entry.path}/{member['relpath']}": str(member["md5"]) for member in json.loads(found.read_text(encoding="utf-8"))}
+    """The folder that folder/data.dvc pins, then its members, path -> md5; their list is an object of the store or of DVC's cache.
+    Raises PolychromicError (data.dvc or the list is missing), DataError (malformed)."""
+    document = read_yaml(folder / DATA)
+    with _as_dvc_writes(folder / DATA, "one out with path and md5, and for it a JSON list of md5 and relpath"):
+        (out,) = document["outs"]
+        root, md5 = str(out["path"]), str(out["md5"])
+        if not (found := stored(folder, md5)):
+            raise PolychromicError(f"{folder / DATA}: its list {md5} is neither in store/ nor in .dvc/cache. Run `dvc pull data.dvc`.")
+        members = json.loads(found.read_text(encoding="utf-8"))
+        return {root: md5} | {f"{root}/{member['relpath']}": str(member["md5"]) for member in members}
 
 
 def stored(folder: Path, md5: str | None) -> Path | None:
@@ -147,7 +110,8 @@ def md5_of(path: Path) -> str:
     """As DVC hashes a file, or a folder: the list of its files' hashes, in the order of their paths. Raises PolychromicError: not there."""
     if path.is_dir():
         names = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
-        rows = [{"md5": md5_of(path / name), "relpath": name} for name in names if not any(part in name for part in IGNORED)]
+        ignored = lambda name: "__pycache__" in name or ".pyc" in name  # by .dvcignore
+        rows = [{"md5": md5_of(path / name), "relpath": name} for name in names if not ignored(name)]
         return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     try:
         with path.open("rb") as file:
@@ -156,39 +120,38 @@ def md5_of(path: Path) -> str:
         raise PolychromicError(f"{path}: file not found. A stage of dvc.yaml names it; run `dvc pull`, or `dvc repro`.") from None
 
 
+def briefly(md5: str | None) -> str:
+    return (md5 or "none")[:SHORT]
+
+
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """A YAML 1.2 file that holds a mapping, such as params.yaml. Raises PolychromicError when it is missing, DataError when malformed."""
     if not path.is_file():
-        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock. {REMEDY}")
-    with _as_dvc_writes(str(path), "a YAML mapping"):
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506, a safe loader
-        if not isinstance(document, Mapping):
-            raise TypeError(f"a {type(document).__name__}")
-        return document
+        raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock, or run `dvc repro`.")
+    with _as_dvc_writes(path, "a YAML mapping"):
+        return dict(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506, a safe loader
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML 1.2 scalars, as DVC writes them."""
+    """YAML 1.2 scalars, as DVC writes them: in PyYAML's 1.1 `1e-05` is a string and `on` a truth value. ruamel takes ten times as long."""
 
     yaml_implicit_resolvers: dict = {}
 
 
-_FRACTION = r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", rf"{_FRACTION}|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789"),
-    ("null", r"~|null|Null|NULL|", ("~", "n", "N", "")),
+for _tag, _pattern in (
+    ("bool", r"true|True|TRUE|false|False|FALSE"),
+    ("int", r"[-+]?[0-9]+"),
+    ("float", r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"),
+    ("null", r"~|null|Null|NULL|"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), None)
 
 
 @contextmanager
-def _as_dvc_writes(where: str, allowed: str, remedy: str = REMEDY) -> Iterator[None]:
+def _as_dvc_writes(where: Path, allowed: str) -> Iterator[None]:
     """Turn what reading a malformed document raises into a DataError."""
     try:
         yield
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        what = "not YAML" if isinstance(error, yaml.YAMLError) else "not what DVC writes"
-        raise DataError(where, f"{what} ({' '.join(str(error).split())[:200]})", allowed, remedy) from None
+        said = f"not what DVC writes ({' '.join(str(error).split())[:200]})"
+        raise DataError(str(where), said, allowed, "Restore it with `git checkout`, or run `dvc repro`.") from None

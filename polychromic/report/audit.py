@@ -1,23 +1,21 @@
-"""benchmarks/results/audit.json, which `polychromic audit` writes: cells that were run again, and the sentence that the paper says of them.
-
-Singular, plural and none are decided here, from the record, so that the text cannot claim more than was done.
-"""
+"""benchmarks/results/audit.json, which `polychromic audit` writes: cells that were run again, and the sentence that the paper says of them,
+made from the record, so that it cannot claim more than was done."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
+from polychromic.base.errors import DataError, problems
+from polychromic.base.io import read_json
 from polychromic.report import labels
-from polychromic.report.choices import Frozen
-from polychromic.report.results import parse
 
 SOURCE = "benchmarks/results/audit.json"
 
 
-class AuditedOut(Frozen):
+class AuditedOut(BaseModel, frozen=True):
     """A file that was made again. rows: lines of it where it has lines, and how many of them are equal."""
 
     path: str
@@ -27,7 +25,7 @@ class AuditedOut(Frozen):
     rows_equal: int | None = None
 
 
-class AuditedCell(Frozen):
+class AuditedCell(BaseModel, frozen=True):
     """A stage that ran again. kind: "cell" where it trains or samples. equal: by `compared`.
 
     within, means: how many metric means lie in their interval, of how many; only where intervals were compared. among: of how many
@@ -47,16 +45,19 @@ class AuditedCell(Frozen):
     among: int | None = None
 
 
-class Audit(Frozen):
+class Audit(BaseModel, frozen=True):
     """population: how many stages train or sample, of which the audited ones are drawn."""
 
     population: int = Field(ge=0)
     cells: list[AuditedCell] = []
 
 
-def load(path: Path) -> Audit:
+def load(path: Path = Path(SOURCE)) -> Audit:
     """An audit.json. Raises PolychromicError when it is missing, DataError when malformed."""
-    return parse(Audit, path)
+    try:
+        return Audit.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(str(path), problems(error), "what `polychromic audit` writes", "Delete it, and audit again.") from None
 
 
 def sentence(found: Audit) -> str:
@@ -68,13 +69,11 @@ def sentence(found: Audit) -> str:
     for how, said in (("bytes", "gave the same bytes"), ("intervals", "had all metric means within the reported intervals")):
         if chosen := [cell for cell in cells if cell.compared == how]:
             equal = sum(cell.equal for cell in chosen)
-            who = "it" if len(cells) == 1 else "all" if equal == len(chosen) == len(cells) else f"{equal} of {len(chosen)}"
-            denied = said.replace("gave", "did not give").replace("had", "did not have")
-            parts.append(f"{who} {said if equal or len(cells) > 1 else denied}")
-    were = "one was" if len(cells) == 1 else f"{len(cells)} were"
+            parts.append(f"{'all' if 1 < len(cells) == equal else f'{equal} of {len(chosen)}'} {said}")
     fewer = [cell.among for cell in cells if cell.among is not None and cell.among < population]
     chance = "drawn" if len(fewer) == len(cells) else f"{len(fewer)} of them drawn"
     drawn = f" ({chance} from the {max(fewer)} in a precision that it computes at a fair speed)" if fewer else ""
     processors = " and ".join(labels.escape(cpu) for cpu in sorted({cell.cpu for cell in cells}))
+    were = "one was" if len(cells) == 1 else f"{len(cells)} were"
     again = f"{were} run again with an empty cache on {processors}{drawn}"
     return f"Of the {population} cells that train or sample, {again}; {' and '.join(parts)}."

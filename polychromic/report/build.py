@@ -1,16 +1,15 @@
 """The report stages: from results/ and benchmarks/results/ to the paper's tables, figures and numbers. No torch, no statistics.
 
-Each stage has one function here, and `outs` says what it writes without running it. Everything is computed before the first byte is
-written, so an error leaves the old files as they were: PolychromicError where a file is missing (it names the command that makes it),
-lacks what the paper states or was made from other choices, DataError where a field is missing or malformed. The functions return the
-files written, sorted. Examples are polychromic.report.examples, the appendix is polychromic.provenance.appendix.
+`outs` says what a stage writes without running it. Everything is computed before the first byte is written, so an error leaves the old
+files as they were: PolychromicError where a file is missing (it names the command that makes it) or lacks what the paper states,
+DataError where a field is missing. Examples are polychromic.report.examples, the appendix is polychromic.provenance.appendix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:  # drawing takes a second, which whoever asks for `outs` has n
 
     from polychromic.params import Params
 
-BENCHMARKS = Path("benchmarks/results")
 OUTS = {  # stage, or split of stage report -> files under paper/; {} is the domain
     "dev": ("tables/{}-systems.tex", "tables/{}-systems.md", "tables/{}-metrics.tex", "tables/{}-peers.tex", "tables/{}-contrasts.tex",
             "tables/{}-lambda.tex", "tables/{}-tries.tex", "figures/{}-frontier.pdf", "figures/{}-frontier.svg", "figures/{}-passk.pdf",
@@ -55,22 +53,53 @@ def outs(what: str, domain: str | None = None, split: str | None = None) -> list
     return [*made, paths.NUMBERS.as_posix()] if what == "numbers" else made
 
 
-def build(
-    domain: str, split: str, results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
-) -> list[Path]:
-    """Stage `report` of a domain's split: dev, test, or calibration (drafts beside people).
+def build(params: Params, what: str, split: str | None = None) -> list[Path]:
+    """Run a stage in the current folder: `report` of a domain and its split, or the one of the name `what`. Returns the files written.
 
-    Args:
-        benchmarks: folder that may hold step_cost-{domain}.json; without it dev's table of peers has no costs.
+    Raises:
+        PolychromicError: beside what the module says, of numbers: the manuscript asks for a key that nothing makes.
     """
-    wanted = outs("report", domain, split)
-    from polychromic.report import differences, figures, people, points, results, tables, timings
+    wanted = outs("report", what, split) if split else outs(what)
+    made = _content(params, what, split)
+    for path in map(Path, wanted):
+        if path == paths.NUMBERS:
+            write_json(path, made[path.name])
+        elif path.suffix in (".pdf", ".svg"):
+            from polychromic.report.style import save
 
+            save(made[path.name], path)
+        else:
+            write_text(path, made[path.name])
+    return sorted(map(Path, wanted))
+
+
+def _content(params: Params, what: str, split: str | None) -> dict[str, str | Figure | list[dict]]:
+    """Name of a file -> what it holds. Of a domain whose steps `make bench` did not measure, the table of peers has no costs."""
+    from polychromic.report import differences, figures, measured_tables, numbers, records, results, setup_table, tables
+
+    spelled = params.model_dump(mode="json", by_alias=True)
     if split == "calibration":
-        found = people.load(domain, results_dir)
-        return _write(paper_dir, wanted, {"people.tex": people.people_table(found), "people.pdf": people.people_figure(found)})
-    compare = results.load(domain, split, results_dir)
-    drawn = figures.frontier(*points.frontier_curves(compare), compare.quality, compare.primary)
+        found = results.load(what, split)
+        return {"people.tex": measured_tables.people_table(found), "people.pdf": figures.person(found)}
+    if what == "costs":
+        cost, compare = results.step_cost(params.domains[0]), results.load(params.domains[0], "dev")
+        return {
+            "cost.tex": measured_tables.cost_table(cost, compare),
+            "sampler.tex": measured_tables.sampler_table(results.measured("sampler")),
+            "gradient-variance.tex": measured_tables.variance_table(results.measured("gradient_variance")),
+            "cost-gain.pdf": figures.cost_gain(cost, compare),
+        }
+    if what == "designs":
+        return {"designs.tex": measured_tables.designs_table(results.measured("calibration"))}
+    if what == "summary":
+        return {"summary.tex": tables.summary_table([results.load(domain, "test") for domain in params.domains])}
+    if what == "setup":
+        return {"setup.tex": setup_table.setup_table(spelled), "definitions.tex": setup_table.definitions_table(spelled)}
+    if what == "numbers":
+        printed, kept = numbers.asked(records.uses(paths.PAPER), spelled)
+        return {"numbers.tex": records.to_latex(printed), paths.NUMBERS.name: [asdict(record) for record in kept]}
+    compare = results.load(what, split)
+    drawn = figures.frontier(*figures.frontier_curves(compare), compare.quality, compare.primary)
     if split == "test":
         made = {
             "test.tex": tables.test_table(compare),
@@ -78,98 +107,24 @@ def build(
             "test-contrasts.tex": tables.contrasts_table(compare),
             "test-frontier.pdf": drawn,
             "test-frontier.svg": drawn,
-            "test-gains.pdf": differences.gains(points.gain_rows(compare), compare.primary),
+            "test-gains.pdf": differences.gains(compare),
         }
     else:
-        cost_file = benchmarks / f"step_cost-{domain}.json"
-        cost = timings.load(timings.StepCost, cost_file) if cost_file.exists() else None
         made = {
             "systems.tex": tables.systems_table(compare),
             "systems.md": tables.markdown(compare),
-            "metrics.tex": tables.metrics_table(compare),
-            "peers.tex": tables.peers_table(compare, cost),
+            "metrics.tex": tables.systems_table(compare, body=False),
+            "peers.tex": tables.peers_table(compare, results.step_cost(what, needed=False)),
             "contrasts.tex": tables.contrasts_table(compare),
             "lambda.tex": tables.lambda_table(compare),
             "tries.tex": tables.tries_table(compare),
             "frontier.pdf": drawn,
             "frontier.svg": drawn,
-            "passk.pdf": figures.passk(points.passk_curves(compare)),
-            "lambda.pdf": figures.ablation(points.lambda_panels(compare), compare.selection.grid.headline),
-            "training.pdf": figures.training(points.training_panels(compare)),
-            "cover.pdf": figures.cover(points.pass_rates(compare)),
-            "forest.pdf": differences.forest(points.forest_rows(compare)),
-            "differences.pdf": points.headline_differences(compare),
+            "passk.pdf": figures.passk(figures.passk_curves(compare)),
+            "lambda.pdf": figures.ablation(compare),
+            "training.pdf": figures.training(compare),
+            "cover.pdf": figures.cover({label: compare.profiles[label]["pass@1"] for label in compare.main_labels()}),
+            "forest.pdf": differences.forest(differences.effects(compare)),
+            "differences.pdf": differences.headline(compare),
         }
-    return _write(paper_dir, wanted, {f"{domain}-{name}": content for name, content in made.items()})
-
-
-def build_costs(
-    domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
-) -> list[Path]:
-    """Stage `costs`: what training costs, and what the first domain gains for it."""
-    from polychromic.report import cost_tables, figures, points, results, timings
-
-    cost = timings.load(timings.StepCost, benchmarks / f"step_cost-{domains[0]}.json")
-    compare = results.load(domains[0], "dev", results_dir)
-    made = {
-        "cost.tex": cost_tables.cost_table(cost, compare),
-        "sampler.tex": cost_tables.sampler_table(timings.load(timings.Sampler, benchmarks / "sampler.json")),
-        "gradient-variance.tex": cost_tables.variance_table(timings.load(timings.GradientVariance, benchmarks / "gradient_variance.json")),
-        "cost-gain.pdf": figures.cost_gain(points.cost_points(cost, compare), compare.primary),
-    }
-    return _write(paper_dir, outs("costs"), made)
-
-
-def build_designs(paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS) -> list[Path]:
-    """Stage `designs`: whether the intervals are right."""
-    from polychromic.report import cost_tables, timings
-
-    found = timings.load(timings.Designs, benchmarks / "calibration.json")
-    return _write(paper_dir, outs("designs"), {"designs.tex": cost_tables.designs_table(found)})
-
-
-def build_summary(domains: Sequence[str], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Stage `summary`: all domains together, on test."""
-    from polychromic.report import results, tables
-
-    compares = [results.load(domain, "test", results_dir) for domain in domains]
-    return _write(paper_dir, outs("summary"), {"summary.tex": tables.summary_table(compares)})
-
-
-def build_setup(params: Mapping[str, Any], paper_dir: Path = paths.PAPER) -> list[Path]:
-    """Stage `setup`: every value of params.yaml, and what the metrics in use are. params: as params.yaml spells it."""
-    from polychromic.report import setup_table
-
-    made = {"setup.tex": setup_table.setup_table(params), "definitions.tex": setup_table.definitions_table(params)}
-    return _write(paper_dir, outs("setup"), made)
-
-
-def build_numbers(
-    params: Params | Mapping[str, Any], results_dir: Path = paths.RESULTS, paper_dir: Path = paths.PAPER, benchmarks: Path = BENCHMARKS
-) -> list[Path]:
-    """Stage `numbers`: paper/numbers.tex, the macros that the manuscript asks for, and results/numbers.json.gz, their records and those
-    of their intervals.
-
-    Raises:
-        PolychromicError: beside what the module says, the manuscript asks for a key that nothing makes.
-    """
-    from polychromic.report import numbers, records
-
-    spelled = params if isinstance(params, Mapping) else params.model_dump(mode="json", by_alias=True)
-    printed, kept = numbers.asked(records.uses(paper_dir), numbers.Inputs(spelled, results_dir, benchmarks))
-    record_file = results_dir / paths.NUMBERS.name
-    write_json(record_file, records.to_json(kept))
-    return sorted([record_file, *_write(paper_dir, outs("numbers")[:1], {"numbers.tex": records.to_latex(printed)})])
-
-
-def _write(paper_dir: Path, wanted: Sequence[str], made: Mapping[str, str | Figure]) -> list[Path]:
-    """Each wanted path with what was made under its name. Returns where they lie, sorted."""
-    placed = {paper_dir / Path(path).relative_to(paths.PAPER): made[Path(path).name] for path in wanted}
-    for path, content in placed.items():
-        if isinstance(content, str):
-            write_text(path, content)
-        else:
-            from polychromic.report.style import save
-
-            save(content, path)
-    return sorted(placed)
+    return {f"{what}-{name}": content for name, content in made.items()}

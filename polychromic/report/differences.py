@@ -1,6 +1,6 @@
 """Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt.
 
-As in polychromic.report.figures, each function takes a table and returns a Figure, computes no statistic and writes nothing.
+As in polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from polychromic.report import labels
-from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing, rows_of, some
+from polychromic.report.results import Compare, Fields
+from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing
+
+LONGEST = 44  # characters of a row's label in one line
+MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A row of the forest plot: a contrast's d_z (delta / sd of the prompts' differences) with its interval in the same unit."""
+    """A row of a figure: a contrast with its interval, all in one unit. Of the forest plot that is d_z: delta / sd of the prompts'
+    differences."""
 
     label: str
-    d_z: float
+    value: float
     low: float
     high: float
     family: str
@@ -38,82 +43,90 @@ class Effect:
         return cls(label, d_z, low * d_z / delta, high * d_z / delta, family) if d_z and delta else None
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A contrast in the metric's own unit, with its interval over prompts and the difference of each seed."""
+def effects(compare: Compare) -> list[Effect]:
+    """Contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart.
 
-    label: str
-    delta: float
-    low: float
-    high: float
-    primary: bool
-    by_seed: Sequence[float] = ()
+    Of pairs that the primary family is about, and of those among the main systems; the table has the rest.
+    """
+    main, declared = set(compare.main_labels()), {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
+    rows = [
+        Effect.scaled(f" {MINUS} ".join(_names(c)), c.delta, c.low, c.high, c.d_z, labels.metric(name).label)
+        for name in (compare.primary, compare.quality)
+        for c in compare.contrasts
+        if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main)
+    ]
+    return [row for row in rows if row is not None]
 
 
 def forest(rows: Sequence[Effect]) -> Figure:
     """Effects in d_z with their intervals, a row each, top down in the order given, families apart; the numbers beside.
 
     Families differ by colour and marker; marks of the first are filled. Positive: the first system of the contrast is higher.
-
-    Raises:
-        PolychromicError: no row.
     """
-    some("forest", rows)
     families = list(dict.fromkeys(row.family for row in rows))
-    ordered = [row for family in families for row in rows if row.family == family]
+    ordered = sorted(rows, key=lambda row: families.index(row.family))
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
-    with drawing(0.185 * (heights[-1] + 1) + 0.85) as (figure, (ax,)):
-        shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
-        for number, family in enumerate(families):
-            members = [(y, row) for y, row in zip(heights, ordered, strict=True) if row.family == family]
-            values = np.array([[row.d_z, row.low, row.high] for _, row in members])
-            _intervals(ax, [y for y, _ in members], values, "{:+.2f}".format, shown[number % len(shown)], number == 0, family)
-        rows_of(ax, heights, [row.label for row in ordered], heights[-1] + 0.6)
+    with drawing(0.185 * (heights[-1] + 1) + 0.85, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
+        _rows(ax, ordered, heights, heights[-1] + 0.6, "{:+.2f}".format)
         ax.set_xlabel("$d_z$ with 95 % interval")
-        if len(families) > 1:
-            figure.legend(loc="outside upper center", ncols=len(families))
         return figure
 
 
-def gains(rows: Sequence[Gain], metric: str) -> Figure:
-    """Differences of a metric with their intervals, a row each, top down; the primary family filled, the others hollow; a tick per seed.
-
-    Rows are further apart where one's label has two lines.
-
-    Raises:
-        PolychromicError: no row, or a metric that labels.py does not know.
-    """
-    some("gains", rows)
-    info, factor = labels.metric(metric), 100 if labels.metric(metric).percent else 1
+def gains(compare: Compare) -> Figure:
+    """Each pair that test declares, on the primary metric under its declared rule, with its interval: a row each, top down, the primary
+    family first and filled, the others hollow; a tick per seed. Rows are further apart where one's label has two lines."""
+    info, factor = labels.metric(compare.primary), 100 if labels.metric(compare.primary).percent else 1
+    rows, seeds = [], []
+    for one in sorted(compare.declared, key=lambda one: one.family != "primary"):
+        c, (a, b) = compare.contrast(one.a, one.b, compare.primary, one.rule), _names(one)
+        label = f"{a} {MINUS} {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n{MINUS} {b}"
+        family = "primary family" if one.family == "primary" else "secondary"
+        rows.append(Effect(label, factor * c.delta, factor * c.low, factor * c.high, family))
+        seeds.append([factor * value for value in c.delta_by_seed])
     lines = max(row.label.count("\n") for row in rows) + 1
-    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85) as (figure, (ax,)):
-        for primary, look, name in ((True, LOOKS["polychromic"], "primary family"), (False, LOOKS["lora"], "secondary")):
-            members = [(place, row) for place, row in enumerate(rows) if row.primary == primary]
-            if not members:
-                continue
-            values = factor * np.array([[row.delta, row.low, row.high] for _, row in members])
-            _intervals(ax, [place for place, _ in members], values, f"{{:+.{info.decimals}f}}".format, look, primary, name)
-            for place, row in members:
-                seeds = [factor * value for value in row.by_seed]
-                ax.plot(seeds, [place + 0.28] * len(seeds), "|", color=look.color, markersize=3, alpha=0.7, zorder=2)
-        rows_of(ax, range(len(rows)), [row.label for row in rows], len(rows) - 0.4, fontsize=8 if lines == 1 else 6.5)
+    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85, legend=2) as (figure, (ax,)):
+        shown = _rows(ax, rows, range(len(rows)), len(rows) - 0.4, f"{{:+.{info.decimals}f}}".format, fontsize=8 if lines == 1 else 6.5)
+        for place, (row, values) in enumerate(zip(rows, seeds, strict=True)):
+            color = shown[row.family].color
+            ax.plot(values, [place + 0.28] * len(values), "|", color=color, markersize=3, alpha=0.7, zorder=2)
         unit = " (points)" if info.percent else ""
         ax.set_xlabel(f"difference in {info.label}{unit}, with 95 % interval over prompts; ticks: seeds")
-        figure.legend(loc="outside upper center", ncols=2)
         return figure
 
 
-def _intervals(
-    ax: Axes, heights: Sequence[float], values: np.ndarray, text: Callable[[float], str], look: Look, filled: bool, name: str
-) -> None:
-    """A mark with its interval at each height, and the numbers beside the axis. values: (rows, 3), the mean and both ends."""
-    ax.errorbar(
-        values[:, 0], heights, xerr=[values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]], fmt=look.marker, color=look.color,
-        markerfacecolor=look.color if filled else "white", elinewidth=1.0, markersize=4.5, label=name, zorder=3,
-    )  # fmt: skip
-    for y, (mean, low, high) in zip(heights, values.tolist(), strict=True):
-        numbers = f"{text(mean)} [{text(low)}, {text(high)}]".replace("-", "\u2212")
-        ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+def _names(contrast: Fields) -> list[str]:
+    return [labels.system_name(side, math=False) for side in (contrast.a, contrast.b)]
+
+
+def _rows(
+    ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str], **named: float
+) -> dict[str, Look]:
+    """From top to bottom, a mark with its interval and its name, a line at zero, and the numbers beside. Returns how families look."""
+    shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
+    families = {family: shown[n % len(shown)] for n, family in enumerate(dict.fromkeys(row.family for row in rows))}
+    for family, look in families.items():
+        members = [(y, row.value, row.low, row.high) for y, row in zip(heights, rows, strict=True) if row.family == family]
+        y, value, low, high = np.array(members).T
+        filled = look.color if look is shown[0] else "white"
+        ax.errorbar(value, y, xerr=[value - low, high - value], fmt=look.marker, color=look.color, markerfacecolor=filled, elinewidth=1.0,
+                    markersize=4.5, label=family, zorder=3)  # fmt: skip
+        for y, value, low, high in members:
+            numbers = f"{text(value)} [{text(low)}, {text(high)}]".replace("-", MINUS)
+            ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
+    ax.set_yticks(heights, [row.label for row in rows], **named)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(bottom, -0.6)
+    return families
+
+
+def headline(compare: Compare) -> Figure:
+    """The headline minus LoRA on the primary metric, prompt by prompt."""
+    contrast = compare.contrast(compare.headline, "lora", compare.primary, "chosen")
+    ours, theirs = (np.mean(compare.profiles[label][compare.primary], axis=0) for label in (contrast.a, contrast.b))
+    return differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
 
 
 def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str, a: str, b: str) -> Figure:
@@ -124,15 +137,11 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
         interval: of the mean, in the same unit.
         metric: a name that report.labels knows.
         a, b: labels of the two systems.
-
-    Raises:
-        PolychromicError: no prompt, or a metric that labels.py does not know.
     """
     values = np.sort(np.asarray(a_minus_b, dtype=np.float64).ravel())
-    some("differences", values)
     info, scale = labels.metric(metric), 100 if labels.metric(metric).percent else 1
     names = [labels.system_name(name, math=False) for name in (a, b)]
-    with drawing(2.2) as (figure, (ax,)):
+    with drawing(2.2, legend=2) as (figure, (ax,)):
         places = np.arange(1, len(values) + 1)
         sides = ((values > 0, LOOKS["polychromic"], f"{names[0]} higher"), (values < 0, LOOKS["lora"], f"{names[1]} higher"))
         for chosen, look, name in sides:
@@ -144,15 +153,15 @@ def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str
             )  # fmt: skip
         equal = values == 0
         ax.plot(places[equal], values[equal], color="#555555", marker="|", linestyle="none", zorder=3, label=f"equal ({equal.sum()})")
-        mean, digits = values.mean(), info.decimals
-        numbers = [labels.signed_zero(f"{scale * value:+.{digits}f}").replace("-", "\u2212") for value in (mean, *interval)]
+        mean, low, high = (
+            labels.signed_zero(f"{scale * value:+.{info.decimals}f}").replace("-", MINUS) for value in (values.mean(), *interval)
+        )
         ax.axhspan(*interval, color="black", alpha=0.12, linewidth=0)
-        ax.axhline(mean, color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {numbers[0]} [{numbers[1]}, {numbers[2]}]")
+        ax.axhline(values.mean(), color="black", linewidth=1.0, linestyle=(0, (4, 2)), label=f"mean {mean} [{low}, {high}]")
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set_xlabel(f"prompts, sorted (of {len(values)})")
         ax.set_ylabel(f"difference in\n{info.label}" + (" (points)" if info.percent else ""))
         ax.grid(axis="x", visible=False)
         if info.percent:
             ax.yaxis.set_major_formatter(PERCENT)
-        figure.legend(loc="outside upper center", ncols=2)
         return figure

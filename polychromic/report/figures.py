@@ -1,4 +1,5 @@
-"""The paper's curves: each function takes plain rows and returns a matplotlib Figure. It knows no result and writes nothing."""
+"""The paper's curves, each a matplotlib Figure; nothing is written here. `frontier`, `passk` and `cover` take plain rows, the others
+what compare.json holds. No statistics."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
-from polychromic.report.style import CEILING, FLOOR, GREY, HUMANS, LOOKS, PERCENT, Look, draw_line, drawing, looks, name_axis, note, some
+from polychromic.report.results import Compare, Fields
+from polychromic.report.style import CEILING, FLOOR, GREY, HUMANS, LOOKS, PERCENT, Look, draw_line, drawing, looks, name_axis, note
 from polychromic.score.passk import cover_at_tau
 
 ELSEWHERE, DOTS = "drafts, other prompts", (0, (1, 2))
@@ -39,31 +40,30 @@ class Point:
         return {"yerr": [[self.y - self.y_low], [self.y_high - self.y]], "xerr": across}
 
 
-Curves = dict[str, list[Point]]  # method -> points in drawing order
+Curves = Mapping[str, Sequence[Point]]  # method -> points in drawing order
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A quantity against λ: points with λ ascending from LoRA's 0. percent: shares, printed in per cent."""
+def _at(x: float, y: Fields) -> Point:
+    return Point(x, y.mean, y.low, y.high)
 
-    title: str
-    points: list[Point]
-    percent: bool = False
+
+def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
+    """(the systems of the main tables; all other methods): per method one point per temperature, ascending."""
+    curves = {}
+    for label in compare.method_labels():
+        found = [(s, s.metrics[compare.quality], s.metrics[compare.primary]) for s in compare.by_temperature(label)]
+        curves[label] = [Point(x.mean, y.mean, y.low, y.high, x.low, x.high, f"{s.temperature:g}") for s, x, y in found]
+    return {label: curves.pop(label) for label in compare.main_labels()}, curves
 
 
 def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
     """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
-
-    Args:
-        others: methods drawn thin and grey, without a name.
-    """
+    others: methods drawn thin and grey, without a name."""
     with drawing(3.1) as (figure, (ax,)):
         for number, points in enumerate(others.values()):
             x, y = [p.x for p in points], [p.y for p in points]
             ax.plot(x, y, color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label="" if number else "other methods")
-        shown = looks(curves)
-        for method, points in curves.items():
-            look = shown[method]
+        for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             for p in points:
                 ax.errorbar(p.x, p.y, **p.errors, fmt="none", ecolor=look.color, elinewidth=0.6, alpha=0.35, zorder=1)
             _curve(ax, method, look, points)
@@ -79,58 +79,81 @@ def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figu
         return figure
 
 
-def cost_gain(points: Mapping[str, tuple[Point, bool]], primary: str) -> Figure:
-    """Training cost (x, in units of the plain trainer) against the primary metric (y), a mark per method with its intervals.
+def cost_gain(cost: Fields, compare: Compare) -> Figure:
+    """Training cost (x, in units of the plain trainer) against the primary metric at the chosen temperature (y), with intervals.
 
-    Args:
-        points: label -> (point, whether it is Polychromic LoRA); ours are joined by a line in the order of cost.
+    More steps count as more cost. Left out: methods that were not timed, and those that train as another one does and differ in decoding
+    or rate alone. A line joins ours that differ in their rollouts; ours with more steps or a pool of samples beside are points like others.
     """
-    with drawing(3.2) as (figure, (ax,)):
-        ours = sorted((p for p, mine in points.values() if mine), key=lambda p: p.x)
+    with drawing(3.2, legend=3) as (figure, (ax,)):
+        points: dict[str, tuple[Point, bool]] = {}
+        for label in compare.method_labels():
+            about = compare.methods[label]
+            v = cost.variants.get(about.trains_like)
+            if v and about.trained and (about.trains_like == label or about.budget != 1):
+                x, low, high = (about.budget * ratio for ratio in (v.ratio_to_plain, v.low, v.high))
+                y = compare.chosen(label).metrics[compare.primary]
+                joined = about.ours and about.budget == 1 and v.part_seconds is not None
+                points[label] = Point(x, y.mean, y.low, y.high, low, high), joined
+        ours = sorted((p for p, joined in points.values() if joined), key=lambda p: p.x)
         ax.plot([p.x for p in ours], [p.y for p in ours], color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
         # Costs crowd close to 1, where names would cover each other: a number beside the mark, its name above the figure.
-        for number, (label, (p, mine)) in enumerate(points.items(), start=1):
-            look = LOOKS["polychromic" if mine else "lora"]
+        for number, (label, (p, joined)) in enumerate(points.items(), start=1):
+            look = LOOKS["polychromic" if joined else "lora"]
             name = f"{number}  {labels.system_name(label, math=False)}"
             mark = {"fmt": look.marker, "color": look.color, "ecolor": look.color, "elinewidth": 0.6, "markersize": 4, "zorder": 3}
             ax.errorbar(p.x, p.y, **p.errors, **mark, label=name)
             note(ax, p.x, p.y, str(number), look.color, 4, "left", 4)
         ax.set_xlabel("training cost (plain trainer = 1)")
-        name_axis(ax.yaxis, primary)
+        name_axis(ax.yaxis, compare.primary)
         ax.margins(x=0.08, y=0.1)
-        figure.legend(loc="outside upper center", ncols=3)
         return figure
+
+
+def passk_curves(compare: Compare) -> Curves:
+    """Per method, pass@k over the k that compare.json has, at the chosen temperature."""
+    chosen = {label: compare.chosen(label).metrics for label in compare.main_labels()}
+    ks = sorted(int(name.removeprefix("pass@")) for name in chosen[compare.headline] if name.startswith("pass@"))
+    return {label: [_at(k, metrics[f"pass@{k}"]) for k in ks] for label, metrics in chosen.items()}
 
 
 def passk(curves: Curves) -> Figure:
     """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
-    with drawing(2.3) as (figure, (ax,)):
+    with drawing(2.3, legend=4) as (figure, (ax,)):
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
-            _band(ax, look, points, alpha=0.15)
-            _curve(ax, method, look, points)
+            _curve(ax, method, look, points, band=0.15)
         ax.set_ylabel("pass@$k$ (%) \u2191")
         _axis_of_k(ax, curves.values())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
-        figure.legend(loc="outside upper center", ncols=4)
+        ax.yaxis.set_major_formatter(PERCENT)
         return figure
 
 
-def ablation(panels: Sequence[Panel], headline: float) -> Figure:
-    """One panel per quantity against λ, three in a row; a panel's first point is LoRA (λ = 0), drawn as a line with its band.
-
-    Args:
-        headline: the λ that the main comparison uses, marked with a triangle on the axis.
-    """
+def ablation(compare: Compare) -> Figure:
+    """What λ does, a panel per quantity, three in a row: D at temperature 1 (where sampled), the primary and the quality metric at one
+    temperature, with intervals over prompts; validation cross-entropy, KL to the base model and reply length of the development set,
+    with the range over seeds. LoRA (λ = 0) is a line with its band; a triangle marks the λ of the main comparison."""
+    grid, panels = compare.selection.lam, []  # (title, points with λ ascending from LoRA's 0, whether it is printed in per cent)
+    policy = {s.label: s for s in compare.systems if s.temperature == 1}
+    if all(row.label in policy for row in grid.rows):
+        panels.append(("$D$ at $T=1$ \u2191", [_at(row.lam, policy[row.label].metrics.objective) for row in grid.rows], False))
+    shared = {row.label: row for row in compare.lambda_rows()}
+    for name in (compare.primary, compare.quality):
+        points = [_at(row.lam, shared[row.label].metrics[name]) for row in grid.rows]
+        panels.append((labels.title(name), points, labels.metric(name).percent))
+    fields = {"validation_ce": "validation CE (nats) \u2193", "kl_to_base": "KL to base (nats)", "reply_tokens": "reply tokens"}
+    for field, title in fields.items():
+        points = [Point(row.lam, row[field], min(row.by_seed[field]), max(row.by_seed[field])) for row in grid.rows]
+        panels.append((title, points, False))
     rows = -(-len(panels) // 3)
     with drawing(1.6 * rows + 0.3, rows, 3) as (figure, axes):
         for ax in axes[len(panels) :]:
             ax.set_visible(False)
         lora, look = LOOKS["lora"], LOOKS["polychromic"]
-        for ax, panel in zip(axes, panels, strict=False):
-            reference, *rest = panel.points
+        for ax, (title, (reference, *rest), percent) in zip(axes, panels, strict=False):
             ax.axhspan(reference.y_low, reference.y_high, color=lora.color, alpha=0.12, linewidth=0)
             ax.axhline(reference.y, color=lora.color, linestyle=lora.line, linewidth=1.0, label=r"LoRA ($\lambda=0$)")
-            ax.plot([headline], [0], marker="^", color="black", markersize=5, transform=ax.get_xaxis_transform(), clip_on=False, zorder=5)
+            across = {"transform": ax.get_xaxis_transform(), "clip_on": False, "zorder": 5}
+            ax.plot([grid.headline], [0], marker="^", color="black", markersize=5, **across)
             errors = np.array([[p.y - p.y_low for p in rest], [p.y_high - p.y for p in rest]])
             ax.errorbar([p.x for p in rest], [p.y for p in rest], yerr=errors, fmt="none", ecolor=look.color, elinewidth=0.7, alpha=0.5)
             _curve(ax, "polychromic", look, rest)
@@ -141,25 +164,27 @@ def ablation(panels: Sequence[Panel], headline: float) -> Figure:
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: labels.plain(value)))
             ax.set_xlabel(r"$\lambda$")
             ax.yaxis.set_major_locator(MaxNLocator(5))
-            if panel.percent:
+            if percent:
                 ax.yaxis.set_major_formatter(PERCENT)
-            ax.set_title(panel.title, fontsize=9)
+            ax.set_title(title, fontsize=9)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         return figure
 
 
-def training(panels: Sequence[tuple[str, dict[str, list[tuple[int, float]]]]]) -> Figure:
-    """One panel per quantity: (axis title, {method: [(step, mean over seeds)]})."""
-    with drawing(2.2, columns=len(panels), **{"lines.linewidth": 0.8}) as (figure, axes):  # dense curves
-        shown = looks(sorted({method for _, curves in panels for method in curves}, key=labels.rank))
-        for ax, (title, curves) in zip(axes, panels, strict=True):
-            for method, points in curves.items():
-                steps, values = zip(*points, strict=True)
-                draw_line(ax, method, shown[method], steps, values, every=max(1, len(points) // 8))
+def training(compare: Compare) -> Figure:
+    """The set objective and the cross-entropy against the step, means over seeds, for the methods that have them."""
+    titles = {"objective_mean": "set objective $f$ (on-policy estimate)", "ce_mean": "cross-entropy of the batch"}
+    histories = {label: compare.histories[label] for label in compare.main_labels() if label in compare.histories}
+    with drawing(2.2, columns=2, **{"lines.linewidth": 0.8}) as (figure, axes):  # dense curves
+        shown, named = looks(histories), {}
+        for ax, (field, title) in zip(axes, titles.items(), strict=True):
+            for label, rows in histories.items():
+                if points := [(row.step, row[field]) for row in rows if row[field] is not None]:
+                    draw_line(ax, label, shown[label], *zip(*points, strict=True), every=max(1, len(points) // 8))
             ax.set_xlabel("training step")
             ax.set_title(title, fontsize=9)
-        named = {name: handle for ax in axes for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-        order = [labels.system_name(method, math=False) for method in shown]
+            named |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        order = [labels.system_name(label, math=False) for label in histories]
         figure.legend([named[name] for name in order], order, loc="outside upper center", ncols=4)
         return figure
 
@@ -174,10 +199,9 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
         curves: label -> pass rates in [0, 1], (P,), or (S, P) for the mean over seeds.
 
     Raises:
-        PolychromicError: no system, no prompt, or a rate outside [0, 1].
+        PolychromicError: no prompt, or a rate outside [0, 1].
     """
-    some("cover", curves)
-    with drawing(2.3) as (figure, (ax,)):
+    with drawing(2.3, legend=4) as (figure, (ax,)):
         for (label, rates), look in zip(curves.items(), looks(curves).values(), strict=True):
             rates = np.asarray(rates, dtype=np.float64).ravel()
             thresholds = np.unique(np.append(rates[rates > 0], 1.0))  # where the share steps down
@@ -190,50 +214,35 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
         ax.set_xlim(0, 1.02)
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_formatter(PERCENT)
-        figure.legend(loc="outside upper center", ncols=4)
         return figure
 
 
-def person(ceiling: Sequence[Point], floor: Sequence[Point], systems: Curves, floors: Curves) -> Figure:
-    """human recall@k (y) against k (x): of people themselves, of systems, and of both at messages that they did not answer.
-
-    People's curves are black and grey; a floor is dotted and thin, in its system's colour, and has no marks.
-
-    Args:
-        ceiling, floor: people at their own message and at other messages, a point per k.
-        systems: label -> points by ascending k, with intervals. floors: the same drafts at other messages.
-
-    Raises:
-        PolychromicError: no point of a curve, no system, or systems and floors of different labels.
-    """
-    for name, table in [("ceiling", ceiling), ("floor", floor), ("systems", systems), *systems.items(), *floors.items()]:
-        some(f"person, {name}", table)
-    if systems.keys() != floors.keys():
-        raise PolychromicError(f"figure person: got systems {sorted(systems)}, floors {sorted(floors)}. Allowed: the same labels.")
-    with drawing(2.6) as (figure, (ax,)):
-        people = ((CEILING, ceiling, HUMANS[CEILING]), (FLOOR, floor, HUMANS[FLOOR]))
-        drafts = [(label, points, look) for (label, points), look in zip(systems.items(), looks(systems).values(), strict=True)]
-        for label, points, look in (*people, *drafts):
-            _band(ax, look, points, alpha=0.12)
-            _curve(ax, label, look, points)
+def person(found: Fields) -> Figure:
+    """human recall@k (y) against k (x), of compare.json of calibration: of people, of systems, and of both at messages that they did not
+    answer. People's curves are black and grey; a system's floor is dotted and thin, in its colour, and has no marks."""
+    curve = lambda matched: [Point(at.k, at.value, at.low, at.high) for at in matched.human_recall]
+    systems = {label: found.systems[label] for label in sorted(found.systems, key=labels.rank)}
+    people, floors = {CEILING: curve(found.people), FLOOR: curve(found.people.floor)}, {n: curve(s.floor) for n, s in systems.items()}
+    curves, shown = people | {label: curve(s) for label, s in systems.items()}, HUMANS | looks(systems)
+    with drawing(2.6, legend=4) as (figure, (ax,)):
+        for label, points in curves.items():
+            _curve(ax, label, shown[label], points, band=0.12)
             if below := floors.get(label):
-                ax.plot([p.x for p in below], [p.y for p in below], color=look.color, linestyle=DOTS, linewidth=0.7, zorder=2)
+                ax.plot([p.x for p in below], [p.y for p in below], color=shown[label].color, linestyle=DOTS, linewidth=0.7, zorder=2)
         ax.plot([], [], color="#888888", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
         ax.set_ylabel("human recall@$k$ (% of people) \u2191")
-        _axis_of_k(ax, (ceiling, floor, *systems.values(), *floors.values()))
+        _axis_of_k(ax, [*curves.values(), *floors.values()])
         ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylim(bottom=0)
-        figure.legend(loc="outside upper center", ncols=4)
         return figure
 
 
-def _curve(ax: Axes, label: str, look: Look, points: Sequence[Point]) -> None:
-    draw_line(ax, label, look, [p.x for p in points], [p.y for p in points])
-
-
-def _band(ax: Axes, look: Look, points: Sequence[Point], alpha: float) -> None:
-    low, high = [p.y_low for p in points], [p.y_high for p in points]
-    ax.fill_between([p.x for p in points], low, high, color=look.color, alpha=alpha, linewidth=0)
+def _curve(ax: Axes, label: str, look: Look, points: Sequence[Point], band: float = 0) -> None:
+    """band: how opaque the band of the intervals is."""
+    x = [p.x for p in points]
+    if band:
+        ax.fill_between(x, [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=band, linewidth=0)
+    draw_line(ax, label, look, x, [p.y for p in points])
 
 
 def _axis_of_k(ax: Axes, curves: Sequence[Sequence[Point]]) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone
 ALPHA = 0.05  # level of the adjusted tests
 
 MINUS = r"\ensuremath{-}"
+ESCAPED = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {char: "\\" + char for char in "&%$#_{}"}
+)
 # In printed order. A method that is not here is printed by its own name, after these.
 METHODS: dict[str, str] = {
     "zero_shot": "Zero-shot",
@@ -69,18 +72,14 @@ def metric(name: str) -> Metric:
     return metrics.metric(name)
 
 
-def title(name: str, math: bool = False) -> str:
-    """A metric as axes and table heads call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191").
+ARROWS = {"up": ("\u2191", r"\ensuremath{\uparrow}"), "down": ("\u2193", r"\ensuremath{\downarrow}"), "none": ("", "")}  # plain, LaTeX
 
-    Args:
-        math: True gives LaTeX.
-    """
+
+def title(name: str, math: bool = False) -> str:
+    """A metric as axes and heads (math: in LaTeX) call it: name, unit of a share, arrow of the better direction ("pass@1 (%) \u2191")."""
     info = metric(name)
-    arrow = {"up": "\u2191", "down": "\u2193", "none": ""}[info.direction]
-    if math:
-        arrow = {"up": r"\ensuremath{\uparrow}", "down": r"\ensuremath{\downarrow}", "none": ""}[info.direction]
-    unit = (r" (\%)" if math else " (%)") if info.percent else ""
-    return f"{escape(info.label) if math else info.label}{unit} {arrow}".rstrip()
+    unit = "" if not info.percent else r" (\%)" if math else " (%)"
+    return f"{escape(info.label) if math else info.label}{unit} {ARROWS[info.direction][math]}".rstrip()
 
 
 def metric_order(names: Iterable[str]) -> list[str]:
@@ -102,11 +101,8 @@ def rank(method: str) -> tuple[int, str]:
 
 
 def system_name(label: str, math: bool = True) -> str:
-    """The printed name of a label: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer", unknown here, → "new peer".
-
-    Args:
-        math: True gives LaTeX, False plain text for figures.
-    """
+    """The printed name of a label, in LaTeX or (math=False) as figures print it: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer",
+    unknown here, → "new peer"."""
     method, _, lam = label.partition("@")
     name = METHODS.get(method, method.replace("_", " "))
     name = escape(name) if math else name
@@ -129,11 +125,20 @@ def tex_minus(text: str) -> str:
     return text.replace("-", MINUS)
 
 
+def signed(number: str) -> str:
+    """A formatted number as LaTeX: its minus is a minus, and zero has none."""
+    return tex_minus(signed_zero(number))
+
+
 def escape(text: str) -> str:
     """Text for LaTeX, every special character made literal."""
-    table = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    table |= {char: "\\" + char for char in "&%$#_{}"}
-    return "".join(table.get(char, char) for char in text)
+    return text.translate(ESCAPED)
+
+
+def _rounded(name: str, value: float, sign: str = "") -> str:
+    """By the metric's rule, a share in per cent."""
+    info = metric(name)
+    return f"{value * (100 if info.percent else 1):{sign}.{info.decimals}f}"
 
 
 def format_value(name: str, value: float, unit: bool = False, sign: bool = False) -> str:
@@ -142,38 +147,34 @@ def format_value(name: str, value: float, unit: bool = False, sign: bool = False
     Args:
         unit: append the unit ("%" for a value, "points" for a difference of per cents).
     """
-    info = metric(name)
-    text = f"{value * (100 if info.percent else 1):{'+' if sign else ''}.{info.decimals}f}"
-    text = signed(text)
-    if unit and info.percent:
-        text += "~points" if sign else r"\,\%"
-    return text
+    text = signed(_rounded(name, value, "+" if sign else ""))
+    return text + ("~points" if sign else r"\,\%") if unit and metric(name).percent else text
 
 
 def format_interval(name: str, low: float, high: float, sign: bool = False) -> str:
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
 
 
+def format_change(name: str, found: Mapping[str, Any], unit: bool = True) -> str:
+    """A difference (`delta`) with its interval (`low`, `high`)."""
+    interval = format_interval(name, found["low"], found["high"], sign=True)
+    return f"{format_value(name, found['delta'], unit, sign=True)} {interval}"
+
+
 def plain_interval(name: str, mean: float, low: float, high: float) -> str:
     """ "1.23 [1.10, 1.36]" without LaTeX, by the metric's rounding."""
-    info = metric(name)
-    value, below, above = (signed_zero(f"{x * (100 if info.percent else 1):.{info.decimals}f}") for x in (mean, low, high))
+    value, below, above = (signed_zero(_rounded(name, x)) for x in (mean, low, high))
     return f"{value} [{below}, {above}]"
+
+
+def bracketed(low: float, high: float, percent: bool = False) -> str:
+    """The interval of what is no metric: a share in per cent, or a ratio."""
+    return f"[{', '.join(signed(f'{100 * end:.1f}' if percent else f'{end:.2f}') for end in (low, high))}]"
 
 
 def format_p(p: float) -> str:
     """A p-value: three decimals without the leading zero, "<.001" below that."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def format_effect(value: float) -> str:
-    """A standardised effect size: two decimals, signed."""
-    return signed(f"{value:+.2f}")
-
-
-def signed(number: str) -> str:
-    """A formatted number as LaTeX: its minus is a minus, and zero has none."""
-    return tex_minus(signed_zero(number))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -186,36 +187,25 @@ def thousands(count: float) -> str:
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings in file order, keys joined with dots; an item of a list of mappings is one leaf, "key: value, ..."."""
+    """Leaves of nested mappings in file order, keys joined with dots."""
     for key, value in params.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            value = {i: ", ".join(f"{k}: {v}" for k, v in item.items()) for i, item in enumerate(value)}
         if isinstance(value, Mapping):
-            yield from flatten(value, f"{name}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
-            yield name, list(value) if isinstance(value, list | tuple) else value
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
 
 
 def param_text(value: Any) -> str:
     """A parameter as LaTeX: 1e-05 → $10^{-5}$, true → yes, null → none, a long hash → its first 12 digits."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return tex_minus(str(value))
-    if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.6g}".partition("e")
-        if value == 0 or (not exponent and abs(value) >= 0.001):
-            return tex_minus(mantissa)
-        mantissa, _, exponent = f"{value:.5e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".")
-        factor = "" if mantissa == "1" else rf"{mantissa}\times "
-        return rf"\ensuremath{{{factor}10^{{{int(exponent)}}}}}"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, int | float):
+        if isinstance(value, int) or value == 0 or 0.001 <= abs(value) < 1e6:
+            return tex_minus(f"{value:.6g}" if isinstance(value, float) else str(value))
+        mantissa, exponent = (float(part) for part in f"{value:.5e}".split("e"))
+        factor = "" if mantissa == 1 else rf"{mantissa:g}\times "
+        return rf"\ensuremath{{{factor}10^{{{exponent:.0f}}}}}"
     if isinstance(value, list):
         return ", ".join(param_text(item) for item in value) or "none"
     text = str(value)
-    if len(text) >= 40 and all(char in "0123456789abcdef" for char in text):
-        text = text[:12]
-    return escape(text)
+    return escape(text[:12] if re.fullmatch("[0-9a-f]{40,}", text) else text)

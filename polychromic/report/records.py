@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
@@ -53,21 +53,15 @@ def uses(paper: Path) -> list[Use]:
     Raises:
         PolychromicError: main.tex is missing.
     """
-    main = paper / "main.tex"
+    main, found = paper / "main.tex", []
     if not main.exists():
         raise PolychromicError(f"{main}: file not found. Run in the folder that holds params.yaml and paper/.")
-    inputs = re.findall(r"\\input\{(tables/[^{}]+)\}", _without_comments(main))
-    files = [main, *(path for name in dict.fromkeys(inputs) if (path := paper / f"{name}.tex").exists())]
-    return [
-        Use(key, path.as_posix(), number)
-        for path in files
-        for number, line in enumerate(_without_comments(path).splitlines(), start=1)
-        for key in re.findall(r"\\num\{([^{}]+)\}", line)
-    ]
-
-
-def _without_comments(path: Path) -> str:
-    return re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
+    text = lambda path: re.sub(r"(?<!\\)%.*", "", path.read_text(encoding="utf-8"))
+    inputs = re.findall(r"\\input\{(tables/[^{}]+)\}", text(main))
+    for path in (main, *(paper / f"{name}.tex" for name in dict.fromkeys(inputs))):
+        for number, line in enumerate(text(path).splitlines() if path.exists() else (), start=1):
+            found += [Use(key, path.as_posix(), number) for key in re.findall(r"\\num\{([^{}]+)\}", line)]
+    return found
 
 
 def unique(records: Iterable[Number]) -> dict[str, Number]:
@@ -75,15 +69,10 @@ def unique(records: Iterable[Number]) -> dict[str, Number]:
     by_key: dict[str, Number] = {}
     for record in records:
         if record.key in by_key:
-            raise PolychromicError(
-                f"the number {record.key!r} is defined twice ({by_key[record.key].source}, {record.source}). Rename one of them."
-            )
+            places = f"{by_key[record.key].source}, {record.source}"
+            raise PolychromicError(f"the number {record.key!r} is defined twice ({places}). Rename one of them.")
         by_key[record.key] = record
     return by_key
-
-
-def to_json(records: Iterable[Number]) -> list[dict]:
-    return [asdict(record) | {"seeds": list(record.seeds)} for record in records]
 
 
 def to_latex(records: Iterable[Number]) -> str:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polychromic.base.errors import PolychromicError
 from polychromic.report import labels
-from polychromic.report.choices import AgainstLora, Difference
-from polychromic.report.results import Compare, Contrast
-from polychromic.report.timings import BASELINES, GradientVariance, Sampler, StepCost, variant_name
+from polychromic.report.measured_tables import BASELINES
+from polychromic.report.results import Compare, Fields, significant, training_cost
 
 TRAINED = "quality"  # the metric that is training's q
 ROLES = {"best_without_checker": "does not see the checker", "best_with_checker": "sees the checker"}
@@ -20,25 +18,24 @@ BAR = 1.25  # times a plain trainer's step: what diversity may cost
 FLOOR, CEILING = 0.05, 0.95  # of LoRA's pass@10: outside, the tasks and not the methods decide
 
 
-def verdict(contrast: Contrast) -> str:
+def verdict(contrast: Fields) -> str:
     """ "higher than" or "lower than" only where the interval excludes zero and the adjusted p is below ALPHA."""
-    if not contrast.significant:
+    if not significant(contrast):
         return "not distinguishable from"
     return "higher than" if contrast.low > 0 else "lower than"
 
 
-def rule_text(contrast: Contrast, compare: Compare) -> str:
+def rule_text(contrast: Fields, compare: Compare) -> str:
     """How the two sides were brought together, as words."""
     return f"at matched {labels.metric(compare.quality).label}" if contrast.rule == "matched" else "with each at its chosen temperature"
 
 
 def p_text(p: float) -> str:
     """ "=.031" or "<.001" for mathematics, to stand after the name of the test."""
-    text = labels.format_p(p)
-    return rf"\ensuremath{{{text if text[0] == '<' else '=' + text}}}"
+    return rf"\ensuremath{{{'' if p < 0.001 else '='}{labels.format_p(p)}}}"
 
 
-def comparison(compare: Compare, contrast: Contrast) -> str:
+def comparison(compare: Compare, contrast: Fields) -> str:
     """A contrast as a sentence: what, against what, how matched, with the claim that its test allows."""
     claim = "was compared with" if contrast.p_adjusted is None else f"is {verdict(contrast)}"
     adjusted = "" if contrast.p_adjusted is None else f", adjusted $p$ {p_text(contrast.p_adjusted)}"
@@ -46,38 +43,24 @@ def comparison(compare: Compare, contrast: Contrast) -> str:
     against = f"that of {labels.system_name(contrast.b)} {rule_text(contrast, compare)}"
     side = beyond(compare, contrast)
     caveat = f" Its {labels.metric(compare.quality).label} lies {side.format(peer='the peer')}." if side else ""
-    return rf"{subject} {claim} {against} ($\Delta=$ {_difference(contrast.metric, contrast)}{adjusted}).{caveat}"
+    return rf"{subject} {claim} {against} ($\Delta=$ {labels.format_change(contrast.metric, contrast)}{adjusted}).{caveat}"
 
 
-def comparisons(compare: Compare, found: Sequence[Contrast], otherwise: str) -> str:
-    """A sentence for each contrast, or `otherwise` where there is none."""
-    return " ".join(comparison(compare, one) for one in found) or otherwise
-
-
-def beyond(compare: Compare, contrast: Contrast) -> str:
+def beyond(compare: Compare, contrast: Fields) -> str:
     """Where a match has nothing to match with: a's quality is outside of all that b's frontier has, whose nearest end stands in.
 
     Returns: words that tell the side, with a place for the peer's name; "" where the frontier reaches a, or nothing is matched.
     """
     if contrast.rule != "matched":
         return ""
-    ours = (
-        next(s for s in compare.systems if (s.label, s.temperature) == (contrast.a, contrast.a_temperature)).metrics[compare.quality].mean
-    )
-    theirs = [system.metrics[compare.quality].mean for system in compare.front(contrast.b)]
+    mean = lambda system: system.metrics[compare.quality].mean
+    ours = next(mean(s) for s in compare.by_temperature(contrast.a) if s.temperature == contrast.a_temperature)
+    theirs = [mean(system) for system in compare.front(contrast.b)]
     if min(theirs) <= ours <= max(theirs):
         return ""
     if ours < min(theirs):
         return "below {peer}'s whole frontier: it is set beside the low end, which has more of it"
     return "above {peer}'s whole frontier: it is set beside the high end, which has less of it"
-
-
-def _difference(name: str, found: Difference) -> str:
-    delta = labels.format_value(name, found.delta, unit=True, sign=True)
-    return f"{delta} {labels.format_interval(name, found.low, found.high, sign=True)}"
-
-
-# What dev decided
 
 
 def best_peer(compare: Compare, role: str) -> tuple[str, str]:
@@ -86,12 +69,12 @@ def best_peer(compare: Compare, role: str) -> tuple[str, str]:
     if peer is None:
         return f"No peer on this domain {ROLES[role]}.", f"selection/best/{role}"
     chosen = f"The best peer on the development set that {ROLES[role]} is {labels.system_name(peer)}."
-    try:
-        contrast = compare.contrast(compare.headline, peer, compare.primary, ("matched", "chosen"))
-    except PolychromicError:
+    contrast = compare.find(compare.headline, peer, compare.primary, "matched", "chosen")
+    if contrast is None:
         return f"{chosen} No contrast with it was declared.", f"selection/best/{role}"
-    guard = compare.contrast(compare.headline, peer, compare.quality, ("chosen", "matched"))
-    differs = f"Their {labels.metric(compare.quality).label} differs by {_difference(guard.metric, guard)}, each at its chosen temperature."
+    guard = compare.contrast(compare.headline, peer, compare.quality, "chosen", "matched")
+    change = labels.format_change(guard.metric, guard)
+    differs = f"Their {labels.metric(compare.quality).label} differs by {change}, each at its chosen temperature."
     return f"{chosen} {comparison(compare, contrast)} {differs}", f"contrasts/{contrast.id}"
 
 
@@ -100,12 +83,12 @@ def variants(compare: Compare, role: str) -> str:
     peer = compare.selection.best.get(role)
     found = [c for c in compare.contrasts if (c.b, c.metric, c.rule) == (peer, compare.primary, "matched")]
     others = [c for c in found if c.a != compare.headline and compare.methods[labels.method_of(c.a)].ours]
-    return comparisons(compare, others, "No other variant of ours was compared with it.")
+    return " ".join(comparison(compare, one) for one in others) or "No other variant of ours was compared with it."
 
 
 def recommended(compare: Compare) -> str:
     """The largest weight of the grid that training's cross-entropy allows."""
-    grid = compare.selection.grid
+    grid = compare.selection.lam
     within = f"keeps the validation cross-entropy within {labels.plain(grid.ce_margin)} nats of LoRA's"
     if grid.recommended == 0:
         return f"No weight of the grid {within}."
@@ -116,7 +99,7 @@ def recommended(compare: Compare) -> str:
 
 def trend(compare: Compare) -> str:
     """Whether D rises with λ, by Page's test."""
-    found = compare.selection.grid.trend
+    found = compare.selection.lam.trend
     if found is None:
         return r"The trend of $D$ over $\lambda$ was not tested: it needs three weights, each sampled at temperature 1."
     levels = ", ".join(map(labels.plain, found.levels))
@@ -128,7 +111,7 @@ def trend(compare: Compare) -> str:
     )
 
 
-def gamed(row: AgainstLora, decides: str) -> str:
+def gamed(row: Fields, decides: str) -> str:
     """Whether the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's.
 
     "gamed" where both intervals say so; "not gamed" where one of the two excludes it (q did not rise, or the metric did not fall);
@@ -142,42 +125,31 @@ def gamed(row: AgainstLora, decides: str) -> str:
 
 def gaming(compare: Compare) -> str:
     """The verdicts of `gamed` by weight and temperature, and the differences at the headline's place."""
-    rows, name = compare.selection.grid.gaming, labels.metric(compare.quality).label
-    if not rows:
-        return "Whether the training quality was gamed could not be told: no weight was sampled at a temperature of LoRA's."
+    rows, name = compare.selection.lam.gaming, labels.metric(compare.quality).label
+    places: dict[float, dict[str, list[str]]] = {}
+    for row in rows:
+        places.setdefault(row.lam, {}).setdefault(gamed(row, compare.quality), []).append(labels.plain(row.temperature))
     parts = []
-    for lam in sorted({row.lam for row in rows}):
-        places: dict[str, list[str]] = {}
-        for row in rows:
-            if row.lam == lam:
-                places.setdefault(gamed(row, compare.quality), []).append(labels.plain(row.temperature))
-        verdicts = " and ".join(f"{said} at {', '.join(where)}" for said, where in sorted(places.items()))
-        parts.append(rf"with $\lambda={labels.plain(lam)}$ it is {verdicts}")
-    text = (
+    for lam, verdicts in sorted(places.items()):
+        said = " and ".join(f"{verdict} at {', '.join(where)}" for verdict, where in sorted(verdicts.items()))
+        parts.append(rf"with $\lambda={labels.plain(lam)}$ it is {said}")
+    headline = compare.chosen(compare.headline)
+    shown = next(row for row in rows if (row.label, row.temperature) == (headline.label, headline.temperature))
+    names = dict.fromkeys([TRAINED, compare.quality, *labels.metric_order(shown.metrics)])
+    differences = [f"{'$q$' if n == TRAINED else labels.metric(n).label} by {labels.format_change(n, shown.metrics[n])}" for n in names]
+    return (
         f"The training quality $q$ is gamed where it is above LoRA's at the same temperature while {name} is below LoRA's, each with its "
         f"interval beyond zero; it is not where one of the two intervals excludes that; else this is undecided. "
-        f"Over {rows[0].n_prompts} development prompts, by temperature, {'; '.join(parts)}."
+        f"Over {rows[0].n_prompts} development prompts, by temperature, {'; '.join(parts)}. "
+        f"At the headline's weight and temperature ({labels.plain(shown.temperature)}), what training sees and does not see differs from "
+        f"LoRA's: {', '.join(differences)}."
     )
-    headline = compare.chosen(compare.headline)
-    shown = next((row for row in rows if (row.label, row.temperature) == (headline.label, headline.temperature)), None)
-    if shown is None:
-        return text
-    first = (TRAINED, compare.quality)
-    differences = [
-        f"{'$q$' if metric == TRAINED else labels.metric(metric).label} by {_difference(metric, shown.metrics[metric])}"
-        for metric in (*first, *(one for one in labels.metric_order(shown.metrics) if one not in first))
-    ]
-    place = rf"At the headline's weight and temperature ({labels.plain(shown.temperature)})"
-    return f"{text} {place}, what training sees and does not see differs from LoRA's: {', '.join(differences)}."
-
-
-# What test says
 
 
 def family(compare: Compare) -> str:
     """How many contrasts of the primary family go which way."""
     primary = [c for c in compare.contrasts if c.family == "primary"]
-    higher, lower = (sum(c.significant and (c.low > 0) == up for c in primary) for up in (True, False))
+    higher, lower = (sum(significant(c) and (c.low > 0) == up for c in primary) for up in (True, False))
     text = f"In the primary family of {len(primary)} contrasts, the first system is higher in {higher}, lower in {lower} and not "
     return f"{text}distinguishable in {len(primary) - higher - lower}."
 
@@ -187,7 +159,7 @@ def summary(compares: Sequence[Compare]) -> str:
     claims: dict[str, list[str]] = {}
     caveats: dict[str, list[str]] = {}
     for compare in compares:
-        contrast, name = gain(compare), domain_name(compare)
+        contrast, name = compare.gain(), compare.domain_name
         claims.setdefault(verdict(contrast), []).append(name)
         if side := beyond(compare, contrast):
             caveats.setdefault(f"its {labels.metric(compare.quality).label} lies {side.format(peer='LoRA')}", []).append(name)
@@ -196,18 +168,9 @@ def summary(compares: Sequence[Compare]) -> str:
     return text + "".join(f" On {labels.listed(names)}, {caveat}." for caveat, names in caveats.items())
 
 
-def gain(compare: Compare) -> Contrast:
-    """The headline against LoRA: the primary metric at matched quality."""
-    return compare.contrast(compare.headline, "lora", compare.primary, ("matched",))
-
-
-def domain_name(compare: Compare) -> str:
-    return labels.DOMAINS.get(compare.domain, compare.domain)
-
-
 def task_range(compares: Sequence[Compare]) -> str:
     """Whether LoRA's pass@10 is away from floor and ceiling."""
-    shares = {domain_name(compare): compare.chosen("lora").metrics["pass@10"].mean for compare in compares}
+    shares = {compare.domain_name: compare.chosen("lora").metrics["pass@10"].mean for compare in compares}
     percent = lambda share: labels.format_value("pass@10", share, unit=True)
     outside = [name for name, value in shares.items() if not FLOOR < value < CEILING]
     text = f"At its chosen temperature, LoRA's pass@10 lies between {percent(min(shares.values()))} and {percent(max(shares.values()))} "
@@ -217,56 +180,52 @@ def task_range(compares: Sequence[Compare]) -> str:
     return f"{text}over the domains. On {labels.listed(outside)} {lies}"
 
 
-# What it costs
-
-
-def step_cost(cost: StepCost, headline: str) -> str:
-    """What a step of the headline costs."""
-    name, v = variant_name(headline), cost.variants.get(headline)
-    if v is None:
-        return f"The step of {name} was not measured."
-    return (
-        f"A step of {name} takes {v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer "
-        f"and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
-    )
-
-
-def bar(cost: StepCost, headline: str) -> str:
-    """Whether that is within BAR. The headline's step must have been measured."""
-    v = cost.variants[headline]
+def step_cost(cost: Fields, headline: str) -> tuple[str, str]:
+    """What a step of the headline, which must have been measured, costs; and whether that is within BAR."""
+    v, name = cost.variants[headline], labels.system_name(headline)
+    plain = f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}] times as long as one of the plain trainer"
+    takes = f"A step of {name} takes {plain} and {v.ratio_to_lora:.2f} times as long as one of LoRA in this trainer."
     side = "within" if v.ratio_to_plain <= BAR else "above"
     interval = "lies within it" if v.high <= BAR else "lies above it" if v.low > BAR else "reaches to both sides of it"
-    return f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
+    return takes, f"That is {side} the bound of {BAR} that we had set; the interval {interval}."
 
 
-def equal_cost(cost: StepCost, compare: Compare) -> str:
+def equal_cost(cost: Fields, compare: Compare) -> str:
     """The headline against peers that were given more steps, with what each training cost."""
-    texts = []
+    texts, ours = [], training_cost(cost, compare.methods[compare.headline])
     for label in compare.method_labels():
         about = compare.methods[label]
-        ours, theirs = cost.training(compare.methods[labels.method_of(compare.headline)]), cost.training(about)
-        found = [c for c in compare.contrasts if (c.a, c.b, c.metric, c.rule) == (compare.headline, label, compare.primary, "matched")]
+        theirs, found = training_cost(cost, about), compare.find(compare.headline, label, compare.primary, "matched")
         if not about.ours and about.budget > 1 and found and ours is not None and theirs is not None:
             takes = f"takes {theirs:.2f} times as long to train as LoRA, Polychromic {ours:.2f} times."
-            texts.append(f"{labels.system_name(label)} {takes} {comparison(compare, found[0])}")
+            texts.append(f"{labels.system_name(label)} {takes} {comparison(compare, found)}")
     return " ".join(texts) or "No peer with more steps was compared on this domain."
 
 
-def sampler_speed(sampler: Sampler) -> str:
-    low, high = (f"{pick(r.ratio for r in sampler.rows):.2f}" for pick in (min, max))
-    between = f"{low} times" if low == high else f"{low} to {high} times"
-    return f"It decodes {between} the tokens per second of the library's own generation."
+def sampler_speed(sampler: Fields) -> str:
+    low, high = (pick(r.ratio for r in sampler.rows) for pick in (min, max))
+    return f"It decodes {low:.2f} to {high:.2f} times the tokens per second of the library's own generation."
 
 
-def gradient_variance(variance: GradientVariance) -> str:
+def gradient_variance(variance: Fields) -> str:
     """Per N, the unbiased baselines of more and of less variance than the marginal contribution; silent where the interval holds 1."""
     said = []
     for n in sorted({r.n for r in variance.rows}):
         others = [r for r in variance.rows if r.n == n and r.baseline != "marginal" and not r.biased]
-        parts = []
-        for what, members in (("larger", [r for r in others if r.low > 1]), ("smaller", [r for r in others if r.high < 1])):
-            names = [f"{BASELINES.get(r.baseline, r.baseline)} ({r.relative_to_marginal:.2f})" for r in members]
-            parts += [f"{what} with {', '.join(names)}"] * bool(names)
-        found = " and ".join(parts) or "not distinguishable with any other unbiased baseline"
+        apart = {"larger": [r for r in others if r.low > 1], "smaller": [r for r in others if r.high < 1]}
+        named = lambda rows: ", ".join(f"{BASELINES.get(r.baseline, r.baseline)} ({r.relative_to_marginal:.2f})" for r in rows)
+        found = " and ".join(f"{what} with {named(rows)}" for what, rows in apart.items() if rows)
+        found = found or "not distinguishable with any other unbiased baseline"
         said.append(f"At $N={n}$ the variance, relative to the marginal contribution alone, is {found}.")
     return " ".join(said)
+
+
+def alike(pair: Fields) -> str:
+    """What may be said of R of two systems, by the difference that is paired by message."""
+    ours, theirs = labels.system_name(pair.a), labels.system_name(pair.b)
+    if pair.low > 0 or pair.high < 0:
+        text = f"The drafts of {ours} are {'more' if pair.low > 0 else 'less'} alike than those of {theirs}"
+    else:
+        text = f"The drafts of {ours} and of {theirs} are not told apart in how alike they are"
+    delta, low, high = (labels.signed(f"{value:+.2f}") for value in (pair.value, pair.low, pair.high))
+    return f"{text} (difference of $R$, paired by message: {delta} [{low}, {high}])."

@@ -6,7 +6,7 @@ print stays legible. The same rows give the same bytes: no clock in the PDF, fon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,12 @@ import matplotlib
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from tueplots import bundles
 from tueplots.constants.color import palettes
 
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open
 from polychromic.report import labels
 
@@ -65,34 +62,26 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 def style() -> dict:
     """rcParams: tueplots' sizes without LaTeX, fonts that ship with matplotlib."""
     return bundles.iclr2024(usetex=False) | {
-        "font.family": "serif",
-        "font.serif": ["STIXGeneral"],
-        "mathtext.fontset": "stix",
-        "pdf.fonttype": 42,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.6,
-        "axes.grid": True,
-        "grid.linewidth": 0.3,
-        "grid.color": "#DDDDDD",
-        "lines.linewidth": 1.1,
-        "lines.markersize": 3.6,
-        "legend.frameon": False,
-        "legend.handlelength": 2.8,
-        "legend.columnspacing": 1.2,
-        "font.size": 9,
-        "legend.fontsize": 8,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-    }
+        "font.family": "serif", "font.serif": ["STIXGeneral"], "mathtext.fontset": "stix", "pdf.fonttype": 42,
+        "font.size": 9, "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.grid": True,
+        "grid.linewidth": 0.3, "grid.color": "#DDDDDD", "lines.linewidth": 1.1, "lines.markersize": 3.6,
+        "legend.frameon": False, "legend.handlelength": 2.8, "legend.columnspacing": 1.2,
+    }  # fmt: skip
 
 
 @contextmanager
-def drawing(height: float, rows: int = 1, columns: int = 1, **changed: float) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style."""
+def drawing(height: float, rows: int = 1, columns: int = 1, legend: int = 0, **changed: float) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style.
+
+    Args:
+        legend: names of what was drawn that stand in a row above it; 0: none.
+    """
     with rc_context(style() | changed):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+        if legend:
+            figure.legend(loc="outside upper center", ncols=legend)
 
 
 def draw_line(ax: Axes, label: str, look: Look, x: Iterable[float], y: Iterable[float], every: int = 1, drawstyle: str = "default") -> None:
@@ -117,30 +106,8 @@ def name_axis(axis: Axis, metric: str) -> None:
         axis.set_major_formatter(PERCENT)
 
 
-def rows_of(ax: Axes, heights: Sequence[float], names: Sequence[str], bottom: float, fontsize: float | None = None) -> None:
-    """An axis of rows from top to bottom, each with its name, and a line at zero."""
-    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
-    ax.set_yticks(heights, names, **({} if fontsize is None else {"fontsize": fontsize}))
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="y", visible=False)
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(bottom, -0.6)
-
-
-def some(what: str, table) -> None:  # noqa: ANN001 - anything with a length
-    """Raises PolychromicError where a figure has nothing to show."""
-    if len(table) == 0:
-        raise PolychromicError(
-            f"figure {what}: got nothing to draw. Allowed: one row or more. Leave the figure out, or score what it shows."
-        )
-
-
 def save(figure: Figure, path: Path) -> None:
     """Write a PDF, or an SVG where the name says so, whose bytes depend on the drawing alone."""
     with rc_context(style() | {"svg.hashsalt": path.stem}), atomic_open(path) as file:
-        if path.suffix == ".svg":
-            FigureCanvasSVG(figure).print_figure(file, format="svg", metadata={"Date": None, "Creator": None})
-            return
-        FigureCanvasPdf(figure).print_figure(
-            file, format="pdf", metadata={"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}", "Creator": None}
-        )
+        clock = {"Date": None} if path.suffix == ".svg" else {"CreationDate": None, "Producer": f"matplotlib {matplotlib.__version__}"}
+        figure.savefig(file, format=path.suffix[1:], metadata=clock | {"Creator": None})

@@ -7,9 +7,11 @@ goes on with the seed it was at. Which systems a split has, with which seeds and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from polychromic.base import paths
@@ -48,11 +50,12 @@ class Workbench:
             )
         self.splits = load_split(domain_name)
         self.validation = self.splits["dev"] if validate else []
-        self._encoder = None
 
-    def embed(self, texts: Sequence[str]):  # noqa: ANN201 - numpy stays out of this signature
-        if self._encoder is None:
-            self._encoder = load_encoder(weights.obtain(self.params.encoder), self.device)
+    @cached_property
+    def _encoder(self):  # noqa: ANN202 - sentence_transformers is imported inside
+        return load_encoder(weights.obtain(self.params.encoder), self.device)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
         return embed(self._encoder, texts)
 
     def train(self, seed: int) -> Trained:
@@ -100,61 +103,49 @@ def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) 
         rows, log = sample_seed(bench, seed, split, records)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
-    if split == "test":
-        machine = machine_now()
+    if split == "test":  # the machine as a reader would look for it
+        found = environment()
+        machine = f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
         samples = [{**row, "machine": machine} for row in samples]
     write_jsonl(out / paths.SAMPLES, samples)
     if split == "dev" and history:
         write_jsonl(out / paths.HISTORY, history)
 
 
-def machine_now() -> str:
-    """What computes here, as a reader would look for it: the GPU or the processor, and the version of torch."""
-    found = environment()
-    return f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
-
-
 def sample_seed(bench: Workbench, seed: int, split: str, records: Sequence[Record]) -> tuple[list[dict], list[dict]]:
-    """One seed of a cell, trained if it is not in the cache: the rows of its samples, by temperature, and the training history."""
-    params = bench.params
+    """One seed of a cell, trained if it is not in the cache: the rows of its samples, by temperature, and the training history.
+
+    Samples are cached by all that they are drawn from, as the model said them: the reading of a list may change without sampling anew.
+    """
+    params, listed = bench.params, bench.variant.list or 1
     model, tokenizer, trained, identity = bench.system(seed)
     encoded = bench.encoded_prompts(tokenizer, records)
-    listed = bench.variant.list
-    horizon = bench.settings.max_new_tokens * (listed or 1)
+    horizon = bench.settings.max_new_tokens * listed
+    shared = {
+        "system": identity,
+        "prompts": encoded,
+        "seed": seed,
+        "min_p": bench.method.min_p,
+        "scale": bench.method.scale,
+        "list": bench.variant.list,
+        "horizon": horizon,
+        "sampling": params.sampling.model_dump(),
+        "threads": params.threads,
+        "code": code_fingerprint(SAMPLING_CODE),
+        "libraries": environment(),
+    }
     rows: list[dict] = []
     for temperature in bench.cell.temperatures:
-        key = {
-            "system": identity,
-            "prompts": encoded,
-            "seed": seed,
-            "temperature": temperature,
-            "scale": bench.method.scale,
-            "min_p": bench.method.min_p,
-            "list": listed,
-            "horizon": horizon,
-            "sampling": params.sampling.model_dump(),
-            "threads": params.threads,
-            "code": code_fingerprint(SAMPLING_CODE),
-            "libraries": environment(),
-        }
-
-        def draw(temperature: float = temperature) -> list[dict]:
-            return sample_prompts(
-                model,
-                tokenizer,
-                encoded,
-                n=-(-params.sampling.n // (listed or 1)),
-                temperature=temperature,
-                min_p=bench.method.min_p,
-                max_new_tokens=horizon,
-                rows=rows_at_once(params.sampling.rows),
-                seed=seed,
+        path = paths.cache_dir() / "samples" / f"{sha256_json(shared | {'temperature': temperature})}.jsonl.gz"
+        if not path.exists():
+            said = sample_prompts(
+                model, tokenizer, encoded, n=-(-params.sampling.n // listed), temperature=temperature, min_p=bench.method.min_p,
+                max_new_tokens=horizon, rows=rows_at_once(params.sampling.rows), seed=seed,
                 what=f"sample, seed {seed}, temperature {temperature}",
-            )
-
-        # What is cached is what the model said, so the reading of a list may change without sampling anew.
-        for record, drawn in zip(records, _cached(sha256_json(key), draw), strict=True):
-            replies = unlist(drawn, listed) if listed else drawn
+            )  # fmt: skip
+            write_jsonl(path, said)
+        for record, (_, drawn) in zip(records, read_jsonl(path), strict=True):
+            replies = unlist(drawn, listed) if bench.variant.list else drawn
             rows.append({"seed": seed, "temperature": temperature, "split": split, "id": record.id, **replies})
     return rows, trained.history if trained else []
 
@@ -164,10 +155,3 @@ def unlist(row: dict, count: int) -> dict:
     samples = [reply for text in row["samples"] for reply in prompts.split_list(text, count)]
     per_reply = [round(tokens / count, 2) for tokens in row["tokens"] for _ in range(count)]
     return {"samples": samples, "tokens": per_reply, "finished": [done for done in row["finished"] for _ in range(count)], "block": count}
-
-
-def _cached(key: str, make: Callable[[], list[dict]]) -> list[dict]:
-    path = paths.cache_dir() / "samples" / f"{key}.jsonl.gz"
-    if not path.exists():
-        write_jsonl(path, make())
-    return [row for _, row in read_jsonl(path)]

@@ -1,9 +1,9 @@
 """Every metric, declared once beside the function that computes it: what is known of one prompt's replies goes in, a number comes out.
 
-A metric is one decorated function; the order of the functions is the order of tables. A name with a number is a family's member:
-"pass@10" is pass@k at k = 10, "distinct_2" is distinct-n at n = 2, "cover@0.5" is Cover@tau at tau = .5. Nothing here samples, embeds
-or calls a model: vectors, BERTScore and likelihoods come in with the prompt. Replies that lack what a metric reads are an error that
-names it, never a 0. Means over prompts are the statistics' business.
+A metric is one declared function of (p, m), a Prompt and its own Metric; the order of the declarations is the order of tables. A name
+with a number is a family's member: "pass@10" is pass@k at k = 10, "cover@0.5" is Cover@tau at tau = .5. Nothing here samples, embeds or
+calls a model: vectors, BERTScore and likelihoods come in with the prompt. Replies that lack what a metric reads are an error that names
+it, never a 0. Means over prompts are the statistics' business.
 """
 
 from __future__ import annotations
@@ -22,19 +22,27 @@ from polychromic.score.registry import FAMILIES, NUMBERED, Metric, Prompt, decla
 from polychromic.score.text import tokenize, tokenizer_signature
 
 
+@lru_cache(maxsize=1_000_000)  # a system repeats itself, within a prompt and over seeds and temperatures
+def _scored(score: Callable[[str, Sequence[str]], float], reply: str, references: tuple[str, ...]) -> float:
+    return score(reply, references)
+
+
+def _likeness(score: Callable[[str, Sequence[str]], float], p: Prompt) -> list[float]:
+    """(n,) scores of the replies against the references."""
+    return [_scored(score, reply, tuple(p.references)) for reply in p.samples]
+
+
 @declare("pass@k", "pass@{}", "1 - C(n-c,k)/C(n,k); 2107.03374", percent=True, needs=("answers",), least="k", body=True)
 def _(p: Prompt, m: Metric) -> float:
     return passk.pass_at_k(len(p.answers), p.correct, m.at)
 
 
-@declare("pass^k", "pass^{}", "C(c,k)/C(n,k); 2406.12045", percent=True, needs=("answers",), least="k")
-def _(p: Prompt, m: Metric) -> float:
-    return passk.pass_hat_k(len(p.answers), p.correct, m.at)
-
-
-@declare("cover@tau", "Cover@{}", "1 where the share of valid replies is at least tau", percent=True, needs=("answers",), of_number=True)
-def _(p: Prompt, m: Metric) -> float:
-    return passk.cover_at_tau([p.correct / len(p.answers)], m.at)
+declare("pass^k", "pass^{}", "C(c,k)/C(n,k); 2406.12045", percent=True, needs=("answers",), least="k")(
+    lambda p, m: passk.pass_hat_k(len(p.answers), p.correct, m.at)
+)
+declare("cover@tau", "Cover@{}", "1 where the share of valid replies is at least tau", percent=True, needs=("answers",), of_number=True)(
+    lambda p, m: passk.cover_at_tau([p.correct / len(p.answers)], m.at)
+)
 
 
 @declare("selected@k", "selected of {}", "validity of the reply of highest mean log-likelihood under the base model among the first k",
@@ -48,45 +56,21 @@ def _(p: Prompt, m: Metric) -> float:
     return np.mean([p.answers[i] is not None for i in np.flatnonzero(mean == mean.max())])
 
 
-@declare("valid_distinct@k", "valid distinct@{}", "expected distinct valid answers among k of n", high="k", unit="answers", decimals=2,
-         needs=("answers",), least="k", body=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return passk.valid_distinct_at_k(p.answers, m.at)
-
-
-@declare("distinct@k", "distinct@{}", "expected distinct replies among k of n", low=1.0, high="k", unit="answers", decimals=2,
-         needs=("keys",), least="k", body=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return passk.distinct_at_k(p.keys, m.at)
-
-
-@declare("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",
-         percent=True, needs=("matches",), least="k", body=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return passk.human_recall_at_k(p.matches, m.at)
-
-
-@declare("best_rouge_l@k", "best ROUGE-L of {}", "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L", unit="F-measure",
-         needs=("references",), least="k", recipe=quality.rouge_signature)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return passk.best_at_k(_likeness(quality.rouge_l, p), m.at)
-
-
-@declare("semantic_diversity", "semantic diversity", "mean over pairs of 1 - cosine", high=None, unit="1 - cosine", needs=("vectors",),
-         least=2, body=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.semantic_diversity(p.vectors)
-
-
-@declare("self_bleu", "Self-BLEU", "1802.01886, effective order", direction="down", unit="BLEU", least=2, body=True, of_number=True,
-         recipe=diversity.self_bleu_signature)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.self_bleu(p.samples)
-
-
-@declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams/n-grams", of_number=True, tokenizer=tokenizer_signature)
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.distinct_n(p.samples, m.at)
+declare("valid_distinct@k", "valid distinct@{}", "expected distinct valid answers among k of n", high="k", unit="answers", decimals=2,
+        needs=("answers",), least="k", body=True)(lambda p, m: passk.distinct_at_k(p.answers, m.at))  # fmt: skip
+declare("distinct@k", "distinct@{}", "expected distinct replies among k of n", low=1.0, high="k", unit="answers", decimals=2,
+        needs=("keys",), least="k", body=True)(lambda p, m: passk.distinct_at_k(p.keys, m.at))  # fmt: skip
+declare("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",
+        percent=True, needs=("matches",), least="k", body=True)(lambda p, m: passk.human_recall_at_k(p.matches, m.at))  # fmt: skip
+declare("best_rouge_l@k", "best ROUGE-L of {}", "sum_j x_(j) C(j-1,k-1)/C(n,k) of ROUGE-L", unit="F-measure", needs=("references",),
+        least="k", recipe=quality.rouge_signature)(lambda p, m: passk.best_at_k(_likeness(quality.rouge_l, p), m.at))  # fmt: skip
+declare("semantic_diversity", "semantic diversity", "mean over pairs of 1 - cosine", high=None, unit="1 - cosine", needs=("vectors",),
+        least=2, body=True)(lambda p, m: diversity.semantic_diversity(p.vectors))  # fmt: skip
+declare("self_bleu", "Self-BLEU", "1802.01886, effective order", direction="down", unit="BLEU", least=2, body=True, of_number=True,
+        recipe=diversity.self_bleu_signature)(lambda p, m: diversity.self_bleu(p.samples))  # fmt: skip
+declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams/n-grams", of_number=True, tokenizer=tokenizer_signature)(
+    lambda p, m: diversity.distinct_n(p.samples, m.at)
+)
 
 
 @declare("ead", "EAD", "2202.13587, word pieces of the encoder", high=None, unit="tokens/expected tokens", needs=("pieces",),
@@ -96,72 +80,31 @@ def _(p: Prompt, m: Metric) -> float:
     return diversity.ead(len(set(pieces)), len(pieces), p.vocabulary)
 
 
-@declare("vendi", "Vendi", "2210.02410, cosine kernel, q = 1", low=1.0, high="n", unit="replies", decimals=2, needs=("vectors",),
-         of_number=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.vendi(p.kernel)
-
-
-@declare("vendi_2", "Vendi (q = 2)", "2310.12952, cosine kernel, q = 2", low=1.0, high="n", unit="replies", decimals=2,
-         needs=("vectors",), of_number=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.vendi(p.kernel, q=2.0)
-
-
-@declare("effective_diversity", "effective diversity", "mean over pairs of q q' (1 - cosine)", high=2.0, unit="q q' (1 - cosine)",
-         needs=("quality", "vectors"), least=2)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.effective_diversity(p.quality, 1 - np.minimum(p.kernel, 1))
-
-
-@declare("compression_ratio", "compression ratio", "2403.00553, gzip of one prompt's replies", direction="down", high=None,
-         unit="bytes/bytes", of_number=True, recipe=diversity.compression_signature)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.compression_ratio(p.samples)
-
-
-@declare("vocabulary", "vocabulary richness", "Guiraud 1954: distinct tokens / sqrt(tokens)", high=None, unit="distinct/sqrt(tokens)",
-         decimals=2, of_number=True, tokenizer=tokenizer_signature)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return diversity.vocabulary_richness(p.samples)
-
-
-@lru_cache(maxsize=1_000_000)  # a system repeats itself, within a prompt and over seeds and temperatures
-def _scored(score: Callable[[str, Sequence[str]], float], reply: str, references: tuple[str, ...]) -> float:
-    return score(reply, references)
-
-
-def _likeness(score: Callable[[str, Sequence[str]], float], p: Prompt) -> list[float]:
-    """(n,) scores of the replies against the references."""
-    return [_scored(score, reply, tuple(p.references)) for reply in p.samples]
-
-
-@declare("rouge_1", "ROUGE-1", "Lin 2004, best over references", unit="F-measure", needs=("references",),
-         recipe=lambda: quality.rouge_signature("rouge1"))  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(_likeness(quality.rouge_1, p))
-
-
-@declare("rouge_2", "ROUGE-2", "Lin 2004, best over references; does not exist where neither side has a bigram", unit="F-measure",
-         needs=("references",), recipe=lambda: quality.rouge_signature("rouge2"))  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(_likeness(quality.rouge_2, p))
-
-
-@declare("rouge_l", "ROUGE-L", "Lin 2004, best over references", unit="F-measure", needs=("references",), recipe=quality.rouge_signature)
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(_likeness(quality.rouge_l, p))
-
-
-@declare("chrf", "chrF", "Popovic 2015, best over references", unit="F2-measure", needs=("references",), recipe=quality.chrf_signature)
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(_likeness(quality.chrf, p))
-
-
-@declare("bertscore", "BERTScore F1", "1904.09675, best over references", low=None, unit="F-measure", needs=("bertscore",),
-         recipe=quality.bertscore_signature)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(p.bertscore)
+declare("vendi", "Vendi", "2210.02410, cosine kernel, q = 1", low=1.0, high="n", unit="replies", decimals=2, needs=("vectors",),
+        of_number=True)(lambda p, m: diversity.vendi(p.kernel))  # fmt: skip
+declare("vendi_2", "Vendi (q = 2)", "2310.12952, cosine kernel, q = 2", low=1.0, high="n", unit="replies", decimals=2,
+        needs=("vectors",), of_number=True)(lambda p, m: diversity.vendi(p.kernel, q=2.0))  # fmt: skip
+declare("effective_diversity", "effective diversity", "mean over pairs of q q' (1 - cosine)", high=2.0, unit="q q' (1 - cosine)",
+        needs=("quality", "vectors"), least=2)(
+    lambda p, m: diversity.effective_diversity(p.quality, 1 - np.minimum(p.kernel, 1)))  # fmt: skip
+declare("compression_ratio", "compression ratio", "2403.00553, gzip of one prompt's replies", direction="down", high=None,
+        unit="bytes/bytes", of_number=True, recipe=diversity.compression_signature)(
+    lambda p, m: diversity.compression_ratio(p.samples))  # fmt: skip
+declare("vocabulary", "vocabulary richness", "Guiraud 1954: distinct tokens / sqrt(tokens)", high=None, unit="distinct/sqrt(tokens)",
+        decimals=2, of_number=True, tokenizer=tokenizer_signature)(lambda p, m: diversity.vocabulary_richness(p.samples))  # fmt: skip
+declare("rouge_1", "ROUGE-1", "Lin 2004, best over references", unit="F-measure", needs=("references",),
+        recipe=lambda: quality.rouge_signature("rouge1"))(lambda p, m: np.mean(_likeness(quality.rouge_1, p)))  # fmt: skip
+declare("rouge_2", "ROUGE-2", "Lin 2004, best over references; does not exist where neither side has a bigram", unit="F-measure",
+        needs=("references",), recipe=lambda: quality.rouge_signature("rouge2"))(
+    lambda p, m: np.mean(_likeness(quality.rouge_2, p)))  # fmt: skip
+declare("rouge_l", "ROUGE-L", "Lin 2004, best over references", unit="F-measure", needs=("references",), recipe=quality.rouge_signature)(
+    lambda p, m: np.mean(_likeness(quality.rouge_l, p))
+)
+declare("chrf", "chrF", "Popovic 2015, best over references", unit="F2-measure", needs=("references",), recipe=quality.chrf_signature)(
+    lambda p, m: np.mean(_likeness(quality.chrf, p))
+)
+declare("bertscore", "BERTScore F1", "1904.09675, best over references", low=None, unit="F-measure", needs=("bertscore",),
+        recipe=quality.bertscore_signature)(lambda p, m: np.mean(p.bertscore))  # fmt: skip
 
 
 @declare("perplexity", "perplexity (base)", "exp of minus the mean log-likelihood per token under the base model", direction="down",
@@ -173,22 +116,12 @@ def _(p: Prompt, m: Metric) -> float:
     return np.exp(-total / tokens)
 
 
-@declare("quality", "training quality q", "mean q of the replies, as training sees it", needs=("quality",))
-def _(p: Prompt, m: Metric) -> float:
-    return p.quality.mean()
-
-
-@declare("tokens", "tokens", "mean number of generated tokens", direction="none", high=None, unit="tokens", decimals=1,
-         needs=("tokens",), body=True)  # fmt: skip
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean(p.tokens)
-
-
-@declare("words", "words", "mean number of words", direction="none", high=None, unit="words", decimals=1, tokenizer=tokenizer_signature)
-def _(p: Prompt, m: Metric) -> float:
-    return np.mean([len(tokenize(reply)) for reply in p.samples])
-
-
+declare("quality", "training quality q", "mean q of the replies, as training sees it", needs=("quality",))(lambda p, m: p.quality.mean())
+declare("tokens", "tokens", "mean number of generated tokens", direction="none", high=None, unit="tokens", decimals=1,
+        needs=("tokens",), body=True)(lambda p, m: np.mean(p.tokens))  # fmt: skip
+declare("words", "words", "mean number of words", direction="none", high=None, unit="words", decimals=1, tokenizer=tokenizer_signature)(
+    lambda p, m: np.mean([len(tokenize(reply)) for reply in p.samples])
+)
 declare("objective", "set objective D", "D of the headline method over disjoint sets of N", unit="share of N", needs=("quality",))(None)
 
 
@@ -196,8 +129,7 @@ declare("objective", "set objective D", "D of the headline method over disjoint 
 def metric(name: str) -> Metric:
     """The metric that a name means, its number bound.
 
-    Raises:
-        UsageError: no metric has this name, or its number is out of range (k, n: 1 or more, whole; tau: above 0, at most 1).
+    Raises UsageError: no metric has this name, or its number is out of range (k, n: 1 or more, whole; tau: above 0, at most 1).
     """
     if name in FAMILIES and not FAMILIES[name].symbol:
         return FAMILIES[name]
@@ -225,6 +157,9 @@ def compute(name: str, prompt: Prompt) -> float:
     declared = metric(name)
     if missing := lacking(name, prompt):
         raise PolychromicError(f"{name}: reads {' and '.join(missing)}, which this input does not have. Add it, or leave {name} out.")
+    if len(prompt.samples) < declared.least:
+        allowed = f"{declared.least} or more of one prompt. Sample the prompt more often, or lower k."
+        raise PolychromicError(f"{name}: got {len(prompt.samples)} replies. Allowed: {allowed}")
     if declared.function is None:
         allowed = ", ".join(family for family, known in FAMILIES.items() if known.function)
         raise PolychromicError(f"{name}: needs the parameters of training. Allowed here: {allowed}.")

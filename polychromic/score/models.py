@@ -38,14 +38,12 @@ class Embedder:
         """n texts -> (n, d) float32, unit length."""
         unique = sorted(set(texts))
         path = _cache_file("vectors", [*_identity(self.params, self.params.encoder), unique], "npy")
-        if path.exists():
-            vectors = np.load(path)
-        else:
+        if not path.exists():
             vectors = self._encode(unique)
             with atomic_open(path) as file:
                 np.save(file, vectors)
         place = {text: i for i, text in enumerate(unique)}
-        return vectors[[place[text] for text in texts]]
+        return np.load(path)[[place[text] for text in texts]]
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         from polychromic.base.hardware import best_device
@@ -75,30 +73,23 @@ class Pieces:
 def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
     """(prompt id, reply) -> BERTScore F1. pairs: prompt id -> (replies, references)."""
 
-    def ask(references: Sequence[str], new: Sequence[str]) -> np.ndarray:
-        from polychromic.models.load import compute_reproducibly
-
-        compute_reproducibly(params.threads)
-        return bertscore_f1(new, references, weights.obtain(params.encoder))
-
+    ask = lambda references, new: bertscore_f1(new, references, weights.obtain(params.encoder))
     identity = [*_identity(params, params.encoder), bertscore_signature()]
     asked = {name: (replies, list(references)) for name, (replies, references) in pairs.items()}
-    return _by_prompt("BERTScore", "bertscore", identity, asked, ask)
+    return _by_prompt("BERTScore", "bertscore", params.threads, identity, asked, ask)
 
 
-def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """(prompt id, reply) -> (log-probability, tokens) under the base model with the zero-shot prompt, in the precision of sampling.
+def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], list[float]]:
+    """(prompt id, reply) -> [log-probability, tokens] under the base model with the zero-shot prompt, in the precision of sampling.
 
-    Args:
-        asked: prompt id -> (prompt, replies).
+    asked: prompt id -> (prompt, replies).
     """
 
     @cache
     def load() -> tuple:
         from polychromic.base.hardware import best_device
-        from polychromic.models.load import compute_reproducibly, load_causal_lm
+        from polychromic.models.load import load_causal_lm
 
-        compute_reproducibly(params.threads)
         return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
 
     def ask(chat: list[dict], new: Sequence[str]) -> np.ndarray:
@@ -109,17 +100,13 @@ def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iter
 
     identity = [*_identity(params, params.model), params.sampling.precision]
     chats = {name: (replies, prompts.messages("zero_shot", domain, prompt)) for name, (prompt, replies) in asked.items()}
-    found = _by_prompt(f"likelihood {domain}", "likelihood", identity, chats, ask)
-    return {key: (total, tokens) for key, (total, tokens) in found.items()}
+    return _by_prompt(f"likelihood {domain}", "likelihood", params.threads, identity, chats, ask)
 
 
 def _by_prompt(
-    title: str,
-    kind: str,
-    identity: Sequence,
-    asked: Mapping[str, tuple[Iterable[str], Any]],
+    title: str, kind: str, threads: int, identity: Sequence, asked: Mapping[str, tuple[Iterable[str], Any]],
     make: Callable[[Any, Sequence[str]], np.ndarray],
-) -> dict[tuple[str, str], Any]:
+) -> dict[tuple[str, str], Any]:  # fmt: skip
     """(prompt id, reply) -> what `make` says of it; only replies that the prompt's file lacks are asked, distinct and sorted.
 
     A file is replaced as a whole once its new ones are known, so a kill loses one prompt at most.
@@ -134,6 +121,9 @@ def _by_prompt(
             path, texts = _cache_file(kind, [*identity, about], "json"), sorted(set(replies))
             known = read_json(path) if path.exists() else {}
             if new := [text for text in texts if text not in known]:
+                from polychromic.models.load import compute_reproducibly
+
+                compute_reproducibly(threads)
                 known |= dict(zip(new, make(about, new).tolist(), strict=True))
                 write_text(path, dumps(known))
             found |= {(name, text): known[text] for text in texts}
@@ -162,8 +152,7 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
     Args:
         encoder: folder of the model.
 
-    Raises:
-        PolychromicError: no reference, or one without text.
+    Raises PolychromicError: no reference, or one without text.
     """
     if not references or not all(text.strip() for text in references):
         raise PolychromicError(

@@ -6,7 +6,7 @@ Systems and people are measured by one definition (`match_rates`): the same held
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,9 +32,6 @@ class Calibration:
     floor: float  # the same of replies to other prompts
     n_prompts: int
     n_replies: int
-
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def calibrate(records: Sequence[Record], seed: int) -> Calibration:
@@ -72,12 +69,7 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
 
 
 def held_out(replies: int, rng: np.random.Generator) -> np.ndarray:
-    """(SPLITS, TARGETS) places of the replies that are held out in each split of one message.
-
-    Raises PolychromicError for TARGETS replies or fewer: none would be left to stand beside drafts.
-    """
-    if replies <= TARGETS:
-        raise PolychromicError(f"held-out people: got {replies} replies to a message. Allowed: {TARGETS + 1} or more. Leave it out.")
+    """(SPLITS, TARGETS) places of the replies that are held out in each split of one message, which has more than TARGETS."""
     return np.argsort(rng.random((SPLITS, replies)), axis=1)[:, :TARGETS]
 
 
@@ -92,12 +84,10 @@ def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own
     So both sides face the same targets with the same k; both estimates are unbiased whatever the number of drafts to draw from.
 
     Args:
-        matches: (n, H) booleans, draft i matches human reply h.
-        targets: (splits, M) from `held_out`.
+        matches: (n, H) booleans, draft i matches human reply h. targets: (splits, M) from `held_out`.
         own: the drafts are these human replies, in the same order (n = H).
 
-    Returns:
-        (2, len(ks)): human_recall@k and pass@k, in [0, 1]. Raises PolychromicError where k is more than the drafts that are left.
+    Returns: (2, len(ks)) in [0, 1]. Raises PolychromicError where k is more than the drafts that are left.
     """
     n, people = matches.shape
     single, some = matches.sum(axis=0), matches[:, targets].any(axis=2)  # (H,); (n, splits)
@@ -111,38 +101,24 @@ def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own
 
 
 def rates_by_message(
-    drafts: Sequence[Sequence[str]],
-    people: Sequence[Sequence[str]],
-    targets: Sequence[np.ndarray],
-    threshold: float,
-    ks: Sequence[int],
+    drafts: Sequence[Sequence[str]], people: Sequence[Sequence[str]], targets: Sequence[np.ndarray], threshold: float, ks: Sequence[int],
     own: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """`match_rates` of drafts at their own message, and of the same drafts put to the other messages: the floor.
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """`match_rates` at the own message, and of the same drafts put to the other messages, the floor: both (2, len(ks), P).
 
-    The floor of a message is the mean over the drafts to all others: the average over all P - 1 shifts of the messages, each of
-    which leaves no message its own drafts.
+    The floor of a message is the mean over the drafts to all others: the average over all P - 1 shifts of the messages.
 
     Args:
-        drafts: P lists of texts, to messages 0, ..., P - 1. people: P lists of human replies. targets: P results of `held_out`.
+        drafts: P lists of texts, to messages 0, ..., P - 1, P >= 2. people: P lists of human replies. targets: P results of `held_out`.
         threshold: chrF above it is a match. own: the drafts are the human replies themselves.
-
-    Returns:
-        (2, len(ks), P) at the own message, and the same of the floor. Raises PolychromicError for one message, or a k above its drafts.
     """
     count = len(people)
-    if not count == len(drafts) == len(targets) or count < 2:
-        raise PolychromicError(
-            f"drafts beside people: got {len(drafts)} lists of drafts, {count} of people, {len(targets)} of targets. "
-            "Allowed: equally many, 2 or more. Pass one of each per message."
-        )
     hits = chrf_matrix([text for texts in drafts for text in texts], [text for texts in people for text in texts]) > threshold
     rows, columns = (np.cumsum([0, *map(len, lists)]) for lists in (drafts, people))
     table = np.empty((count, count, 2, len(ks)))  # (message, message that the drafts were written to, ...)
-    for i in range(count):
-        for j in range(count):
-            block = hits[rows[j] : rows[j + 1], columns[i] : columns[i + 1]]
-            table[i, j] = match_rates(block, targets[i], ks, own=own and i == j)
+    for i, j in np.ndindex(count, count):
+        block = hits[rows[j] : rows[j + 1], columns[i] : columns[i + 1]]
+        table[i, j] = match_rates(block, targets[i], ks, own=own and i == j)
     at_home = np.eye(count, dtype=bool)
     floor = table[~at_home].reshape(count, count - 1, 2, len(ks)).mean(axis=1)
     return np.moveaxis(table[at_home], 0, -1), np.moveaxis(floor, 0, -1)
@@ -153,37 +129,18 @@ def checker_signature(threshold: float) -> str:
     return f"person-match|above:{threshold:g}|{chrf_signature()}"
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic of messages with its percentile bootstrap interval over them."""
-
-    value: float
-    low: float
-    high: float
-
-
-def human_ratio(model: np.ndarray, human: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Estimate:
+def human_ratio(
+    model: np.ndarray, human: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95
+) -> dict[str, float]:
     """R = mean collision of a model's drafts / mean collision of people's replies to the same prompts; 1: as alike as people are.
 
-    model, human: (P,) mean similarity of two replies to one prompt, P >= 2. A ratio of means and not a mean of ratios, which one
-    prompt on which people hardly agree would rule. The interval is the percentile bootstrap over prompts, both means from the same
-    draw. R_a - R_b of two systems, paired by prompt, is the ratio of their difference: human_ratio(a - b, human).
+    model, human: (P,) mean similarity of two replies to one prompt; human of ones gives the mean of `model`. A ratio of means and not a
+    mean of ratios, which one prompt on which people hardly agree would rule. R_a - R_b of two systems, paired by prompt, is the ratio of
+    their difference: human_ratio(a - b, human).
 
-    Raises:
-        PolychromicError: unequal or too few prompts, a value that is not finite, or people whose mean is not above 0.
+    Returns: {"value", "low", "high"}; the interval is the percentile bootstrap over prompts, both means from the same draw.
     """
-    a, b = np.asarray(model, dtype=np.float64), np.asarray(human, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1 or len(a) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()) or b.mean() <= 0:
-        raise PolychromicError(
-            f"human ratio: got shapes {a.shape} and {b.shape}, mean similarity of people {b.mean() if b.size else 'none'}. "
-            "Allowed: (P,) twice, P >= 2, finite, people's mean above 0. Check the encoder and the prompts."
-        )
-    draws = rng.integers(0, len(a), (n_boot, len(a)))
+    draws = rng.integers(0, len(model), (n_boot, len(model)))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(a[draws].mean(axis=1) / b[draws].mean(axis=1), [tail, 1 - tail])
-    return Estimate(float(a.mean() / b.mean()), float(low), float(high))
-
-
-def mean_over_messages(values: np.ndarray, rng: np.random.Generator, n_boot: int = 10_000, confidence: float = 0.95) -> Estimate:
-    """The mean of (P,) values, P >= 2, with the percentile bootstrap over messages. Raises PolychromicError as `human_ratio`."""
-    return human_ratio(values, np.ones(len(values)), rng, n_boot, confidence)
+    low, high = np.quantile(model[draws].mean(axis=1) / human[draws].mean(axis=1), [tail, 1 - tail])
+    return {"value": float(model.mean() / human.mean()), "low": float(low), "high": float(high)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,7 @@ BERTSCORE_LAYER = 5  # of MiniLM's six: the layer whose token vectors BERTScore 
 class _Tokenizer:
     """rouge_score's own tokenizer drops all but a-z and 0-9, so that emoji-only text would score 0 against itself."""
 
-    def tokenize(self, text: str) -> tuple[str, ...]:
-        return tokenize(text)
+    tokenize = staticmethod(tokenize)
 
 
 @cache
@@ -40,8 +39,6 @@ def _rouge_l_scorer() -> RougeScorer:
 
 
 def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
-    if isinstance(references, str):
-        raise PolychromicError(f"{metric}: got one string as references. Allowed: a list of strings. Wrap it in a list.")
     if not references or not all(has_text(reference) for reference in references):
         raise PolychromicError(
             f"{metric}: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
@@ -54,37 +51,26 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
     In [0, 1]. Raises PolychromicError for no reference, or one without a token.
     """
     _check_references(references, "rouge_l", tokenize)
-    scorer = _rouge_l_scorer()
-    return max(scorer.score(reference, prediction)["rougeL"].fmeasure for reference in references)
+    return max(_rouge_l_scorer().score(reference, prediction)["rougeL"].fmeasure for reference in references)
 
 
-def rouge_1(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-1: as `rouge_l`, of common tokens."""
-    return max(_ngram_f("rouge_1", prediction, references, 1))
+def rouge_n(prediction: str, references: Sequence[str], n: int) -> float:
+    """ROUGE-n: as `rouge_l`, F-measure 2 PR / (P + R) of common n-grams, as rouge_score, its tables kept.
 
-
-def rouge_2(prediction: str, references: Sequence[str]) -> float:
-    """ROUGE-2: as `rouge_l`, of common bigrams; best over the references for which it exists.
-
-    0 where one side has bigrams and the other, of one token, has none: nothing is in common. Where neither side has one, there
-    is neither precision nor recall, and no ROUGE-2, however equal the texts are.
-
-    Raises:
-        PolychromicError: no reference, one without a token, or none for which it exists.
+    0 where one side has n-grams and the other, of fewer than n tokens, has none: nothing is in common. Where neither side has one, there
+    is neither precision nor recall, and no ROUGE-n, however equal the texts are: PolychromicError, unless another reference has one.
     """
-    if found := _ngram_f("rouge_2", prediction, references, 2):
+    _check_references(references, f"rouge_{n}", tokenize)
+    own, others = _ngram_counts(prediction, n), [_ngram_counts(reference, n) for reference in references]
+    if found := [2 * (own & other).total() / total for other in others if (total := own.total() + other.total())]:
         return max(found)
     raise PolychromicError(
-        f"rouge_2: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
+        f"rouge_{n}: got a reply without a bigram ({prediction[:40]!r}) and no reference that has one. "
         "Allowed: a bigram on one side. Use rouge_1 for texts of one token."
     )
 
 
-def _ngram_f(metric: str, prediction: str, references: Sequence[str], n: int) -> list[float]:
-    """F-measure of common n-grams, 2 PR / (P + R), with each reference for which it exists: as rouge_score, its tables kept."""
-    _check_references(references, metric, tokenize)
-    own, others = _ngram_counts(prediction, n), [_ngram_counts(reference, n) for reference in references]
-    return [2 * (own & other).total() / total for other in others if (total := own.total() + other.total())]
+rouge_1, rouge_2 = partial(rouge_n, n=1), partial(rouge_n, n=2)
 
 
 @lru_cache(maxsize=2048)
@@ -138,11 +124,9 @@ def _f_score(hypothesis: tuple[frozenset, ...], reference: tuple[frozenset, ...]
 def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """(predictions, references) chrF of every pair apart, many at once: row i, column j equals chrf(predictions[i], [references[j]]).
 
-    Raises PolychromicError for no prediction, no reference, or an empty reference.
+    Raises PolychromicError for no reference, or an empty one.
     """
     _check_references(references, "chrf_matrix")
-    if isinstance(predictions, str) or not predictions:
-        raise PolychromicError("chrf_matrix: got no list of predictions. Allowed: one or more strings. Sample first.")
     hypotheses, targets = [_char_ngrams(text) for text in predictions], [_char_ngrams(text) for text in references]
     precision = np.zeros((len(hypotheses), len(targets)))
     recall, orders = np.zeros_like(precision), np.zeros_like(precision)

@@ -6,8 +6,9 @@ Generations are read, never made. What needs a model is cached by content (polyc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -32,21 +33,46 @@ from polychromic.score.quality import chrf
 Scored = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
 
+@dataclass(frozen=True)
+class Known:
+    """What scoring reads beside a row: people's threshold, and what models said about the replies before the first row is scored.
+
+    Attributes:
+        calibration: where people decide what is valid, else None. embed: texts -> (n, d) vectors of unit length.
+        pieces: word pieces of texts. vocabulary: how many pieces there are.
+        bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
+        judged: how many first replies of a prompt (or of a list) have a BERTScore and a likelihood.
+    """
+
+    calibration: Calibration | None
+    embed: Embed
+    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
+    vocabulary: int | None = None
+    bertscore: Mapping[tuple[str, str], float] | None = None
+    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
+    judged: int = 0
+
+
 def score(params: Params, domain_name: str, split: str) -> None:
     """Score the cells that a split has (`Params.cells`); another one that lies in the folder is left alone.
 
     Writes scores.jsonl.gz into results/{domain}/{split}; beside it on dev signatures.json and calibration.json (null where a checker
     decides what is valid), on test machines.json (machine -> the systems that were sampled on it).
 
-    Raises:
-        PolychromicError: a cell was not sampled, or on other prompts; test, and its declaration is not what was sealed.
+    Raises PolychromicError: a cell was not sampled, or on other prompts; test, and its declaration is not what was sealed.
     """
     records = {record.id: record for record in prompts_of(params, domain_name, split)}
     domain, calibration = given(params, domain_name)
-    cells = sampled(params, domain_name, split, records)
-    write_jsonl(paths.scores_file(domain_name, split), score_cells(params.on(domain_name, split), domain, records, calibration, cells))
+    cells, on = sampled(params, domain_name, split, records), params.on(domain_name, split)
+    asked = ask_models(on, domain, records, [row for _, _, rows in cells for row in rows])
+    known, scores = Known(calibration, Embedder(on), **asked), []
+    with progress(f"score {domain.name}", len(cells)) as tick:
+        for done, cell in enumerate(cells, start=1):
+            scores += score_cell(on, domain, records, cell, known)
+            tick(done)
+    write_jsonl(paths.scores_file(domain_name, split), scores)
     if split == "dev":
-        write_json(paths.calibration_file(domain_name), calibration.as_dict() if calibration else None)
+        write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
         write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
     if split == "test":
         machines: dict[str, list[str]] = {}
@@ -65,8 +91,7 @@ def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]
 def sampled(params: Params, domain: str, split: str, records: Mapping[str, Record]) -> list[Scored]:
     """The samples of the split's cells, on dev in the order of their names.
 
-    Raises:
-        PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
+    Raises PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
     """
     cells, found = params.cells(domain, split), []
     for cell in sorted(cells, key=lambda cell: cell.name) if split == "dev" else cells:
@@ -82,19 +107,6 @@ def sampled(params: Params, domain: str, split: str, records: Mapping[str, Recor
     return found
 
 
-def score_cells(
-    params: Params, domain: Domain, records: dict[str, Record], calibration: Calibration | None, cells: Sequence[Scored]
-) -> list[dict]:
-    """The rows of a file of scores. What models say about the replies is asked once for all cells."""
-    probes = ask_models(params, domain, records, [row for _, _, rows in cells for row in rows])
-    embed, rows = Embedder(params), []
-    with progress(f"score {domain.name}", len(cells)) as tick:
-        for done, cell in enumerate(cells, start=1):
-            rows += score_cell(params, domain, records, calibration, cell, embed, probes)
-            tick(done)
-    return rows
-
-
 def signatures(params: Params, domain: Domain, calibration: Calibration | None) -> dict[str, str]:
     """Metric -> what another needs to repeat it: definition, tokenizer, encoder, checker, model, samples, versions."""
     checker = f"{domain.name}|valid answers of the data" if calibration is None else checker_signature(calibration.threshold)
@@ -103,90 +115,57 @@ def signatures(params: Params, domain: Domain, calibration: Calibration | None) 
     return {name: f"{signature(name, **known)}|polychromic:{__version__}" for name in params.domain(domain.name).metrics}
 
 
-@dataclass(frozen=True)
-class Probes:
-    """What models said about all replies of a domain, asked before the first row is scored; None where no metric reads it.
-
-    Attributes:
-        pieces: word pieces of texts. vocabulary: how many pieces there are.
-        bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
-        judged: how many first replies of a prompt (or of a list) have a BERTScore and a likelihood.
-    """
-
-    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
-    vocabulary: int | None = None
-    bertscore: Mapping[tuple[str, str], float] | None = None
-    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
-    judged: int = 0
-
-
-def ask_models(params: Params, domain: Domain, records: dict[str, Record], rows: Sequence[dict]) -> Probes:
-    """Word pieces, BERTScore and likelihood of the first few replies, where the domain's metrics read them."""
-    needs = _needs(params.domain(domain.name).metrics)
-    count = params.scoring.likelihood_samples
-    pieces = Pieces(params) if "pieces" in needs else None
-    found = likelihood = None
+def ask_models(params: Params, domain: Domain, records: Mapping[str, Record], rows: Sequence[dict]) -> dict[str, Any]:
+    """The fields of Known that models answer, as far as the domain's metrics read them: of the first few replies, all cells at once."""
+    needs, count = _needs(params.domain(domain.name).metrics), params.scoring.likelihood_samples
+    replies: dict[str, set[str]] = {}
+    for row in rows:
+        for block in _blocks(row):
+            replies.setdefault(row["id"], set()).update(block["samples"][:count])
+    found: dict[str, Any] = {"judged": count}
+    if "pieces" in needs:
+        pieces = Pieces(params)
+        found |= {"pieces": pieces, "vocabulary": pieces.vocabulary}
     if "bertscore" in needs:
-        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
-        found = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
+        found["bertscore"] = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
     if "log_likelihood" in needs:
-        replies = _by_prompt(rows, lambda row: [text for block in _blocks(row) for text in block["samples"][:count]])
-        likelihood = likelihoods(params, domain.name, {i: (records[i].prompt, texts) for i, texts in replies.items()})
-    return Probes(pieces, pieces.vocabulary if pieces else None, found, likelihood, count)
+        found["likelihood"] = likelihoods(params, domain.name, {i: (records[i].prompt, texts) for i, texts in replies.items()})
+    return found
 
 
-def score_cell(
-    params: Params,
-    domain: Domain,
-    records: dict[str, Record],
-    calibration: Calibration | None,
-    cell: Scored,
-    embed: Embed,
-    probes: Probes,
-) -> list[dict]:
+def score_cell(params: Params, domain: Domain, records: Mapping[str, Record], cell: Scored, known: Known) -> list[dict]:
     """The rows of scores.jsonl.gz of one cell (method, lambda of the grid or None, rows of samples)."""
     method, lam, rows = cell
     texts = [text for row in rows for text in row["samples"]]
     humans = [text for record in records.values() for text in (record.prompt, *record.references)]
     unique = list(dict.fromkeys(texts + humans))
-    vectors = dict(zip(unique, embed(unique), strict=True))
-    lookup: Embed = lambda wanted: np.stack([vectors[text] for text in wanted])
+    vectors = dict(zip(unique, known.embed(unique), strict=True))
+    known = replace(known, embed=lambda wanted: np.stack([vectors[text] for text in wanted]))
     scored = []
     for row in rows:
         record = records[row["id"]]
-        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, calibration, lookup, probes)
-        block = row.get("block", len(row["samples"]))
-        metrics["objective"] = round(set_objective(params, domain, record, row["samples"], lookup, block), 12)
+        metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, known)
+        metrics["objective"] = round(set_objective(params, domain, record, row, known.embed), 12)
         which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
         scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
     return scored
 
 
-def score_blocks(
-    names: Sequence[str],
-    domain: Domain,
-    record: Record,
-    row: dict,
-    calibration: Calibration | None,
-    embed: Embed,
-    probes: Probes = Probes(),  # noqa: B008 - frozen
-) -> dict[str, float]:
-    """Metrics of one prompt; the mean over blocks where replies come in lists, since a person gets a list as a whole.
+def score_blocks(names: Sequence[str], domain: Domain, record: Record, row: dict, known: Known) -> dict[str, float]:
+    """Metrics of one prompt's row; the mean over blocks where replies come in lists, since a person gets a list as a whole.
 
     A model that is asked for a list may say nothing at all. Such a list has no n-gram, and a metric that is a ratio of n-grams
     does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
     count every list, so silence costs what it should in pass@k and in distinct valid answers.
 
-    Raises:
-        PolychromicError: a metric exists for none of the lists, or cannot be computed.
+    Raises PolychromicError: a metric exists for none of the lists, or cannot be computed.
     """
     if "block" not in row:
-        return score_prompt(names, domain, record, row["samples"], row["tokens"], calibration, embed, probes)
+        return score_prompt(names, domain, record, row, known)
     found: dict[str, list[float]] = {name: [] for name in names}
     for listed in _blocks(row):
         spoken = [name for name in names if not (n := _order(name)) or distinct_counts(listed["samples"], n)[1] > 0]
-        part = score_prompt(spoken, domain, record, listed["samples"], listed["tokens"], calibration, embed, probes)
-        for name, value in part.items():
+        for name, value in score_prompt(spoken, domain, record, listed, known).items():
             found[name].append(value)
     if missing := [name for name in names if not found[name]]:
         raise PolychromicError(
@@ -196,46 +175,35 @@ def score_blocks(
     return {name: round(float(np.mean(values)), 12) for name, values in found.items()}
 
 
-def score_prompt(
-    names: Sequence[str],
-    domain: Domain,
-    record: Record,
-    samples: Sequence[str],
-    tokens: Sequence[float],
-    calibration: Calibration | None,
-    embed: Embed,
-    probes: Probes = Probes(),  # noqa: B008 - frozen
-) -> dict[str, float]:
-    """The metrics `names` of one prompt's samples. Raises PolychromicError for a metric that cannot be computed."""
-    needs, matches = _needs(names), None
+def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict, known: Known) -> dict[str, float]:
+    """The metrics `names` of a row's "samples" and "tokens". Raises PolychromicError for a metric that cannot be computed."""
+    needs, samples, matches = _needs(names), row["samples"], None
     distinct = dict.fromkeys(samples)  # a system repeats itself, and reading a reply is what takes the time
     form = {reply: domain.key(record, reply) for reply in distinct}
-    keys = [form[reply] for reply in samples]
-    if calibration is None:
-        given = {reply: domain.answer(record, reply) for reply in distinct}
-        answers = [given[reply] for reply in samples]
+    if known.calibration is None:
+        valid = {reply: domain.answer(record, reply) for reply in distinct}
     else:
-        matches = np.array([_matched(reply, tuple(record.references), calibration.threshold) for reply in samples])
-        answers = [key if some else None for key, some in zip(keys, matches.any(axis=1), strict=True)]
+        matches = np.array([_matched(reply, tuple(record.references), known.calibration.threshold) for reply in samples])
+        valid = {reply: form[reply] if some else None for reply, some in zip(samples, matches.any(axis=1), strict=True)}
+
+    def asked(table: Mapping) -> np.ndarray:
+        return np.array([table[record.id, text] for text in samples[: known.judged]])
+
     prompt = Prompt(
         samples=samples,
-        answers=answers,
-        keys=keys,
+        answers=[valid[reply] for reply in samples],
+        keys=[form[reply] for reply in samples],
         references=record.references,
-        vectors=embed(samples) if "vectors" in needs else None,
-        quality=domain.training_quality(record, samples, embed) if "quality" in needs else None,
-        tokens=tokens,
+        vectors=known.embed(samples) if "vectors" in needs else None,
+        quality=domain.training_quality(record, samples, known.embed) if "quality" in needs else None,
+        tokens=row["tokens"],
         matches=matches,
-        pieces=probes.pieces(samples) if probes.pieces and "pieces" in needs else None,
-        vocabulary=probes.vocabulary,
-        bertscore=_asked(probes.bertscore, record, samples[: probes.judged]) if "bertscore" in needs else None,
-        log_likelihood=_asked(probes.likelihood, record, samples[: probes.judged]) if "log_likelihood" in needs else None,
+        pieces=known.pieces(samples) if known.pieces and "pieces" in needs else None,
+        vocabulary=known.vocabulary,
+        bertscore=asked(known.bertscore) if known.bertscore is not None and "bertscore" in needs else None,
+        log_likelihood=asked(known.likelihood) if known.likelihood is not None and "log_likelihood" in needs else None,
     )
     return {name: round(compute(name, prompt), 12) for name in names}
-
-
-def _asked(table: Mapping | None, record: Record, texts: Sequence[str]) -> np.ndarray | None:
-    return None if table is None else np.array([table[record.id, text] for text in texts])
 
 
 def _needs(names: Sequence[str]) -> set[str]:
@@ -248,30 +216,23 @@ def _blocks(row: dict) -> list[dict]:
     return [{key: row[key][i : i + size] for key in ("samples", "tokens")} for i in range(0, len(row["samples"]), size)]
 
 
-def _by_prompt(rows: Sequence[dict], texts: Callable[[dict], Sequence[str]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row["id"], set()).update(texts(row))
-    return found
-
-
 def _order(name: str) -> int:
     """n of distinct-n, 1 of the other metrics that count distinct tokens, 0 of the rest."""
     declared = metric(name)
     return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
 
 
-def set_objective(params: Params, domain: Domain, record: Record, samples: Sequence[str], embed: Embed, block: int) -> float:
-    """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1]."""
+def set_objective(params: Params, domain: Domain, record: Record, row: dict, embed: Embed) -> float:
+    """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1].
+
+    Sets lie within blocks: replies of one list are a set that a person sees together.
+    """
     method, n = params.methods["polychromic"], params.objective.n
-    similarity = domain.similarity if method.similarity == "domain" else method.similarity
-    objective = make_objective(method.objective, n, method.subset)
-    quality, pairs = set_functions(domain, [record], similarity, embed)
-    # Sets within blocks: replies of one list are a set that a person sees together.
-    starts = [first for begin in range(0, len(samples), block) for first in range(begin, min(begin + block, len(samples)) - n + 1, n)]
-    sets = [samples[i : i + n] for i in starts]
+    quality, pairs = set_functions(domain, [record], method.similarity, embed)
+    lists = [block["samples"] for block in _blocks(row)]
+    sets = [replies[i : i + n] for replies in lists for i in range(0, len(replies) - n + 1, n)]
     q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))
-    return float(evaluate(objective, q, s).mean())
+    return float(evaluate(make_objective(method.objective, n, method.subset), q, s).mean())
 
 
 @lru_cache(maxsize=200_000)

@@ -49,11 +49,7 @@ def tokenize(text: str) -> tuple[str, ...]:
 
 
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    """The n-grams of one token sequence in order, [] when it has fewer than n tokens.
-
-    Raises:
-        PolychromicError: n < 1.
-    """
+    """The n-grams of one token sequence in order, [] when it has fewer than n tokens. Raises PolychromicError: n < 1."""
     if n < 1:
         raise PolychromicError(f"n-gram order: got n = {n}. Allowed: 1 or more. Pass a positive order.")
     return list(zip(*(tokens[i:] for i in range(n)), strict=False))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from polychromic.data.records import Record
 from polychromic.method.losses import deviation_weights
 from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions
 from polychromic.models import prompts, weights
-from polychromic.models.decode import Prefill, head, pad_sequences, prefill, sample, uniforms
+from polychromic.models.decode import Prefill, evaluating, head, pad_sequences, prefill, sample, uniforms
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
 from polychromic.params import DomainParams, Method, Params, Train
@@ -62,7 +62,7 @@ def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Met
     for number, record in enumerate(records):
         prompt = prompts.encode(tokenizer, prompts.messages(method.prompt, domain, record.prompt))
         targets = list(dict.fromkeys([*record.references, *(record.valid if method.targets == "valid" else ())]))
-        weight = deviation_weights([cosines(embed(targets))])[0] if method.loss == "deviation" else np.ones(len(targets))
+        weight = deviation_weights(cosines(embed(targets))) if method.loss == "deviation" else np.ones(len(targets))
         for target, w in zip(targets, weight, strict=True):
             row = {"prompt": prompt, "completion": encode_completion(tokenizer, target), "record": number}
             rows.append(row if w == 1 else row | {"weight": float(w)})
@@ -71,13 +71,8 @@ def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Met
 
 def validation_rows(records: Sequence[Record], tokenizer, domain: str, variant: str) -> list[dict]:  # noqa: ANN001
     """One row per prompt, with its first reference: what validation cross-entropy is taken on, for every method."""
-    return [
-        {
-            "prompt": prompts.encode(tokenizer, prompts.messages(variant, domain, record.prompt)),
-            "completion": encode_completion(tokenizer, record.references[0]),
-        }
-        for record in records
-    ]
+    encode = lambda record: prompts.encode(tokenizer, prompts.messages(variant, domain, record.prompt))
+    return [{"prompt": encode(record), "completion": encode_completion(tokenizer, record.references[0])} for record in records]
 
 
 @dataclass(frozen=True)
@@ -89,22 +84,12 @@ class Trained:
     fingerprint: str
 
 
-def total_steps(settings: DomainParams, method: Method) -> int:
-    """Optimiser steps: the domain's, times the method's budget."""
-    return round(settings.steps * method.budget)
-
-
-def train_settings(params: Params, method: Method) -> Train:
-    """`train:` of params.yaml with the learning rate of the method, where it has one of its own."""
-    return params.train if method.learning_rate is None else params.train.model_copy(update={"learning_rate": method.learning_rate})
-
-
 def trainer_extras(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
 ) -> dict[str, Any]:
     """What PolychromicTrainer takes for a method beside model, rows and arguments. Args: as `train_adapter`."""
     settings = params.domain(domain.name)
-    quality, similarity = set_functions(domain, train, _similarity(domain, method), embed)
+    quality, similarity = set_functions(domain, train, method.similarity, embed)
     shared = {"quality": quality, "similarity": similarity, "max_new_tokens": settings.max_new_tokens, "seed": seed}
     extras: dict[str, Any] = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
@@ -122,35 +107,21 @@ def trainer_extras(
     return extras
 
 
-def _similarity(domain: Domain, method: Method) -> str:
-    return domain.similarity if method.similarity == "domain" else method.similarity
-
-
 def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
     """`train:` of params.yaml as transformers has it, with checkpoints in `folder`; evaluated on the way if `validate`."""
+    evaluation = {"eval_strategy": "steps", "eval_steps": settings.eval_every} if validate else {"eval_strategy": "no"}
+    checkpoints = {"save_strategy": "steps", "save_steps": settings.checkpoint_every, "save_total_limit": 1}
+    schedule = {"lr_scheduler_type": settings.schedule, "warmup_steps": settings.warmup_steps, "learning_rate": settings.learning_rate}
+    optimiser = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm, "max_steps": steps}
+    machine = {"use_cpu": best_device() == "cpu", "dataloader_pin_memory": False, "remove_unused_columns": False}
     return TrainingArguments(
         output_dir=str(folder),
-        max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=rows_at_once(settings.batch_size * 2),
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup_steps,
-        lr_scheduler_type=settings.schedule,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        logging_steps=1,
-        eval_strategy="steps" if validate else "no",
-        eval_steps=settings.eval_every,
-        save_strategy="steps",
-        save_steps=settings.checkpoint_every,
-        save_total_limit=1,
         seed=seed,
         data_seed=seed,
-        use_cpu=best_device() == "cpu",
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
+        **(evaluation | checkpoints | schedule | optimiser | machine),
+        **{"logging_steps": 1, "report_to": [], "disable_tqdm": True},
     )
 
 
@@ -165,15 +136,16 @@ def train_adapter(
         train, dev: records; dev serves validation cross-entropy and the distance from the base model, nothing that is trained on.
             Without any, neither is measured.
 
-    Raises:
-        PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
+    Raises PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
     """
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     rows = training_rows(train, tokenizer, domain.name, method, embed)
     dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
     extras = trainer_extras(params, domain, method, lam, seed, train, embed)
-    settings, steps = train_settings(params, method), total_steps(params.domain(domain.name), method)
-    horizon = params.domain(domain.name).max_new_tokens
+    # the learning rate is the method's, where it has one of its own
+    settings = params.train.model_copy(update={"learning_rate": method.learning_rate or params.train.learning_rate})
+    steps, horizon = round(params.domain(domain.name).steps * method.budget), params.domain(domain.name).max_new_tokens
+    plain = lambda extra: {key: value for key, value in vars(extra).items() if not callable(value)} if is_dataclass(extra) else extra
     identity = {
         "weights": weights.fingerprint(params.model),
         "rows": sha256_json([rows, dev_rows]),
@@ -184,11 +156,11 @@ def train_adapter(
         "threads": params.threads,
         "code": code_fingerprint(numeric_code(domain.name)),
         "libraries": environment(),
-        **{name: _settings(extra) if is_dataclass(extra) else extra for name, extra in extras.items()},
+        **{name: plain(extra) for name, extra in extras.items()},
     }
     if {"objective", "self_training"} & extras.keys():  # what their two functions are made of
         identity |= {
-            "similarity": _similarity(domain, method),
+            "similarity": [domain.similarity, method.similarity],
             "encoder": weights.fingerprint(params.encoder),
             "records": sha256_json([record.model_dump() for record in train]),
         }
@@ -211,7 +183,7 @@ def train_adapter(
             model.save_pretrained(folder)
             if encoded := [row["prompt"] for row in dev_rows]:
                 distance = kl_to_base(model, tokenizer, encoded, settings.kl_samples, horizon, seed, rows_at_once(STREAM))
-                history = [*history, {"step": history[-1]["step"], **distance}]
+                history = [*history, {"step": history[-1]["step"] if method.cost else steps, **distance}]
             write_json(folder / "history.json", history)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
@@ -238,13 +210,8 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
 def _first_draw(settings: DomainParams, method: Method) -> int | None:
     """The step before which a method with rollouts or a pool trains as LoRA does; None for one without."""
     if method.self_training is not None:
-        return round(method.self_training.after * total_steps(settings, method))
+        return round(method.self_training.after * round(settings.steps * method.budget))
     return None if method.objective == "none" else round(method.after * settings.steps)
-
-
-def _settings(extra: SetObjectiveConfig | SelfTraining) -> dict[str, Any]:
-    """Its fields without its functions."""
-    return {field.name: getattr(extra, field.name) for field in fields(extra) if field.name not in ("quality", "similarity")}
 
 
 def _train(
@@ -319,26 +286,25 @@ def kl_to_base(
 
     Returns: {"kl_to_base": nats per reply, "reply_tokens": mean length, end token included}.
     """
-    training, total, lengths = model.training, 0.0, 0
-    model.eval()
+    total, lengths = 0.0, 0
 
     def log_probs(start: Prefill) -> Tensor:
         """(reply tokens, V), float32."""
         states = shared_states(model, start, index, replies.tokens, replies.mask)
         return torch.log_softmax(head(model, states[replies.mask.bool()]).float(), dim=-1)
 
-    for first in range(0, len(encoded), prompts_at_once):
-        part = encoded[first : first + prompts_at_once]
-        ids, mask = (tensor.to(model.device) for tensor in pad_sequences(part, tokenizer.pad_token_id, left=True))
-        index = torch.arange(len(part), device=model.device).repeat_interleave(n)
-        streams = [(begin, min(STREAM, len(part) - begin)) for begin in range(0, len(part), STREAM)]
-        numbers = torch.cat([uniforms(size * n, horizon, seed, "drift", first + begin) for begin, size in streams])
-        policy = prefill(model, ids, mask)
-        replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
-        log_p = log_probs(policy)
-        with model.disable_adapter():
-            log_q = log_probs(prefill(model, ids, mask))
-        total += float((log_p.exp() * (log_p - log_q)).sum(-1).clamp_min(0).sum())
-        lengths += int(replies.mask.sum())
-    model.train(training)
+    with evaluating(model):
+        for first in range(0, len(encoded), prompts_at_once):
+            part = encoded[first : first + prompts_at_once]
+            ids, mask = (tensor.to(model.device) for tensor in pad_sequences(part, tokenizer.pad_token_id, left=True))
+            index = torch.arange(len(part), device=model.device).repeat_interleave(n)
+            streams = [(begin, min(STREAM, len(part) - begin)) for begin in range(0, len(part), STREAM)]
+            numbers = torch.cat([uniforms(size * n, horizon, seed, "drift", first + begin) for begin, size in streams])
+            policy = prefill(model, ids, mask)
+            replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
+            log_p = log_probs(policy)
+            with model.disable_adapter():
+                log_q = log_probs(prefill(model, ids, mask))
+            total += float((log_p.exp() * (log_p - log_q)).sum(-1).clamp_min(0).sum())
+            lengths += int(replies.mask.sum())
     return {"kl_to_base": total / (len(encoded) * n), "reply_tokens": lengths / (len(encoded) * n)}

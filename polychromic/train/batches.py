@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from polychromic.models.decode import pad_sequences
+from polychromic.models.prompts import encode
 
-ALLOWED = "a string, a list of chat messages ({'role', 'content'}) or a list of token ids"
+ALLOWED = "a string, a list of chat messages ({'role', 'content'}) or a list of token ids, not empty"
 
 
 def _kind(value: Any) -> str:
@@ -22,7 +23,7 @@ def _kind(value: Any) -> str:
             return "chat"
         if all(isinstance(part, int) for part in value):
             return "ids"
-    raise ValueError(f"got {type(value).__name__} {str(value)[:60]!r}, expected {ALLOWED}, not empty")
+    raise ValueError(f"got {type(value).__name__} {str(value)[:60]!r}, expected {ALLOWED}")
 
 
 def encode_prompt(tokenizer, prompt: str | Sequence) -> list[int]:  # noqa: ANN001
@@ -31,11 +32,10 @@ def encode_prompt(tokenizer, prompt: str | Sequence) -> list[int]:  # noqa: ANN0
     if kind == "ids":
         return list(prompt)
     if kind == "chat":
-        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False)
-        return list(ids)
+        return encode(tokenizer, prompt)
     ids = tokenizer(prompt)["input_ids"]
     if not ids:  # the first token of a reply is predicted from the last of its prompt
-        raise ValueError(f"got {prompt!r}, which has no token, expected {ALLOWED}, not empty")
+        raise ValueError(f"got {prompt!r}, which has no token, expected {ALLOWED}")
     return ids
 
 
@@ -55,26 +55,24 @@ class Collator:
     A row may carry "weight", a factor of its quality loss (1 where absent). All columns travel along as "examples":
     quality and similarity functions read them.
 
-    Raises:
-        ValueError: a row lacks a column or holds something else than text, a chat or token ids (names row and column).
+    Raises ValueError: a row lacks a column or holds something else than text, a chat or token ids (names row and column).
     """
 
     tokenizer: Any
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        encoded: dict[str, list[list[int]]] = {"prompt": [], "completion": []}
-        for number, row in enumerate(rows):
-            for column, encode in (("prompt", encode_prompt), ("completion", encode_completion)):
+        padded = []
+        for column, ids_of in (("prompt", encode_prompt), ("completion", encode_completion)):
+            encoded = []
+            for number, row in enumerate(rows):
+                if column not in row:
+                    raise ValueError(f"row {number} of the batch has no column {column!r}; it has {', '.join(row)}. Rename them.")
                 try:
-                    encoded[column].append(encode(self.tokenizer, row[column]))
-                except KeyError:
-                    raise ValueError(
-                        f"row {number} of the batch has no column {column!r}; it has {', '.join(row)}. Rename the dataset's columns."
-                    ) from None
+                    encoded.append(ids_of(self.tokenizer, row[column]))
                 except ValueError as error:
                     raise ValueError(f"row {number} of the batch, column {column!r}: {error}") from None
-        prompt, prompt_mask = pad_sequences(encoded["prompt"], self.tokenizer.pad_token_id, left=True)
-        tokens, mask = pad_sequences(encoded["completion"], self.tokenizer.pad_token_id, left=False)
+            padded += pad_sequences(encoded, self.tokenizer.pad_token_id, left=column == "prompt")
+        prompt, prompt_mask, tokens, mask = padded
         weight = torch.tensor([float(row.get("weight", 1.0)) for row in rows])
         tensors = {"prompt": prompt, "prompt_mask": prompt_mask, "tokens": tokens, "mask": mask, "weight": weight}
         return tensors | {"examples": [dict(row) for row in rows]}

@@ -25,13 +25,7 @@ DECAY = 0.9  # of the running mean of marginals
 
 
 class ResumeState(TrainerCallback, ExportableState):
-    """What training needs beside weights and optimiser to resume to the same result; Trainer writes it into trainer_state.json.
-
-    Attributes:
-        running: running mean of marginal contributions, None before the first rollout.
-        pool: accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled.
-        flops: of training so far (polychromic.train.flops). checked: replies that quality and similarity were asked about.
-    """
+    """What training needs beside weights and optimiser to resume to the same result; Trainer writes it into trainer_state.json."""
 
     def __init__(self) -> None:
         self.restore()
@@ -39,7 +33,9 @@ class ResumeState(TrainerCallback, ExportableState):
     def restore(
         self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None, flops: float = 0.0, checked: int = 0
     ) -> None:
-        self.running, self.pool, self.flops, self.checked = running, pool, flops, checked
+        self.running = running  # running mean of marginal contributions, None before the first rollout
+        self.pool = pool  # accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled
+        self.flops, self.checked = flops, checked  # of training so far (train/flops.py); replies that q and s were asked about
 
     def state(self) -> dict[str, Any]:
         return {"args": {}, "attributes": {"running": self.running, "pool": self.pool, "flops": self.flops, "checked": self.checked}}
@@ -78,20 +74,13 @@ class Sampler:
 
 
 class Drawn(NamedTuple):
-    """Sampled replies that carry weight in D, and what the step's log says of all that were sampled.
+    """Sampled replies that carry weight in D, and what the step's log says of all that were sampled."""
 
-    Attributes:
-        rows: (place of the prompt in the batch, tokens) of each reply.
-        weight: (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts.
-        prompts: with a rollout, in this process, at least 1.
-        index, mask: (R,) prompt and (R, T) tokens of all that were drawn.
-    """
-
-    rows: list[tuple[int, tuple[int, ...]]]
-    weight: np.ndarray
-    prompts: int
+    rows: list[tuple[int, tuple[int, ...]]]  # (place of the prompt in the batch, tokens) of each reply
+    weight: np.ndarray  # (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts
+    prompts: int  # with a rollout, in this process, at least 1
     notes: dict[str, float]
-    index: Tensor
+    index: Tensor  # (R,) prompt, and (R, T) tokens, of all that were drawn
     mask: Tensor
 
 

@@ -35,26 +35,16 @@ def distinct_good(q: np.ndarray, s: np.ndarray) -> list[int]:
 
 @dataclass(frozen=True)
 class SelfTraining:
-    """When and how the pool is sampled.
+    """When and how the pool is sampled."""
 
-    Attributes:
-        after: optimiser step before which references are trained on.
-        samples: replies per training prompt, at temperature 1.
-        rows: replies decoded at once.
-        every: steps from one round of sampling to the next, each adding to the pool; None: one round.
-    """
-
-    after: int
-    samples: int
+    after: int  # optimiser step before which references are trained on
+    samples: int  # replies per training prompt, at temperature 1
     quality: Quality
     similarity: Similarity
     max_new_tokens: int
     seed: int
-    rows: int = 256
-    every: int | None = None
-
-    def due(self, step: int) -> bool:
-        return step >= self.after
+    rows: int = 256  # replies decoded at once
+    every: int | None = None  # steps from one round of sampling to the next, each adding to the pool; None: one round
 
     def replace(self, trainer: Trainer, sampler: Sampler, state: ResumeState, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool."""
@@ -62,7 +52,7 @@ class SelfTraining:
         if state.pool is None or (self.every and since % self.every == 0 and since):
             round_ = since // self.every if self.every else 0
             before = dict.fromkeys((row, tuple(tokens)) for row, tokens in state.pool or [])
-            found = dict.fromkeys((row, tuple(tokens)) for row, tokens in self.fill(trainer, sampler, state, round_))
+            found = dict.fromkeys((row, tuple(tokens)) for row, tokens in self.fill(trainer, sampler, round_))
             state.pool = [(row, list(tokens)) for row, tokens in before | found]
         if not state.pool:
             return list(batches)
@@ -76,7 +66,7 @@ class SelfTraining:
             replaced.append(trainer._prepare_inputs(trainer.data_collator(rows)))
         return replaced
 
-    def fill(self, trainer: Trainer, sampler: Sampler, state: ResumeState, number: int) -> list[tuple[int, list[int]]]:
+    def fill(self, trainer: Trainer, sampler: Sampler, number: int = 0) -> list[tuple[int, list[int]]]:
         """Sample the distinct prompts of the training set; (row, reply tokens) of the distinct good replies.
 
         Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
@@ -102,6 +92,7 @@ class SelfTraining:
             numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin, *([number] if number else []))
             replies = sampler.draw(model, sampler.prefill(model, batch), index, numbers, list(examples.values()))
             texts = sampler.texts(replies.tokens)
+            state = trainer.resume_state
             state.checked += len(texts)
             if trainer.flops:
                 lengths, mask = batch["prompt_mask"].sum(-1), replies.mask

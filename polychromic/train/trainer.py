@@ -234,7 +234,7 @@ class PolychromicTrainer(Trainer):
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device):  # noqa: ANN201 - Trainer's signature
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if self.self_training is None or not self.self_training.due(self.state.global_step):
+        if self.self_training is None or self.state.global_step < self.self_training.after:
             return batches, items
         batches = self.self_training.replace(self, self.sampler, self.resume_state, batches)
         self._note(pool=len(self.resume_state.pool))

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from polychromic.base import locks as process
+from polychromic.base import locks
 from polychromic.base.errors import PolychromicError
 from polychromic.base.locks import die_with_parent, single_writer
 from tests.workspace import REPOSITORY
@@ -83,16 +83,12 @@ def test_a_waiting_writer_goes_on_when_the_first_is_killed(held):
     assert entered.is_set()
 
 
-def test_the_lock_is_the_target_s_by_whatever_name(tmp_path, monkeypatch):
+def test_the_lock_is_the_target_s_by_whatever_name_and_freed_after_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
-    with single_writer(Path("cell"), wait_seconds=0.1), pytest.raises(PolychromicError, match="another process"):
-        with single_writer(tmp_path / "sub" / ".." / "cell", wait_seconds=0.1):
-            pass
-
-
-def test_the_lock_is_freed_after_an_error(tmp_path):
-    with pytest.raises(RuntimeError), single_writer(tmp_path / "cell"):
+    with pytest.raises(RuntimeError), single_writer(Path("cell"), wait_seconds=0.1):
+        with pytest.raises(PolychromicError, match="another process"), single_writer(tmp_path / "sub" / ".." / "cell", wait_seconds=0.1):
+            pytest.fail("two writers")
         raise RuntimeError
     with single_writer(tmp_path / "cell", wait_seconds=0.1):
         pass
@@ -142,22 +138,21 @@ def gone(child: psutil.Process) -> bool:
         return True
 
 
-def test_without_dvc_nobody_is_watched(monkeypatch):
-    monkeypatch.delenv("DVC_STAGE", raising=False)
-    before = threading.active_count()
-    die_with_parent()
-    assert threading.active_count() == before and process._guardian() is None
-
-
 @pytest.mark.parametrize(("command", "found"), [
-    ("/x/bin/python /x/bin/dvc repro", True), ("dvc repro", True), ("python -m dvc repro", True),
+    ("/x/bin/python /x/bin/dvc repro", True), ("dvc repro", True), ("python -m dvc repro", True), (None, False),
     ("/usr/bin/python my-dvc-notes.py dvc.yaml", False),
 ])  # fmt: skip
-def test_dvc_is_found_however_it_was_started_and_nothing_else_is(command, found, monkeypatch):
-    monkeypatch.setenv("DVC_STAGE", "lora@listqa")
-    monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
-    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: command.split())
-    assert process._guardian() == (psutil.Process() if found else None)
+def test_dvc_is_found_however_it_was_started_and_without_it_nobody_is_watched(command, found, monkeypatch):
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    if command:
+        monkeypatch.setenv("DVC_STAGE", "lora@listqa")
+        monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process()])
+        monkeypatch.setattr(psutil.Process, "cmdline", lambda self: command.split())
+    assert locks._guardian() == (psutil.Process() if found else None)
+    before = threading.active_count()
+    if not command:
+        die_with_parent()
+    assert threading.active_count() == before
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -170,7 +165,7 @@ def test_a_dvc_that_vanishes_between_two_questions_is_gone(monkeypatch):
             raise psutil.NoSuchProcess(1)
 
     killed = threading.Event()
-    monkeypatch.setattr(process, "_guardian", Vanishing)
-    monkeypatch.setattr(process.os, "kill", lambda pid, how: killed.set())
+    monkeypatch.setattr(locks, "_guardian", Vanishing)
+    monkeypatch.setattr(locks.os, "kill", lambda pid, how: killed.set())
     die_with_parent(0.01)
     assert killed.wait(2)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gradient_variance, sampler, step_cost
-from benchmarks.common import Timers, generate_replies, relative
+from benchmarks import calibration, gradient_variance, sampler, step_cost
+from benchmarks.common import generate_replies, relative
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json
 from polychromic.data import split as splitting
@@ -20,10 +20,7 @@ from polychromic.params import load_params
 from polychromic.sample.cells import Workbench
 from tests.workspace import REPOSITORY, make_models, small_values, write_listqa, write_params
 
-OURS = {
-    "polychromic_full": {"share": 1.0},
-    "polychromic_third": {"share": 0.5, "every": 3},
-}
+OURS = {"polychromic_full": {"share": 1.0}, "polychromic_third": {"share": 0.5, "every": 3}}
 OTHERS = ("reward", "both")
 
 
@@ -113,20 +110,15 @@ def test_variants_see_the_same_batches_and_train_over_the_same_frozen_weights(ma
     assert all(torch.equal(yours[name], before[name]) for name in yours)
 
 
-@pytest.mark.parametrize(
-    ("benchmark", "arguments", "message"),
-    [
-        (step_cost, ["--domain", "chess"], "--domain is 'chess'; allowed: listqa"),
-        (step_cost, ["--variants", "lora,slow"], "--variants names slow; allowed for listqa: plain, lora"),
-        (step_cost, ["--steps", "0"], "--steps is 0"),
-        (gradient_variance, ["--domain", "chess"], "--domain is 'chess'; allowed: listqa"),
-        (gradient_variance, ["--draws", "0"], "--draws is 0"),
-        (gradient_variance, ["--draws", "3"], "--draws is 3"),
-    ],
-)
-def test_wrong_options(benchmark, arguments, message):
-    with pytest.raises(UsageError, match=message):
-        benchmark.main(arguments)
+@pytest.mark.parametrize(("benchmark", "option", "value", "message"), [
+    (step_cost, "domain", "chess", "is 'chess'; allowed: listqa"), (step_cost, "steps", "0", "is 0"),
+    (step_cost, "variants", "lora,slow", "names slow; allowed for listqa: plain, lora"),
+    (gradient_variance, "domain", "chess", "is 'chess'; allowed: listqa"), (gradient_variance, "draws", "0", "is 0"),
+    (gradient_variance, "draws", "3", "is 3"), (calibration, "domain", "poems", "is 'poems'"), (calibration, "runs", "1", "is 1"),
+])  # fmt: skip
+def test_wrong_options(benchmark, option, value, message):
+    with pytest.raises(UsageError, match=f"--{option} {message}"):
+        benchmark.main([f"--{option}", value])
 
 
 def test_an_interrupted_run_leaves_no_file(made, tmp_path, monkeypatch):
@@ -200,16 +192,6 @@ def test_a_policy_without_good_replies_is_refused(made, monkeypatch):
     monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, embed: np.zeros(len(replies)))
     with pytest.raises(PolychromicError, match="listqa, N = 2: none of 2 rollouts held a good reply, so D has no gradient"):
         gradient_variance.main(["--draws", "2"])
-
-
-def test_timers_count_by_part_and_start_anew():
-    timers = Timers()
-    assert timers.wrap("one", lambda x: x + 1)(1) == 2
-    timers.wrap("one", lambda: None)()
-    timers.wrap("two", lambda: None)()
-    spent = timers.take()
-    assert sorted(spent) == ["one", "two"] and all(value > 0 for value in spent.values())
-    assert timers.take() == {}
 
 
 # what is committed

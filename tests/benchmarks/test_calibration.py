@@ -13,7 +13,7 @@ from benchmarks.components import Components, variance_components
 from benchmarks.resampling import recovered
 from benchmarks.simulation import Design, calibrate
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json, write_jsonl
 from polychromic.compare.stats import minimum_detectable_effect
 from tests.workspace import small_values, write_params
@@ -90,16 +90,13 @@ def test_components_and_primary_contrasts_come_from_the_scores():
     assert mixed["source"] == "scores of listqa on dev, given: prompt_seed_sd"
 
 
-def test_scores_with_holes_are_refused():
-    write_scores(lacking=("lora", 1, 7))
-    with pytest.raises(PolychromicError, match="lora at temperature 0.5 lacks 1 scores"):
-        calibration.main(FEW)
-
-
-def test_sizes_are_those_of_the_splits():
+def test_scores_with_holes_are_refused_and_sizes_are_those_of_the_splits():
     assert calibration.sizes(["listqa"]) == calibration.DEFAULT_SIZES
     write_json(paths.split_file("listqa"), {"splits": {"train": ["a"], "dev": ["b", "c"], "test": ["d", "e", "f"]}})
     assert calibration.sizes(["listqa", "replies"]) == [2, 3]
+    write_scores(lacking=("lora", 1, 7))
+    with pytest.raises(PolychromicError, match="lora at temperature 0.5 lacks 1 scores"):
+        calibration.main(FEW)
 
 
 def test_a_missed_level_is_an_error_after_the_file_was_written(monkeypatch):
@@ -121,12 +118,6 @@ def test_out_of_bounds_is_said():
     ]
     fine = [interval | {"coverage": 0.93, "false_positives": 0.07}, flips | {"false_positives": 0.06}, interval | {"ours": False}]
     assert calibration.misses(fine, 0.05) == []
-
-
-@pytest.mark.parametrize(("arguments", "message"), [(["--domain", "poems"], "--domain is 'poems'"), (["--runs", "1"], "--runs is 1")])
-def test_wrong_options(arguments, message):
-    with pytest.raises(UsageError, match=message):
-        calibration.main(arguments)
 
 
 def test_experiments_of_scored_prompts_hold_the_contrast_over_all_of_them():

@@ -27,18 +27,14 @@ def test_components_by_hand():
     assert Components(0.5, 0.3, 0.2, 0.1, 0.4).sampling_variance == pytest.approx(0.25 - 0.09 - 0.04 - 0.01)
     # interaction .04, prompt x seed .01, sampling .11 of 10 samples, two seeds
     assert Components(0.5, 0.3, 0.2, 0.1, 0.4).difference_sd(2, 10) == pytest.approx(np.sqrt(2 * (0.04 + (0.01 + 0.011) / 2)))
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "variances"),
-    [
+    for a, b, variances in (
         # differences .1, 0, -.1 have variance .01; covariance of (.3, .4, .5) and (.2, .4, .6) is .02
         ([PROMPT + [0.1, 0, -0.1]] * 2, [PROMPT] * 2, (0.02, 0.005, 0, 0)),
         ([PROMPT, PROMPT + 0.1], [PROMPT + 0.1, PROMPT], (0.04, 0, 0, 0.005)),
-    ],
-)
-def test_components_without_noise_by_hand(a, b, variances):
-    assert np.square(astuple(variance_components(a, b, samples=10**9))[1:]) == pytest.approx(variances, abs=1e-8)
+    ):
+        assert np.square(astuple(variance_components(a, b, samples=10**9))[1:]) == pytest.approx(variances, abs=1e-8)
+
+
 
 
 @pytest.mark.parametrize("known", [Components(0.3, 0.3, 0.12, 0.1, 0.02), Components(0.6, 0.2, 0.05, 0.2, 0.0)])
@@ -153,25 +149,18 @@ def test_runs_without_any_spread_cover_and_reject_nothing():
     assert not any(found[name].rejects.any() for name in ("percentile", "bca", "pooled", "sign_flip", "welch"))
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: Components(1.0, 0, 0, 0, 0), r"mean=1\.0.*mean in \(0, 1\)"),
-        (lambda: Components(0.5, -0.1, 0, 0, 0), "prompt_sd=-0.1.*>= 0"),
-        (lambda: Components(0.5, float("nan"), 0, 0, 0), "finite"),
-        (lambda: Components(0.1, 0.31, 0, 0, 0), r"sum to 0\.0961.*0\.0900"),
-        (lambda: variance_components(np.zeros((1, 5)), np.zeros((1, 5)), 10), r"shapes \(1, 5\).*One seed says nothing"),
-        (lambda: variance_components(np.zeros((2, 5)), np.zeros((3, 5)), 10), r"\(3, 5\)"),
-        (lambda: variance_components(np.full((2, 5), 3.0), np.zeros((2, 5)), 10), "0.0 to 3.0.*not counts"),
-        (lambda: WIDE.difference_sd(0, 10), "0 seeds"),
-        (lambda: Design(2, 3, 10), "prompts=2.*3 or more prompts"),
-        (lambda: Design(60, 1, 10), "seeds=1.*2 or more seeds"),
-        (lambda: Design(60, 3, 10, alpha=5), "alpha=5"),
-        (lambda: Design(60, 3, 10, n_boot=10), "n_boot=10.*100 or more"),
-        (lambda: simulate(WIDE, 0.8, Design(60, 3, 10), 2, rng()), r"effect: got 0\.8 on a mean of 0\.3"),
-        (lambda: calibrate(WIDE, 0.1, Design(60, 3, 10), 1, rng()), "runs: got 1"),
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: Components(1.0, 0, 0, 0, 0), r"mean=1\.0.*mean in \(0, 1\)"), (lambda: Components(0.5, float("nan"), 0, 0, 0), "finite"),
+    (lambda: Components(0.5, -0.1, 0, 0, 0), "prompt_sd=-0.1.*>= 0"), (lambda: Components(0.1, 0.31, 0, 0, 0), r"sum to 0\.0961.*0\.0900"),
+    (lambda: variance_components(np.zeros((1, 5)), np.zeros((1, 5)), 10), r"shapes \(1, 5\).*One seed says nothing"),
+    (lambda: variance_components(np.zeros((2, 5)), np.zeros((3, 5)), 10), r"\(3, 5\)"),
+    (lambda: variance_components(np.full((2, 5), 3.0), np.zeros((2, 5)), 10), "0.0 to 3.0.*not counts"),
+    (lambda: WIDE.difference_sd(0, 10), "0 seeds"),
+    (lambda: Design(2, 3, 10), "prompts=2.*3 or more prompts"), (lambda: Design(60, 1, 10), "seeds=1.*2 or more seeds"),
+    (lambda: Design(60, 3, 10, alpha=5), "alpha=5"), (lambda: Design(60, 3, 10, n_boot=10), "n_boot=10.*100 or more"),
+    (lambda: simulate(WIDE, 0.8, Design(60, 3, 10), 2, rng()), r"effect: got 0\.8 on a mean of 0\.3"),
+    (lambda: calibrate(WIDE, 0.1, Design(60, 3, 10), 1, rng()), "runs: got 1"),
+])  # fmt: skip
 def test_impossible_input_is_an_error(call, message):
     with pytest.raises(PolychromicError, match=message):
         call()

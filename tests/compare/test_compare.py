@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats as st
+from statsmodels.stats.multitest import multipletests
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
@@ -19,7 +20,7 @@ from polychromic.compare.choose import against_lora, choose
 from polychromic.compare.contrasts import contrast_pairs, on_shared_seeds
 from polychromic.compare.systems import System
 from polychromic.params import Params
-from polychromic.report.results import Compare, load
+from polychromic.report.results import Compare
 from tests.workspace import small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -97,20 +98,10 @@ def score(label: str, seed: int, temperature: float, prompt: str, metric: str) -
 
 def make_rows(split: str = "dev", prompts=PROMPTS) -> list[dict]:
     return [
-        {
-            "method": label.split("@")[0],
-            "lambda": LAMBDAS.get(label),
-            "seed": seed,
-            "temperature": temperature,
-            "split": split,
-            "id": prompt,
-            "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS},
-        }
-        for label in PRIMARY
-        for seed in seeds_of(label)
-        for temperature in TEMPERATURES
-        for prompt in prompts
-    ]
+        {"method": label.split("@")[0], "lambda": LAMBDAS.get(label), "seed": seed, "temperature": temperature, "split": split,
+         "id": prompt, "metrics": {metric: score(label, seed, temperature, prompt, metric) for metric in METRICS}}
+        for label in PRIMARY for seed in seeds_of(label) for temperature, prompt in itertools.product(TEMPERATURES, prompts)
+    ]  # fmt: skip
 
 
 def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
@@ -119,14 +110,14 @@ def matrix(label: str, temperature: float, metric: str) -> np.ndarray:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def results(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "results" / "listqa" / "dev"
+    return write_results()
 
 
-@pytest.fixture
-def results(folder) -> Path:
+def write_results() -> Path:
     """scores, calibration and histories of a domain."""
+    folder = paths.RESULTS / "listqa" / "dev"
     write_jsonl(folder / "scores.jsonl.gz", make_rows())
     write_json(folder / "calibration.json", None)
     write_json(folder / "signatures.json", {"pass@1": "pass@1|k:1"})
@@ -137,19 +128,17 @@ def results(folder) -> Path:
 
 def history(cell: str) -> list[dict]:
     """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
-    lam = CELLS.get(cell, 0.0)
-    objective = lambda value: {"objective": value} if cell not in ("lora", "rft") else {}
-    return [
-        {"seed": 0, "step": 1, "loss": 9.0, "ce": 2.0, **objective(0.2)},
-        {"seed": 0, "step": 1, "eval_loss": 7.0},
-        {"seed": 0, "step": 2, "loss": 9.0, "ce": 1.0},
-        {"seed": 0, "step": 2, "eval_loss": 2.0 + lam / 100},
-        {"seed": 0, "step": 2, "kl_to_base": 5.0 + lam, "reply_tokens": 4.0},
-        {"seed": 1, "step": 1, "loss": 9.0, "ce": 4.0, **objective(0.4)},
-        {"seed": 1, "step": 2, "loss": 9.0, "ce": 2.0},
-        {"seed": 1, "step": 2, "eval_loss": 3.0 + lam / 100},
-        {"seed": 1, "step": 2, "kl_to_base": 7.0 + lam, "reply_tokens": 5.0},
-    ]
+    lam, rows = CELLS.get(cell, 0.0), []
+    for seed, ce, d in ((0, 2.0, 0.2), (1, 4.0, 0.4)):
+        objective = {"objective": d} if cell not in ("lora", "rft") else {}
+        rows += [
+            {"seed": seed, "step": 1, "loss": 9.0, "ce": ce, **objective},
+            {"seed": seed, "step": 1, "eval_loss": 7.0},
+            {"seed": seed, "step": 2, "loss": 9.0, "ce": ce / 2},
+            {"seed": seed, "step": 2, "eval_loss": 2.0 + seed + lam / 100},
+            {"seed": seed, "step": 2, "kl_to_base": 5.0 + 2 * seed + lam, "reply_tokens": 4.0 + seed},
+        ]
+    return rows
 
 
 def best_temperature(label: str) -> float:
@@ -170,12 +159,18 @@ def compare(**changes: Any) -> dict:
     return read_json(paths.compare_file("listqa", "dev"))
 
 
-def test_the_temperature_with_the_highest_mean_is_chosen(results):
+def test_what_dev_decides(results):
     document = chosen()
     assert document["chosen"] == {label: best_temperature(label) for label in PRIMARY}
     assert set(document["chosen"].values()) == {0.5, 1.0}
     assert (document["split"], document["primary"], document["quality"]) == ("dev", MAIN, GUARD)
-    assert document["headline"] == "polychromic"
+    assert document["headline"] == "polychromic" and document["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+    tries = document["tries"]
+    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
+    for row in tries:
+        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
+            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
+        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
 
 
 def test_equal_means_go_to_the_lower_temperature(results):
@@ -197,19 +192,12 @@ def test_a_choice_reads_dev_alone(results):
     assert chosen() == before
 
 
-def test_the_headline_must_be_among_the_cells(results):
-    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
-        chosen(**{"lambda": 1.0})
-
-
-def test_another_headline_changes_the_labels_alone(results):
+def test_another_headline_changes_the_labels_alone_and_must_be_among_the_cells(results):
     found = chosen(**{"lambda": 0.3})
     assert found["chosen"]["polychromic"] == best_temperature("polychromic@0.3")
     assert found["chosen"]["polychromic@3.0"] == best_temperature("polychromic") and found["lambda"]["headline"] == 0.3
-
-
-def test_the_best_peer_of_each_kind_is_found(results):
-    assert chosen()["best"] == {"best_without_checker": "few_shot", "best_with_checker": "reward"}
+    with pytest.raises(PolychromicError, match=r"no cell at lambda = 1\.0"):
+        chosen(**{"lambda": 1.0})
 
 
 def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results):
@@ -217,15 +205,6 @@ def test_a_role_that_no_peer_has_is_null_and_its_contrasts_are_left_out(results)
     write_jsonl(results / "scores.jsonl.gz", rows)
     found = compare()
     assert found["selection"]["best"]["best_with_checker"] is None and "reward" not in {row["b"] for row in found["contrasts"]}
-
-
-def test_every_try_is_listed(results):
-    tries = chosen()["tries"]
-    assert sorted((row["label"], row["temperature"]) for row in tries) == sorted(itertools.product(PRIMARY, TEMPERATURES))
-    for row in tries:
-        for key, metric in (("primary", MAIN), ("quality", GUARD), ("objective", "objective")):
-            assert row[key] == pytest.approx(matrix(row["label"], row["temperature"], metric).mean())
-        assert row["lambda"] == LAMBDAS.get(row["label"]) and row["seeds"] == seeds_of(row["label"])
 
 
 # the weight of D
@@ -236,7 +215,9 @@ def grid(results: Path, **changes: Any) -> dict:
 
 
 def test_the_grid_holds_what_training_left(results):
-    rows = grid(results)["rows"]
+    found = grid(results)
+    rows = found["rows"]
+    assert found["gaming"] is None, "training sees the evaluation's quality"
     assert [row["lambda"] for row in rows] == [0.0, 0.3, 3.0, 10.0]
     assert [row["label"] for row in rows] == ["lora", "polychromic@0.3", "polychromic", "polychromic@10.0"]
     for row in rows:
@@ -250,15 +231,12 @@ def test_the_grid_holds_what_training_left(results):
         assert row["quality"] == pytest.approx(matrix(label, best_temperature(label), GUARD).mean())
 
 
-@pytest.mark.parametrize(("margin", "expected"), [(0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)])
-def test_the_recommended_weight_is_the_largest_within_the_margin(results, margin, expected):
-    assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
-
-
-def test_a_larger_weight_may_be_within_the_margin_where_a_smaller_one_is_not(results):
+def test_the_recommended_weight_is_the_largest_within_the_margin(results):
+    for margin, expected in ((0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)):
+        assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
     path = results / "polychromic-0.3" / "history.jsonl"
     write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
-    assert grid(results)["recommended"] == 10.0
+    assert grid(results)["recommended"] == 10.0, "a larger weight may be within the margin where a smaller one is not"
 
 
 def test_the_trend_of_d_is_pages_test_over_prompts(results):
@@ -300,15 +278,11 @@ def test_a_history_that_ends_early_is_named(results, key):
 
 def test_missing_rows_are_named(results):
     rows = [row for row in make_rows() if (row["method"], row["temperature"], row["seed"], row["id"]) != ("lora", 1.0, 1, "q3")]
-    write_jsonl(results / "scores.jsonl.gz", rows)
-    with pytest.raises(PolychromicError, match=r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"):
-        chosen()
-
-
-def test_a_split_without_scores_is_an_error(results):
-    write_jsonl(results / "scores.jsonl.gz", make_rows("test"))
-    with pytest.raises(PolychromicError, match=r"dev/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`"):
-        chosen()
+    for left, said in ((rows, r"lora at temperature 1\.0 lacks 1 scores, first \(seed, prompt\) \(1, 'q3'\)"),
+                       (make_rows("test"), r"dev/scores\.jsonl\.gz: no scores of split 'dev'\. Run `dvc repro`")):  # fmt: skip
+        write_jsonl(results / "scores.jsonl.gz", left)
+        with pytest.raises(PolychromicError, match=said):
+            chosen()
 
 
 def test_scores_on_test_are_a_file_of_their_own(results):
@@ -322,14 +296,16 @@ def test_scores_on_test_are_a_file_of_their_own(results):
 # compare
 
 
-@pytest.fixture
-def compared(results) -> dict:
-    return compare(analysis={"bootstrap": 500})
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("compared"))
+        write_results()
+        return compare(analysis={"bootstrap": 500})
 
 
-def test_the_report_accepts_the_document(compared, results):
-    parsed = Compare.model_validate(compared)
-    assert load("listqa", "dev", results.parents[1]) == parsed
+def test_the_report_accepts_the_document(compared):
+    parsed = Compare(compared, "compare.json")
     assert parsed.chosen("lora").temperature == best_temperature("lora")
     assert parsed.split == "dev" and parsed.calibration is None
 
@@ -380,21 +356,15 @@ def test_a_contrast_says_where_its_side_is_a_best_peer(compared):
     assert {row["a_role"] for row in compared["contrasts"] if row["a"] == "polychromic"} == {None}
 
 
-def test_a_pair_that_is_declared_twice_is_tested_once():
-    best = {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"}
-    pairs = contrast_pairs(params(), "listqa", best)
+def test_which_pairs_are_tested():
+    """A pair that is declared twice once, no system against itself, and none that the domain does not have."""
+    pairs = contrast_pairs(params(), "listqa", {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"})
     assert pairs["polychromic", "lora"].family == "primary" and pairs["polychromic", "polychromic_plain"].family == "primary"
     assert len(pairs) == len(CONTRASTS) - 2
     assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
-
-
-def test_a_system_is_not_compared_with_itself():
-    declared = [{"a": "reward", "b": "best_with_checker", "family": "primary"}, {"a": "rft", "b": "best_with_checker", "family": "primary"}]
+    declared = [{"a": name, "b": "best_with_checker", "family": "primary"} for name in ("reward", "rft")]
     values = params(analysis={"contrasts": declared})
     assert list(contrast_pairs(values, "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})) == [("rft", "reward")]
-
-
-def test_a_domain_without_the_method_has_no_such_contrast():
     pairs = contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})
     assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
 
@@ -427,22 +397,16 @@ def test_more_steps_and_other_decoding_train_alike():
 def test_paired_contrasts_by_hand(compared, rule, temperature):
     for row in of_rule(compared, rule):
         assert (row["a_temperature"], row["b_temperature"]) == (temperature(row["a"]), temperature(row["b"]))
-        a = matrix(row["a"], row["a_temperature"], row["metric"])
-        b = matrix(row["b"], row["b_temperature"], row["metric"])
+        a, b = (matrix(row[side], row[f"{side}_temperature"], row["metric"]) for side in "ab")
         difference = a.mean(axis=0) - b.mean(axis=0)
-        assert row["delta"] == pytest.approx(difference.mean())
-        assert row["low"] < row["delta"] < row["high"]
+        assert row["delta"] == pytest.approx(difference.mean()) == pytest.approx(np.mean(row["delta_by_seed"]))
+        assert row["low"] < row["delta"] < row["high"] and row["seeds"] == seeds_of(row["a"])
         flips = [abs(np.dot(signs, difference)) for signs in itertools.product((1, -1), repeat=8)]
-        exact = np.mean(np.array(flips) >= abs(difference.sum()) - 1e-9)
-        assert row["p_permutation"] == row["p_value"] == pytest.approx(exact)
+        assert row["p_permutation"] == row["p_value"] == pytest.approx(np.mean(np.array(flips) >= abs(difference.sum()) - 1e-9))
         assert row["p_wilcoxon"] == pytest.approx(st.wilcoxon(difference).pvalue)
         assert row["d_z"] == pytest.approx(difference.mean() / difference.std(ddof=1))
-        above = np.sign(a.mean(axis=0)[:, None] - b.mean(axis=0)[None, :])
-        assert row["cliffs_delta"] == pytest.approx(above.mean())
         if len(a) == len(b):
             assert row["delta_by_seed"] == pytest.approx((a.mean(axis=1) - b.mean(axis=1)).tolist())
-        assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
-        assert row["seeds"] == seeds_of(row["a"])
 
 
 def test_trained_systems_are_compared_on_the_seeds_that_they_share():
@@ -466,25 +430,6 @@ def test_quality_has_a_margin_and_the_others_have_none(compared):
     assert {row["non_inferior"] for row in compared["contrasts"]} == {True, False, None}
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Step down, by hand."""
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
-
-
-def benjamini_hochberg(p_values: list[float]) -> list[float]:
-    """By hand, from the largest down."""
-    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
-    lowest, adjusted = 1.0, [0.0] * len(p_values)
-    for rank, place in enumerate(order):
-        lowest = min(lowest, p_values[place] * len(p_values) / (len(p_values) - rank))
-        adjusted[place] = lowest
-    return adjusted
-
-
 def test_each_family_is_adjusted_on_its_own(compared):
     families = {"primary": [], "secondary": []}
     for row in compared["contrasts"]:
@@ -492,9 +437,9 @@ def test_each_family_is_adjusted_on_its_own(compared):
     assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
     rules = {(row["a"], row["b"]): row["rule"] for row in families["primary"]}
     assert rules == {pair: "chosen" if pair == ("lora", "zero_shot") else "matched" for pair in PAIRS[:4]}
-    for family, adjust in (("primary", holm), ("secondary", benjamini_hochberg)):
+    for family, method in (("primary", "holm"), ("secondary", "fdr_bh")):
         rows = families[family]
-        assert [row["p_adjusted"] for row in rows] == pytest.approx(adjust([row["p_value"] for row in rows]))
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(multipletests([row["p_value"] for row in rows], method=method)[1])
 
 
 def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
@@ -569,28 +514,15 @@ def test_a_contrast_of_a_method_without_scores_is_named(results):
         compare()
 
 
-def test_labels():
-    assert systems.label_of("lora", None, 3.0) == "lora"
-    assert systems.label_of("polychromic", 3.0, 3.0) == "polychromic"
-    assert systems.label_of("polychromic", 0.3, 3.0) == "polychromic@0.3"
-
-
-def beside(own: dict[str, float], temperatures: dict[str, list[float]], prompts: int = 40) -> dict[tuple[str, float], System]:
-    """Systems of replies whose q and pass@1 are lora's plus a constant of `own` and a little that differs by prompt."""
-    rng, found = np.random.default_rng(0), {}
-    p = params()
-    base = {name: rng.uniform(0.3, 0.6, (2, prompts)) for name in p.domain("replies").metrics}
-    small = rng.normal(scale=0.01, size=(2, prompts))
-    for label, at in temperatures.items():
-        shift = {"quality": own["quality"], "pass@1": own["pass@1"]} if label != "lora" else {}
-        for temperature in at:
-            scores = {name: values + (small if shift else 0) + shift.get(name, 0.0) for name, values in base.items()}
-            found[label, temperature] = System(label, label.split("@")[0], LAMBDAS.get(label), temperature, (0, 1), scores)
-    return found
-
-
 def test_each_weight_stands_beside_lora_at_the_temperatures_that_both_have():
-    systems = beside({"quality": 0.1, "pass@1": -0.1}, {"lora": [0.5, 1.0], "polychromic@0.3": [0.5, 0.7, 1.0], "polychromic": [1.0]})
+    """Scores are lora's, with q and pass@1 shifted by a constant and a little that differs by prompt."""
+    rng, systems = np.random.default_rng(0), {}
+    base = {name: rng.uniform(0.3, 0.6, (2, 40)) for name in params().domain("replies").metrics}
+    small, shift = rng.normal(scale=0.01, size=(2, 40)), {"quality": 0.1, "pass@1": -0.1}
+    for label, temperature in itertools.product(("lora", "polychromic@0.3", "polychromic"), (0.5, 0.7, 1.0)):
+        scores = base if label == "lora" else {name: values + small + shift.get(name, 0.0) for name, values in base.items()}
+        systems[label, temperature] = System(label, label.split("@")[0], LAMBDAS.get(label), temperature, (0, 1), scores)
+    del systems["lora", 0.7], systems["polychromic", 0.5], systems["polychromic", 0.7]
     rows = against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
     assert [(row["label"], row["lambda"], row["temperature"]) for row in rows] == [
         ("polychromic@0.3", 0.3, 0.5), ("polychromic@0.3", 0.3, 1.0), ("polychromic", 3.0, 1.0)
@@ -602,19 +534,7 @@ def test_each_weight_stands_beside_lora_at_the_temperatures_that_both_have():
         # Paired: what differs between prompts cancels, and the interval is that of the little that is left.
         assert q["low"] < q["delta"] < q["high"] and q["high"] - q["low"] < 0.02 and q["low"] > 0.08
         assert passed["high"] < -0.08 and bert["low"] <= bert["delta"] <= bert["high"] and abs(bert["delta"]) < 0.01
-    assert rows == against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
-
-
-def test_the_interval_is_a_bootstrap_over_prompts_of_the_seeds_that_both_have():
-    systems = beside({"quality": 0.1, "pass@1": 0.0}, {"lora": [1.0], "polychromic": [1.0]})
-    lora, ours = systems["lora", 1.0], systems["polychromic", 1.0]
-    systems["lora", 1.0] = lora.only({0})
-    (row,) = against_lora(params(), "replies", systems, ["polychromic"])
-    d = (ours.scores["quality"][:1] - lora.scores["quality"][:1]).mean(axis=0)
-    assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean())
-    normal = 1.96 * d.std() / np.sqrt(len(d))
-    assert row["metrics"]["quality"]["high"] - row["metrics"]["quality"]["low"] == pytest.approx(2 * normal, rel=0.3)
-
-
-def test_a_domain_whose_training_sees_the_evaluations_quality_has_no_such_table(results):
-    assert grid(results)["gaming"] is None
+    systems["lora", 1.0] = systems["lora", 1.0].only({0})
+    *_, row = against_lora(params(), "replies", systems, ["polychromic"])
+    d = systems["polychromic", 1.0].scores["quality"][0] - systems["lora", 1.0].scores["quality"][0]
+    assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean()), "over the seeds that both have"

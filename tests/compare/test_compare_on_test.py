@@ -10,13 +10,14 @@ import pytest
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.base.io import read_json, write_json, write_jsonl
 from polychromic.compare import compare as analysis
 from polychromic.compare.compare import compare
+from polychromic.compare.stats import holm
 from polychromic.compare.systems import label_of
 from polychromic.params import Params, load_params
 from polychromic.provenance.workspace import Workspace
-from polychromic.report.results import load
+from polychromic.report.results import Compare
 from tests.workspace import REPOSITORY, small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -80,19 +81,26 @@ def rows(cells=CELLS) -> list[dict]:
     ]  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def write_results() -> Path:
     """Scores on test and nothing else: no choices, no history, no score on dev."""
-    monkeypatch.chdir(tmp_path)
     write_jsonl(paths.scores_file("listqa", "test"), rows())
     write_json(paths.machines_file("listqa"), {"a GPU": list(SYSTEMS)})
-    return tmp_path / "results" / "listqa" / "test"
+    return paths.RESULTS / "listqa" / "test"
 
 
 @pytest.fixture
-def document(folder) -> dict:
-    compare(params(), "listqa", "test")
-    return read_json(folder / "compare.json")
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return write_results()
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("compared"))
+        folder = write_results()
+        compare(params(), "listqa", "test")
+        return read_json(folder / "compare.json")
 
 
 def found(document: dict, a: str, b: str, metric: str = MAIN, rule: str = "matched") -> dict:
@@ -100,8 +108,8 @@ def found(document: dict, a: str, b: str, metric: str = MAIN, rule: str = "match
     return row
 
 
-def test_the_report_accepts_it(document, folder):
-    parsed = load("listqa", "test", folder.parents[1])
+def test_the_report_accepts_it(document):
+    parsed = Compare(document, "compare.json")
     assert (parsed.domain, parsed.split, parsed.primary, parsed.quality, parsed.headline) == ("listqa", "test", MAIN, GUARD, "polychromic")
     assert {label: parsed.chosen(label).temperature for label in parsed.method_labels()} == {
         name: system["temperatures"][0] for name, system in SYSTEMS.items()
@@ -150,44 +158,25 @@ def test_the_primary_family_is_what_was_declared_and_holm_adjusts_it_alone(docum
         ("polychromic", "lora", MAIN, "matched"), ("polychromic", "rft", MAIN, "matched"), ("polychromic", "zero_shot", MAIN, "chosen")
     ]  # fmt: skip
     p = [row["p_value"] for row in primary]
-    highest, adjusted = 0.0, [0.0] * 3
-    for rank, place in enumerate(np.argsort(p, kind="stable")):
-        highest = max(highest, min(1.0, (3 - rank) * p[place]))
-        adjusted[place] = highest
-    assert [row["p_adjusted"] for row in primary] == pytest.approx(adjusted)
+    assert [row["p_adjusted"] for row in primary] == pytest.approx(holm(p))
     assert max(p) > 0.1 > min(p), "a family whose members agree tests nothing"
 
 
-def test_quality_is_guarded_and_no_side_has_a_role(document):
+def test_quality_is_guarded_no_side_has_a_role_and_d_is_compared_at_temperature_1(document):
     guard = found(document, "polychromic", "lora", GUARD, "chosen")
     assert guard["margin"] == params().analysis.margin and guard["non_inferior"] == (guard["low"] > -guard["margin"])
     assert {(row["a_role"], row["b_role"]) for row in document["contrasts"]} == {(None, None)}
-
-
-def test_d_is_compared_where_both_were_sampled_at_temperature_1(document):
     policy = {(row["a"], row["b"]) for row in document["contrasts"] if row["rule"] == "policy"}
     assert policy == {("polychromic", "lora"), ("polychromic", "zero_shot")}, "rft has no such samples"
 
 
-@pytest.mark.parametrize("changes", [{"lambda": 0.1}, {"seeds": [1, 2]}, {"analysis": {"contrasts": CONTRASTS[:1]}}])
-def test_what_is_chosen_for_dev_changes_nothing(document, folder, changes):
-    before = (folder / "compare.json").read_bytes()
-    compare(params(**changes), "listqa", "test")
-    assert (folder / "compare.json").read_bytes() == before
-
-
-def test_it_repeats_to_the_byte(document, folder):
-    before = (folder / "compare.json").read_bytes()
-    write_jsonl(folder / "scores.jsonl.gz", [row for _, row in read_jsonl(folder / "scores.jsonl.gz")][::-1])
+def test_it_repeats_to_the_byte_whatever_is_chosen_for_dev_and_in_whatever_order_scores_lie(folder):
     compare(params(), "listqa", "test")
-    assert (folder / "compare.json").read_bytes() == before
-
-
-def test_a_system_that_lacks_a_prompt_is_named(folder):
-    lacking = [row for row in rows() if (row["method"], row["id"], row["seed"]) != ("rft", "q3", 4)]
-    write_jsonl(folder / "scores.jsonl.gz", lacking)
-    with pytest.raises(PolychromicError, match=r"test/scores\.jsonl\.gz: rft at temperature 0\.5 lacks 1 scores, .* \(4, 'q3'\)"):
-        compare(params(), "listqa", "test")
+    before = (folder / "compare.json").read_bytes()
+    write_jsonl(folder / "scores.jsonl.gz", rows()[::-1])
+    for changes in ({"lambda": 0.1}, {"seeds": [1, 2]}, {"analysis": {"contrasts": CONTRASTS[:1]}}):
+        compare(params(**changes), "listqa", "test")
+        assert (folder / "compare.json").read_bytes() == before
 
 
 def test_it_asks_the_seal_before_it_reads(folder, monkeypatch):
@@ -209,7 +198,7 @@ def test_it_asks_the_seal_before_it_reads(folder, monkeypatch):
 def test_the_declared_temperatures_are_those_of_dev(domain: str):
     """The chosen one first, of each system that dev has scored; then the others of its frontier, which a match to it reads."""
     here = Workspace(REPOSITORY)
-    path = here.place(here.made[paths.choices_file(domain).as_posix()])
+    path = here.result(paths.choices_file(domain).as_posix())
     declared, selection = load_params(REPOSITORY / "params.yaml"), read_json(path)
     compared, plan = 0, declared.test_plan(domain)
     peers = {contrast.b for contrast in plan.contrasts if contrast.rule == "matched"}

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,11 +19,6 @@ def test_front_and_area_against_the_definitions(points):
     assert hypervolume(points) == hypervolume(points[::-1]) == hypervolume([*points, points[0], (0, 0)]) == pytest.approx(cells)
 
 
-def test_hypervolume_with_a_reference():
-    assert hypervolume([(0.9, 0.1), (0.5, 0.5)]) == pytest.approx(0.09 + 0.5 * 0.4)
-    assert hypervolume([(2, 3), (3, 2)], reference=(1, 1)) == pytest.approx(3)
-
-
 SLOPE = [0.2, 0.4, 0.3], [3.0, 1.0, 2.5]
 # greedy (.30, .9) is beaten by (.31, 1.1): at quality .30 the system offers more than .9
 BEATEN = [0.30, 0.31, 0.27], [0.9, 1.1, 1.4]
@@ -44,20 +37,19 @@ BEATEN = [0.30, 0.31, 0.27], [0.9, 1.1, 1.4]
     ],
 )
 def test_match_by_hand(points, at, value, clamped):
-    match = match_quality(*points, at)
-    assert match.value == pytest.approx(value) and match.clamped == clamped
+    found, _, outside = match_quality(*points, at)
+    assert found == pytest.approx(value) and outside == clamped
 
 
 @given(hs.lists(hs.tuples(hs.floats(0, 1), hs.floats(0, 10)), min_size=1, max_size=6), hs.floats(0, 1), hs.randoms(use_true_random=False))
 def test_match_bounds_weights_and_order(points, at, random):
     quality, coverage = np.array(points).T
-    match = match_quality(quality, coverage, at)
-    weights = np.array(match.weights)
+    value, weights, clamped = match_quality(quality, coverage, at)
     assert weights.sum() == pytest.approx(1) and (weights >= 0).all() and (weights > 0).sum() <= 2
-    assert weights @ coverage == pytest.approx(match.value)
-    assert match.clamped or weights @ quality >= at - 1e-9, "never below the quality asked for"
-    assert match_quality(*np.array(random.sample(points, len(points))).T, at).value == pytest.approx(match.value)
-    assert match_quality(quality, coverage, min(at + 0.1, 1)).value <= match.value + 1e-9, "more quality never gives more coverage"
+    assert weights @ coverage == pytest.approx(value)
+    assert clamped or weights @ quality >= at - 1e-9, "never below the quality asked for"
+    assert match_quality(*np.array(random.sample(points, len(points))).T, at)[0] == pytest.approx(value)
+    assert match_quality(quality, coverage, min(at + 0.1, 1))[0] <= value + 1e-9, "more quality never gives more coverage"
 
 
 def frontier_data(seed=0, prompts=80, gain=0.0):
@@ -78,16 +70,14 @@ def matched(a_quality, a_value, quality, value, temperatures, n_boot=300):
     return matched_contrast(a_quality, a_value, quality, value, temperatures, np.random.default_rng(0), n_boot)
 
 
-def test_matched_contrast_finds_the_gain_fast():
+def test_matched_contrast_finds_the_gain():
     a_quality, a_value, quality, value, temperatures = data = frontier_data(gain=0.2)
-    started = time.perf_counter()
     result = matched(*data, n_boot=2000)
-    assert time.perf_counter() - started < 2
     assert result.delta == pytest.approx(0.2, abs=0.03) and result.low < 0.2 < result.high and result.n_prompts == 80
     assert [w > 0 for w in result.b_weights] == [False, True, True, False] and sum(result.b_weights) == pytest.approx(1)
     assert result.clamped_share == 0 and result.p_two_sided < 0.01
-    match = match_quality([x.mean() for x in quality], [x.mean() for x in value], a_quality.mean())
-    assert result.delta == pytest.approx(a_value.mean() - match.value, abs=1e-10)
+    peer, *_ = match_quality([x.mean() for x in quality], [x.mean() for x in value], a_quality.mean())
+    assert result.delta == pytest.approx(a_value.mean() - peer, abs=1e-10)
     backward = matched(a_quality, a_value, quality[::-1], value[::-1], temperatures[::-1], n_boot=2000)
     assert (result.delta, result.low, result.high) == pytest.approx((backward.delta, backward.low, backward.high))
     assert result.b_weights == pytest.approx(backward.b_weights[::-1])
@@ -98,8 +88,8 @@ def test_matched_contrast_against_a_plain_loop():
     draws, deltas = np.random.default_rng(11), []
     for _ in range(1500):
         rows = draws.integers(0, 30, 30)
-        match = match_quality([x[:, rows].mean() for x in quality], [x[:, rows].mean() for x in value], a_quality[:, rows].mean())
-        deltas.append(a_value[:, rows].mean() - match.value)
+        peer, *_ = match_quality([x[:, rows].mean() for x in quality], [x[:, rows].mean() for x in value], a_quality[:, rows].mean())
+        deltas.append(a_value[:, rows].mean() - peer)
     result = matched(*data, n_boot=1500)
     assert (result.low, result.high) == pytest.approx(tuple(np.quantile(deltas, [0.025, 0.975])), abs=0.3 * np.std(deltas))
     beyond = min(np.mean(np.array(deltas) <= 0), np.mean(np.array(deltas) >= 0))
@@ -122,25 +112,6 @@ def test_matched_contrast_clamps_and_says_so():
     assert result.delta == pytest.approx(a_value.mean() - value[0].mean(), abs=1e-10)
 
 
-X = np.ones((2, 5))
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: pareto_front([]), "n >= 1"),
-        (lambda: pareto_front([(1, 2, 3)]), r"shape \(1, 3\)"),
-        (lambda: pareto_front([(1, float("nan"))]), "finite"),
-        (lambda: hypervolume([(0.5, -0.1)]), "below the reference"),
-        (lambda: match_quality([], [], 0.5), "T >= 1"),
-        (lambda: match_quality([0.1], [1.0, 2.0], 0.5), "shapes"),
-        (lambda: match_quality([0.1], [float("nan")], 0.1), "finite"),
-        (lambda: matched(X, X, [X], [X, X], [0.5]), "2 values"),
-        (lambda: matched(X, X, [X, X], [X, X], [0.5, 0.5]), "different temperature"),
-        (lambda: matched(X, X, [X], [np.ones((2, 4))], [0.5]), "b's value at 0.5: got 5 and 4"),
-        (lambda: matched(X, X, [X], [X * np.nan], [0.5]), "nan"),
-    ],
-)
-def test_impossible_input_is_an_error(call, message):
-    with pytest.raises(PolychromicError, match=message):
-        call()
+def test_scores_of_other_prompts_are_an_error():
+    with pytest.raises(PolychromicError, match=r"matched contrast, b's value at 0.5: got shape \(2, 4\)"):
+        matched(np.ones((2, 5)), np.ones((2, 5)), [np.ones((2, 5))], [np.ones((2, 4))], [0.5])

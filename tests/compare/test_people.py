@@ -121,9 +121,9 @@ def test_a_domain_with_a_checker_has_no_such_messages(workspace):
 def test_the_ratio_of_means_and_its_interval():
     model, human = np.array([0.4, 0.6, 0.8]), np.array([0.2, 0.3, 0.4])
     exact = human_ratio(model, human, np.random.default_rng(0))
-    assert (exact.value, exact.low, exact.high) == pytest.approx((2, 2, 2)), "proportional: every draw has the same ratio"
+    assert tuple(exact.values()) == pytest.approx((2, 2, 2)), "proportional: every draw has the same ratio"
     wide = human_ratio(np.array([0.1, 0.9, 0.5, 0.3]), np.full(4, 0.5), np.random.default_rng(0))
-    assert wide.value == pytest.approx(0.9) and wide.low < 0.9 < wide.high
+    assert wide["value"] == pytest.approx(0.9) and wide["low"] < 0.9 < wide["high"]
 
 
 def test_a_difference_of_ratios_is_paired_by_message():
@@ -134,11 +134,5 @@ def test_a_difference_of_ratios_is_paired_by_message():
     a = b + 0.05 + rng.normal(0, 0.01, 40)
     alone = [human_ratio(x, human, np.random.default_rng(1)) for x in (a, b)]
     paired = human_ratio(a - b, human, np.random.default_rng(1))
-    assert alone[0].low < alone[1].high, "the intervals overlap"
-    assert paired.value == pytest.approx(alone[0].value - alone[1].value) and 0.08 < paired.low < paired.high < 0.12
-
-
-@pytest.mark.parametrize(("model", "human"), [([0.1], [0.1]), ([0.1, 0.2], [0.1, -0.2]), ([0.1, np.nan], [0.1, 0.2]), ([0.1, 0.2], [0.1])])
-def test_a_ratio_that_does_not_exist_is_an_error(model, human):
-    with pytest.raises(PolychromicError, match="human ratio"):
-        human_ratio(np.array(model), np.array(human), np.random.default_rng(0))
+    assert alone[0]["low"] < alone[1]["high"], "the intervals overlap"
+    assert paired["value"] == pytest.approx(alone[0]["value"] - alone[1]["value"]) and 0.08 < paired["low"] < paired["high"] < 0.12

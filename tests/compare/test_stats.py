@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as hs
 from scipy import stats as st
-from statsmodels import api as sm
 from statsmodels.stats.power import TTestPower
 
 from polychromic.base.errors import PolychromicError
@@ -15,14 +14,10 @@ from polychromic.compare.stats import (
     holm,
     mean_cis,
     minimum_detectable_effect,
-    non_inferior,
     paired_contrast,
     sign_flip,
     trend_test,
 )
-
-settings.register_profile("repeatable", deadline=None, derandomize=True)  # as tests/score/conftest.py
-settings.load_profile("repeatable")
 
 # Darwin (1876), crossed minus self-fertilised Zea mays, eighths of an inch; Student (1908), hours of sleep gained on two drugs.
 DARWIN = np.array([6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75], dtype=float)
@@ -52,20 +47,6 @@ def test_student_sleep():
     assert (result.delta, result.d_z, result.cliffs_delta) == pytest.approx((1.58, 1.284558, 0.49), abs=1e-6)
     assert result.p_permutation == pytest.approx(0.00390625, abs=1e-15)
     assert result.p_mannwhitney == pytest.approx(st.mannwhitneyu(SLEEP_2, SLEEP_1).pvalue)
-
-
-def test_clustered_standard_error_is_that_of_statsmodels():
-    """Samples nested in prompts: cluster-robust OLS of samples on the system, and the paired differences of prompts, have one error."""
-    draws, prompts, n = rng(4), 40, 6
-    level = draws.random(prompts)[:, None]
-    samples = np.stack([draws.random((prompts, n)) < level, draws.random((prompts, n)) < 0.8 * level]).astype(float)
-    system, groups = np.repeat([1.0, 0.0], prompts * n), np.tile(np.repeat(np.arange(prompts), n), 2)
-    options = {"groups": groups, "use_correction": False}
-    fit = sm.OLS(samples.ravel(), sm.add_constant(system)).fit(cov_type="cluster", cov_kwds=options)
-    result = contrast(*samples.mean(axis=2))
-    assert fit.params[1] == pytest.approx(result.delta)
-    standard_error = result.delta / result.d_z / np.sqrt(prompts)
-    assert standard_error == pytest.approx(fit.bse[1] * np.sqrt(prompts / (prompts - 1)))  # statsmodels divides by P, an sd by P - 1
 
 
 def test_adjusted_p_values():
@@ -174,11 +155,6 @@ def test_detectable_effect_is_detected_that_often(prompts, power, alpha):
         assert effect == pytest.approx(1.959964 * sd / np.sqrt(prompts)), "the half-width of the interval"
 
 
-@pytest.mark.parametrize(("low", "margin", "verdict"), [(-0.02, 0.03, True), (-0.03, 0.03, False), (-0.04, 0.03, False), (0.01, 0.0, True)])
-def test_non_inferior(low, margin, verdict):
-    assert non_inferior(low, margin) is verdict
-
-
 def test_trend_against_page():
     # the example of scipy's documentation: ten students rate tutorial, lecture and seminar; expected order tutorial < lecture < seminar
     table = np.array([[3, 4, 3], [2, 2, 4], [3, 3, 5], [1, 3, 2], [2, 3, 2], [2, 4, 5], [1, 2, 4], [3, 4, 4], [2, 4, 5], [1, 3, 4]])
@@ -200,32 +176,13 @@ def test_trend_sees_a_rise_and_only_a_rise():
 X = np.ones((2, 5))
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: paired_contrast(X, np.ones((2, 4)), rng()), "5 and 4 prompts"),
-        (lambda: paired_contrast(np.ones(5), X, rng()), r"shape \(5,\)"),
-        (lambda: paired_contrast(np.ones((2, 1)), np.ones((2, 1)), rng()), "1 prompts"),
-        (lambda: paired_contrast(X, X * np.nan, rng()), "contrast, b: got nan at seed row 0, prompt 0"),
-        (lambda: paired_contrast(X, X, rng(), confidence=95), "confidence: got 95"),
-        (lambda: paired_contrast(X, X, rng(), n_boot=0), "n_boot: got 0"),
-        (lambda: mean_cis({"x": np.full((1, 3), np.inf)}, rng()), "x: got inf"),
-        (lambda: mean_cis({"x": X, "y": np.ones((2, 4))}, rng()), "y: got 5 and 4 prompts"),
-        (lambda: holm([]), "p-values"),
-        (lambda: benjamini_hochberg([0.5, float("nan")]), "nan"),
-        (lambda: holm([1.5]), "1.5"),
-        (lambda: non_inferior(-0.1, -0.03), "margin = -0.03"),
-        (lambda: non_inferior(float("nan"), 0.03), "nan"),
-        (lambda: trend_test([0, 1], np.ones((2, 5))), "3 or more"),
-        (lambda: trend_test([0, 1, 1], np.ones((3, 5))), "different levels"),
-        (lambda: trend_test([0, 1, 2], np.ones((4, 5))), r"\(4, 5\)"),
-        (lambda: minimum_detectable_effect(-1, 60), "sd = -1"),
-        (lambda: minimum_detectable_effect(1, 1), "1 prompts"),
-        (lambda: minimum_detectable_effect(1, 60, power=80), "power = 80"),
-        (lambda: minimum_detectable_effect(1, 60, power=0.04), "power = 0.04"),
-        (lambda: minimum_detectable_effect(1, 60, alpha=0), "alpha = 0"),
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: paired_contrast(X, np.ones((2, 4)), rng()), r"contrast, b: got shape \(2, 4\), .* \(the first has 5\)"),
+    (lambda: paired_contrast(np.ones(5), X, rng()), r"contrast, a: got shape \(5,\)"),
+    (lambda: paired_contrast(np.ones((2, 1)), np.ones((2, 1)), rng()), r"got shape \(2, 1\), .* 2 or more prompts"),
+    (lambda: paired_contrast(X, X * np.nan, rng()), "contrast, b: got .* 10 scores not finite"),
+    (lambda: mean_cis({"x": X, "y": np.ones((2, 4))}, rng()), r"y: got shape \(2, 4\)"),
+])  # fmt: skip
 def test_impossible_input_is_an_error(call, message):
     with pytest.raises(PolychromicError, match=message):
         call()

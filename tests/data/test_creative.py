@@ -1,6 +1,5 @@
 """creative from a WordNet that is small enough to check by hand."""
 
-import json
 from itertools import combinations, product
 
 import pytest
@@ -9,11 +8,10 @@ from polychromic.base.errors import PolychromicError
 from polychromic.data import creative, wordnet
 from polychromic.data.creative import Example, build, content_lemmas, examples, group_of, is_finite, keyword_sets, sentences
 from polychromic.data.domains.creative import DOMAIN
-from polychromic.data.morphology import Lexicon, with_ending, with_ing, with_s
 from polychromic.data.records import read_records
 from polychromic.data.split import check_split, split
 from polychromic.data.text import normalised, words
-from polychromic.data.wordnet import WordNet
+from polychromic.data.wordnet import Lexicon, WordNet, with_ending
 from tests.workspace import REPOSITORY
 
 DATA = REPOSITORY / "data" / "creative.jsonl"
@@ -35,9 +33,9 @@ IRREGULAR = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "cntlist.rev").write_text("".join(f"{key} 1 {count}\n" for key, count in COUNTS.items()))
-    for part, text in IRREGULAR.items():
-        (tmp_path / f"{part}.exc").write_text(text)
+    counts = "".join(f"{key} 1 {count}\n" for key, count in COUNTS.items())
+    for name, text in {"cntlist.rev": counts, **{f"{part}.exc": text for part, text in IRREGULAR.items()}}.items():
+        (tmp_path / name).write_text(text)
     monkeypatch.setattr(wordnet, "FOLDER", tmp_path)
     monkeypatch.setattr(wordnet, "SHA256", {})
     return tmp_path
@@ -52,10 +50,12 @@ def noun(text: str) -> Example:
     return Example(text, "noun", ("thing",))
 
 
-def test_regular_forms():
-    assert [with_s(word) for word in ("box", "city", "day", "hero")] == [{"boxes"}, {"cities"}, {"days"}, {"heros", "heroes"}]
-    assert [with_ending(word, "ed") for word in ("bake", "try", "play")] == ["baked", "tried", "played"]
-    assert [with_ing(word) for word in ("bake", "see", "lie", "go", "dye")] == ["baking", "seeing", "lying", "going", "dyeing"]
+@pytest.mark.parametrize(("lemmas", "ending", "forms"), [
+    ("box city day", "s", "boxes cities days"), ("hero", "s", "heroes heros"), ("bake try play", "ed", "baked tried played"),
+    ("bake see lie go dye", "ing", "baking seeing lying going dyeing"),
+])  # fmt: skip
+def test_regular_forms(lemmas, ending, forms):
+    assert " ".join(form for lemma in lemmas.split() for form in sorted(with_ending(lemma, ending))) == forms
 
 
 @pytest.mark.parametrize(("lemma", "has", "lacks"), [
@@ -67,9 +67,6 @@ def test_regular_forms():
 ])  # fmt: skip
 def test_forms(lexicon, lemma, has, lacks):
     assert set(has.split()) <= lexicon.forms(lemma) and not set(lacks.split()) & lexicon.forms(lemma)
-
-
-def test_lemmas_of_a_word_are_the_best_known_first(lexicon):
     assert lexicon.lemmas("saw") == ["see", "saw"] and lexicon.lemmas("leaves") == ["leave", "leaf"] and lexicon.lemmas("xyz") == []
     assert lexicon.part("leave") == "verb" and lexicon.part("big") == "adj" and lexicon.part("xyz") == ""
     assert lexicon.count("leave") == 80 and lexicon.count("leave", "noun") == 20 and lexicon.count("run") == 0
@@ -91,33 +88,31 @@ def test_examples_are_read_without_quotations_of_authors(folder):
     lines = {
         "noun": '00000001 13 n 01 dog 0 000 | an animal; "the dog ran"; "a big  dog"  ',
         "verb": '00000002 30 v 02 leave 0 go_away 0 000 | go; "He left the house"; "To be or not"- Shakespeare  ',
+        **dict.fromkeys(("adj", "adv"), "00000003 00 a 01 big 0 000 | large"),
     }
-    for part in ("noun", "verb", "adj", "adv"):
-        line = lines.get(part, "00000003 00 a 01 big 0 000 | large")
+    for part, line in lines.items():
         (folder / f"data.{part}").write_text(f"  1 This software\n{line}\n")
-    found = list(examples())
-    assert [(e.text, e.part) for e in found] == [("the dog ran", "noun"), ("a big dog", "noun"), ("He left the house", "verb")]
-    assert found[2].lemmas == ("leave", "go away")
+    dog, other, left = examples()
+    assert (dog, other[:2]) == (("the dog ran", "noun", ("dog",)), ("a big dog", "noun"))
+    assert left == ("He left the house", "verb", ("leave", "go away"))
 
 
-FIND = lambda text: Example(text, "verb", ("find",))
+FIND = ("verb", ("find",))
+THING = ("noun", ("thing",))
 WHOLE = [
-    *map(noun, ("the dog was in the garden", "the dog took the bottle to the river", "he found the bottle in the garden")),
-    *map(noun, ("a dog that was in the garden is here",)),
-    *map(FIND, ("The farmer found the bottle", "Dogs find the bottle")),
+    *(("the dog was in the garden", THING), ("the dog took the bottle to the river", THING), ("he found the bottle in the garden", THING)),
+    *(("a dog that was in the garden is here", THING), ("The farmer found the bottle", FIND), ("Dogs find the bottle", FIND)),
 ]
 PHRASES = [
-    noun("the dog of the old farmer"),
-    noun("dogs were in the garden"),  # opens with neither pronoun nor determiner
-    noun("he and the dog in the garden"),
-    noun("a dog that was in the garden"),  # a relative clause alone
-    noun("the terms of the will of a farmer"),
-    *map(FIND, ("the farmer found the bottle", "Find the bottle in the garden")),
+    *(("the dog of the old farmer", THING), ("he and the dog in the garden", THING), ("the terms of the will of a farmer", THING)),
+    *(("dogs were in the garden", THING), ("a dog that was in the garden", THING)),  # no pronoun or determiner; a relative clause alone
+    *(("the farmer found the bottle", FIND), ("Find the bottle in the garden", FIND)),
 ]
 
 
-def test_whole_sentences_are_told_from_phrases(lexicon):
-    assert [e for e in [*WHOLE, *PHRASES] if is_finite(e, words(e.text), lexicon)] == WHOLE
+@pytest.mark.parametrize(("text", "entry", "whole"), [*((*row, True) for row in WHOLE), *((*row, False) for row in PHRASES)])
+def test_whole_sentences_are_told_from_phrases(lexicon, text, entry, whole):
+    assert is_finite(Example(text, *entry), words(text), lexicon) == whole
 
 
 DROPPED = """
@@ -141,13 +136,10 @@ def test_what_is_dropped(lexicon, text):
     assert sentences([noun(text)], lexicon) == []
 
 
-def test_sentences_get_a_capital_and_a_full_stop_once(lexicon):
+def test_sentences_get_a_capital_and_a_full_stop_once_and_keywords_are_common_and_clear(lexicon):
     again = Example("He was in the big garden!", "verb", ("be",))
     found = sentences([noun("he was in the big garden"), again, noun("is it there, or was I wrong?")], lexicon)
     assert found == ["He was in the big garden."]
-
-
-def test_keywords_are_common_and_clear(lexicon):
     assert content_lemmas("The children left a quince and the biggest words in the garden.", lexicon) == ["big", "child", "garden", "leave"]
     assert content_lemmas("The leaves of it.", lexicon) == [], "leave or leaf"
 
@@ -157,13 +149,16 @@ def corpus() -> list[Example]:
     return [noun(text) for text in made] + [noun(f"He was happy with the {a} and some {b}") for a, b in product(NOUNS[:4], NOUNS[4:])]
 
 
+WANTED = {2: 14, 3: 12, 4: 4}
+
+
 @pytest.fixture
 def records(lexicon, monkeypatch):
     monkeypatch.setattr(creative, "near_duplicates", lambda texts: [])  # these sentences are alike by design
-    return build(corpus(), lexicon, {2: 14, 3: 12, 4: 4})
+    return build(corpus(), lexicon, WANTED)
 
 
-def test_records_are_complete_sorted_and_valid(records, lexicon):
+def test_records_are_complete_sorted_and_valid_whatever_the_order_of_the_examples(records, lexicon):
     assert [r.id for r in records] == sorted(r.id for r in records) and len({r.id for r in records}) == 30
     assert sorted(len(r.valid) for r in records) == [2] * 14 + [3] * 12 + [4] * 4
     for r in records:
@@ -172,53 +167,33 @@ def test_records_are_complete_sorted_and_valid(records, lexicon):
         assert r.stratum.startswith(f"{len(keywords)}_") and (r.domain, r.checker, r.licence) == ("creative", "set", "WordNet-3.0")
         assert [set(line.split()) for line in r.valid] == [lexicon.forms(keyword) for keyword in keywords]
         assert all(DOMAIN.holds(r, text) for text in r.references) and not DOMAIN.holds(r, r.prompt)
-
-
-def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
-    texts = ["The dog was near the old bridge.", "A dog is under both of the bridges.", "The cat was near the old river."]
-    found = keyword_sets(texts, lexicon, {2: 2})
-    by_words = {frozenset(keywords): references for keywords, references in found.items()}
-    assert by_words == {frozenset({"dog", "bridge"}): texts[:2], frozenset({"cat", "river"}): texts[2:]}
-
-
-def test_shared_pairs_and_shared_references_are_one_group():
-    alike = {
-        ("dog", "cat"): ["a"],
-        ("cat", "horse", "dog"): ["b"],
-        ("river", "hill"): ["b", "c"],
-    }  # a pair of the first, the second's reference
-    groups = group_of(alike | {("boat", "dog"): ["d"]})  # a word alone
-    assert len({groups[keywords] for keywords in alike}) == 1 and groups["boat", "dog"] == "words-boat-dog"
-
-
-def leaks(records, parts) -> set[str]:
-    """What stands in two of the parts (lists of ids): sentences, or pairs of keywords."""
-    place = {key: name for name, keys in parts.items() for key in keys}
-    seen: dict[object, set[str]] = {}
-    for r in (r for r in records if r.id in place):
-        keywords = [line.split()[0] for line in r.valid]
-        for thing in [*map(frozenset, combinations(keywords, 2)), *map(normalised, r.references)]:
-            seen.setdefault(thing, set()).add(place[r.id])
-    return {str(thing) for thing, places in seen.items() if len(places) > 1}
-
-
-def test_the_same_bytes_whatever_the_order_of_the_examples(records, lexicon):
-    assert build(corpus()[::-1], lexicon, {2: 14, 3: 12, 4: 4}) == records
-
-
-@pytest.mark.usefixtures("records")
-def test_too_few_sentences_are_reported(lexicon):
+    assert build(corpus()[::-1], lexicon, WANTED) == records
     with pytest.raises(PolychromicError, match=r"too few sentences pass the filters \(\d+ of 900 with 2 keywords\)"):
         build(corpus(), lexicon, {2: 900})
 
 
+def test_every_sentence_that_holds_the_keywords_is_a_reference(lexicon):
+    texts = ["The dog was near the old bridge.", "A dog is under both of the bridges.", "The cat was near the old river."]
+    found = {frozenset(keywords): references for keywords, references in keyword_sets(texts, lexicon, {2: 2}).items()}
+    assert found == {frozenset({"dog", "bridge"}): texts[:2], frozenset({"cat", "river"}): texts[2:]}
+    # One group: a pair of the first is in the second, whose reference is in the third; a word alone joins nothing.
+    alike = {("dog", "cat"): ["a"], ("cat", "horse", "dog"): ["b"], ("river", "hill"): ["b", "c"]}
+    groups = group_of(alike | {("boat", "dog"): ["d"]})
+    assert len({groups[keywords] for keywords in alike}) == 1 and groups["boat", "dog"] == "words-boat-dog"
+
+
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
 def test_the_shipped_file():
+    """No sentence and no pair of keywords stands in two parts of a split."""
     records = read_records(DATA)
     assert len(records) >= 1500 and {r.source for r in records} == {wordnet.SOURCE}
+    assert all(text.isascii() and 5 <= len(words(text)) <= 20 for r in records for text in r.references)
     sizes = {"train": 1000, "dev": 150, "test": 300}
     splits = split(records, sizes, 0)
     check_split(records, splits, sizes, 0.08)
-    assert leaks(records, splits) == set()
-    assert all(text.isascii() and 5 <= len(words(text)) <= 20 for r in records for text in r.references)
-    assert json.loads(DATA.read_text(encoding="utf-8").splitlines()[0])["id"] == min(r.id for r in records)
+    place = {key: name for name, keys in splits.items() for key in keys}
+    seen: dict[object, set[str]] = {}
+    for r in (r for r in records if r.id in place):
+        for thing in [*map(frozenset, combinations([line.split()[0] for line in r.valid], 2)), *map(normalised, r.references)]:
+            seen.setdefault(thing, set()).add(place[r.id])
+    assert [thing for thing, places in seen.items() if len(places) > 1] == []

@@ -47,17 +47,13 @@ def wordnet(tmp_path, monkeypatch):
     return WordNet()
 
 
-def test_parser_reads_words_counts_and_pointers(wordnet):
+def test_words_counts_pointers_and_the_question_of_a_category(wordnet):
     apple = wordnet.senses("malus pumila")[0]
     assert (apple.lemmas, apple.counts, apple.hyponyms) == (("apple", "Malus pumila"), (9, 0), (300,))
     assert [s.offset for s in wordnet.below(wordnet.senses("fruit")[0])] == [*range(200, 211), 300]
-
-
-def test_question_of_a_category(wordnet):
     (question,) = listqa.wordnet_questions(wordnet, frozenset())
     assert question.prompt == "Name one kind of fruit."
-    assert question.references == ("apple", "pear", "plum", "fig")  # by count, then alphabet
-    assert question.valid[:4] == question.references
+    assert question.references == ["apple", "pear", "plum", "fig"] == question.valid[:4]  # by count, then alphabet
     assert set(question.valid) == {*FRUITS, "Malus pumila", "russet"}  # deep hyponyms and synonyms, nothing unsuitable
 
 
@@ -81,43 +77,39 @@ def world(tmp_path, monkeypatch):
 
 
 def test_country_questions(world):
-    questions = {q.key: q for q in listqa.country_questions(world)}
-    borders = questions["borders-netherlands"]
+    found = {q.id.removeprefix("listqa-"): q for q in listqa.country_questions(world)}
+    borders, capitals, europe = (found[key] for key in ("borders-netherlands", "capital-next-netherlands", "region-europe"))
     assert borders.prompt == "Name a country that borders the Netherlands."
-    assert borders.references == ("Germany", "France", "Belgium")  # by population
-    assert questions["borders-germany"].valid == ("France", "Netherlands", "Belgium")  # the territory is no answer
-    assert "borders-belgium" not in questions  # two neighbours are too few
-    assert questions["capital-next-netherlands"].valid == ("Germany City", "France City", "Belgium City")
-    assert questions["capital-next-netherlands"].group == borders.group
-    europe = questions["region-europe"]
-    assert europe.references == ("Germany", "France", "Netherlands", "Belgium")
+    assert borders.references == ["Germany", "France", "Belgium"]  # by population
+    assert found["borders-germany"].valid == ["France", "Netherlands", "Belgium"]  # the territory is no answer
+    assert "borders-belgium" not in found  # two neighbours are too few
+    assert capitals.valid == ["Germany City", "France City", "Belgium City"] and capitals.group == borders.group
+    assert europe.references == ["Germany", "France", "Netherlands", "Belgium"]
     assert set(europe.valid) == {"Germany", "France", "Netherlands", "Belgium", "Eswatini", "Swaziland"}  # new and old name
-    assert {"Mbabané", "Mbabane", "Lobamba"} <= set(questions["capital-in-europe"].valid)
-    assert not any(key.startswith("province") for key in questions)  # nothing confirms them
+    assert {"Mbabané", "Mbabane", "Lobamba"} <= set(found["capital-in-europe"].valid)
+    assert not any(key.startswith("province") for key in found)  # nothing confirms them
 
 
 def test_questions_with_the_same_answers_share_a_group():
-    def question(key, answers, family="wordnet"):
-        return listqa.Question(key, f"Name one kind of {key}.", tuple(answers[:1]), tuple(answers), f"kind-{key}", family)
-
     fruit = [f"f{i}" for i in range(10)]
-    questions = [
-        question("fruit", fruit),
-        question("edible", [*fruit[:7], "a", "b"]),  # Jaccard 7/12
-        question("produce", [*fruit, *(f"v{i}" for i in range(9))]),  # holds all fruit, less than twice as many
-        question("food", [*fruit, *(f"w{i}" for i in range(40))]),  # holds all fruit, five times as many
-        question("tool", ["saw", "axe"]),
-    ]
-    groups = {q.key: q.group for q in listqa.merge_groups(questions)}
+    answers = {
+        "fruit": fruit,
+        "edible": [*fruit[:7], "a", "b"],  # Jaccard 7/12
+        "produce": [*fruit, *(f"v{i}" for i in range(9))],  # holds all fruit, less than twice as many
+        "food": [*fruit, *(f"w{i}" for i in range(40))],  # holds all fruit, five times as many
+        "tool": ["saw", "axe"],
+    }
+    questions = [listqa.question("wordnet", key, f"Name one kind of {key}.", found, found, key) for key, found in answers.items()]
+    questions.append(listqa.question("country", "other", "Name a country.", fruit, fruit, "other"))
+    groups = dict(zip([*answers, "other"], (q.group for q in listqa.merge_groups(questions)), strict=True))
     assert groups["fruit"] == groups["edible"] == groups["produce"]
-    assert len({groups["fruit"], groups["food"], groups["tool"]}) == 3
+    assert len({groups[key] for key in ("fruit", "food", "tool", "other")}) == 4
 
 
 def test_build_makes_complete_records(wordnet, world):
     records = listqa.build(wordnet, world)
-    assert [r.id for r in records] == sorted(r.id for r in records)
+    assert [r.id for r in records] == sorted(r.id for r in records) and all(set(r.references) <= set(r.valid) for r in records)
     assert {(r.source.split()[0], r.licence) for r in records} == {("WordNet", "WordNet-3.0"), ("countryinfo", "MIT")}
-    assert all(set(r.references) <= set(r.valid) for r in records)
     assert {r.stratum for r in records} == {"wordnet_few", "country_few"}
 
 

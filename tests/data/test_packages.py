@@ -2,14 +2,13 @@
 
 import subprocess
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file
-from polychromic.data import packages
+from polychromic.data import packages, replies
 from polychromic.data.packages import CHITCHAT, DownloadError, obtain
 
 
@@ -27,7 +26,7 @@ def served(tmp_path, monkeypatch):
 
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(packages, "pip", pip)
-    return replace(CHITCHAT, sha256=sha256_file(source)), calls, tmp_path / "cache" / "packages"
+    return CHITCHAT._replace(sha256=sha256_file(source)), calls, tmp_path / "cache" / "packages"
 
 
 def test_fetched_once(served):
@@ -38,20 +37,16 @@ def test_fetched_once(served):
     assert [p.name for p in cache.rglob("*")] == [pinned.sha256, "dataset.json"], "the wheel itself is not kept"
 
 
-@pytest.mark.parametrize(
-    ("said", "error", "message"),
-    [
-        (None, PolychromicError, rf"served.whl: wrong sha256: got [0-9a-f]{{64}}, expected {CHITCHAT.sha256}"),
-        (
-            "WARNING: retrying\nERROR: no matching distribution\n",
-            DownloadError,
-            r"chitchat-dataset 0\.9\.0: pip could not download it \(no matching distribution\)\. Check the",
-        ),
-    ],
-)
+WARNED = "WARNING: retrying\nERROR: no matching distribution\n"
+
+
+@pytest.mark.parametrize(("said", "error", "message"), [
+    (None, PolychromicError, rf"served.whl: wrong sha256: got [0-9a-f]{{64}}, expected {CHITCHAT.sha256}"),
+    (WARNED, DownloadError, r"chitchat-dataset 0\.9\.0: pip could not download it \(no matching distribution\)\. Check the"),
+])  # fmt: skip
 def test_another_wheel_and_no_network_keep_nothing(served, monkeypatch, said, error, message):
     if said:
         monkeypatch.setattr(packages, "pip", lambda *command: subprocess.CompletedProcess(command, 1, "", said))
     with pytest.raises(error, match=message):
-        packages.chitchat_json()
+        replies.load_conversations()
     assert not served[2].exists()

@@ -4,7 +4,6 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data import replies
-from polychromic.data.records import Record
 
 SENDER = ["11111111-aaaa-4111-8111-111111111111", "22222222-bbbb-4222-8222-222222222222"]
 
@@ -42,7 +41,7 @@ They're probably going to win the world cup again
 @pytest.mark.parametrize(("texts", "kept"), [(KEPT, True), (DROPPED, False), ("word " * 41, False)])
 def test_what_is_a_post(texts, kept):
     for text in texts.strip().splitlines():
-        assert replies.acceptable_post(text) == kept, text
+        assert replies.is_pair(text, "That would be fun to see") == kept, text
 
 
 @pytest.mark.parametrize(("reply", "kept"), [
@@ -50,21 +49,18 @@ def test_what_is_a_post(texts, kept):
     ("the best smell is BREAD from the oven!", False), ("Hey, nice to hear from someone", False), ("Me too", False),
 ])  # fmt: skip
 def test_what_is_a_reply(reply, kept):
-    assert replies.acceptable_reply("The best smell is bread from the oven", reply) == kept
+    assert replies.is_pair("The best smell is bread from the oven", reply) == kept
 
 
 def pair(post, reply="a reply here", i=0):
     return replies.Pair(post, reply, f"c{i}", (f"a{i}", f"b{i}"), None)
 
 
-def test_messages_of_one_person_are_one_turn_even_across_blocks():
+def test_messages_of_one_person_are_one_turn_even_across_blocks_and_ratings_may_be_strings():
     said = replies.turns({"messages": [block(0, "I like  tea", ""), block(0, "and milk"), block(1, "me too")]})
-    assert [(turn.person, turn.text) for turn in said] == [(SENDER[0], "I like tea and milk"), (SENDER[1], "me too")]
-
-
-def test_ratings_may_be_strings():
-    chats = [{"ratings": {"witty": "1", "upbeat": 5, "interesting": 6}}, {"ratings": {}}, {}]
-    assert list(map(replies.mean_rating, chats)) == [4.0, None, None]
+    assert said == [(SENDER[0], "I like tea and milk"), (SENDER[1], "me too")]
+    ratings = [{"witty": "1", "upbeat": 5, "interesting": 6}, {}, None]
+    assert [replies.mean_rating({"ratings": found}) for found in ratings] == [4.0, None, None]
 
 
 def test_on_topic_needs_a_rare_word_of_the_post():
@@ -94,22 +90,18 @@ def corpus(n_openers=10):
 def test_build_is_anonymous_and_grouped():
     records = replies.build(corpus(), n=20)
     pairs, openers = records[:20], records[20:]
-    assert all(len(r.references) == 1 for r in pairs)
+    assert all(len(r.references) == 1 and r.checker == "person" for r in pairs) and len({r.group for r in pairs}) == 20
     assert [(r.prompt, r.group, r.stratum, len(r.references)) for r in openers] == [("What if pigs could fly?", "opener", "opener", 10)]
-    text = repr(records)
-    assert not any(secret in text for secret in [*SENDER, "person3", "id-badger", "2018-05"])
-    assert len({r.group for r in pairs}) == 20
-    assert all(isinstance(r, Record) and r.checker == "person" for r in records)
+    assert not any(secret in repr(records) for secret in [*SENDER, "person3", "id-badger", "2018-05"])
     assert {r.stratum.split("_")[1] for r in pairs} == {"high", "other"}
 
 
 def test_caps_on_conversation_and_person(monkeypatch):
     monkeypatch.setattr(replies, "MAX_PER_PERSON", 5)
     candidates = list(replies.pairs(corpus()))
-    assert len(candidates) == 20
+    assert len(candidates) == 20 and len(replies.select(candidates, 5)) == 5
     with pytest.raises(PolychromicError, match="5 pairs pass the filters, 6 are needed"):
         replies.select(candidates, 6)
-    assert len(replies.select(candidates, 5)) == 5
 
 
 def test_near_duplicate_posts_and_openers_are_dropped():

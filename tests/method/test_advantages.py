@@ -8,15 +8,22 @@ import pytest
 from polychromic.method.advantages import (  # fmt: skip
     BASELINES,
     BIASED,
+    OWN,
     advantages,
     check_baseline,
-    group_mean,
-    group_std,
     leave_one_out,
     marginal_contributions,
     mean_of_others,
 )
-from polychromic.method.objective import effective_coverage, evaluate, gated_pairs, make_objective, mean_reward, plain_diversity
+from polychromic.method.objective import (
+    diverse_reward,
+    effective_coverage,
+    evaluate,
+    gated_pairs,
+    make_objective,
+    mean_reward,
+    plain_diversity,
+)
 
 
 def random_scores(b: int, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,10 +40,14 @@ def pair_means(s: np.ndarray) -> np.ndarray:
     return np.array([[np.mean([1 - row[i, j] for j in range(n) if j != i]) for i in range(n)] for row in s])
 
 
-def test_coverage_rewards_a_good_reply_that_nobody_else_gives():
+def test_coverage_rewards_a_good_reply_that_nobody_else_gives_and_may_fall_by_a_poor_one():
     answers = np.array([1, 1, 2, 0])  # 0 is invalid
     q, s = (answers > 0).astype(float)[None], (answers[:, None] == answers[None]).astype(float)[None]
     assert marginal_contributions(effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.25, 0.0]]
+    crowd = np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])  # the third resembles both others
+    whole, without = (0.1 / 0.6 + 0.1 / 0.6 + 1 / 1.1) / 3, (1 + 1) / 3
+    assert whole < without
+    assert marginal_contributions(effective_coverage, np.array([[0.1, 0.1, 1.0]]), crowd)[0, 2] == pytest.approx(whole - without)
 
 
 @pytest.mark.parametrize("n", [3, 5])
@@ -61,16 +72,6 @@ def test_passk_marginal_counts_the_subsets_that_only_this_reply_saves():
     assert found.tolist() == pytest.approx([3 / 6, 3 / 6, 2 / 6, 2 / 6])
 
 
-def test_a_reply_may_cost_the_set_coverage():
-    """A poor reply that resembles all the others crowds them."""
-    s = np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
-    marginals = marginal_contributions(effective_coverage, np.array([[0.1, 0.1, 1.0]]), s)
-    without = (1 + 1) / 3
-    whole = (0.1 / 0.6 + 0.1 / 0.6 + 1 / 1.1) / 3
-    assert marginals[0, 2] == pytest.approx(whole - without)
-    assert marginals[0, 2] < 0
-
-
 @pytest.mark.parametrize(
     ("objective", "n"),
     [(plain_diversity, 2), (gated_pairs, 2), (make_objective("passk", 4, 4), 4), (make_objective("poly_epo", 3, 2), 2)],
@@ -85,16 +86,6 @@ def test_leave_one_out_refuses_objectives_that_n_minus_one_replies_do_not_have(o
             check_baseline(name, objective, n)
 
 
-def test_leave_one_out_with_subsets_of_all_the_others():
-    """poly_epo at n = N - 1: the others are one subset."""
-    q, s = random_scores(2, 3)
-    objective = make_objective("poly_epo", 3, 2)
-    whole = evaluate(objective, q, s)
-    pair = lambda b, i, j: (q[b, i] + q[b, j]) / 2 / (1 + s[b, i, j])
-    expected = [[whole[b] - pair(b, 1, 2), whole[b] - pair(b, 0, 2), whole[b] - pair(b, 0, 1)] for b in range(2)]
-    np.testing.assert_allclose(advantages("leave_one_out", objective, q, s), expected, rtol=1e-12)
-
-
 def test_what_each_baseline_subtracts():
     q, s = random_scores(3, 4)
     marginals = marginal_contributions(effective_coverage, q, s)
@@ -107,6 +98,8 @@ def test_what_each_baseline_subtracts():
         "mix": marginals - elsewhere / 2 - 0.15,
         "leave_one_out": leave_one_out(effective_coverage, q, s),
         "set": np.tile(evaluate(effective_coverage, q, s)[:, None], (1, 4)),
+        "negative": marginals - 1 / 4,
+        "negative_first": marginals - 1 / 4.4,
     }
     assert set(expected) == set(BASELINES)
     for name, value in expected.items():
@@ -117,19 +110,29 @@ def test_what_each_baseline_subtracts():
     np.testing.assert_allclose(advantages("mix", effective_coverage, q, s), marginals - elsewhere / 2, rtol=1e-12)
 
 
+def test_with_reward_the_constants_are_those_of_negative_sample_reinforcement():
+    q = np.array([[1.0, 0.0, 1.0, 1.0]])
+    nsr, weighted = (4 * advantages(name, mean_reward, q, np.ones((1, 4, 4))) for name in ("negative", "negative_first"))
+    np.testing.assert_allclose(nsr, [[0, -1, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(1.1 * weighted, [[0.1, -1, 0.1, 0.1]], atol=1e-12)
+
+
+def test_own_terms_of_darling_by_hand():
+    q = np.array([[1.0, 0.5, 0.0]])
+    s = np.array([[[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+    terms = np.array([[1.0 * 1 / 2, 0.5 * 1 / 2, 0.0]]) / 3
+    np.testing.assert_allclose(advantages(OWN, diverse_reward, q, s), terms - terms.mean(), atol=1e-12)
+    assert evaluate(diverse_reward, q, s)[0] == pytest.approx(terms.sum())
+    with pytest.raises(ValueError, match="own is for objective darling"):
+        advantages(OWN, mean_reward, q, s)
+
+
 def test_means_over_prompts_of_other_processes_may_be_given():
     q, s = random_scores(2, 3)
-    marginals = marginal_contributions(mean_reward, q, s)
-    given = np.array([0.2, 0.4])
-    np.testing.assert_allclose(advantages("others", mean_reward, q, s, others=given), marginals - given[:, None], rtol=1e-12)
-    np.testing.assert_allclose(
-        advantages("mix", mean_reward, q, s, others=given, running=0.6), marginals - given[:, None] / 2 - 0.3, rtol=1e-12
-    )
-    with pytest.raises(ValueError, match=r"others has shape \(3,\), expected \(2,\)"):
-        advantages("others", mean_reward, q, s, others=np.zeros(3))
-
-
-def test_an_unknown_baseline_is_refused():
+    marginals, given = marginal_contributions(mean_reward, q, s), np.array([0.2, 0.4])
+    expected = {"others": marginals - given[:, None], "mix": marginals - given[:, None] / 2 - 0.3}
+    for name, value in expected.items():
+        np.testing.assert_allclose(advantages(name, mean_reward, q, s, others=given, running=0.6), value, rtol=1e-12)
     for name in ("group_mean", "median"):
         with pytest.raises(ValueError, match=f"'{name}'; allowed: marginal, others, running, mix, leave_one_out, set"):
             check_baseline(name, mean_reward, 4)
@@ -138,15 +141,10 @@ def test_an_unknown_baseline_is_refused():
 def test_group_mean_and_std_are_those_of_the_marginals_of_one_set():
     q, s = random_scores(3, 4)
     marginals = marginal_contributions(effective_coverage, q, s)
-    centred, scaled = group_mean(effective_coverage, q, s), group_std(effective_coverage, q, s)
+    centred, scaled = (BIASED[name](effective_coverage, q, s) for name in ("group_mean", "group_std"))
     np.testing.assert_allclose(centred, marginals - marginals.mean(axis=1, keepdims=True), atol=1e-15)
     np.testing.assert_allclose(scaled, centred / marginals.std(axis=1, keepdims=True), rtol=1e-12)
-    np.testing.assert_allclose((scaled**2).mean(axis=1), 1, rtol=1e-12)
-    assert set(BIASED) == {"group_mean", "group_std"}
-
-
-def test_group_std_of_equal_marginals_is_zero():
-    """Rounding leaves a spread of about 1e-17, which must not be blown up to 1."""
+    # Rounding of equal marginals leaves a spread of about 1e-17, which must not be blown up to 1.
     q, s = np.full((1, 3), 0.1), np.full((1, 3, 3), 0.7)
     s[:, range(3), range(3)] = 1.0
-    assert group_std(effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.0]]
+    assert BIASED["group_std"](effective_coverage, q, s).tolist() == [[0.0, 0.0, 0.0]]

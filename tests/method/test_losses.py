@@ -1,17 +1,14 @@
 """Quality losses against other ways to write them, and their gradients in the logits against the published ones."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from polychromic.method.losses import LOSSES, check_loss, deviation_weights, token_loss
+from polychromic.method.losses import LOSSES, check_loss, deviation_weights, reply_factor, token_loss
 
 M, V = 6, 9
-SETTINGS = {"epsilon": 0.1, "beta": 0.7, "gamma": 3.0}
+SETTINGS = {"epsilon": 0.1, "beta": 0.7, "gamma": 3.0, "n": 8}
 
 
 @pytest.fixture
@@ -122,23 +119,15 @@ def test_certain_targets_and_impossible_ones_stay_finite(name, gamma):
         assert loss[0].abs() < 1e-6 and grad[0].abs().max() < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "message"),
-    [
-        ("focal", {}, "'focal'; allowed: ce, label_smoothing, entropy, gem, tofu, deviation"),
-        ("ce", {"beta": 1.0}, "loss ce: beta is not a setting of ce; its settings: none"),
-        ("gem", {}, r"loss gem: beta is missing \(beta > 0\)"),
-        ("tofu", {"beta": 0.7}, r"gamma is missing \(gamma >= 0\)"),
-        ("tofu", {"betta": 1.0, "gamma": -1}, "beta is missing .*; betta is not a setting of tofu; .*; gamma is -1; allowed: gamma >= 0"),
-        ("label_smoothing", {"epsilon": 1.0}, "epsilon is 1.0; allowed: 0 <= epsilon < 1"),
-        ("label_smoothing", {"epsilon": -0.1}, "epsilon is -0.1"),
-        ("gem", {"beta": 0}, "beta is 0; allowed: beta > 0"),
-        ("entropy", {"beta": float("nan")}, "beta is nan"),
-        ("entropy", {"beta": float("inf")}, "beta is inf"),
-        ("entropy", {"beta": "0.1"}, "beta is '0.1'"),
-        ("entropy", {"beta": True}, "beta is True"),
-    ],
-)
+@pytest.mark.parametrize(("name", "settings", "message"), [
+    ("focal", {}, "'focal'; allowed: ce, label_smoothing, entropy, gem, tofu, coverage, deviation"),
+    ("ce", {"beta": 1.0}, "loss ce: beta is not a setting of ce; its settings: none"),
+    ("gem", {}, r"loss gem: beta is missing \(beta > 0\)"),
+    ("tofu", {"betta": 1.0, "gamma": -1}, "beta is missing .*; betta is not a setting of tofu; .*; gamma is -1; allowed: gamma >= 0"),
+    ("label_smoothing", {"epsilon": 1.0}, "epsilon is 1.0; allowed: 0 <= epsilon < 1"),
+    ("gem", {"beta": 0}, "beta is 0; allowed: beta > 0"),
+    *(("entropy", {"beta": bad}, f"beta is {bad!r}") for bad in (float("nan"), float("inf"), "0.1", True)),
+])  # fmt: skip
 def test_what_cannot_be_computed_is_refused(name, settings, message, logits, target):
     with pytest.raises(ValueError, match=message):
         check_loss(name, settings)
@@ -146,32 +135,24 @@ def test_what_cannot_be_computed_is_refused(name, settings, message, logits, tar
         token_loss(name, logits, target, settings)
 
 
-def test_settings_are_checked_without_torch():
-    """params.yaml is read by commands that must start at once."""
-    code = "import sys; from polychromic.method.losses import check_loss; check_loss('gem', {'beta': 1}); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
-def test_a_reference_unlike_the_others_weighs_more():
+def test_a_reference_unlike_the_others_weighs_more_and_equally_far_ones_weigh_one():
     """Distances .2, .8 and .6: means .5, .4 and .7 of the pairs 01, 02 and 12 per reference. A scale of a prompt's distances drops out."""
     s = np.array([[1.0, 0.8, 0.2], [0.8, 1.0, 0.4], [0.2, 0.4, 1.0]])
-    weights, near = deviation_weights([s, 1 - (1 - s) / 10])
-    np.testing.assert_allclose(near, weights, rtol=1e-9)
-    np.testing.assert_allclose(weights, np.array([0.5, 0.4, 0.7]) * 3 / 1.6, rtol=1e-12)
-    assert weights.mean() == pytest.approx(1)
-
-
-def test_references_that_do_not_deviate_weigh_one():
-    alone, equal, apart = np.ones((1, 1)), np.ones((3, 3)), np.full((3, 3), 0.25) + 0.75 * np.eye(3)
+    np.testing.assert_allclose(deviation_weights(s), np.array([0.5, 0.4, 0.7]) * 3 / 1.6, rtol=1e-12)
+    np.testing.assert_allclose(deviation_weights(1 - (1 - s) / 10), deviation_weights(s), rtol=1e-9)
     rounded = 1 - np.array([[0, 1e-7, 3e-7], [1e-7, 0, 2e-7], [3e-7, 2e-7, 0]])  # equal texts, cosines in float32
-    for weights, r in zip(deviation_weights([alone, equal, apart, rounded]), (1, 3, 3, 3), strict=True):
-        np.testing.assert_allclose(weights, np.ones(r), rtol=1e-12)
+    for same in (np.ones((1, 1)), np.ones((3, 3)), np.full((3, 3), 0.25) + 0.75 * np.eye(3), rounded):
+        np.testing.assert_allclose(deviation_weights(same), np.ones(len(same)), rtol=1e-12)
 
 
-def test_similarities_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"prompt 1 have shape \(2, 3\); expected \(R, R\)"):
-        deviation_weights([np.ones((2, 2)), np.ones((2, 3))])
-    for bad in (-0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match=r"prompt 0 hold a value outside \[0, 1\]"):
-            deviation_weights([np.array([[1.0, bad], [bad, 1.0]])])
+@pytest.mark.parametrize("n", [1, 2, 8, 64])
+def test_the_factor_of_loss_coverage_makes_the_gradient_of_the_whole_reply(n):
+    """Against autograd of -log(1 - (1 - p)^n) in log p; at n = 1 it is cross-entropy. Finite for replies that are certain or impossible."""
+    log_p = torch.tensor([-1e-6, -0.01, -0.4, -0.6, -2.0, -7.0], dtype=torch.float64, requires_grad=True)
+    loss = -torch.log1p(-((1 - log_p.exp()) ** n))
+    (expected,) = torch.autograd.grad(loss.sum(), log_p)
+    factor = reply_factor("coverage", log_p, {"n": n})
+    torch.testing.assert_close(factor, -expected, rtol=1e-6, atol=1e-9)
+    assert n > 1 or (factor - 1).abs().max() < 1e-9
+    assert reply_factor("coverage", torch.tensor([0.0, -1e4]), {"n": n}).tolist() == pytest.approx([float(n == 1), 1.0], abs=1e-9)
+    assert reply_factor("gem", torch.tensor([-3.0]), {}).tolist() == [1.0]

@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as hs
 from hypothesis.extra import numpy as hnp
 
@@ -38,20 +38,13 @@ def scores(draw, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
 
 def brute_force(name: str, q: np.ndarray, s: np.ndarray, keep: np.ndarray, size: int) -> float:
     """passk and poly_epo of one set by a loop over subsets, from their definitions."""
-    n, total = len(q), 0.0
-    for subset in itertools.combinations(range(n), size):
-        if not all(keep[i] for i in subset):
-            continue
+    total = 0.0
+    for subset in itertools.combinations(np.flatnonzero(keep), size):
         if name == "passk":
-            fail = 1.0
-            for i in subset:
-                fail *= 1 - q[i]
-            total += 1 - fail
+            total += 1 - np.prod([1 - q[i] for i in subset])
         else:
-            quality = sum(q[i] for i in subset) / size
-            distinct = sum(1 / sum(s[i, j] for j in subset) for i in subset) / size
-            total += quality * distinct
-    return total / comb(n, size)
+            total += sum(q[i] for i in subset) / size * sum(1 / sum(s[i, j] for j in subset) for i in subset) / size
+    return total / comb(len(q), size)
 
 
 def test_coverage_of_zeros_and_ones_counts_distinct_valid_replies():
@@ -81,21 +74,16 @@ def test_objectives_by_hand(name, size, q, distance, expected):
     assert evaluate(make_objective(name, 3, size), np.array([q], dtype=float), s[None])[0] == pytest.approx(expected)
 
 
-def test_coverage_does_not_change_when_all_qualities_are_scaled():
+def test_coverage_ignores_the_scale_of_quality_and_may_fall_when_one_quality_rises():
+    """A mediocre reply that resembles two good ones crowds both: monotonicity in q holds for the others, not here."""
     rng = np.random.default_rng(0)
     q, s = rng.uniform(0.1, 1, (5, 4)), symmetric(rng.uniform(size=(5, 4, 4)))
     np.testing.assert_allclose(evaluate(effective_coverage, q / 7, s), evaluate(effective_coverage, q, s), rtol=1e-12)
-
-
-def test_coverage_may_fall_when_one_quality_rises():
-    """A mediocre reply that resembles two good ones crowds both: monotonicity in q holds for the others, not here."""
     s = np.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.5, 0.5, 1.0]]])
     low, high = (evaluate(effective_coverage, np.array([[0.1, 0.1, x]]), s)[0] for x in (0.0, 1.0))
-    assert low == pytest.approx(2 / 3)
-    assert high == pytest.approx((2 * 0.1 / 0.6 + 1 / 1.1) / 3)
+    assert (low, high) == pytest.approx((2 / 3, (2 * 0.1 / 0.6 + 1 / 1.1) / 3))
 
 
-@settings(deadline=None)  # wall time, which a busy machine stretches
 @given(scores(), hs.sampled_from(["passk", "poly_epo"]), hs.integers(1, 5), hs.lists(hs.booleans(), min_size=5, max_size=5))
 def test_subset_objectives_against_brute_force(scored, name, size, keep):
     q, s = scored
@@ -103,7 +91,6 @@ def test_subset_objectives_against_brute_force(scored, name, size, keep):
     assert found.shape == (1,) and found[0] == pytest.approx(brute_force(name, q[0], s[0], keep, size), abs=1e-12)
 
 
-@settings(deadline=None)  # wall time, which a busy machine stretches
 @given(scores(), hs.permutations(range(5)))
 @pytest.mark.parametrize("name", ALL)
 def test_objectives_lie_in_the_unit_interval_and_do_not_see_the_order(name, scored, order):
@@ -123,7 +110,6 @@ def test_objectives_are_one_for_perfect_different_replies_and_vary_below(name):
     assert evaluate(ALL[name], np.ones((1, 5)), np.eye(5)[None])[0] == pytest.approx(1.0)
 
 
-@settings(deadline=None)  # wall time, which a busy machine stretches
 @given(scores(), hs.integers(0, 4), hs.floats(0, 1))
 @pytest.mark.parametrize("name", [name for name in ALL if name != "coverage"])
 def test_objectives_other_than_coverage_do_not_fall_when_a_quality_rises(name, scored, i, share):
@@ -140,7 +126,11 @@ def test_a_reply_that_is_not_kept_leaves_the_divisor(name):
     q, s = rng.uniform(size=(2, 5)), symmetric(rng.uniform(size=(2, 5, 5)))
     keep = np.array([True, True, False, True, False])
     kind, _, size = name.partition("-")
-    size = int(size) if size else {"coverage": 1, "reward": 1, "plain": 2, "gated": 2}[kind]
+    if kind == "setpo":  # half of reward and half of plain
+        parts = [ALL[part](q, s, keep) for part in ("reward", "plain")]
+        np.testing.assert_allclose(ALL[name](q, s, keep), sum(parts) / 2, rtol=1e-12)
+        return
+    size = int(size) if size else {"coverage": 1, "reward": 1, "plain": 2, "gated": 2, "darling": 2}[kind]
     if size > 3:
         expected = np.zeros(2)
     else:
@@ -148,53 +138,24 @@ def test_a_reply_that_is_not_kept_leaves_the_divisor(name):
     np.testing.assert_allclose(ALL[name](q, s, keep), expected, rtol=1e-12)
 
 
-def test_wrong_scores_are_refused_with_their_place():
-    ones, eye = np.ones((1, 3)), np.eye(3)[None]
-    with pytest.raises(ValueError, match=r"quality has shape \(1, 1\), expected \(B, N\) with N >= 2"):
-        evaluate(effective_coverage, np.ones((1, 1)), np.ones((1, 1, 1)))
-    with pytest.raises(ValueError, match=r"quality has shape \(3,\)"):
-        evaluate(effective_coverage, np.ones(3), eye)
-    with pytest.raises(ValueError, match=r"similarity has shape \(1, 2, 2\), expected \(1, 3, 3\)"):
-        evaluate(effective_coverage, ones, np.eye(2)[None])
+def test_what_is_not_defined_for_so_few_replies_is_refused():
     alone = (np.ones((1, 1)), np.ones((1, 1, 1)), np.ones(1, dtype=bool))
-    for objective, message in (
-        (plain_diversity, "pairs needs N >= 2"),
-        (make_objective("passk", 3, 2), "2 needs at least 2 replies, got 1"),
-    ):
+    for objective, message in ((plain_diversity, "pairs needs N >= 2"), (make_objective("passk", 3, 2), "at least 2 replies, got 1")):
         with pytest.raises(ValueError, match=message):
             objective(*alone)
-    for bad in (1.2, -0.1, np.nan):
-        with pytest.raises(ValueError, match=rf"quality\[0, 1\] is {bad}; it must lie in \[0, 1\] \(1 of 3 values are wrong\)"):
-            evaluate(effective_coverage, np.array([[1.0, bad, 0.0]]), eye)
-        wrong = np.stack([np.eye(3), np.eye(3)])
-        wrong[1, 0, 2] = wrong[1, 2, 0] = bad
-        with pytest.raises(ValueError, match=rf"similarity\[1, 0, 2\] is {bad}; it must lie in .* \(2 of 18"):
-            evaluate(plain_diversity, np.ones((2, 3)), wrong)
-    s = np.eye(3)[None].copy()
-    s[0, 2, 2] = 0.0  # would divide by zero in coverage
-    with pytest.raises(ValueError, match=r"similarity\[0, 2, 2\] is 0.0; it must be 1, a reply's similarity to itself"):
-        evaluate(effective_coverage, ones, s)
-    s[0, 2, 2] = 1 - 1e-6  # a cosine in float32
-    assert evaluate(effective_coverage, ones, s)[0] == pytest.approx(1.0, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("unknown", 4), "'unknown'; allowed: coverage, plain, gated, reward, passk, poly_epo"),
-        (("coverage", 1), "N = 1 .* needs N >= 2"),
-        (("passk", 1, 1), "N = 1 .* needs N >= 2"),
-        (("coverage", 4, 2), "coverage takes no subset, got 2; only passk, poly_epo do"),
-        (("passk", 4), "passk needs subset, .*; allowed: 1 to 4"),
-        (("poly_epo", 4), "poly_epo needs subset, .*; allowed: 2 to 3"),
-        (("passk", 4, 5), "passk has subset = 5 for sets of N = 4 replies; allowed: 1 to 4"),
-        (("passk", 4, 0), "passk has subset = 0 .*; allowed: 1 to 4"),
-        (("poly_epo", 4, 1), "poly_epo has subset = 1 .*; allowed: 2 to 3"),
-        (("poly_epo", 4, 4), "allowed: 2 to 3. At subset = N .* gradient is zero"),
-        (("poly_epo", 2, 2), "allowed: none at N = 2; raise n to 3 or more"),
-        (("passk", 30, 15), "155,117,520 subsets of 15 among N = 30 replies; allowed: 20,000"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("unknown", 4), "'unknown'; allowed: coverage, plain, gated, reward, setpo, darling, passk, poly_epo"),
+    (("coverage", 1), "N = 1 .* needs N >= 2"),
+    (("coverage", 4, 2), "coverage takes no subset, got 2; only passk, poly_epo do"),
+    (("passk", 4), "passk has subset = None .*; allowed: 1 to 4"),
+    (("passk", 4, 5), "passk has subset = 5 for sets of N = 4 replies; allowed: 1 to 4"),
+    (("passk", 4, 0), "passk has subset = 0 .*; allowed: 1 to 4"),
+    (("poly_epo", 4, 1), "poly_epo has subset = 1 .*; allowed: 2 to 3"),
+    (("poly_epo", 4, 4), "poly_epo has subset = 4 .*; allowed: 2 to 3"),
+    (("passk", 30, 15), "with at most 20,000 subsets"),
+])  # fmt: skip
 def test_what_cannot_be_trained_is_refused_before_training(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_objective(*arguments)

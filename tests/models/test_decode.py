@@ -25,9 +25,6 @@ def rows_passed(model) -> list[tuple[int, int]]:
     return passes
 
 
-# prefill
-
-
 @pytest.mark.parametrize(
     ("prompts", "expected"),
     [
@@ -61,18 +58,12 @@ def test_prefill_ends_where_the_plain_model_does_and_runs_a_common_beginning_onc
     assert bool(shared) == (prompts is not PROMPTS)
 
 
-# draw
-
-
 def chi_square(tokens: torch.Tensor, probability: np.ndarray) -> float:
-    counts = np.bincount(tokens.numpy(), minlength=len(probability))
-    expected = probability * len(tokens)
+    counts, expected = np.bincount(tokens.numpy(), minlength=len(probability)), probability * len(tokens)
     often = expected > 5
     assert counts[expected == 0].sum() == 0, "impossible tokens"
-    observed = np.append(counts[often], counts[~often].sum())
-    wanted = np.append(expected[often], expected[~often].sum())
-    some = wanted > 0
-    return float(st.chisquare(observed[some], wanted[some]).pvalue)
+    observed, wanted = (np.append(values[often], values[~often].sum()) for values in (counts, expected))
+    return float(st.chisquare(observed[wanted > 0], wanted[wanted > 0]).pvalue)
 
 
 def drawn(logits: torch.Tensor, count: int, temperature: float = 1.0, seed: int = 1, **settings) -> torch.Tensor:
@@ -111,12 +102,6 @@ def test_min_p_drops_what_it_must_and_renormalises(min_p):
         assert len(tokens.unique()) > 3 and chi_square(tokens, kept) > 1e-3
 
 
-def test_rows_are_drawn_independently_and_from_their_own_logits():
-    logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
-    pairs = draw(logits, torch.tensor([0, 1]).repeat(40_000), uniforms(80_000, 1, 0, "test")[:, 0], 1.0).view(-1, 2)
-    assert chi_square(pairs[:, 0] * 2 + pairs[:, 1], np.array([0.45, 0.05, 0.45, 0.05])) > 1e-3
-
-
 @pytest.mark.parametrize("scale", [1.0, 20.0])
 def test_the_last_uniform_below_one_and_zero_hit_possible_tokens(scale):
     """Impossible tokens stand at both ends, in blocks of their own and within blocks: where rounding would let a draw fall."""
@@ -132,23 +117,14 @@ def test_the_last_uniform_below_one_and_zero_hit_possible_tokens(scale):
         assert not impossible.gather(1, tokens[:, None]).any()
 
 
-def test_temperature_zero_is_the_argmax_whatever_the_uniform():
+def test_uniforms_are_a_function_of_their_name_and_temperature_zero_ignores_them():
     logits = torch.randn(9, 2 * BLOCK + 5, generator=torch.Generator().manual_seed(0))
     for uniform in (0.0, 0.5, BELOW_ONE):
         assert torch.equal(draw(logits, torch.arange(9), torch.full((9,), uniform), 0.0), logits.argmax(-1))
-
-
-def test_uniforms_are_a_function_of_their_name_and_leave_the_global_generator():
-    before = torch.random.get_rng_state()
-    first = uniforms(50, 7, 3, "rollout", 0, 1)
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(uniforms(50, 7, 3, "rollout", 0, 1), first)
-    assert first.min() >= 0 and first.max() < 1
+    first, before = uniforms(50, 7, 3, "rollout", 0, 1), torch.random.get_rng_state()
+    assert torch.equal(uniforms(50, 7, 3, "rollout", 0, 1), first) and torch.equal(torch.random.get_rng_state(), before)
     for other in ((4, "rollout", 0, 1), (3, "chosen", 0, 1), (3, "rollout", 1, 0)):
         assert not torch.equal(uniforms(50, 7, *other), first)
-
-
-# sample
 
 
 def sampled(model, index: list[int], seed: int = 0, horizon: int = 8, prompts=PROMPTS, uniform: torch.Tensor | None = None, **settings):
@@ -217,19 +193,13 @@ def test_end_token_mask_and_finished_agree():
         assert tokens[length:] == [PAD] * (len(tokens) - length)
 
 
-def test_sampling_leaves_the_prefill_and_the_global_generator_as_they_were():
+def test_sampling_leaves_the_prefill_as_it_was():
     """The cache of the samples is a copy: the reference reply is scored from the same prefill afterwards."""
     model = make_symbol_model("llama", V)
     start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
-    before = [(key.clone(), value.clone()) for key, value in start.keys_values]
-    state = torch.random.get_rng_state()
+    before = [tensor.clone() for layer in start.keys_values for tensor in layer]
     sample(model, start, torch.tensor([0, 1, 1]), uniforms(3, 4, 0, "test"), end_token=END, pad_token=PAD)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    for (key, value), (old_key, old_value) in zip(start.keys_values, before, strict=True):
-        assert torch.equal(key, old_key) and torch.equal(value, old_value)
-
-
-# architectures that change their logits after the head
+    assert all(map(torch.equal, before, (tensor for layer in start.keys_values for tensor in layer)))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -59,43 +57,6 @@ def test_layouts_have_the_values_and_gradients_of_the_plain_path(kind, prompts, 
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5, msg=lambda text, name=name, layout=layout: f"{layout} {name}: {text}")
 
 
-@pytest.mark.parametrize("kind", toy.KINDS)
-def test_a_cut_gradient_of_the_prompt_is_seen(kind, monkeypatch):
-    """The mutant that scores from the detached cache: equal values, other gradients."""
-    model = toy.make_adapted_model(kind, toy.V)
-    values = log_probs(model, "shared", PROMPTS["apart"])[0]
-    right = toy.gradient(values.sum(), model)
-    cache = rollout.Prefill.cache
-    cut = lambda start: replace(start, keys_values=[(key.detach(), value.detach()) for key, value in start.keys_values])
-    monkeypatch.setattr(rollout.Prefill, "cache", lambda self, index: cache(cut(self), index))
-    mutant = log_probs(model, "shared", PROMPTS["apart"])[0]
-    torch.testing.assert_close(mutant, values)
-    assert (toy.gradient(mutant.sum(), model) - right).abs().max() > 1e-2
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_padding_on_the_wrong_side_is_seen(layout):
-    """The check can tell a prompt from the same one shifted: a mask that hides a prompt token moves every value."""
-    model = toy.make_adapted_model("llama", toy.V)
-    rows = [(0, [4, 5, toy.END]), (1, [4, 5, toy.END])]
-    whole = log_probs(model, layout, [[3, 4, 5], [3, 4, 5]], rows)[0]
-    torch.testing.assert_close(whole[0], whole[1], rtol=0, atol=1e-5)
-    part = log_probs(model, layout, [[3, 4, 5], [4, 5]], rows)[0]
-    torch.testing.assert_close(part[0], whole[0], rtol=0, atol=1e-5)
-    assert (part[1] - whole[1]).abs().max() > 1e-2
-
-
-def test_packed_replies_neither_see_each_other_nor_have_an_order():
-    """Another first reply leaves the second as it was; with plain causality (no blocks) it would not."""
-    model = toy.make_adapted_model("qwen3", toy.V)
-    one = log_probs(model, "packed", [[3, 4]], [(0, [4, 5, toy.END]), (0, [6, 7, toy.END])])[0]
-    other = log_probs(model, "packed", [[3, 4]], [(0, [9, 2, 1]), (0, [6, 7, toy.END])])[0]
-    torch.testing.assert_close(one[1], other[1], rtol=0, atol=1e-6)
-    assert (one[0] - other[0]).abs().max() > 1e-2
-    forward, backward = (log_probs(model, "packed", PROMPTS["apart"], rows)[0] for rows in (ROWS, ROWS[::-1]))
-    torch.testing.assert_close(backward, forward.flip(0), rtol=0, atol=1e-5)
-
-
 def test_replies_of_one_token_do_not_pass_through_the_model_again(monkeypatch):
     model = toy.make_symbol_model("llama", toy.V)
     prompts = PROMPTS["apart"]
@@ -105,9 +66,6 @@ def test_replies_of_one_token_do_not_pass_through_the_model_again(monkeypatch):
     found = chosen_log_probs(head(model, states[:, 0]), torch.tensor([4, toy.END, 3]))
     expected = torch.cat([toy.plain_log_probs(model, prompts[p], [t]) for p, t in ((0, 4), (1, toy.END), (1, 3))])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-
-
-# through the Trainer
 
 
 @pytest.mark.parametrize("kind", toy.KINDS)

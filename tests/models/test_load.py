@@ -71,12 +71,7 @@ def test_tokenizer_without_chat_template_is_refused(tmp_path, tiny):
 
 @pytest.mark.parametrize(
     ("pad", "unk", "expected"),
-    [
-        ("<|endoftext|>", None, "<|endoftext|>"),
-        ("<|im_end|>", None, "<|endoftext|>"),
-        (None, "<|endoftext|>", "<|endoftext|>"),
-        ("<|im_start|>", None, "<|im_start|>"),
-    ],
+    [("<|im_end|>", None, "<|endoftext|>"), (None, "<|endoftext|>", "<|endoftext|>"), ("<|im_start|>", None, "<|im_start|>")],
 )
 def test_pad_token_is_not_the_end_of_reply(pad, unk, expected):
     tokenizer = PreTrainedTokenizerFast(
@@ -121,11 +116,9 @@ def test_lora_starts_as_the_base_model_and_adds_scaled_ba(tiny):
     assert all(module.p == 0 for module in dropouts) and not adapted.training
 
 
-def test_lora_all_linear_covers_every_projection_and_other_names_are_refused(tiny):
-    model, _ = load_causal_lm(tiny, "float32", "cpu")
-    with pytest.raises(PolychromicError, match=r"no linear module named query.*Allowed: all-linear, or some of .*q_proj"):
-        attach_lora(model, 4, 8, ["q_proj", "query"], 0)
-    assert len(adapter(attach_lora(model, 2, 4, "all-linear", 0))) == 2 * 2 * 7
+def test_other_names_of_modules_are_refused(tiny):
+    with pytest.raises(PolychromicError, match=r"no linear module named query.*Allowed: some of .*q_proj"):
+        attach_lora(load_causal_lm(tiny, "float32", "cpu")[0], 4, 8, ["q_proj", "query"], 0)
 
 
 def test_saved_adapter_loads_and_its_config_has_an_order(tmp_path, tiny):
@@ -149,7 +142,6 @@ def test_embeddings_have_unit_norm_and_equal_texts_equal_rows_encoded_once(encod
     assert np.abs(rows[0] - rows[3]).max() > 1e-3
     assert sorted(seen) == sorted(set(texts))
     np.testing.assert_array_equal(embed(encoder, texts[::-1], batch_size=2)[::-1], rows)
-    assert embed(encoder, []).shape == (0, 16)
 
 
 def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
@@ -160,9 +152,8 @@ def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
     convert_gguf(source, tmp_path / "once")
     assert torch.equal(torch.get_rng_state(), before)
     convert_gguf(source, tmp_path / "twice")
-    names = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "twice").iterdir())
-    assert all(sha256_file(tmp_path / "once" / name) == sha256_file(tmp_path / "twice" / name) for name in names)
+    once, twice = ({path.name: sha256_file(path) for path in (tmp_path / name).iterdir()} for name in ("once", "twice"))
+    assert once == twice
 
     original, (converted, tokenizer) = LlamaForCausalLM.from_pretrained(tiny), load_causal_lm(tmp_path / "once", "float32", "cpu")
     expected, got = original.state_dict(), converted.state_dict()
@@ -175,9 +166,7 @@ def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):
     assert not hasattr(converted.config, "quantization_config") and converted.dtype == torch.float32
 
     chat = [{"role": "user", "content": "Name one kind of fruit, né?"}]
-    rendered = [
-        each.apply_chat_template(chat, add_generation_prompt=True)["input_ids"] for each in (tokenizer, AutoTokenizer.from_pretrained(tiny))
-    ]
-    assert rendered[0] == rendered[1]
+    ours, theirs = (one.apply_chat_template(chat, add_generation_prompt=True) for one in (tokenizer, AutoTokenizer.from_pretrained(tiny)))
+    assert ours["input_ids"] == theirs["input_ids"]
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|endoftext|>")
     assert (converted.generation_config.eos_token_id, converted.generation_config.pad_token_id) == (2, 0)

@@ -82,10 +82,8 @@ def test_a_user_s_variant_is_used_as_written(prompts_file):
     ("{system: Reply., sytem: x}", ["listqa.mine.sytem: Extra inputs are not permitted"]),
     ("{ask: '{prompt}'}", ["listqa.mine.system: Field required"]),
     ("{system: Reply., ask: Go on.}", ["listqa.mine: ", "ask must hold {prompt} once, got 'Go on.'"]),
-    ("{system: Reply., ask: '{prompt} {prompt}'}", ["ask must hold {prompt} once"]),
     ("{system: Reply., list: 1}", ["list must be 2 or more, got 1"]),
-    ("{system: Reply., list: ten}", ["listqa.mine.list: ", "valid integer"]),
-    ("{system: Reply., exemplars: 4}", ["listqa.mine.exemplars: ", "valid boolean"]),
+    ("{system: 3, list: ten}", ["listqa.mine.system: ", "listqa.mine.list: ", "valid integer"]),
     ("Reply.", ["listqa.mine: ", "PromptVariant"]),
 ])  # fmt: skip
 def test_a_bad_variant_is_one_message_with_its_key(variant, fragments, prompts_file):
@@ -93,11 +91,6 @@ def test_a_bad_variant_is_one_message_with_its_key(variant, fragments, prompts_f
         prompts_file(f"listqa:\n  {ZERO_SHOT}\n  mine: {variant}\n")
     for fragment in ["polychromic/models/prompts.yaml: ", *fragments, "Its head says what a variant may hold."]:
         assert fragment in str(error.value)
-
-
-def test_all_mistakes_of_the_file_are_reported_at_once(prompts_file):
-    with pytest.raises(UsageError, match=r"listqa\.a\.system: .*replies\.b\.system: "):
-        prompts_file("listqa:\n  a: {system: 3}\nreplies:\n  b: {}\n")
 
 
 @pytest.mark.parametrize(("text", "replies"), [

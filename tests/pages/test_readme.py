@@ -1,42 +1,50 @@
-"""README: each command runs in a test, its table and its loss are the repository's; and every link of every page leads somewhere."""
+"""README and docs/reproduce.md: each command is parsed by the program it is for; the table, the loss and the map are the repository's; and
+every link of every page leads somewhere."""
 
 import re
-import subprocess
+import shlex
 
 import pytest
+from dvc.cli.parser import get_main_parser
+from ruamel.yaml import YAML
+from typer.main import get_command
 
+from polychromic.cli.app import app
+from polychromic.params import Params, read_yaml
+from polychromic.pipeline.stages import stages
 from polychromic.report.paper import with_results
 from tests import page_tools as pages
 from tests.workspace import make_models, small_values, write_listqa, write_params
 
 REPOSITORY = pages.REPOSITORY
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+README, MAKEFILE, DOCKERFILE = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile", "Dockerfile"))
+REPRODUCE = pages.read("reproduce.md")
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "DATA.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 MODEL = ("polychromic doctor", "polychromic train listqa polychromic --lam 3.0 --seed 0 --out my-adapter")
-PIPELINE, HERE = "tests/pipeline/test_pipeline.py::", "tests/pages/test_readme.py::"
-# command -> the test, or the fixture of a test, that runs it
-RUN_BY = {
-    "make paper": PIPELINE + "test_make_paper_runs_nothing_more_and_stamps_a_release",
-    "make test": HERE + "test_make_targets_resolve",  # it is what runs this file
-    "source .venv/bin/activate": "tests/conftest.py::command",  # every test runs in the environment
-    "dvc exp run --pull -S lambda=0.3": PIPELINE + "ablation",
-    "polychromic diff": PIPELINE + "ablation",
-    "dvc params diff": PIPELINE + "ablation",
-    "git restore --source=HEAD --staged --worktree . && dvc checkout": PIPELINE + "test_the_way_back_gives_the_original_files",
-} | dict.fromkeys(MODEL, HERE + "test_what_is_said_about_ones_own_model")
+SPANS = re.findall(r"`((?:make|dvc|polychromic|docker|git) [^`\n]+)`", REPRODUCE) + re.findall(r"`(make [a-z-]+)", README)
+COMMANDS = sorted({*pages.commands(README), *pages.commands(REPRODUCE), *SPANS})
+assert len(pages.commands(REPRODUCE)) == 8 and {"make reproduce JOBS=2", "git checkout dvc.lock", *MODEL} < set(COMMANDS), "all are found"
+DOCKER = {"build": {"-t"}, "run": {"--rm", "-v"}}
 
 
-def test_every_command_is_run_by_a_test():
-    assert set(pages.commands(README)) == set(RUN_BY)
-    for path, _, name in (place.partition("::") for place in RUN_BY.values()):
-        assert f"def {name}(" in (REPOSITORY / path).read_text(encoding="utf-8"), name
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:`|^)make ([a-z-]+)", README, flags=re.MULTILINE))))
-def test_make_targets_resolve(target):
-    done = subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "python" in done.stdout
+@pytest.mark.parametrize("line", COMMANDS)
+def test_each_command_is_understood(line):
+    """Parsed as the program does, options and types included; nothing is run."""
+    program, *arguments = shlex.split(line.removeprefix("POLYCHROMIC_CACHE=.work/again "))
+    if program == "make":
+        assert arguments[0] in re.search(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)[1].split()
+        assert f"\n{arguments[0]}:" in MAKEFILE
+        assert {word.partition("=")[0] for word in arguments[1:]} <= set(re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE))
+    elif program == "dvc":
+        assert set(getattr(get_main_parser().parse_args(arguments), "targets", None) or []) <= set(stages(REPOSITORY))
+    elif program == "polychromic":
+        chosen = get_command(app).commands[arguments[0]]
+        if arguments[1:] or not any(parameter.required for parameter in chosen.params):
+            chosen.make_context(*arguments[:1], arguments[1:])
+    elif program == "docker":
+        assert {word for word in arguments[1:] if word.startswith("-")} <= DOCKER[arguments[0]]
+    else:
+        assert program in ("git", "md5sum", "source") and arguments
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -70,3 +78,20 @@ def test_what_is_said_about_ones_own_model(tmp_path, monkeypatch, command):
     assert doctor in (0, 1) and "python" in said and "weights" in said
     assert train == 0, problem
     assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in (tmp_path / "my-adapter").iterdir()}
+
+
+def test_the_larger_model_is_one_that_params_yaml_takes():
+    (block,) = pages.blocks(REPRODUCE, "yaml")
+    values = read_yaml(REPOSITORY / "params.yaml")
+    for key, changed in YAML(typ="safe").load(block).items():
+        assert key == "model" or set(changed) <= set(values[key])
+        values[key] = changed if key == "model" else values[key] | changed
+    params = Params.model_validate(values)
+    assert str(params.model).startswith("Qwen/Qwen3-8B@") and params.train.precision == "bfloat16"
+
+
+def test_the_image_holds_what_the_page_says():
+    assert re.search(r"^WORKDIR (\S+)", DOCKERFILE, re.MULTILINE)[1] + "/release" in REPRODUCE and 'CMD ["make", "paper"]' in DOCKERFILE
+    assert set(re.search(r"LATEX_PACKAGES := (.*)", MAKEFILE)[1].split()) <= set(DOCKERFILE.split())
+    ignored = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".venv", ".dvc/cache", ".dvc/config.local", "results"} <= set(ignored) and not {".git", "store", "dvc.lock"} & set(ignored)

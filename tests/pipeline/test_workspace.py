@@ -18,12 +18,8 @@ from polychromic.params import ALWAYS, BEST, load_params, read_yaml
 from polychromic.pipeline import workspace
 from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
+from tests.pipeline_tools import git
 from tests.workspace import REPOSITORY
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost", "-c", "commit.gpgSign=false"]
-    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def comments(folder: Path) -> list[str]:
@@ -94,7 +90,7 @@ def test_only_the_overridden_values_differ_and_comments_stay(root: Path, tmp_pat
     ({"listqa.steps": 0}, None, None, r"listqa\.steps: .*greater than or equal to 1 \(got 0\)"),
     ({}, ["lora", "dora"], None, "methods to keep: dora not in the grid. Allowed: zero_shot, few_shot"),
     ({}, None, [0.3, 0.7], "lambdas to keep: 0.7 not in the grid. Allowed: 0.1, 0.3, 1.0, 3.0, 10.0"),
-    ({}, ["zero_shot", "few_shot", "polychromic"], None, "methods to keep: lora not among them; the four baselines are always there"),
+    ({}, ["zero_shot", "few_shot", "polychromic"], None, "systems lacks lora; the four baselines are always there"),
 ])  # fmt: skip
 def test_what_there_is_not_is_refused(overrides, methods, lambdas, message, root: Path, tmp_path: Path):
     with pytest.raises(UsageError, match=message):
@@ -203,11 +199,6 @@ def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
         assert read_yaml(target / "params.yaml") == read_yaml(REPOSITORY / "params.yaml") and comments(target) == comments(REPOSITORY)
 
 
-SYSTEM = {"label": "lora", "temperature": 1.0, "metrics": {
-    "valid_distinct@10": {"mean": 2.34567}, "pass@1": {"mean": 0.5}, "semantic_diversity": {"mean": 0.25}}}  # fmt: skip
-COMPARE = {"split": "dev", "primary": "valid_distinct@10", "quality": "pass@1", "systems": [SYSTEM]}
-
-
 @pytest.mark.parametrize("code", [0, 3])
 def test_smoke_says_what_it_found_or_where_it_failed(code: int, root: Path, monkeypatch, capsys):
     ran, real, target = {}, subprocess.run, root / ".work" / "smoke"
@@ -216,15 +207,13 @@ def test_smoke_says_what_it_found_or_where_it_failed(code: int, root: Path, monk
         if command[1:] != ["-m", "dvc", "repro", "report-dev@listqa"]:
             return real(command, **options)
         ran.update(options)
-        put(options["cwd"], {"results/listqa/dev/compare.json": json.dumps(COMPARE), "paper/figures/listqa-frontier.pdf": ""})
+        put(options["cwd"], {"paper/tables/listqa-systems.md": "| LoRA | 2.346 |"})
         return subprocess.CompletedProcess(command, code)
 
     monkeypatch.setattr(workspace.subprocess, "run", dvc)
-    monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(PolychromicError, match="the smoke run failed in") if code else nullcontext():
         run_smoke(root, target)
     said, values = capsys.readouterr().out, read_yaml(target / "params.yaml")
     assert ran["cwd"] == target and ran["env"]["PATH"].startswith(str(Path(sys.executable).parent) + os.pathsep)
     assert values["domains"] == ["listqa"] and tuple(values["methods"]) == SMOKE_METHODS
-    shown = ("lora", "2.346", f"figures: {target / 'paper' / 'figures' / 'listqa-frontier.pdf'}")
-    assert [text in said for text in shown] == [not code] * len(shown)
+    assert [text in said for text in ("| LoRA | 2.346 |", f"figures are in {target / 'paper'}")] == [not code] * 2

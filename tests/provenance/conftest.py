@@ -26,8 +26,7 @@ REPO = Path(__file__).resolve().parents[2]
 NUMBERS, MACROS = "results/numbers.json.gz", "paper/numbers.tex"
 COMPARE, TEST = "results/listqa/dev/compare.json", "results/listqa/test/compare.json"
 DATA, COST, RUN = "data/listqa.jsonl", "benchmarks/results/cost.json", "python -m polychromic"
-KEY, TEST_KEY = "listqa.primary.delta", "listqa.test.primary.delta"
-TEST_ROW = "polychromic-vs-lora-valid_distinct@10-matched"
+KEY, TEST_KEY, TEST_ROW = "listqa.primary.delta", "listqa.test.primary.delta", "polychromic-vs-lora-valid_distinct@10-matched"
 
 
 def samples(split: str, cell: str) -> str:
@@ -36,12 +35,9 @@ def samples(split: str, cell: str) -> str:
 
 def _cell(group: str, split: str, name: str, **axes: str) -> Stage:
     method = name.partition("-")[0]
-    item = axes["lam"] if "lam" in axes else f"listqa-{method}"
-    params = {"params.yaml": ("train", "listqa.steps")}
-    deps = (DATA, "polychromic/sample/cells.py", "polychromic/train")
-    about = {"domain": "listqa", "split": split, "method": method} | axes
-    cmd = f"{RUN} sample listqa {method} --split {split}"
-    return Stage(f"{group}@{item}", group, cmd, about, deps, {samples(split, name): True}, params)
+    deps, about = (DATA, "polychromic/sample/cells.py", "polychromic/train"), {"domain": "listqa", "split": split, "method": method} | axes
+    address, cmd = f"{group}@{axes.get('lam', f'listqa-{method}')}", f"{RUN} sample listqa {method} --split {split}"
+    return Stage(address, group, cmd, about, deps, {samples(split, name): True}, {"params.yaml": ("train", "listqa.steps")})
 
 
 def _stage(name: str, cmd: str, deps: list[str], outs: dict[str, bool], **params: tuple[str, ...]) -> Stage:
@@ -58,9 +54,8 @@ CELLS = [
     _cell("checked-test", "test", "polychromic-3.0", cell="polychromic-3.0"),
 ]
 SAMPLES = {split: [path for cell in CELLS for path in cell.outs if f"/{split}/" in path] for split in ("dev", "test")}
-SPLIT, FIGURE = "results/listqa/split.json", "paper/figures/listqa-frontier.pdf"
-TABLE = "paper/tables/listqa-contrasts.tex"
-GAINS = "paper/figures/listqa-test-gains.pdf"
+SPLIT, TABLE = "results/listqa/split.json", "paper/tables/listqa-contrasts.tex"
+FIGURE, GAINS = "paper/figures/listqa-frontier.pdf", "paper/figures/listqa-test-gains.pdf"
 STAGES = {
     stage.name: stage
     for stage in (
@@ -70,10 +65,8 @@ STAGES = {
         _stage("compare-test", "compare listqa --split test", SAMPLES["test"], {TEST: True}),
         _stage("report-dev@listqa", "report listqa", [COMPARE, "polychromic/report.py"], {FIGURE: False, TABLE: False}),
         _stage("report-test@listqa", "report listqa --split test", [TEST], {GAINS: False}),
-        _stage(
-            "numbers", "report numbers", ["paper/main.tex", COMPARE, TEST, COST, "polychromic/report.py"],
-            {NUMBERS: True, MACROS: False}, params=(),
-        ),
+        _stage("numbers", "report numbers", ["paper/main.tex", COMPARE, TEST, COST, "polychromic/report.py"],
+               {NUMBERS: True, MACROS: False}, params=()),
         _stage("paper", "paper", ["paper/main.tex", "paper/tables", NUMBERS], {"paper/main.pdf": True}),
     )
 }  # fmt: skip
@@ -106,7 +99,6 @@ def record(key: str, text: str, value: float | None = None, source: str = "", **
 
 CONTRAST = f"{COMPARE}#contrasts/polychromic-vs-lora-pass@1-chosen"
 ENDS = {"low": -0.2, "high": 0.04, "n": 141, "seeds": [0, 1], "split": "dev"}
-SENTENCE = r"A step takes 1.26 [1.12, 1.40] times as long, \ensuremath{-}0.08 less."
 RECORDS = [
     record(KEY, r"\ensuremath{-}0.08", -0.0812, CONTRAST, **ENDS),
     record("listqa.primary.ci", r"[\ensuremath{-}0.20, +0.04]", None, CONTRAST, **ENDS),
@@ -114,7 +106,7 @@ RECORDS = [
     record("listqa.lora.pass@1", r"24.2\,\%", 0.242, f"{COMPARE}#systems/lora@T=0.5", unit="%", n=141, seeds=[0, 1], split="dev"),
     record("listqa.n_prompts", "141", 141, COMPARE, split="dev"),
     record("listqa.n_samples.all", "141", 141, COMPARE, split="dev"),
-    record("listqa.cost.sentence", SENTENCE, None, COST),
+    record("listqa.cost.sentence", r"A step takes 1.26 [1.12, 1.40] times as long, \ensuremath{-}0.08 less.", None, COST),
     record(TEST_KEY, "+0.17", 0.17, f"{TEST}#contrasts/{TEST_ROW}", low=0.05, high=0.31, n=300, seeds=[0, 1, 2], split="test"),
     record("listqa.test.lora.pass@1", "25", 25.0, f"{TEST}#systems/lora@T=0.5", n=300, split="test"),
     record("setup.lambda", "3", 3.0, "params.yaml#lambda"),
@@ -136,9 +128,8 @@ def macros(records: list[dict]) -> str:
     return "% generated\n" + "".join(f"\\definenumber{{{one['key']}}}{{{one['text']}}}%\n" for one in records)
 
 
-def packed(records: list[dict]) -> bytes:
-    """What the file of records holds."""
-    return gzip.compress(json.dumps(records).encode(), mtime=0)
+def packed(document: list | dict) -> bytes:
+    return gzip.compress(json.dumps(document).encode(), mtime=0)
 
 
 def put(folder: Path, files: dict[str, str | bytes]) -> None:
@@ -163,19 +154,15 @@ def keep(folder: Path, content: bytes, suffix: str = "") -> str:
 def ran(folder: Path, stages: dict[str, Stage] = STAGES) -> None:
     """dvc.lock, data.dvc and the store, as `dvc repro` and `dvc push` would leave them with the files that lie here."""
     members = sorted((folder / "data").iterdir())
-    listed = json.dumps([{"md5": keep(folder, one.read_bytes()), "relpath": one.name} for one in members]).encode()
-    entry = {"md5": keep(folder, listed, ".dir"), "size": sum(one.stat().st_size for one in members), "hash": "md5", "path": "data"}
+    pinned = json.dumps([{"md5": keep(folder, one.read_bytes()), "relpath": one.name} for one in members]).encode()
+    entry = {"md5": keep(folder, pinned, ".dir"), "hash": "md5", "path": "data"}
     entries = {}
     for name, stage in stages.items():
         params = {file: values_of(read_yaml(folder / file), keys, file) for file, keys in stage.params.items()}
-        found = {"cmd": stage.cmd, "params": params}
-        for kind, paths in (("deps", stage.deps), ("outs", stage.outs)):
-            files = [(path, folder / path) for path in sorted(paths)]
-            size = lambda place: sum(one.stat().st_size for one in place.rglob("*")) if place.is_dir() else place.stat().st_size
-            found[kind] = [{"path": path, "hash": "md5", "md5": md5_of(place), "size": size(place)} for path, place in files]
+        listed = lambda paths: [{"path": path, "hash": "md5", "md5": md5_of(folder / path)} for path in sorted(paths)]
+        entries[name] = {"cmd": stage.cmd, "params": params, "deps": listed(stage.deps), "outs": listed(stage.outs)}
         for path in (path for path, cached in stage.outs.items() if cached):
             keep(folder, (folder / path).read_bytes())
-        entries[name] = found
     put(folder, {"data.dvc": yaml.safe_dump({"outs": [entry]})})
     text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
     put(folder, {"dvc.lock": text.replace("1.0e-05", "1e-05").replace("'on'", "on")})  # YAML 1.2, as DVC writes it
@@ -194,9 +181,8 @@ def commit(folder: Path, message: str) -> str:
 
 def archive(repository: Path, target: Path) -> Path:
     """What `git archive HEAD` unpacks to."""
-    target.mkdir()
     git(repository, "archive", "--format=tar", f"--output={target}.tar", "HEAD")
-    subprocess.run(["tar", "-xf", f"{target}.tar", "-C", str(target)], check=True)
+    shutil.unpack_archive(f"{target}.tar", target, filter="data")
     return target
 
 
@@ -204,38 +190,30 @@ def archive(repository: Path, target: Path) -> Path:
 def _made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("provenance") / "repository"
     splits = {"splits": {"train": ["p0", "p1"], "dev": ["p2"], "test": ["p3"]}}
-    put(
-        root,
-        {
-            "params.yaml": PARAMS,
-            "dvc.yaml": "stages: {}\n",
-            "paper/main.tex": MAIN,
-            DATA: "".join(json.dumps(row(*one)) + "\n" for one in enumerate(PROMPTS)),
-            COST: "{}",
-            "polychromic/sample/cells.py": "cells = 1\n",
-            "polychromic/train/trainer.py": "loss = 1\n",
-            "polychromic/train/__pycache__/trainer.pyc": "bytes",
-            "polychromic/compare.py": "analysis = 1\n",
-            "polychromic/report.py": "build = 1\n",
-            SPLIT: json.dumps(splits),
-            **{path: gzip.compress(json.dumps({"tokens": [1, 2], "of": path}).encode(), mtime=0) for of in SAMPLES.values() for path in of},
-            COMPARE: json.dumps(COMPARISON),
-            TEST: json.dumps(ON_TEST),
-            NUMBERS: packed(RECORDS),
-            MACROS: macros(RECORDS),
-            TABLE: "a & b\n",
-            FIGURE: "%PDF",
-            GAINS: "%PDF-",
-            ".gitignore": "/data\n/results/\n__pycache__\n/paper/main.pdf\n",
-            ".gitattributes": ".git_archival.txt export-subst\n",
-            ".git_archival.txt": "commit: $Format:%H$\ndate: $Format:%cI$\n",
-        },
-    )
+    put(root, {
+        "params.yaml": PARAMS, "dvc.yaml": "stages: {}\n", "paper/main.tex": MAIN,
+        DATA: "".join(json.dumps(row(*one)) + "\n" for one in enumerate(PROMPTS)), COST: "{}",
+        "polychromic/sample/cells.py": "cells = 1\n", "polychromic/train/trainer.py": "loss = 1\n",
+        "polychromic/train/__pycache__/trainer.pyc": "bytes",
+        "polychromic/compare.py": "analysis = 1\n", "polychromic/report.py": "build = 1\n", SPLIT: json.dumps(splits),
+        **{path: packed({"tokens": [1, 2], "of": path}) for of in SAMPLES.values() for path in of},
+        COMPARE: json.dumps(COMPARISON), TEST: json.dumps(ON_TEST), NUMBERS: packed(RECORDS), MACROS: macros(RECORDS),
+        TABLE: "a & b\n", FIGURE: "%PDF", GAINS: "%PDF-", ".gitignore": "/data\n/results/\n__pycache__\n/paper/main.pdf\n",
+        ".gitattributes": ".git_archival.txt export-subst\n", ".git_archival.txt": "commit: $Format:%H$\ndate: $Format:%cI$\n",
+    })  # fmt: skip
     put(root, {"paper/main.pdf": compiled(root)})
     ran(root)
     git(root, "init", "--quiet")
     commit(root, "First results")
     return root
+
+
+@pytest.fixture
+def inside(repository: Path, command, monkeypatch):
+    """The command line in that folder, with wide lines."""
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("COLUMNS", "300")
+    return command
 
 
 @pytest.fixture
@@ -247,7 +225,7 @@ def repository(_made: Path, tmp_path: Path, monkeypatch) -> Path:
     split = params.split.model_copy(update={"tolerance": 1.0})
     monkeypatch.setattr(Workspace, "params", params.model_copy(update=small | {"split": split}))
     monkeypatch.setattr("polychromic.pipeline.stages.stages", lambda root: STAGES)
-    monkeypatch.setattr("polychromic.pipeline.stages.to_yaml", lambda root: "stages: {}\n")
+    monkeypatch.setattr("polychromic.provenance.verify.to_yaml", lambda root: "stages: {}\n")
     target = tmp_path / "repository"
     shutil.copytree(_made, target, symlinks=True)
     return target

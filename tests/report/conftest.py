@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from polychromic.base import paths
 from polychromic.base.io import write_json
 from polychromic.report.results import Compare
-from tests.report.synthetic import METRICS, make_benchmarks, make_compare, make_designs, make_people, make_test
+from tests.report.synthetic import METRICS, make_benchmarks, make_compare, make_designs, make_people, make_test, parsed
 
 MAIN = r"""\documentclass{article}
 \usepackage{array,booktabs,longtable,graphicx,hyperref}
@@ -24,39 +23,34 @@ MAIN = r"""\documentclass{article}
 \begin{document}
 \title{Records \texttt{\recordshash}}\maketitle
 Of \num{listqa.n_prompts} prompts (\num{listqa.primary.delta}) % \num{key} in a comment
-\citep@see \num{setup.lambda}, \cite{hu2022lora}.
+see \num{setup.lambda}, \cite{hu2022lora}.
 \input{tables/designs}
 \bibliographystyle{plain}\bibliography{refs}
 \end{document}
-""".replace(r"\citep@see ", "")
+"""
 REFS = "@misc{hu2022lora, author={Hu}, title={LoRA}, year={2022}}\n"
 
 
-@pytest.fixture(scope="session")
-def _made() -> dict[str, dict[str, dict]]:
-    return {"dev": {domain: make_compare(domain) for domain in METRICS}, "test": {domain: make_test(domain) for domain in METRICS}}
+@pytest.fixture
+def compares() -> dict[str, dict]:
+    """domain -> compare.json of dev as a dict, for each test to change."""
+    return {domain: make_compare(domain) for domain in METRICS}
 
 
 @pytest.fixture
-def compares(_made) -> dict[str, dict]:
-    """domain -> compare.json of dev as a dict, a copy for each test to change."""
-    return copy.deepcopy(_made["dev"])
-
-
-@pytest.fixture
-def tested(_made) -> dict[str, dict]:
+def tested() -> dict[str, dict]:
     """domain -> compare.json of test as a dict."""
-    return copy.deepcopy(_made["test"])
+    return {domain: make_test(domain) for domain in METRICS}
 
 
 @pytest.fixture
 def compare(compares: dict) -> Compare:
-    return Compare.model_validate(compares["listqa"])
+    return parsed(compares["listqa"])
 
 
 @pytest.fixture
 def on_test(tested: dict) -> Compare:
-    return Compare.model_validate(tested["listqa"])
+    return parsed(tested["listqa"])
 
 
 @pytest.fixture
@@ -67,12 +61,10 @@ def workspace(tmp_path: Path, compares, tested, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(root)
     for domain in METRICS:
         write_json(paths.compare_file(domain, "dev"), compares[domain])
-        write_json(paths.choices_file(domain), compares[domain]["selection"])
         write_json(paths.compare_file(domain, "test"), tested[domain])
         write_json(f"benchmarks/results/step_cost-{domain}.json", make_benchmarks()["step_cost-listqa.json"] | {"domain": domain})
     write_json(paths.compare_file("replies", "calibration"), make_people())
-    others = {"calibration.json": make_designs(), "audit.json": {"cells": [], "population": 57}}
-    for name, document in (make_benchmarks() | others).items():
+    for name, document in (make_benchmarks() | {"calibration.json": make_designs(), "audit.json": {"cells": [], "population": 57}}).items():
         write_json(f"benchmarks/results/{name}", document)
     Path("paper").mkdir()
     Path("paper/main.tex").write_text(MAIN)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic.base import paths
 from polychromic.params import read_yaml
+from polychromic.report.results import Compare, Fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "rouge_l", "tokens"]
@@ -91,7 +93,6 @@ def make_compare(domain: str) -> dict:
         "methods": {name: _about(name) for name in names},
         "profiles": {label: {name: (rng.integers(0, 21, (2, 80)) / 20).tolist() for name in rates} for label in shown},
         "calibration": human if domain == "replies" else None,
-        "signatures": {name: f"{name}|made up" for name in METRICS[domain]},
         "histories": {name: [{"step": s} | shape(name, s) for s in range(1, 101, 3)] for name in names if name not in PROMPTED},
     }
 
@@ -123,44 +124,33 @@ def make_test(domain: str) -> dict:
 
 
 def _about(name: str) -> dict:
-    return {
-        "ours": name.startswith("polychromic") and name != "polychromic_plain",
-        "sees_checker": name in ("rft", "poly_epo", "polychromic", "polychromic_quarter"),
-        "trained": name not in PROMPTED,
-        "budget": 1.25 if name == "lora_long" else 1.0,
-        "trains_like": "lora" if name == "lora_long" else name,
-    }
+    ours = name.startswith("polychromic") and name != "polychromic_plain"
+    longer = {"budget": 1.25, "trains_like": "lora"} if name == "lora_long" else {"budget": 1.0, "trains_like": name}
+    return {"ours": ours, "sees_checker": ours or name in ("rft", "poly_epo"), "trained": name not in PROMPTED} | longer
 
 
 def _selection(domain: str, systems: list[dict]) -> dict:
-    """choices.json; the KL and the validation cross-entropy grow with lambda, D as in the systems at temperature 1."""
-    rows = []
+    """choices.json; the KL and the validation cross-entropy grow with lambda, D as in the systems at temperature 1. Where training has a
+    quality of its own, each weight stands beside LoRA at two temperatures: nothing is shown, either way."""
+    rows, gaming, ends = [], [], {"quality": (0.02, -0.01, 0.05), "pass@1": (0.0, -0.02, 0.02), "perplexity": (-1.0, -2.0, 0.5)}
     for label, lam in {"lora": 0.0, "polychromic@0.3": 0.3, "polychromic": 3.0, "polychromic@10": 10.0}.items():
         policy = next(row for row in systems if row["label"] == label and row["temperature"] == 1)
         after = {"validation_ce": 2.0 + 0.03 * lam, "kl_to_base": 6.0 + lam / 2, "reply_tokens": 4.0 + lam / 20}
         by_seed = {name: [value - 0.1, value, value + 0.1] for name, value in after.items()}
         rows.append({"lambda": lam, "label": label, **after, "by_seed": by_seed, "objective": policy["metrics"]["objective"]["mean"]})
+        for temperature in (0.8, 1.0) if lam else ():
+            differences = {name: dict(zip(("delta", "low", "high"), three, strict=True)) for name, three in ends.items()}
+            gaming.append({"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80, "metrics": differences})
     levels, means = [row["lambda"] for row in rows], [row["objective"] for row in rows]
     trend = {"levels": levels, "means": means, "page_l": 2000.0, "p": 0.0004, "n_prompts": 80}
     values = {"quality": "pass@1", "primary": PRIMARY[domain], "objective": "objective"}
     tried = lambda row: {key: row[key] for key in ("label", "method", "lambda", "temperature", "seeds")}
     return {
-        "chosen": {row["label"]: row["temperature"] for row in systems if row["chosen"]}, "best": BEST[domain],
-        "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
-        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend, "gaming": _gaming(domain)},
+        "best": BEST[domain], "fronts": {row["label"]: [row["temperature"]] for row in systems if row["chosen"]},
+        "lambda": {"rows": rows, "headline": 3.0, "ce_margin": 0.1, "recommended": 3.0, "trend": trend,
+                   "gaming": gaming if "quality" in METRICS[domain] else None},
         "tries": [tried(row) | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
-
-
-def _gaming(domain: str) -> list[dict] | None:
-    """Each weight beside LoRA at two temperatures, where training has a quality of its own: nothing is shown, either way."""
-    metrics = {"quality": (0.02, -0.01, 0.05), "pass@1": (0.0, -0.02, 0.02), "perplexity": (-1.0, -2.0, 0.5)}
-    differences = lambda: {name: dict(zip(("delta", "low", "high"), ends, strict=True)) for name, ends in metrics.items()}
-    return [
-        {"label": label, "lambda": lam, "temperature": temperature, "n_prompts": 80, "metrics": differences()}
-        for label, lam in sorted(LAMBDA.items(), key=lambda pair: pair[1])
-        for temperature in (0.8, 1.0)
-    ] if "quality" in METRICS[domain] else None  # fmt: skip
 
 
 def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str = "secondary") -> dict:
@@ -177,6 +167,17 @@ def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str
     }  # fmt: skip
 
 
+def parsed(values: dict) -> Compare:
+    """compare.json as the report reads it."""
+    return Compare(values, paths.compare_file(values["domain"], values["split"]).as_posix())
+
+
+def measured(name: str, **changes) -> Fields:  # noqa: ANN003 - fields of the document
+    """A file of benchmarks/results/, as the report reads it."""
+    document = make_designs() if name == "calibration" else make_benchmarks()[f"{name}.json"]
+    return Fields(document | changes, f"benchmarks/results/{name}.json")
+
+
 def find(values: dict, a: str, b: str, metric: str | None = None, rule: str = "matched") -> dict:
     """A contrast of compare.json, found without the code under test; on the primary metric where none is named."""
     key = (a, b, metric or values["primary"], rule)
@@ -185,38 +186,31 @@ def find(values: dict, a: str, b: str, metric: str | None = None, rule: str = "m
 
 def make_benchmarks() -> dict[str, dict]:
     """File name -> document, of benchmarks/results/."""
-    ratios = {
-        "plain": 1.0, "lora": 0.95, "polychromic": 1.3, "polychromic_quarter": 1.18, "rft": 1.1, "naive": 3.4,
-    }  # fmt: skip
+    ratios = {"plain": 1.0, "lora": 0.95, "polychromic": 1.3, "polychromic_quarter": 1.18, "rft": 1.1, "naive": 3.4}
     shares = {"prefill": 0.1, "decode": 0.3, "encode": 0.0, "score": 0.05, "backward": 0.45, "other": 0.1}
     variants = {
         name: {
             "mean_seconds": 0.5 * ratio, "ratio_to_plain": ratio, "ratio_to_lora": ratio / 0.95, "low": ratio - 0.04, "high": ratio + 0.04,
             "rho": 0.5 if name.startswith("poly") else None, "every": 1 if name.startswith("poly") else None,
             "part_seconds": {k: 0.5 * ratio * v for k, v in shares.items()} if name.startswith("poly") else None,
-            "seconds": [0.5 * ratio] * 3,
         }
         for name, ratio in ratios.items()
     }  # fmt: skip
     head = {"device": "a CPU_with & marks", "commit": "abc1234"}
     return {
         "step_cost-listqa.json": head | {
-            "threads": 1, "torch": "2", "domain": "listqa", "batch_size": 8, "n": 4, "horizon": 10, "precision": "float32", "steps": 50,
-            "variants": variants,
+            "threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants,
         },
-        "sampler.json": head | {
-            "rows": [
-                {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
-                for b in (1, 8)
-            ]
-        },
+        "sampler.json": head | {"rows": [
+            {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
+            for b in (1, 8)
+        ]},
         "gradient_variance.json": head | {
             "objective": "coverage", "prompts": 16, "draws": 64,
             "rows": [
-                {"n": n, "baseline": name, "trace_variance": value, "relative_to_marginal": value, "low": value - 0.05,
-                 "high": value + 0.05, "biased": name == "wrong"}
+                {"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
                 for n in (4, 8)
-                for name, value in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
+                for name, x in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
             ],
         },
     }  # fmt: skip
@@ -227,11 +221,9 @@ def make_designs() -> dict:
     rows = []
     for prompts, coverage, mde in ((60, 0.95, 0.034), (300, 0.94, 0.015)):
         shared = {"prompts": prompts, "minimum_detectable_effect": mde, "seeds": "declared", "power": 0.6, "power_se": 0.011}
-        ours = {"ours": True, "false_positives": 0.05, "false_positives_se": 0.005}
-        rows.append({**shared, **ours, "design": "percentile", "coverage": coverage, "coverage_se": 0.005})
-        rows.append({**shared, **ours, "design": "sign_flip", "coverage": None, "coverage_se": None})
-        pooled = {"ours": False, "false_positives": 0.41, "false_positives_se": 0.011, "coverage": None, "coverage_se": None}
-        rows.append({**shared, **pooled, "design": "pooled"})
+        for design, covered, found in (("percentile", coverage, 0.05), ("sign_flip", None, 0.05), ("pooled", None, 0.41)):
+            error = {"false_positives": found, "false_positives_se": 0.011, "coverage": covered, "coverage_se": covered and 0.005}
+            rows.append(shared | error | {"design": design, "ours": design != "pooled"})
     own = {"domain": "listqa", "metric": "valid_distinct@10", "prompts": 141, "truth": 0.2, "coverage_se": 0.005}
     observed = [own | {"rule": "chosen", "coverage": 0.951}, own | {"rule": "matched", "coverage": 0.962}]
     shared = {"commit": "abc", "source": "made", "runs": 2000, "seeds": 2, "samples": 20, "effect": 0.03}

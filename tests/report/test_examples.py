@@ -10,71 +10,52 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json, write_jsonl
 from polychromic.report.build import outs
 from polychromic.report.examples import PROMPTS, build_examples, tex
-from tests.workspace import KINDS, listqa_record, small_params
+from tests.workspace import KINDS, listqa_record, small_params, write_listqa
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    write_listqa(tmp_path)
     records = [listqa_record(i) for i in range(len(KINDS))]
-    write_jsonl("data/listqa.jsonl", [record.model_dump() for record in records])
-    ids = [record.id for record in records]
-    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": ids, "test": []}})
-    fixed = {"temperature": 0.75, "objective": 0.1}
-    levels = [{"label": label, "lambda": lam, **fixed} for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]
+    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": [record.id for record in records], "test": []}})
+    levels = [{"label": label, "lambda": lam, "temperature": 0.75, "objective": 0.1}
+              for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]  # fmt: skip
     write_json("results/listqa/dev/choices.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})
     write_json("results/listqa/dev/calibration.json", None)
-    cells = (("lora", 0.5, 1), ("lora", 1.0, 0), ("polychromic-0.3", 1.0, 2), ("polychromic-3.0", 1.0, 3))
-    written: dict[str, list[dict]] = {}
-    for cell, temperature, good in cells:
-        rows = []
-        for record in records:
-            for seed, other in ((1, "of seed 1"), (0, "w_r%ng")):
-                samples = [*record.valid[:good], *[other] * (20 - good)]
-                rows.append({"seed": seed, "temperature": temperature, "id": record.id, "samples": samples})
-                rows.append({"seed": seed, "temperature": 0.75, "id": record.id, "samples": ["too cold"] * 20})
-        write_jsonl(f"results/listqa/dev/{cell}/samples.jsonl.gz", written.setdefault(cell, []) + rows)
-        written[cell] += rows
+    cells = {"lora": ((0.5, 1), (1.0, 0)), "polychromic-0.3": ((1.0, 2),), "polychromic-3.0": ((1.0, 3),)}
+    for cell, drawn in cells.items():  # (temperature, how many drafts of twenty are good)
+        rows = [{"seed": seed, "temperature": temperature, "id": record.id, "samples": [*record.valid[:good], *[other] * (20 - good)]}
+                for record in records for temperature, good in drawn for seed, other in ((1, "of seed 1"), (0, "w_r%ng"))]  # fmt: skip
+        rows += [{"seed": 0, "temperature": 0.75, "id": record.id, "samples": ["too cold"] * 20} for record in records]
+        write_jsonl(f"results/listqa/dev/{cell}/samples.jsonl.gz", rows)
     return tmp_path
 
 
 def test_ten_drafts_of_the_first_seed_with_the_good_ones_in_bold(workspace):
-    text = build_examples(small_params(), "listqa")[0].read_text()
-    rows = [line for line in text.splitlines() if line.startswith(r"\raggedright")]
+    samples, by_weight = build_examples(small_params(), "listqa")
+    assert [samples.as_posix(), by_weight.as_posix()] == outs("examples", "listqa")
+    text = samples.read_text()
+    rows = [line.split(" & ") for line in text.splitlines() if line.startswith(r"\raggedright")]
     assert len(rows) == min(PROMPTS, len(KINDS))
-    for line in rows:
-        _, lora, ours = line.split(" & ")
+    for _, lora, ours in rows:
         assert (lora.count(r"\textbf{"), ours.count(r"\textbf{")) == (1, 3)
         assert lora.count(r"w\_r\%ng") == 9 and ours.count(r"w\_r\%ng") == 7, "ten drafts, escaped"
-    assert "seed 1" not in text and "too cold" not in text
-    assert r"LoRA, $T=0.5$ & Polychromic, $T=1$" in text
-
-
-def test_every_weight_answers_the_same_prompts_at_the_temperature_of_d(workspace):
-    path, by_weight = build_examples(small_params(), "listqa")
-    assert [path.as_posix(), by_weight.as_posix()] == outs("examples", "listqa")
-    text = by_weight.read_text()
-    rows = [line for line in text.splitlines() if line.startswith("$") and "lambda" not in line]
-    assert [line.split(" & ")[0] for line in rows] == ["$0$", "$0.3$", "$3$"]
-    for line, good in zip(rows, (0, 2, 3), strict=True):
-        weight, *cells = line.split(" & ")
+    assert "seed 1" not in text and "too cold" not in text and r"LoRA, $T=0.5$ & Polychromic, $T=1$" in text
+    weights = [line.split(" & ") for line in by_weight.read_text().splitlines() if line.startswith("$") and "lambda" not in line]
+    assert [weight for weight, *_ in weights] == ["$0$", "$0.3$", "$3$"]
+    for (_, *cells), good in zip(weights, (0, 2, 3), strict=True):
         assert len(cells) == 2 and all(cell.count(r"\textbf{") == good for cell in cells)
-    first = [line for line in path.read_text().splitlines() if line.startswith(r"\raggedright")][0]
-    assert rows[2].split(" & ")[1].count("/") == first.split(" & ")[2].count("/"), "the first prompt of the other table"
+    assert weights[2][1].count("/") == rows[0][2].count("/"), "the first prompt of the other table"
+    assert build_examples(small_params(), "listqa")[0].read_text() == text, "nobody picks the prompts"
+    assert build_examples(small_params(analysis={"seed": 5}), "listqa")[0].read_text() != text, "but the seed"
 
 
 def test_a_weight_that_was_not_sampled_there_speaks_at_its_chosen_temperature(workspace):
     selection = read_json("results/listqa/dev/choices.json")
     selection["lambda"]["rows"][1]["objective"] = None
     write_json("results/listqa/dev/choices.json", selection)
-    text = build_examples(small_params(), "listqa")[1].read_text()
-    assert text.count("too cold") == 20
-
-
-def test_nobody_picks_the_prompts_but_the_seed(workspace):
-    first = build_examples(small_params(), "listqa")[0].read_text()
-    assert build_examples(small_params(), "listqa")[0].read_text() == first
-    assert build_examples(small_params(analysis={"seed": 5}), "listqa")[0].read_text() != first
+    assert build_examples(small_params(), "listqa")[1].read_text().count("too cold") == 20
 
 
 def test_missing_samples_name_the_file(workspace):

@@ -1,6 +1,5 @@
 """The PDF and the bundle: byte-identical, with the records' hash; their failures name what is wrong. Most of it on a page of its own."""
 
-import io
 import os
 import re
 import shutil
@@ -12,23 +11,23 @@ import pytest
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, write_json
+from polychromic.base.io import write_json
 from polychromic.params import load_params
-from polychromic.report import build, paper
-from polychromic.report.examples import examples_table
+from polychromic.report import paper
+from polychromic.report.build import build, outs
+from polychromic.report.examples import drafts_table
 from polychromic.report.records import uses
 from tests.report.synthetic import METRICS, REPOSITORY
-from tests.workspace import listqa_record
 
-PARAMS = load_params(REPOSITORY / "params.yaml").model_dump(mode="json", by_alias=True)
+PARAMS = load_params(REPOSITORY / "params.yaml")
 PAPER, PDF, MAIN = paths.PAPER, paths.PAPER / "main.pdf", paths.PAPER / "main.tex"
 
 
 @pytest.fixture
 def page(workspace: Path, needs_latex) -> Path:
     """The workspace with what its page reads."""
-    build.build_designs()
-    build.build_numbers(PARAMS)
+    build(PARAMS, "designs")
+    build(PARAMS, "numbers")
     return workspace
 
 
@@ -40,7 +39,7 @@ def replace(old: str, new: str, path: Path = MAIN) -> None:
 
 def test_it_compiles_to_the_same_bytes_in_folders_of_different_name(page: Path, tmp_path: Path):
     before = sorted(PAPER.rglob("*"))
-    paper.compile_paper(PAPER, PDF)
+    paper.compile_paper(PAPER, PDF, paths.NUMBERS)
     assert sorted(PAPER.rglob("*")) == sorted([*before, PDF])
     twin = tmp_path / "a longer name"
     shutil.copytree(page, twin)
@@ -51,26 +50,23 @@ def test_it_compiles_to_the_same_bytes_in_folders_of_different_name(page: Path, 
         assert paper.records_hash(paths.NUMBERS) in text and "??" not in text and "[?]" not in text
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (r"\num{setup.lambda}", r"\num{no_.such@key}", r"The number 'no_\.such@key' is undefined"),
-        (r"\cite{hu2022lora}", r"\cite{nobody1999}", r"(?s)undefined references.*nobody1999.*refs\.bib"),
-        (r"\input{tables/designs}", r"\input{tables/lost}", r"(?s)does not compile:.*tables/lost.*dvc repro"),
-        (r"\cite{hu2022lora}", r"\hyperlink{num:lost}{1}", r"(?s)name\{num:lost\} has been referenced.*provenance tables"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "message"), [
+    (r"\num{setup.lambda}", r"\num{no_.such@key}", r"The number 'no_\.such@key' is undefined"),
+    (r"\cite{hu2022lora}", r"\cite{nobody1999}", r"(?s)undefined references.*nobody1999.*refs\.bib"),
+    (r"\input{tables/designs}", r"\input{tables/lost}", r"(?s)does not compile:.*tables/lost.*dvc repro"),
+    (r"\cite{hu2022lora}", r"\hyperlink{num:lost}{1}", r"(?s)name\{num:lost\} has been referenced.*provenance tables"),
+])  # fmt: skip
 def test_what_stops_it_is_named_and_the_old_pdf_stays(page: Path, old: str, new: str, message: str):
     PDF.write_bytes(b"old")
     replace(old, new)
     with pytest.raises(PolychromicError, match=message):
-        paper.compile_paper(PAPER, PDF)
+        paper.compile_paper(PAPER, PDF, paths.NUMBERS)
     assert PDF.read_bytes() == b"old"
 
 
 def test_what_is_too_wide_is_named_with_its_file(page: Path, capsys: pytest.CaptureFixture[str]):
     replace(" & ", " & " + "M" * 80, PAPER / "tables/designs.tex")
-    paper.compile_paper(PAPER, PDF)
+    paper.compile_paper(PAPER, PDF, paths.NUMBERS)
     assert re.search(r"does not fit the page:\n  \S+ pt too wide near tables/designs\.tex, in .*\nShorten heads", capsys.readouterr().err)
     log = r"""(./tables/a-b.tex
 Overfull \hbox (12.5pt too wide) in alignment at lines 2--6
@@ -84,32 +80,18 @@ Package polychromic Warning: Table 3 is 600pt wide and has 470pt on input line 9
     ]
 
 
-def test_missing_latex_names_packages_and_command(workspace: Path, monkeypatch: pytest.MonkeyPatch):
-    write_json(paths.NUMBERS, [])
-    monkeypatch.setenv("PATH", str(workspace))
-    with pytest.raises(PolychromicError, match=r"apt-get install --no-install-recommends latexmk texlive-latex-recommended .* lmodern"):
-        paper.compile_paper(PAPER, PDF)
-    with pytest.raises(PolychromicError, match=r"LaTeX is not installed.*arxiv\.tar\.gz needs the Debian packages latexmk"):
-        paper.bundle(workspace)
-
-
-def test_missing_records_are_named_and_the_hash_follows_the_content_alone(workspace: Path, tmp_path: Path):
+def test_missing_records_and_missing_latex_are_named(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(PolychromicError, match=r"results/numbers\.json\.gz: file not found"):
-        paper.compile_paper(PAPER, PDF)
-    write_json(paths.NUMBERS, [1, 2])
-    copy = Path(shutil.copy(paths.NUMBERS, tmp_path / "elsewhere.json.gz"))
-    assert paper.records_hash(paths.NUMBERS) == paper.records_hash(copy)
-    assert re.fullmatch(r"[0-9a-f]{12}", paper.records_hash(copy))
-    write_json(copy, read_json(copy)[1:])
-    assert paper.records_hash(paths.NUMBERS) != paper.records_hash(copy)
-
-
-def test_error_lines_keeps_the_first_error():
-    log = "noise\n./main.tex:12: Undefined control sequence.\n\nl.12 \\foo\n         bar\nmore\nmain.tex:14: second\n"
-    assert paper.error_lines(log) == ["./main.tex:12: Undefined control sequence.", "l.12 \\foo", "         bar"]
-
-
-# the bundle for arXiv
+        paper.compile_paper(PAPER, PDF, paths.NUMBERS)
+    write_json(paths.NUMBERS, [1])
+    first = paper.records_hash(paths.NUMBERS)
+    write_json(paths.NUMBERS, [2])
+    assert re.fullmatch(r"[0-9a-f]{12}", first) and paper.records_hash(paths.NUMBERS) != first, "it follows the content"
+    monkeypatch.setenv("PATH", str(workspace))
+    needed = r"LaTeX is not installed.*\n.*apt-get install --no-install-recommends latexmk texlive-latex-recommended .* lmodern"
+    for call in (lambda: paper.compile_paper(PAPER, PDF, paths.NUMBERS), lambda: paper.bundle(workspace)):
+        with pytest.raises(PolychromicError, match=needed):
+            call()
 
 
 def test_the_bundle_compiles_alone_to_the_same_pdf(page: Path):
@@ -121,23 +103,10 @@ def test_the_bundle_compiles_alone_to_the_same_pdf(page: Path):
         assert all((member.mtime, member.uid, member.uname) == (0, 0, "") for member in tar.getmembers())
     assert set(files) == {"main.tex", "main.bbl", "recordshash.tex", "numbers.tex", "tables/designs.tex"}
     assert files["main.tex"].startswith(b"\\pdfoutput=1\n")
-    assert paper.compile_alone(files) == paper.compile_paper(PAPER, PDF).read_bytes()
+    assert paper.compile_alone(files) == paper.compile_paper(PAPER, PDF, paths.NUMBERS).read_bytes()
     files.pop("numbers.tex")
-    with pytest.raises(PolychromicError, match=r"(?s)does not compile alone.*numbers"):
+    with pytest.raises(PolychromicError, match=r"(?s)alone does not compile.*numbers"):
         paper.compile_alone(files)
-
-
-def test_what_latex_read_of_its_own_folder():
-    read = ["/usr/share/article.cls", "main.tex", "./tables/a.tex", "main.aux", "main.bbl", "main.tex"]
-    record = "PWD /build\n" + "".join(f"INPUT {name}\n" for name in read) + "OUTPUT main.pdf\n"
-    assert paper.read_by_latex(record) == ["main.bbl", "main.tex", "tables/a.tex"]
-
-
-def test_the_same_files_give_the_same_archive():
-    one = paper.packed({"b/c.tex": b"2", "a.tex": b"1"})
-    assert one == paper.packed({"a.tex": b"1", "b/c.tex": b"2"})
-    with tarfile.open(fileobj=io.BytesIO(one)) as tar:
-        assert tar.getnames() == ["a.tex", "b/c.tex"]
 
 
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
@@ -151,34 +120,18 @@ def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
         paper.with_results("no markers", "")
 
 
-# the manuscript itself
-
-
-def test_the_text_has_no_typed_decimal():
-    """Decimals in the manuscript come from records; what is left are lengths of the layout."""
-    source = (REPOSITORY / MAIN).read_text()
-    body = source[source.index(r"\begin{document}") :]
-    body = re.sub(r"\\num\{[^}]*\}|\\(?:setlength|includegraphics|renewcommand|newgeometry|fontsize)\S*|\\\\\[1ex\]|(?<!\\)%.*", "", body)
-    assert re.findall(r"\d+\.\d+|\d+\s*\\%", body) == []
-
-
 @pytest.mark.slow
 def test_everything_of_the_manuscript_fits_its_pages_and_leads_somewhere(workspace: Path, needs_latex):
     """The committed main.tex, with tables and figures of synthetic results and a row for every value, figure and table."""
     for name in ("main.tex", "refs.bib"):
         shutil.copy(REPOSITORY / PAPER / name, PAPER / name)
     for domain in METRICS:
-        build.build(domain, "dev")
-        build.build(domain, "test")
-        drafts = {"LoRA": [[("cat", True), ("cat 100\\%", False)]], "Polychromic": [[("dog", True)]]}
-        for path in build.outs("examples", domain):
-            Path(path).write_text(examples_table([listqa_record(0)], drafts))
-    build.build("replies", "calibration")
-    for run in (build.build_costs, build.build_summary):
-        run(list(METRICS))
-    build.build_designs()
-    build.build_setup(PARAMS)
-    build.build_numbers(PARAMS)
+        for split in ("dev", "test"):
+            build(PARAMS, domain, split)
+        for path in outs("examples", domain):
+            Path(path).write_text(drafts_table(["prompt", "LoRA"], r"p{2cm}p{5cm}", [["Name one", r"\textbf{dog}"]]))
+    for what, split in (("replies", "calibration"), *((name, None) for name in ("costs", "summary", "designs", "setup", "numbers"))):
+        build(PARAMS, what, split)
     text = MAIN.read_text()
     rows = [rf"\hypertarget{{num:{key}}}{{}}x\par" for key in sorted({use.key for use in uses(PAPER)})]
     kinds = {"fig": "figure", "tab": "table"}
@@ -187,7 +140,7 @@ def test_everything_of_the_manuscript_fits_its_pages_and_leads_somewhere(workspa
     (PAPER / "tables/provenance-numbers.tex").write_text("\n".join(rows))
     for name in ("outputs", "sources"):
         (PAPER / f"tables/provenance-{name}.tex").write_text("")
-    with paper.compiled(PAPER) as folder:
+    with paper.compiled(PAPER, paths.NUMBERS) as folder:
         log = (folder / "main.log").read_text(encoding="utf-8", errors="replace")
     assert paper.badly_set(log) == [] and paper.leads_nowhere(log) == []
     assert "Token not allowed" not in log and "destination with the same identifier" not in log

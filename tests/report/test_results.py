@@ -1,4 +1,4 @@
-"""compare.json and choices.json are checked before anything is drawn from them."""
+"""compare.json and the files of benchmarks/: what the report asks of them, and what they say when something is missing."""
 
 from pathlib import Path
 
@@ -6,18 +6,13 @@ import pytest
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.io import read_json, write_json
-from polychromic.report import results
-from polychromic.report.results import Compare
+from polychromic.base.io import write_json
+from polychromic.report.records import Number, Use, to_latex, unique, uses
+from polychromic.report.results import Compare, load
+from tests.report.synthetic import parsed
 
 
-def edit(path: Path, change) -> None:
-    value = read_json(path)
-    change(value)
-    write_json(path, value)
-
-
-def test_methods_are_in_printed_order_and_in_their_groups(compare: Compare):
+def test_methods_are_in_printed_order_and_in_their_groups(compare: Compare, on_test: Compare):
     assert compare.main_labels() == ["zero_shot", "few_shot", "lora", "gem", "rft", "polychromic"]
     without = ["zero_shot", "few_shot", "lora", "lora_long", "gem", "polychromic_plain", "some_new_peer"]
     ours = ["polychromic_quarter", "polychromic"]
@@ -25,10 +20,8 @@ def test_methods_are_in_printed_order_and_in_their_groups(compare: Compare):
     assert compare.grouped_labels() == groups
     assert set(compare.method_labels()) == {*without, "rft", "poly_epo", *ours}
     assert compare.chosen("polychromic").temperature == 0.85
-
-
-def test_on_test_the_main_systems_are_those_that_the_primary_family_compares_the_headline_with(on_test: Compare):
-    assert on_test.main_labels() == ["zero_shot", "few_shot", "lora", "lora_longer", "rft_min_p", "polychromic"]
+    peers = ["lora_longer", "rft_min_p"]  # that the primary family compares the headline with
+    assert on_test.main_labels() == ["zero_shot", "few_shot", "lora", *peers, "polychromic"]
     assert [system.temperature for system in on_test.front("lora")] == [0.2, 0.35, 0.5, 0.75], "all that were declared"
 
 
@@ -36,52 +29,36 @@ def test_on_test_the_main_systems_are_those_that_the_primary_family_compares_the
 def test_lambda_rows_share_the_headlines_temperature_or_the_nearest(compares: dict, dropped: float | None, shared: float):
     values = compares["listqa"]
     values["systems"] = [s for s in values["systems"] if (s["label"], s["temperature"]) != ("polychromic@10", dropped)]
-    rows = Compare.model_validate(values).lambda_rows()
+    rows = parsed(values).lambda_rows()
     weights = [("lora", None), ("polychromic@0.3", 0.3), ("polychromic", 3.0), ("polychromic@10", 10.0)]
     assert [(row.label, row.lam) for row in rows] == weights and {row.temperature for row in rows} == {shared}
 
 
-def test_weights_without_a_shared_temperature_are_named(compares: dict):
-    values = compares["listqa"]
-    values["systems"] = [s for s in values["systems"] if s["label"] != "polychromic@10"]
-    values["systems"] += [s | {"label": "polychromic@10", "temperature": 9.0} for s in values["systems"] if s["label"] == "polychromic"]
-    with pytest.raises(PolychromicError, match=r"dev/compare\.json: lora, .*polychromic share no temperature"):
-        Compare.model_validate(values).lambda_rows()
+def test_what_a_document_lacks_is_named_with_its_place(workspace: Path, compares: dict):
+    del compares["listqa"]["systems"][3]["metrics"]["pass@1"]["low"]
+    write_json(paths.compare_file("listqa", "dev"), compares["listqa"])
+    place = r"results/listqa/dev/compare\.json#systems\.3\.metrics\.pass@1"
+    for lacking in ("low", "lam"):
+        with pytest.raises(DataError, match=rf"{place}: no '{lacking.replace('lam', 'lambda')}'\. Allowed: by_seed, high, .*`dvc repro`"):
+            getattr(load("listqa", "dev").systems[3].metrics["pass@1"], lacking)
+    paths.compare_file("listqa", "dev").unlink()
+    with pytest.raises(PolychromicError, match=r"listqa/dev/compare\.json: file not found.*dvc"):
+        load("listqa", "dev")
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (lambda v: v["systems"][3]["metrics"]["pass@1"].pop("low"), DataError, r"compare\.json: systems\.3\.metrics\.pass@1\.low: Field"),
-        (lambda v: v["contrasts"][0].update(p_adjusted=1.2), DataError, r"contrasts\.0\.p_adjusted"),
-        (lambda v: v["methods"].pop("gem"), DataError, "scores of gem, which its methods lack"),
-        (lambda v: v.pop("histories"), DataError, "histories missing, which dev has"),
-        (lambda v: v.update(domain="code"), DataError, r"dev of code.*dev of listqa"),
-        (lambda v: v["selection"]["chosen"].update(lora=0.3), PolychromicError, r"not made from the choices\.json beside it.*dvc repro"),
-    ],
-)
-def test_what_is_wrong_with_a_document_is_named(workspace: Path, change, error: type, message: str):
-    edit(paths.compare_file("listqa", "dev"), change)
-    with pytest.raises(error, match=message):
-        results.load("listqa", "dev", paths.RESULTS)
+def test_uses_are_those_of_main_tex_and_of_the_tables_it_reads_without_comments(tmp_path: Path):
+    with pytest.raises(PolychromicError, match=r"main\.tex: file not found\. Run in the folder that holds params\.yaml and paper/"):
+        uses(tmp_path)
+    (tmp_path / "tables").mkdir()
+    inputs = r"\input{tables/one}\input{tables/none}"
+    (tmp_path / "main.tex").write_text("% \\num{key}\n50\\% of \\num{a.b} and \\num{c} % \\num{d}\n" + inputs)
+    (tmp_path / "tables/one.tex").write_text("\n\\num{e@1}")
+    main, table = (tmp_path / "main.tex").as_posix(), (tmp_path / "tables/one.tex").as_posix()
+    assert uses(tmp_path) == [Use("a.b", main, 2), Use("c", main, 2), Use("e@1", table, 2)]
 
 
-def test_dev_is_not_taken_for_test(workspace: Path, compares: dict):
-    write_json(paths.compare_file("code", "test"), compares["code"])
-    with pytest.raises(DataError, match="dev of code.*test of code"):
-        results.load("code", "test", paths.RESULTS)
-    with pytest.raises(ValueError, match="declared, machines, training missing, which test has"):
-        Compare.model_validate(compares["code"] | {"split": "test"})
-
-
-def test_a_missing_file_says_what_to_run(workspace: Path):
-    paths.choices_file("replies").unlink()
-    with pytest.raises(PolychromicError, match=r"choices\.json: file not found.*dvc"):
-        results.load("replies", "dev", paths.RESULTS)
-
-
-def test_a_row_or_contrast_that_the_paper_needs_is_named(compare: Compare):
-    with pytest.raises(PolychromicError, match=r"listqa/dev/compare\.json: no contrast of 'lora' against 'polychromic' on 'tokens'"):
-        compare.contrast("lora", "polychromic", "tokens", ("chosen",))
-    with pytest.raises(PolychromicError, match="0 chosen rows of 'nobody'. Allowed: one"):
-        compare.chosen("nobody")
+def test_a_record_is_a_macro_and_has_a_key_of_its_own():
+    one, two = Number("setup.a@1", 1, r"1\,\%", source="here"), Number("setup.a@1", 2, "2", source="there")
+    assert to_latex([one]).splitlines()[1:] == [r"\definenumber{setup.a@1}{1\,\%}%"]
+    with pytest.raises(PolychromicError, match=r"'setup\.a@1' is defined twice \(here, there\)"):
+        unique([one, two])

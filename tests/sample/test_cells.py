@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from polychromic.base.cache import code_fingerprint, environment
+from polychromic.base.cache import environment
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import cpu_model
-from polychromic.base.io import read_json, read_jsonl, sha256_json, write_json
+from polychromic.base.io import read_json, read_jsonl, write_json
 from polychromic.data import split as splitting
 from polychromic.data.records import load_split
 from polychromic.models import prompts
@@ -57,15 +57,13 @@ def run_cell(params: Params, method: str, lam: float | None, out: Path, split: s
     return rows_of(out / "samples.jsonl.gz")
 
 
-def test_a_split_of_other_data_is_refused(made):
-    before = read_json("results/listqa/split.json")
-    changed = {**before, "splits": {**before["splits"], "dev": [*before["splits"]["dev"], "listqa-gone"]}}
-    write_json("results/listqa/split.json", changed)
-    try:
-        with pytest.raises(PolychromicError, match="1 ids, 'listqa-gone' first, are not in data/listqa.jsonl"):
-            load_split("listqa")
-    finally:
-        write_json("results/listqa/split.json", before)
+def test_a_split_of_other_data_is_refused(workspace, monkeypatch):
+    split = read_json("results/listqa/split.json")
+    write_listqa(workspace)
+    write_json(workspace / "results/listqa/split.json", {**split, "splits": {**split["splits"], "dev": ["listqa-gone"]}})
+    monkeypatch.chdir(workspace)
+    with pytest.raises(PolychromicError, match="1 ids, 'listqa-gone' first, are not in data/listqa.jsonl"):
+        load_split("listqa")
 
 
 def test_exemplars_come_from_training_data():
@@ -95,43 +93,16 @@ def test_a_trained_cell_holds_every_seed_temperature_and_dev_prompt(workspace):
     assert all("objective" in row for row in history if "ce" in row)
 
 
-def test_a_method_may_have_fewer_seeds(workspace, monkeypatch):
+def test_a_method_may_have_fewer_seeds_and_a_prompt_has_one_and_no_history(workspace, monkeypatch):
+    run_cell(small_params(), "zero_shot", None, workspace / "prompted")
+    rows = rows_of(workspace / "prompted" / "samples.jsonl.gz")
+    assert {row["seed"] for row in rows} == {0} and len(rows) == 2 * 4 and not (workspace / "prompted" / "history.jsonl").exists()
     ran = []
     monkeypatch.setattr(cells, "sample_seed", lambda bench, seed, *_: (ran.append(seed), ([], []))[1])
     values = small_values() | {"seeds": [4, 2, 9]}
     values["methods"]["gem"]["seeds"] = 2
     run_cell(Params.model_validate(values), "gem", None, workspace / "out")
     assert ran == [4, 2]
-
-
-def test_a_prompted_cell_has_one_seed_and_no_history(workspace):
-    run_cell(small_params(), "zero_shot", None, workspace / "out")
-    rows = rows_of(workspace / "out" / "samples.jsonl.gz")
-    assert {row["seed"] for row in rows} == {0} and len(rows) == 2 * 4
-    assert not (workspace / "out" / "history.jsonl").exists()
-
-
-def test_samples_of_dev_are_kept_under_a_key_of_what_they_are_drawn_from(workspace):
-    """A key that changes, such as by the prompts of test, would draw every cell anew: on another machine, other samples."""
-    params = small_params()
-    run_cell(params, "few_shot", None, workspace / "out")
-    made = bench(params, "few_shot")
-    _, tokenizer, _, identity = made.system(0)
-    shared = {
-        "system": identity,
-        "prompts": made.encoded_prompts(tokenizer, made.splits["dev"]),
-        "seed": 0,
-        "scale": 1.0,
-        "min_p": 0.0,
-        "list": None,
-        "horizon": 4,
-        "sampling": {"n": 10, "rows": 20, "precision": "float32"},
-        "threads": 1,
-        "code": code_fingerprint(cells.SAMPLING_CODE),
-        "libraries": environment(),
-    }
-    keys = {sha256_json(shared | {"temperature": temperature}) for temperature in (0.5, 1.0)}
-    assert {path.name for path in (workspace / "cache" / "samples").iterdir()} == {f"{key}.jsonl.gz" for key in keys}
 
 
 def test_a_killed_cell_goes_on_and_ends_with_the_same_bytes(workspace, monkeypatch):
@@ -159,9 +130,6 @@ def test_a_killed_cell_goes_on_and_ends_with_the_same_bytes(workspace, monkeypat
         assert (workspace / "out" / name).read_bytes() == (workspace / "undisturbed" / name).read_bytes()
 
 
-# how a trained adapter is decoded
-
-
 def with_method(name: str, **fields) -> Params:
     """Small params with a method of that name: LoRA as `lora`, one temperature, one seed, and `fields`."""
     values = small_values() | {"seeds": [0]}
@@ -179,13 +147,14 @@ def lora(workspace) -> list[list[str]]:
     return samples(with_method("lora"), "lora", workspace / "lora")
 
 
-@pytest.mark.parametrize("fields", [{"scale": 50.0}, {"min_p": 0.9}, {"scale": 1.0, "min_p": 0.0}])
-def test_another_way_to_decode_takes_the_adapter_of_lora(fields, lora, workspace, monkeypatch):
+def test_another_way_to_decode_takes_the_adapter_of_lora_and_samples_of_its_own(lora, workspace, monkeypatch):
     monkeypatch.setattr(training_run, "_train", lambda *a, **k: pytest.fail("trained again"))
-    found = samples(with_method("other", **fields), "other", workspace / "other")
-    assert (found == lora) == (fields == {"scale": 1.0, "min_p": 0.0})
-    history = "history.jsonl"
-    assert (workspace / "other" / history).read_bytes() == (workspace / "lora" / history).read_bytes()
+    drawn, original = [], cells.sample_prompts
+    monkeypatch.setattr(cells, "sample_prompts", lambda *a, **k: (drawn.append(k["what"]), original(*a, **k))[1])
+    for number, fields in enumerate([{"scale": 1.0, "min_p": 0.0}, {"scale": 50.0}, {"min_p": 0.9}]):
+        found = samples(with_method("other", **fields), "other", workspace / "other")
+        assert (found == lora) == (number == 0) and len(drawn) == number
+        assert (workspace / "other" / "history.jsonl").read_bytes() == (workspace / "lora" / "history.jsonl").read_bytes()
 
 
 def test_at_scale_0_it_is_the_base_model_and_at_1_lora(lora, workspace, monkeypatch):
@@ -205,15 +174,6 @@ def test_at_scale_0_it_is_the_base_model_and_at_1_lora(lora, workspace, monkeypa
     )
 
 
-def test_min_p_draws_only_tokens_that_are_probable_enough(lora, workspace):
-    """Near 1 it leaves the most probable token alone: every reply is the greedy one."""
-    found = samples(with_method("other", min_p=0.999999), "other", workspace / "other")
-    params = with_method("other")
-    greedy = params.model_copy(update={"listqa": params.listqa.model_copy(update={"temperatures": [0.0]})})
-    assert found == samples(greedy, "other", workspace / "greedy") != lora
-    assert all(len(set(replies)) == 1 for replies in found)
-
-
 def test_temperatures_of_its_own_are_of_the_domain_that_they_name(lora, workspace):
     run_cell(with_method("other", temperatures={"replies": [0.1]}), "other", None, workspace / "same")
     assert [row["samples"] for row in rows_of(workspace / "same" / "samples.jsonl.gz")] == lora
@@ -221,18 +181,6 @@ def test_temperatures_of_its_own_are_of_the_domain_that_they_name(lora, workspac
     rows = rows_of(workspace / "other" / "samples.jsonl.gz")
     assert [row["samples"] for row in rows if row["temperature"] == 1.0] == lora
     assert {len(set(row["samples"])) for row in rows if row["temperature"] == 0.0} == {1}
-
-
-def test_samples_of_other_settings_are_not_taken_from_the_cache(lora, workspace, monkeypatch):
-    drawn, original = [], cells.sample_prompts
-    monkeypatch.setattr(cells, "sample_prompts", lambda *a, **k: (drawn.append(k["what"]), original(*a, **k))[1])
-    assert samples(with_method("again"), "again", workspace / "again") == lora and drawn == []
-    for number, fields in enumerate([{"scale": 50.0}, {"min_p": 0.9}], start=1):
-        samples(with_method("other", **fields), "other", workspace / "other")
-        assert len(drawn) == number
-
-
-# lists
 
 
 def test_lists_become_replies_of_one_block_each():
@@ -267,13 +215,10 @@ def test_a_listed_cell_asks_once_for_ten_replies_and_has_their_horizon(workspace
         assert row["tokens"] == [4.0] * 10 + [0.2] * 10 and row["block"] == 10
 
 
-def test_a_listed_cell_runs_on_the_model(workspace):
+def test_a_list_shorter_than_what_is_scored_is_refused(workspace, monkeypatch):
     run_cell(small_params(), "list_prompt", None, workspace / "out")
     rows = rows_of(workspace / "out" / "samples.jsonl.gz")
     assert len(rows) == 2 * 4 and all(len(row["samples"]) == 10 and row["block"] == 10 for row in rows)
-
-
-def test_a_list_shorter_than_what_is_scored_is_refused(monkeypatch):
     short = prompts.variant("listqa", "list").model_copy(update={"list": 5})
     monkeypatch.setattr(prompts, "variant", lambda domain, name: short)
     with pytest.raises(UsageError, match=r"prompts.yaml: listqa.list asks for lists of 5. .* replies need 10. Raise list."):

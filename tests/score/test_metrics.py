@@ -23,7 +23,6 @@ from tests.workspace import REPOSITORY, small_params
 NUMBERED = {"@k": "@2", "^k": "^2", "@tau": "@0.5", "_n": "_1"}
 EVERY = [name.removesuffix(mark) + NUMBERED.get(mark, "") for name in FAMILIES if name != "objective"
          for mark in [next((mark for mark in NUMBERED if name.endswith(mark)), "")]]  # fmt: skip
-NEAR = ["a dog ran", "the cat ran", "the cat sat"]  # 42 bytes after gzip in this order, 46 with the last one first
 WORDS = st.sampled_from(["red", "green", "blue", "a cat", "猫", "👍🏽", "don't", "x y z", "Rot.", "été"])
 
 
@@ -59,12 +58,6 @@ def test_bounds_and_the_order_of_replies(samples, random):
         assert high is None or value <= high + 1e-9, name
         if name not in ("selected@2", "compression_ratio"):  # the first two replies alone; what gzip makes of the order
             assert compute(name, prompt(shuffled)) == pytest.approx(value, abs=1e-9), name
-
-
-def test_gzip_reads_replies_in_order():
-    """So equal sets of replies may differ by a few bytes: the metric is no function of the set alone."""
-    near, far = (compute("compression_ratio", prompt(order)) for order in (NEAR, [NEAR[2], NEAR[0], NEAR[1]]))
-    assert near > far
 
 
 def test_by_hand():
@@ -113,19 +106,16 @@ def test_what_is_missing_is_named(name):
 PAIR = Prompt(samples=["a", "b"], answers=["a", None], log_likelihood=np.array([[-1.0, 1.0]]))
 
 
-@pytest.mark.parametrize(
-    ("name", "given_prompt", "message"),
-    [
-        ("pass@3", PAIR, "k = 3 with n = 2"),
-        ("selected@2", PAIR, "1 replies have a likelihood"),
-        ("distinct_2", PAIR, "2-gram"),
-        ("vocabulary", Prompt(samples=["", " "]), "without a token"),
-        ("perplexity", replace(PAIR, log_likelihood=np.zeros((2, 2))), "none of the replies has a token"),
-        ("rouge_2", Prompt(samples=["yes", "yes please"], references=["yes"]), "without a bigram"),
-        ("objective", prompt(["a", "b"]), "parameters of training. Allowed here: pass@k, "),
-        ("semantic_diversity", Prompt(samples=["a"], vectors=np.ones((1, 2))), "2 or more"),
-    ],
-)
+@pytest.mark.parametrize(("name", "given_prompt", "message"), [
+    ("pass@3", PAIR, "pass@3: got 2 replies. Allowed: 3 or more of one prompt. Sample the prompt more often, or lower k"),
+    ("selected@2", PAIR, "1 replies have a likelihood"),
+    ("distinct_2", PAIR, "2-gram"),
+    ("vocabulary", Prompt(samples=["", " "]), "without a token"),
+    ("perplexity", replace(PAIR, log_likelihood=np.zeros((2, 2))), "none of the replies has a token"),
+    ("rouge_2", Prompt(samples=["yes", "yes please"], references=["yes"]), "without a bigram"),
+    ("objective", prompt(["a", "b"]), "parameters of training. Allowed here: pass@k, "),
+    ("semantic_diversity", Prompt(samples=["a"], vectors=np.ones((1, 2))), "2 or more"),
+])  # fmt: skip
 def test_what_cannot_be_computed_is_an_error_and_no_zero(name, given_prompt, message):
     with pytest.raises(PolychromicError, match=message):
         compute(name, given_prompt)
@@ -164,22 +154,18 @@ def test_a_signature_names_the_metric_and_what_it_depends_on(name):
     assert not {"mini-7", "tiny-lm", "20"} & set(bare), "what only the run knows is passed in"
 
 
-@pytest.mark.parametrize(
-    ("name", "named"),
-    [
-        ("self_bleu", ["self-bleu-4", "order:effective", "smooth:method1(.1)"]),
-        ("distinct_2", ["n:2"]),
-        ("compression_ratio", ["gzip", "level:9", f"zlib:{zlib.ZLIB_RUNTIME_VERSION}"]),
-        ("bertscore", ["layer:5 or the last", "idf:no", "rescaled:no", f"bert-score:{version('bert-score')}"]),
-        ("rouge_2", ["rouge2", "refs:max", f"rouge-score:{version('rouge-score')}"]),
-        ("chrf", ["chrF2", "nc:6", "nw:0"]),
-        ("ead", ["tok:word pieces of the encoder"]),
-        ("perplexity", ["model:m", "prompt:zero_shot", "end token:counted"]),
-        ("selected@2", ["k:2", "prompt:zero_shot"]),
-        ("cover@0.5", ["tau:0.5"]),
-        ("pass@10", ["k:10", "checker:person-match", "above:0.315", "chrF2"]),
-    ],
-)
+@pytest.mark.parametrize(("name", "named"), [
+    ("self_bleu", ["self-bleu-4", "order:effective", "smooth:method1(.1)"]),
+    ("distinct_2", ["n:2"]),
+    ("compression_ratio", ["gzip", "level:9", f"zlib:{zlib.ZLIB_RUNTIME_VERSION}"]),
+    ("bertscore", ["layer:5 or the last", "idf:no", "rescaled:no", f"bert-score:{version('bert-score')}"]),
+    ("rouge_2", ["rouge2", "refs:max", f"rouge-score:{version('rouge-score')}"]),
+    ("chrf", ["chrF2", "nc:6", "nw:0"]),
+    ("ead", ["tok:word pieces of the encoder"]),
+    ("perplexity", ["model:m", "prompt:zero_shot", "end token:counted"]),
+    ("cover@0.5", ["tau:0.5"]),
+    ("pass@10", ["k:10", "checker:person-match", "above:0.315", "chrF2"]),
+])  # fmt: skip
 def test_a_signature_says_what_its_numbers_are_made_with(name, named):
     assert set(named) <= set(signature(name, encoder="e", model="m", checker=checker_signature(0.315)).split("|"))
 

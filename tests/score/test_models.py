@@ -84,10 +84,10 @@ def test_bertscore_against_greedy_matching_by_hand(encoder, layer, monkeypatch):
     assert found == pytest.approx([greedy_f1(text, references, encoder, layer) for text in TEXTS], abs=1e-5)
 
 
-@pytest.mark.parametrize("references", [[], [" "], ["a", ""]])
-def test_a_candidate_without_a_reference_is_an_error(encoder, references):
-    with pytest.raises(PolychromicError, match="bertscore: "):
-        bertscore_f1(["a"], references, encoder)
+def test_a_candidate_without_a_reference_is_an_error(encoder):
+    for references in ([], ["a", " "]):
+        with pytest.raises(PolychromicError, match="bertscore: "):
+            bertscore_f1(["a"], references, encoder)
 
 
 PROMPTS = {"a": "Name a cat", "b": "Name a pear", "c": "Name a sea"}
@@ -140,8 +140,6 @@ def at_once(tmp_path, monkeypatch):
 def test_a_new_cell_asks_for_what_is_new_and_changes_no_bit(kind, tmp_path, at_once, monkeypatch):
     wanted, files = at_once(kind)
     assert wanted.keys() == {(name, text) for name, texts in ALL.items() for text in texts}
-    if kind == "likelihood":
-        assert all(total < 0 and tokens >= 1 for total, tokens in wanted.values())
     calls = watch(kind, monkeypatch)
     first = ask(kind, {"a": ["red cat", ""], "b": ["red"]})
     assert first.items() <= wanted.items() and calls == [["", "red cat"], ["red"]]

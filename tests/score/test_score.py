@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import timeit
 from collections import defaultdict
+from dataclasses import replace
 from math import comb, exp, sqrt
 from pathlib import Path
 from time import process_time
@@ -17,10 +18,9 @@ from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record
 from polychromic.params import Params, load_params
-from polychromic.sample import prompts as opened
 from polychromic.score.models import Embedder
 from polychromic.score.people import Calibration
-from polychromic.score.score import Probes, score, score_blocks, score_cell, score_prompt, set_objective
+from polychromic.score.score import Known, score, score_blocks, score_cell, score_prompt, set_objective
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, small_values, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
@@ -29,32 +29,44 @@ ASKED = {name: list(dict.fromkeys([*metrics, "selected@4", "perplexity"])) for n
 CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
 
 
-PROBES = Probes(
-    pieces=lambda texts: [[ord(letter) for letter in text] for text in texts],
-    vocabulary=1000,
-    bertscore=defaultdict(lambda: 0.25),
-    likelihood=defaultdict(lambda: (-3.0, 2.0)),
-    judged=4,
-)  # what models would say, made up
-
-
-def pass_at(n: int, c: int, k: int) -> float:
-    return 1 - comb(n - c, k) / comb(n, k)
-
-
 def axes(texts) -> np.ndarray:
     """Equal texts are one axis, different ones are orthogonal."""
     places = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     return np.eye(len(places), dtype=np.float32)[[places[text] for text in texts]]
 
 
+KNOWN = Known(
+    calibration=None,
+    embed=axes,
+    pieces=lambda texts: [[ord(letter) for letter in text] for text in texts],
+    vocabulary=1000,
+    bertscore=defaultdict(lambda: 0.25),
+    likelihood=defaultdict(lambda: [-3.0, 2.0]),
+    judged=4,
+)  # what models would say, made up
+PEOPLE = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
+
+
+def pass_at(n: int, c: int, k: int) -> float:
+    return 1 - comb(n - c, k) / comb(n, k)
+
+
+def reply_record(*references: str, **changes) -> Record:
+    values = dict(id="r", domain="replies", prompt="post", references=list(references), group="g", stratum="s", checker="person")
+    return Record(**(values | {"source": "made", "licence": "MIT"} | changes))
+
+
+def scored(names, record: Record, samples: list[str], tokens=1, **known) -> dict[str, float]:
+    """`score_prompt` with KNOWN, of which `known` is changed. tokens: of each reply, or of all."""
+    row = {"samples": samples, "tokens": [tokens] * len(samples) if isinstance(tokens, int | float) else tokens}
+    calibration = {"calibration": PEOPLE} if record.checker == "person" else {}
+    return score_prompt(names, get_domain(record.domain), record, row, replace(KNOWN, **(calibration | known)))
+
+
 def test_listqa_by_hand():
-    record = Record(
-        id="q", domain="listqa", prompt="Name one kind of fruit.", references=["apple", "red pear"], group="g", stratum="s", checker="set",
-        valid=["apple", "pear", "fig"], source="made", licence="MIT",
-    )  # fmt: skip
+    record = listqa_record(0, prompt="Name one kind of fruit.", references=["apple", "red pear"], valid=["apple", "pear", "fig"])
     samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
-    found = score_prompt(ASKED["listqa"], get_domain("listqa"), record, samples, [2] * 10 + [5] * 10, None, axes, PROBES)
+    found = scored(ASKED["listqa"], record, samples, [2] * 10 + [5] * 10)
     assert set(found) == set(ASKED["listqa"])
     n, correct = 20, 2 * 6
     for k in (1, 3, 5, 10):
@@ -79,19 +91,15 @@ def test_listqa_by_hand():
 
 
 def test_replies_by_hand():
-    record = Record(
-        id="r", domain="replies", prompt="post", references=["sounds good to me"], group="g", stratum="s", checker="person",
-        source="made", licence="MIT",
-    )  # fmt: skip
+    record = reply_record("sounds good to me")
     match, other = ["sounds good to me"], [f"{letter * 4} {letter * 4}x" for letter in "zqvjkwyxb"]
-    calibration = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
 
     def embed(texts):
         """Half of the drafts lie on the post and on the human reply; the rest on an axis of their own."""
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = score_prompt(ASKED["replies"], get_domain("replies"), record, match + other, [4] * 10, calibration, embed, PROBES)
+    found = scored(ASKED["replies"], record, match + other, 4, embed=embed)
     assert set(found) == set(ASKED["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
@@ -103,40 +111,25 @@ def test_replies_by_hand():
     assert (found["bertscore"], found["selected@4"]) == (0.25, 0.25)
     assert found["rouge_1"] == found["rouge_2"] == found["best_rouge_l@10"] / 10 == pytest.approx(0.1)
     assert found["words"] == pytest.approx((4 + 9 * 2) / 10)
-    stricter = Calibration(1.0, 0.1, 0.01, 0.9, 0.1, 2, 40)
-    again = score_prompt(["pass@10"], get_domain("replies"), record, match + other, [4] * 10, stricter, embed)
-    assert again == {"pass@10": 0}, "above, not at"
-
-
-def test_a_metric_that_does_not_exist_is_an_error_and_no_zero():
-    record = Record(
-        id="r", domain="replies", prompt="post", references=["me"], group="g", stratum="s", checker="person", source="made", licence="MIT"
-    )
-    arguments = get_domain("replies"), record, ["yes"] * 10, [1] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes
+    stricter = replace(PEOPLE, threshold=1.0)
+    assert scored(["pass@10"], record, match + other, calibration=stricter) == {"pass@10": 0}, "above, not at"
+    assert set(scored(["pass@1"], record, ["yes"] * 10)) == {"pass@1"}, "those that the domain names, and no other"
     with pytest.raises(PolychromicError, match="distinct_2"):
-        score_prompt(["pass@1", "distinct_2"], *arguments)
-    assert set(score_prompt(["pass@1"], *arguments)) == {"pass@1"}, "those that the domain names, and no other"
+        scored(["pass@1", "distinct_2"], record, ["yes"] * 10)
 
 
 @pytest.mark.parametrize("references", [["sounds good to me"], ["sounds good to me", "no way", "zzzz zzzz"]])
 def test_human_recall_of_replies(references):
     """A metric that the domain may declare. With one reference, as all prompts of dev and test have, it is pass@k."""
-    record = Record(
-        id="r", domain="replies", prompt="post", references=references, group="g", stratum="s", checker="person", source="made",
-        licence="MIT",
-    )  # fmt: skip
     samples = ["sounds good to me", "no way", *(f"{letter * 4} {letter * 4}x" for letter in "qvjkwyxb")]
     names = [f"{family}@{k}" for family in ("pass", "human_recall") for k in (1, 5, 10)]
-    found = score_prompt(names, get_domain("replies"), record, samples, [4] * 10, Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40), axes)
+    found = scored(names, reply_record(*references), samples)
     for k in (1, 5, 10):
         matched = min(len(references), 2)
         assert found[f"human_recall@{k}"] == pytest.approx(matched * k / 10 / len(references))
         assert (found[f"human_recall@{k}"] == found[f"pass@{k}"]) == (len(references) == 1)
     with pytest.raises(PolychromicError, match="human_recall@5: reads matches"):
-        score_prompt(["human_recall@5"], get_domain("listqa"), listqa_record(0), ["red"] * 10, [1] * 10, None, axes)
-
-
-# speed
+        scored(["human_recall@5"], listqa_record(0), ["red"] * 10)
 
 
 @pytest.mark.parametrize(("name", "prompts", "systems"), [("listqa", 141, 60), ("replies", 64, 15)])
@@ -146,124 +139,94 @@ def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
     words = ["".join(rng.choice(list("abcdefghijklmno"), 5)) for _ in range(2000)]
     text = lambda low, high: " ".join(rng.choice(words, rng.integers(low, high)))
     shape = {"listqa": (1, 4), "replies": (4, 24)}[name]
+    listqa = {"domain": name, "checker": "set"} if name == "listqa" else {}
     records = {
-        f"p{i}": Record(
-            id=f"p{i}", domain=name, prompt=f"post {i}", references=[text(*shape) + " end"], group="g", stratum="s",
-            checker="set" if name == "listqa" else "person", valid=words[i : i + 40] if name == "listqa" else [], source="made",
-            licence="MIT",
-        )
+        f"p{i}": reply_record(text(*shape) + " end", id=f"p{i}", **listqa, **({"valid": words[i : i + 40]} if listqa else {}))
         for i in range(prompts)
-    }  # fmt: skip
+    }
     rows = [
         {"seed": 0, "temperature": 1.0, "split": "dev", "id": i, "tokens": [5] * 20,
-         "samples": [words[int(rng.integers(2000))] if name == "listqa" else text(*shape) for _ in range(20)]}
+         "samples": [words[int(rng.integers(2000))] if listqa else text(*shape) for _ in range(20)]}
         for i in records
     ]  # fmt: skip
     vectors: dict[str, np.ndarray] = {}
     embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
-    calibration = Calibration(0.315, 0.1, 0.01, 0.9, 0.1, 2, 40) if name == "replies" else None
+    known = replace(KNOWN, embed=embed, calibration=replace(PEOPLE, threshold=0.315) if name == "replies" else None)
     params = load_params(REPOSITORY / "params.yaml")
     found: list[dict] = []
 
     def scored() -> None:
-        found[:] = score_cell(params, get_domain(name), records, calibration, ("polychromic_plain", None, rows), embed, PROBES)
+        found[:] = score_cell(params, get_domain(name), records, ("polychromic_plain", None, rows), known)
 
     # timeit leaves the collection of all that other tests made out of it, and the least of several is the work without the neighbours'.
     assert min(timeit.repeat(scored, timer=process_time, number=1, repeat=3)) < 60 / systems
     assert len(found) == prompts and set(found[0]["metrics"]) == {*METRICS[name], "objective"}
 
 
-# lists
+WANTED = METRICS["listqa"]
+
+
+def blocks(names, samples: list[str], tokens, block: int | None = 10, valid=("red", "blue")) -> dict[str, float]:
+    row = {"samples": samples, "tokens": tokens} | ({"block": block} if block else {})
+    return score_blocks(names, get_domain("listqa"), listqa_record(0, valid=list(valid)), row, KNOWN)
 
 
 def test_a_list_is_scored_as_a_whole_and_lists_are_averaged():
     """Two lists of ten, with three good answers and with one of the same."""
-    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue", "green"])
+    valid = ["red", "blue", "green"]
     lists = [["red", "blue", "green", *("no",) * 7], ["red", *("no",) * 9]]
-    row = {"samples": [*lists[0], *lists[1]], "tokens": [1.5] * 10 + [3.5] * 10, "block": 10}
-    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
-    alone = [score_prompt(METRICS["listqa"], domain, record, lists[i], [n] * 10, None, axes, PROBES) for i, n in enumerate((1.5, 3.5))]
-    assert set(found) == set(METRICS["listqa"])
-    for name, value in found.items():
-        assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2), name
+    found = blocks(WANTED, [*lists[0], *lists[1]], [1.5] * 10 + [3.5] * 10, valid=valid)
+    alone = [scored(WANTED, listqa_record(0, valid=valid), texts, n) for texts, n in zip(lists, (1.5, 3.5), strict=True)]
+    assert found == pytest.approx({name: (alone[0][name] + alone[1][name]) / 2 for name in WANTED})
     assert found["valid_distinct@10"] == (3 + 1) / 2 and found["distinct@10"] == (4 + 2) / 2 and found["tokens"] == 2.5
     assert found["pass@1"] == pytest.approx((3 / 10 + 1 / 10) / 2) and found["pass@10"] == 1
     assert found["pass@3"] == pytest.approx((pass_at(10, 3, 3) + pass_at(10, 1, 3)) / 2)
     assert found["pass@3"] != pytest.approx(pass_at(20, 4, 3)), "as independent draws"
+    assert blocks(WANTED, lists[0], [2] * 10, block=None) == scored(WANTED, listqa_record(0, valid=["red", "blue"]), lists[0], 2)
 
 
 def test_a_list_that_says_nothing_has_no_ratio_of_n_grams():
     """Of two lists the second is empty: ratios of tokens are those of the first, everything else is a mean over both."""
-    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
     words = ["red", "blue", *["red"] * 8]
-    row = {"samples": [*words, *[""] * 10], "tokens": [0.5] * 20, "block": 10}
-    found = score_blocks(METRICS["listqa"], domain, record, row, None, axes, PROBES)
-    alone = score_prompt(METRICS["listqa"], domain, record, words, [0.5] * 10, None, axes, PROBES)
+    found, alone = blocks(WANTED, [*words, *[""] * 10], [0.5] * 20), blocks(WANTED, words, [0.5] * 10, block=None)
     for name in ("distinct_1", "ead", "vocabulary"):
         assert found[name] == alone[name] > 0, name
     assert found["distinct_1"] == 2 / 10 and found["vocabulary"] == pytest.approx(2 / sqrt(10))
     assert (found["pass@10"], found["valid_distinct@10"]) == (0.5, 1.0), "silence is no valid answer"
-
-
-@pytest.mark.parametrize(
-    ("names", "samples", "message"),
-    [
+    for names, samples, message in (
         (["distinct_2"], ["red"] * 20, "distinct_2: none of the lists of replies to 'listqa-zorb' has a 2-gram"),
         (["pass@1", "ead"], [""] * 20, "ead: none of the lists .* has a 1-gram"),
-    ],
-)
-def test_a_metric_that_exists_for_no_list_is_an_error_and_no_zero(names, samples, message):
-    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
-    with pytest.raises(PolychromicError, match=message):
-        score_blocks(names, domain, record, {"samples": samples, "tokens": [1] * 20, "block": 10}, None, axes, PROBES)
+    ):
+        with pytest.raises(PolychromicError, match=message):
+            blocks(names, samples, [1] * 20)
 
 
-def test_without_a_block_all_replies_are_one():
-    domain, record = get_domain("listqa"), listqa_record(0, valid=["red", "blue"])
-    samples, tokens = ["red", "blue", *("no",) * 18], [2] * 20
-    found = score_blocks(METRICS["listqa"], domain, record, {"samples": samples, "tokens": tokens}, None, axes, PROBES)
-    assert found == score_prompt(METRICS["listqa"], domain, record, samples, tokens, None, axes, PROBES)
-
-
-# D of the samples
-
-
-def test_objective_is_the_mean_coverage_of_disjoint_sets():
-    """Sets of N = 3 of ten samples: the tenth is left over. Distinct valid answers by 3: 2/3, 1/3, 0."""
-    record = listqa_record(0, valid=["red", "blue"])
-    samples = ["red", "blue", "red", "Red.", "stone", "reds", "a", "b", "c", "blue"]
-    found = set_objective(small_params(), get_domain("listqa"), record, samples, axes, 10)
-    assert found == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
-
-
-def test_objective_takes_no_set_across_two_lists():
-    """Lists of four, N = 3: one set of each, red and blue of the first, blue alone of the second; "red" at the ends is left over."""
-    record = listqa_record(0, valid=["red", "blue"])
-    samples = ["red", "blue", "no", "red", "blue", "no", "no", "red"]
-    arguments = small_params(), get_domain("listqa"), record, samples, axes
-    assert set_objective(*arguments, 4) == pytest.approx((2 / 3 + 1 / 3) / 2)
-    assert set_objective(*arguments, 8) == pytest.approx((2 / 3 + 2 / 3) / 2), "as one block: red, blue, no and red, blue, no"
-
-
-def test_objective_is_the_headline_method_s_set_function():
-    """Mean reward of the same samples: three of the first nine are good."""
-    record, params = listqa_record(0, valid=["red"]), small_params()
-    method = params.methods["polychromic"].model_copy(update={"objective": "reward"})
-    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
-    samples = ["red", "red", "red", *("no",) * 6, "red"]
-    assert set_objective(params, get_domain("listqa"), record, samples, axes, 10) == pytest.approx(3 / 9)
-
-
-def test_objective_takes_the_similarity_of_the_headline_method():
-    """Semantic: two valid answers of cosine 0.5 count 1 / 1.5 each."""
-    record = listqa_record(0, valid=["red", "blue"])
-    vectors = {"red": [1.0, 0.0], "blue": [0.5, 3**0.5 / 2], "stone": [0.0, 1.0]}
-    embed = lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32)
+def with_headline(**changes) -> Params:
+    """Small params whose headline method has `changes`."""
     params = small_params()
-    method = params.methods["polychromic"].model_copy(update={"similarity": "semantic"})
-    params = params.model_copy(update={"methods": params.methods | {"polychromic": method}})
-    found = set_objective(params, get_domain("listqa"), record, ["red", "blue", "stone"], embed, 3)
-    assert found == pytest.approx((1 / 1.5 + 1 / 1.5) / 3, abs=1e-6)
+    return params.model_copy(update={"methods": params.methods | {"polychromic": params.methods["polychromic"].model_copy(update=changes)}})
+
+
+SEMANTIC = {"red": [1.0, 0.0], "blue": [0.5, 3**0.5 / 2], "stone": [0.0, 1.0]}  # red and blue have a cosine of 0.5
+
+
+@pytest.mark.parametrize(("samples", "block", "changes", "expected"), [
+    # Sets of N = 3 of ten samples: the tenth is left over. Distinct valid answers by 3: 2/3, 1/3, 0.
+    ("red,blue,red,Red.,stone,reds,a,b,c,blue", None, {}, (2 / 3 + 1 / 3 + 0) / 3),
+    # Lists of four: one set of each, red and blue of the first, blue alone of the second; "red" at the ends is left over.
+    ("red,blue,no,red,blue,no,no,red", 4, {}, (2 / 3 + 1 / 3) / 2),
+    ("red,blue,no,red,blue,no,no,red", 8, {}, (2 / 3 + 2 / 3) / 2),  # as one block: red, blue, no and red, blue, no
+    # Mean reward: of the first nine three red ones and one blue one are good.
+    ("red,red,red,no,no,no,no,no,blue,red", None, {"objective": "reward"}, 4 / 9),
+    # Two valid answers of cosine 0.5 count 1 / 1.5 each.
+    ("red,blue,stone", None, {"similarity": "semantic"}, (1 / 1.5 + 1 / 1.5) / 3),
+])  # fmt: skip
+def test_objective_is_the_headline_method_s_over_disjoint_sets_within_lists(samples, block, changes, expected):
+    embed = (lambda texts: np.array([SEMANTIC[text] for text in texts], dtype=np.float32)) if "similarity" in changes else axes
+    row = {"samples": samples.split(",")} | ({"block": block} if block else {})
+    row["tokens"] = [1] * len(row["samples"])
+    record = listqa_record(0, valid=["red", "blue"])
+    assert set_objective(with_headline(**changes), get_domain("listqa"), record, row, embed) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.fixture
@@ -286,9 +249,6 @@ def graded() -> Params:
     return Params.model_validate(values)
 
 
-# vectors
-
-
 def test_vectors_are_encoded_once_and_come_in_the_order_asked(workspace, monkeypatch):
     make_models(workspace)
     embedder, calls = Embedder(small_params()), []
@@ -299,9 +259,6 @@ def test_vectors_are_encoded_once_and_come_in_the_order_asked(workspace, monkeyp
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
     again = Embedder(small_params())(["a", "b"])
     assert calls == [["a", "b"]] and np.array_equal(again, first[[1, 0]])
-
-
-# the stage
 
 
 def samples_of(kind: str, cell: str) -> list[str]:
@@ -361,21 +318,17 @@ def test_the_stage_scores_lists_by_list(sampled):
         assert metrics["objective"] == pytest.approx((2 / 3) / 6), "three sets of each list, the first with two good replies"
 
 
-@pytest.mark.parametrize("change", ["less", "more"])
-def test_samples_of_another_split_are_refused(sampled, change):
+@pytest.mark.parametrize("change", ["less", "more", "gone"])
+def test_a_cell_without_samples_or_with_those_of_another_split_is_refused(sampled, change):
     path = samples_file("lora")
     rows = [row for _, row in read_jsonl(path)]
-    rows = rows[1:] if change == "less" else [*rows, {**rows[0], "id": f"listqa-{KINDS[12]}"}]
-    write_jsonl(path, rows)
-    with pytest.raises(PolychromicError, match=r"lora/samples.jsonl.gz: its prompts are not those of the split \(1 differ"):
+    write_jsonl(path, rows[1:] if change == "less" else [*rows, {**rows[0], "id": f"listqa-{KINDS[12]}"}])
+    if change == "gone":
+        path.unlink()
+    said = r"the cell was not sampled\. Run `dvc repro`" if change == "gone" else r"its prompts are not those of the split \(1 differ"
+    with pytest.raises(PolychromicError, match=f"dev/lora/samples.jsonl.gz: {said}"):
         score(graded(), "listqa", "dev")
     assert not paths.scores_file("listqa", "dev").exists()
-
-
-def test_a_cell_without_samples_is_named(sampled):
-    samples_file("few_shot").unlink()
-    with pytest.raises(PolychromicError, match=r"dev/few_shot/samples\.jsonl\.gz: the cell was not sampled\. Run `dvc repro`"):
-        score(graded(), "listqa", "dev")
 
 
 def test_test_is_scored_as_it_was_declared_and_apart_from_dev(sampled, monkeypatch):
@@ -388,12 +341,3 @@ def test_test_is_scored_as_it_was_declared_and_apart_from_dev(sampled, monkeypat
         cell = paths.cell_name(method, lam)
         assert {row["metrics"]["pass@1"] for row in rows if row["method"] == method} == {(2 + CELLS.index(cell)) / 10}
     assert read_json(paths.machines_file("listqa")) == {"machine False": ["zero_shot", "few_shot", "polychromic"], "machine True": ["lora"]}
-    paths.scores_file("listqa", "test").unlink()
-
-    def refuse(root: Path) -> None:
-        raise PolychromicError("not sealed")
-
-    monkeypatch.setattr(opened, "check_sealed", refuse)
-    with pytest.raises(PolychromicError, match="not sealed"):
-        score(graded(), "listqa", "test")
-    assert not paths.scores_file("listqa", "test").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,6 @@ def content(trained: run.Trained) -> tuple[str, list[dict]]:
     return sha256_file(trained.adapter / WEIGHTS), trained.history
 
 
-# rows
-
-
 def rows_of(records, lookup=embed, **fields) -> list[dict]:
     method = Method.model_validate({"prompt": "zero_shot", "adapter": "lora"} | fields)
     return training_rows(records, tiny_tokenizer(), "listqa", method, lookup)
@@ -105,9 +103,6 @@ def test_deviation_weighs_a_reference_by_its_distance_from_the_others():
     rows = rows_of(records, lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32), loss="deviation")
     assert [row.get("weight", 1.0) for row in rows] == pytest.approx([0.75, 1.5, 0.75, 1.0])
     assert not any("weight" in row for row in rows_of(records, None)), "no other loss weighs, and none asks for vectors"
-
-
-# the adapter
 
 
 def test_peft_loads_the_folder_and_it_changes_the_model(undisturbed, workspace):
@@ -155,8 +150,7 @@ def test_each_peer_trains_and_is_another_run_than_lora(method, plain):
 
 @pytest.mark.parametrize("method", ["gated", "reward", "passk", "poly_epo"])
 def test_each_objective_trains(method):
-    history = [row for row in train(method, 3.0).history if "ce" in row]
-    assert len(history) == 6 and any("objective" in row for row in history)
+    assert sum("objective" in row for row in train(method, 3.0).history) > 0
 
 
 def test_the_way_of_a_gpu_gives_the_same_run_up_to_rounding(undisturbed, monkeypatch):
@@ -208,33 +202,24 @@ def test_mean_over_samples_is_the_divergence_of_whole_replies(kind, horizon, n):
     assert kl_to_base(still, Symbols(V), PROMPTS, n=20, horizon=4, seed=0)["kl_to_base"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_it_repeats_and_leaves_mode_and_adapter_as_they_were():
-    model = make_adapted_model("llama", V, perturb=0.3).train()
-    measured = lambda seed: kl_to_base(model, Symbols(V), PROMPTS, n=5, horizon=4, seed=seed)
+def test_it_repeats_whatever_runs_at_once_and_leaves_mode_and_adapter_as_they_were():
+    model, prompts = make_adapted_model("llama", V, perturb=0.3).train(), PROMPTS * (run.STREAM // len(PROMPTS) + 2)
+    measured = lambda seed, **at_once: kl_to_base(model, Symbols(V), prompts, n=3, horizon=4, seed=seed, **at_once)
     before, first = plain_log_probs(model, PROMPTS[0], [1, 2]), measured(1)
     assert model.training and torch.equal(plain_log_probs(model, PROMPTS[0], [1, 2]), before)
     assert measured(1) == first != measured(2)
     model.eval()
-    assert measured(1) == first and not model.training
-
-
-def test_more_prompts_at_once_draw_the_same_replies():
-    model, prompts = make_adapted_model("llama", V, perturb=0.3), PROMPTS * (run.STREAM // len(PROMPTS) + 2)
-    few, many = (
-        kl_to_base(model, Symbols(V), prompts, n=3, horizon=4, seed=0, prompts_at_once=size) for size in (run.STREAM, 4 * run.STREAM)
-    )
-    assert many["reply_tokens"] == few["reply_tokens"] and many["kl_to_base"] == pytest.approx(few["kl_to_base"], rel=1e-5)
+    assert measured(1) == first == pytest.approx(measured(1, prompts_at_once=4 * run.STREAM), rel=1e-5) and not model.training
 
 
 # what identifies a run
 
 
-def test_a_finished_run_is_not_trained_again(monkeypatch):
-    first = train("lora", None)
-    before = {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()}
+def test_a_finished_run_is_not_trained_again_and_repeats_elsewhere(undisturbed, monkeypatch):
+    first = train()
+    assert content(first) == content(undisturbed)
     steps = count_steps(monkeypatch)
-    assert train("lora", None) == first and steps == []
-    assert {path.name: sha256_file(path) for path in first.adapter.iterdir() if path.is_file()} == before
+    assert train() == first and steps == [] and content(first) == content(undisturbed)
 
 
 @pytest.fixture
@@ -282,27 +267,17 @@ def test_the_fingerprint_holds_what_numbers_depend_on_and_nothing_else():
     assert train("lora", None, records=[listqa_record(0, valid=["x"]), *TRAIN[1:]]).fingerprint == lora
 
 
-def test_the_code_is_in_the_fingerprint(monkeypatch, tmp_path):
-    names, source = numeric_code("listqa"), cache.PACKAGE
-    copied = {file for name in names for file in ([source / name] if (source / name).is_file() else (source / name).rglob("*.py"))}
-    for file in copied:
-        target = tmp_path / file.relative_to(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(file.read_bytes())
-    monkeypatch.setattr(cache, "PACKAGE", tmp_path)
-    seen = {cache.code_fingerprint(names)}
+def test_the_code_that_changes_numbers_is_in_the_fingerprint(monkeypatch, tmp_path):
+    names = numeric_code("listqa")
+    shutil.copytree(cache.PACKAGE, tmp_path / "copy")
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path / "copy")
+    seen = [cache.code_fingerprint(names)]
     of_data = ("data/domains/listqa/__init__.py", "data/text.py")
     for name in ("method/objective.py", "train/trainer.py", "models/prompts.py", "base/seeds.py", *of_data):
-        path = tmp_path / name
-        path.write_bytes(path.read_bytes() + b"\n")
-        seen.add(cache.code_fingerprint(names))
-    (tmp_path / "method" / "objective.py").rename(tmp_path / "method" / "other.py")
-    assert len(seen | {cache.code_fingerprint(names)}) == 8, "each edit counts, and so does a module's name"
-    listqa, replies = set(names), set(numeric_code("replies"))
-    assert listqa ^ replies == {"data/domains/listqa", "data/domains/replies"} and "data/domains/listqa" in listqa
-
-
-# one writer
+        with (tmp_path / "copy" / name).open("a") as file:
+            file.write("\n")
+        seen.append(cache.code_fingerprint(names))
+    assert len(set(seen)) == 7 and set(names) ^ set(numeric_code("replies")) == {"data/domains/listqa", "data/domains/replies"}
 
 
 @pytest.mark.usefixtures("no_training")
@@ -315,9 +290,6 @@ def test_a_second_trainer_of_the_same_adapter_is_refused_while_the_first_runs(mo
             train()
         assert train(seed=1).adapter != folder, "another adapter is no business of that lock"
     assert train().adapter == folder and asked == [3600] * 3
-
-
-# kills
 
 
 @pytest.mark.parametrize(

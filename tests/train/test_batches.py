@@ -41,23 +41,10 @@ def test_text_chat_and_ids_of_the_same_conversation_are_the_same_tokens(tokenize
     assert encode_completion(tokenizer, reply[:-1]) == reply[:-1], "ids are taken as they are"
 
 
-def test_a_batch_may_mix_the_three_kinds(tokenizer):
-    rows = [
-        {"prompt": "Name one", "completion": "apple"},
-        {"prompt": CHAT, "completion": [{"role": "assistant", "content": "banana pear"}]},
-        {"prompt": [5, 6, 7], "completion": [8, 9]},
-    ]
-    batch = Collator(tokenizer)(rows)
-    for row, example in enumerate(rows):
-        assert batch["prompt"][row][batch["prompt_mask"][row].bool()].tolist() == encode_prompt(tokenizer, example["prompt"])
-        assert batch["tokens"][row][batch["mask"][row].bool()].tolist() == encode_completion(tokenizer, example["completion"])
-    assert (batch["prompt_mask"][:, -1] == 1).all() and (batch["mask"][:, 0] == 1).all()
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": "a", "completion": "b"}, "row 1 of the batch has no column 'prompt'; it has text, completion. Rename"),
+        ({"text": "a", "completion": "b"}, "row 1 of the batch has no column 'prompt'; it has text, completion. Rename them"),
         ({"prompt": "a", "answer": "b"}, "row 1 of the batch has no column 'completion'; it has prompt, answer"),
         ({"prompt": 7, "completion": "b"}, "row 1 of the batch, column 'prompt': got int '7', expected a string, a list of chat messages"),
         ({"prompt": "a", "completion": None}, "row 1 of the batch, column 'completion': got NoneType 'None', expected"),
@@ -65,7 +52,6 @@ def test_a_batch_may_mix_the_three_kinds(tokenizer):
         ({"prompt": ["a", "b"], "completion": "b"}, "column 'prompt': got list .* a list of token ids"),
         ({"prompt": [{"role": "user"}], "completion": "b"}, "column 'prompt': got list .*\\{'role', 'content'\\}"),
         ({"prompt": "", "completion": "b"}, "row 1 of the batch, column 'prompt'"),  # no state to predict a reply from
-        ({"prompt": "a", "completion": []}, "row 1 of the batch, column 'completion'"),  # nothing to learn
     ],
 )
 def test_bad_rows_are_named(tokenizer, row, message):

@@ -118,7 +118,8 @@ def test_the_clip_of_l_quality_is_its_own(tmp_path):
     noted, trainers = [], []
     for objective in (None, toy.config(name="plain", baseline="marginal", lam=50.0, max_grad_norm=1e-4)):
         callback = toy.Gradients()
-        trainer = toy.make_trainer(tmp_path, objective, toy.make_adapted_model("llama", toy.V), callbacks=[callback], max_grad_norm=0.01, max_steps=1)
+        model = toy.make_adapted_model("llama", toy.V)
+        trainer = toy.make_trainer(tmp_path, objective, model, callbacks=[callback], max_grad_norm=0.01, max_steps=1)
         trainer.train()
         noted.append(callback.steps[0])
         trainers.append(trainer)

@@ -12,16 +12,12 @@ from polychromic.method.sets import equal_text, score_sets
 from polychromic.models.decode import Replies, pad_sequences, prefill, sample, uniforms
 from polychromic.train import rollouts
 from tests import symbols as toy
-from tests.symbols import END as ELEVEN
 from tests.symbols import V as TWELVE
 
 V, END, PAD = 5, 4, 0
 PROMPT = [1, 3, 2]
 SUBSET = {"passk": 2, "poly_epo": 2}  # of sets of three
 NAMES = sorted([*OBJECTIVES, *SUBSET_OBJECTIVES])
-
-
-# share and every
 
 
 @pytest.fixture
@@ -66,9 +62,6 @@ def test_batches_of_a_step_have_rollouts_of_their_own(tmp_path):
     trainer.state.global_step = 1
     toy.step_gradient(trainer, toy.ROWS[:2])
     assert not set(seen[8:]) & set(seen[:8])
-
-
-# weights
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -166,15 +159,12 @@ def test_what_the_trainer_adds_to_the_loss_has_that_mean(kind, name, layout, mon
     assert (toy.gradient(ce, model) - expected).abs().max() > 1e-3, "D has a share in the gradient"
 
 
-# does it learn?
-
-
 def expected_objective(model, sets: int = 100) -> float:
     """D by fresh samples with a stream of their own, mean over the training prompts."""
     with torch.no_grad():
         start = prefill(model, *pad_sequences([row["prompt"] for row in toy.ROWS], PAD, left=True))
     index = torch.arange(len(toy.ROWS)).repeat_interleave(3 * sets)
-    drawn = sample(model, start, index, uniforms(len(index), 4, 2024, "fresh"), end_token=ELEVEN, pad_token=PAD)
+    drawn = sample(model, start, index, uniforms(len(index), 4, 2024, "fresh"), end_token=TWELVE - 1, pad_token=PAD)
     texts = toy.Symbols(TWELVE).batch_decode(drawn.tokens, skip_special_tokens=True)
     groups = [texts[i : i + 3] for i in range(0, len(texts), 3)]
     q, s = np.stack([toy.holds_d({}, group) for group in groups]), np.stack([equal_text({}, group) for group in groups])

@@ -9,7 +9,7 @@ import torch
 from polychromic.method.sets import equal_text
 from polychromic.models.decode import sample
 from polychromic.train import rollouts
-from polychromic.train.self_training import SAME, SelfTraining, distinct_good
+from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import PolychromicTrainer
 from tests.symbols import END, ROWS, KillAt, KilledError, adapter_sha, config, holds_d, make_trainer, plain_log_probs, trained
 
@@ -30,15 +30,6 @@ class Watched(PolychromicTrainer):
         seen = [(prompt[real.bool()].tolist(), reply[kept.bool()].tolist(), weight) for prompt, real, reply, kept, weight in rows]
         self.__dict__.setdefault("seen", []).append(seen)
         return super().compute_loss(model, inputs, **others)
-
-
-def test_distinct_good_keeps_the_first_of_each_good_reply():
-    s = np.eye(5)
-    s[1, 3] = s[3, 1] = 1.0
-    s[1, 4] = s[4, 1] = SAME - 1e-3
-    assert distinct_good(np.array([0.0, 0.2, 1.0, 1.0, 0.5]), s) == [1, 2, 4]
-    assert distinct_good(np.array([1.0, 0.0, 1.0, 1.0, 0.0]), s) == [0, 2, 3], "a bad reply takes nobody's place"
-    assert distinct_good(np.zeros(5), s) == []
 
 
 def test_the_pool_holds_distinct_good_finished_replies_to_every_prompt_once(tmp_path, monkeypatch):

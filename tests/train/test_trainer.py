@@ -16,14 +16,12 @@ from polychromic.method.sets import equal_text
 from polychromic.models import decode
 from polychromic.models.decode import causal_lm
 from polychromic.train.self_training import SelfTraining
-from polychromic.train.trainer import PolychromicTrainer, _call_inside
+from polychromic.train.trainer import PolychromicTrainer
 from tests import symbols as toy
 
 ROLLOUT_LOGS = {"objective", "quality", "rollout_tokens"}
-SETTINGS = {"label_smoothing": {"epsilon": 0.1}, "entropy": {"beta": 0.05}, "gem": {"beta": 0.7}, "tofu": {"beta": 0.8, "gamma": 3.0}, "coverage": {"n": 8}}
-
-
-# the quality loss
+SETTINGS = {"label_smoothing": {"epsilon": 0.1}, "entropy": {"beta": 0.05}, "gem": {"beta": 0.7}, "tofu": {"beta": 0.8, "gamma": 3.0}}
+SETTINGS["coverage"] = {"n": 8}
 
 
 def token_mean_ce(model, rows) -> float:
@@ -66,9 +64,6 @@ def test_every_quality_loss_has_the_gradient_of_the_loss_on_the_plain_model(name
     assert len(trainer.history) == 6
 
 
-# lambda
-
-
 @pytest.mark.parametrize(("layout", "changes"), [("shared", {}), ("packed", {}), ("shared", {"share": 0.5, "every": 2})], ids=str)
 def test_lambda_zero_with_rollouts_gives_the_bytes_of_plain_lora(tmp_path, changes, layout):
     settings = dict(layout=layout, max_steps=4, eval_strategy="steps", eval_steps=2)
@@ -100,9 +95,6 @@ def test_the_gradient_of_d_is_scaled_by_lambda_and_by_every(tmp_path):
     torch.testing.assert_close(of_d(every=1, lam=5.0), 5 * once, rtol=1e-3, atol=1e-5)
 
 
-# one optimiser step
-
-
 class SameRollouts(PolychromicTrainer):
     """Eight examples have the same uniforms and the same share, whether they come as one batch or as two of four."""
 
@@ -132,23 +124,6 @@ def test_two_accumulated_batches_of_four_are_one_of_eight(lam, share, tmp_path):
         assert (one - alone).abs().max() > 1e-2
 
 
-def test_the_loss_is_computed_inside_the_forward_of_a_wrapper():
-    """Where DistributedDataParallel looks for it (test_processes.py); the module's own forward is back before the loss is computed."""
-    module, passes = torch.nn.Linear(2, 1), []
-
-    class Wrapper(torch.nn.Module):
-        def forward(self):
-            passes.append("wrapper")
-            return module()
-
-    def loss() -> torch.Tensor:
-        passes.append("loss")
-        return module(torch.ones(2))
-
-    wrapped, alone = _call_inside(Wrapper(), module, loss), _call_inside(module, module, loss)
-    assert passes == ["wrapper", "loss", "loss"] and torch.equal(wrapped, alone) and torch.equal(module(torch.ones(2)), alone)
-
-
 def test_mixed_precision_reaches_scoring_and_sampling(tmp_path):
     """accelerate patches the model's forward, which the step does not call: without autocast of its own bf16 would do nothing."""
 
@@ -173,9 +148,6 @@ def test_a_second_run_of_one_trainer_starts_anew(tmp_path):
     trainer.train()
     assert len(noted.steps) == 4
     torch.testing.assert_close(torch.stack(noted.steps[2:]), torch.stack(noted.steps[:2]), rtol=0, atol=0)
-
-
-# history, kill and resume
 
 
 def test_history_holds_the_parts_of_each_step_and_no_clock(tmp_path):
@@ -213,9 +185,6 @@ def test_a_killed_run_resumes_to_the_same_bytes_and_history(tmp_path, objective,
     assert found == whole and trainer.history == expected.history
 
 
-# refused before training
-
-
 def test_dropout_is_refused_with_an_objective_only(tmp_path):
     model = toy.make_adapted_model("llama", toy.V)
     for module in model.modules():
@@ -233,7 +202,6 @@ def test_dropout_is_refused_with_an_objective_only(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "gems"}, "loss is 'gems'; allowed: ce, label_smoothing"),
         ({"loss": "gem", "loss_settings": {"beta": 0.0}}, "loss gem: beta is 0.0; allowed: beta > 0"),
         ({"layout": "flat"}, "layout is 'flat'; allowed: shared, packed, repeated"),
         ({"processing_class": None}, "no tokenizer was given"),
@@ -262,9 +230,6 @@ def test_faults_of_the_users_functions_show_before_the_first_step(functions, pee
     monkeypatch.setattr(trainer, "training_step", lambda *a, **k: pytest.fail("a step was taken"))
     with pytest.raises(ValueError, match="nan_encoder|equal_text"):
         trainer.train()
-
-
-# numbers that are not finite
 
 
 class Break(TrainerCallback):

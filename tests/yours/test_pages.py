@@ -53,7 +53,7 @@ def test_collecting(folder, serve):  # noqa: F811
     script = "".join(pages.blocks(page, "bash")).replace("collect apify", f"collect apify --base-url {server.url}")
     assert '"complete": true' in run(folder, script)
     assert [row["engagement"] for row in log("raw/mine")] == [3, 12]
-    assert len(log("raw/apify")) == 30 and server.offsets() == [0, 20] and len(log("raw/chat")) == 3
+    assert len(log("raw/apify")) == 30 and server.offsets() == [0, 20, 30] and len(log("raw/chat")) == 3
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def work(command, monkeypatch, tmp_path):
 
 def test_a_log_gives_candidates_a_report_and_a_table_or_json(work, tmp_path):
     code, out, err = work("curate", "raw.jsonl", "--rules", str(DEFAULT), "--out", "new")
-    assert code == 0 and "reading and filtering: 6 of 6" in err
+    assert code == 0 and "filtering: 6 of 6" in err
     assert "unreadable" in out and "\x1b[31m" not in out and "5 candidates in 5 groups" in out
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["candidates.jsonl", "report.json"]
     code, out, _ = work("curate", "raw.jsonl", "--out", "new", "--json")
@@ -44,7 +44,7 @@ def test_the_export_says_how_many_were_reviewed(work, tmp_path):
     with (tmp_path / LOGS[0]).open("a") as log:
         log.write('{"act": "acc')
     code, out, err = work(*export, "two")
-    assert code == 0 and "the last line of the log was cut" in err
+    assert code == 0 and err == ""
     for name in ("replies.jsonl", "replies-review.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert [record.id for record in read_records(tmp_path / "one" / "replies.jsonl")] == ["replies-000", "replies-001"]
@@ -68,14 +68,14 @@ def test_agreement(work):
     [
         ("curate raw.jsonl", 2, "Missing option '--out'"),
         ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
-        ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: No such file"),
+        ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
         ("curate none.jsonl --out x", 1, "none.jsonl: file not found"),
         ("review none", 1, "none/candidates.jsonl: file not found"),
         ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
         ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
-        ("review-export mine --out x", 1, "review-reviewer.jsonl: file not found"),
+        ("review-export mine --out x", 1, "review-reviewer.jsonl: no file with a whole line"),
         ("review-export mine --reviewer cy --out x", 1, "none of 0 reviewed candidates is accepted"),
-        ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: file not found"),
+        ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: no file with a whole line"),
         ("agreement mine a.jsonl", 2, "Missing argument"),
     ],
 )
@@ -97,7 +97,7 @@ def test_the_shipped_data_are_rebuilt_or_compared(work, monkeypatch):
 
 
 def test_no_heavy_import():
-    modules = "curate.run", "collect.run", "collect.apify", "review.terminal", "review.results"
+    modules = "curate.run", "collect.run", "collect.apify", "review.session", "review.results"
     code = f"import sys, {', '.join(f'polychromic.yours.{name}' for name in modules)}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "pandas", "scipy", "statsmodels"} & set(found)

@@ -1,24 +1,91 @@
-"""One collection, from where it stands to its end: page by page from a source, through the schema, into the store."""
+"""One collection, from where it stands to its end: page by page from a source, through the schema, into a folder.
+
+The folder holds raw.jsonl (append-only) and summary.json; a kill at any moment loses and doubles nothing. A page is first appended to the
+log; it is stored when the summary, replaced by one atomic rename, says that the log is longer. What lies beyond that length after a kill
+is cut off, and asked for again. One process at a time (base.locks.single_writer).
+"""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import math
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.base.io import dumps
-from polychromic.base.locks import single_writer
-from polychromic.base.progress import progress
-from polychromic.yours.collect.schema import ABSENT, FIELDS, Authors, RawRecord, pick, read_item
-from polychromic.yours.collect.sources import Page, Source
-from polychromic.yours.collect.store import Store
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import dumps, read_json, write_json
+from polychromic.base.locks import single_writer
+from polychromic.yours.collect.schema import ABSENT, FIELDS, Authors, pick, read_item
+from polychromic.yours.collect.sources import Page, Source
+
+LOG, SUMMARY = "raw.jsonl", "summary.json"
 LOCK_SECONDS = 5.0  # a process that was killed lets go at once
+EXAMPLES = 3  # places that are remembered per reason of rejection
+
+
+class Store:
+    """What is collected so far in a folder, which is made with the first page and holds one collection (what is collected, and how).
+
+    Attributes: summary: "items" that are done with, of these "accepted" and "rejected" {reason: {"count", "first" places}}, "authors",
+        records "without_author", "complete", the "log" with its size and digest, and the "collection".
+
+    Raises PolychromicError: the folder holds another collection, a log without a summary, or a log that somebody changed.
+    """
+
+    def __init__(self, folder: Path, collection: dict[str, Any]):
+        self._log, self._file, self._digest = folder / LOG, folder / SUMMARY, hashlib.sha256()
+        self.summary: dict[str, Any] = {"items": 0, "accepted": 0, "rejected": {}, "authors": 0, "without_author": 0, "complete": False}
+        self.summary |= {"collection": collection, "log": {"file": LOG, "bytes": 0, "sha256": self._digest.hexdigest()}}
+        if self._file.exists():
+            self.summary = self._resumed(collection)
+        elif self._log.exists():
+            raise PolychromicError(f"{self._log}: a log without {SUMMARY}. Allowed: a folder of `polychromic collect`. Choose another.")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records in the log, in order."""
+        return [json.loads(line) for line in self._log.read_bytes().splitlines()] if self._log.exists() else []
+
+    def commit(self, lines: list[str], **changes: Any) -> None:
+        """Store the records of a page, one JSON text each, and what they change in the summary."""
+        page = "".join(f"{line}\n" for line in lines).encode()
+        if not self._file.exists():
+            write_json(self._file, self.summary)
+        with self._log.open("ab") as file:
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+        self._digest.update(page)
+        log = {"file": LOG, "bytes": self.summary["log"]["bytes"] + len(page), "sha256": self._digest.hexdigest()}
+        write_json(self._file, self.summary | changes | {"log": log})
+        self.summary |= changes | {"log": log}
+
+    def _resumed(self, collection: dict[str, Any]) -> dict[str, Any]:
+        summary = read_json(self._file)
+        theirs, size = summary["collection"], summary["log"]["bytes"]
+        if changed := sorted(key for key in theirs.keys() | collection.keys() if theirs.get(key) != collection.get(key)):
+            told = "; ".join(f"{key} was {dumps(theirs.get(key))}, is {dumps(collection.get(key))}" for key in changed)
+            allowed = "the same source and options, to go on with it. Choose another --out, or use the options of before"
+            raise PolychromicError(f"{self._log.parent}: it holds another collection: {told}. Allowed: {allowed}.")
+        content = self._log.read_bytes() if self._log.exists() else b""
+        self._digest.update(content[:size])
+        if self._digest.hexdigest() != summary["log"]["sha256"]:
+            got = f"{len(content)} bytes, of which the first {size} are not those that collect wrote"
+            raise PolychromicError(f"{self._log}: {got}. Allowed: a log that nobody edits. Restore it, or collect again elsewhere.")
+        if len(content) > size:
+            os.truncate(self._log, size)
+        for rest in self._log.parent.glob(f".{SUMMARY}.*"):
+            rest.unlink()  # of a process that was killed while it wrote
+        return summary
 
 
 def collect(
@@ -30,90 +97,84 @@ def collect(
     Args: columns: field -> column that the user named for it, or None. say is told what it will cost, before it costs. page_size,
         max_items: items of the source. author_cap: most records of one author; unknown authors are not one author, and are left alone.
 
-    Raises:
-        UsageError: a column is in no item of the first page; nothing is written then.
-        PolychromicError: see Store and the source; what was stored stays, and the next call goes on after it.
+    Raises UsageError: a column is in no item of the first page; nothing is written then; PolychromicError: see Store and the source; what
+    was stored stays, and the next call goes on after it.
     """
     named = {name: columns.get(name) for name in FIELDS}
     collection = source.identity | {"columns": named, "author_cap": author_cap, "authors": authors.fingerprint}
     with single_writer(out, LOCK_SECONDS):
-        store = Store(out, collection)
-        total = source.size()
+        store, total = Store(out, collection), source.size()
         end = min((count for count in (total, max_items) if count is not None), default=None)
-        say(_announcement(source.name, total, end, store.position, page_size))
-        ids, per_author = set(), Counter()
-        for row in store.records():
-            ids.add(row["id"])
-            per_author[row["author"]] += 1
+        stored, records = store.summary["items"], store.records()
+        pages = "" if end is None else f"; {math.ceil(max(end - stored, 0) / page_size)} page(s) of up to {page_size} to go"
+        count = "the source does not say how many items it has" if total is None else f"{total} items"
+        say(f"{source.name}: {count}{f', {end} are wanted' if max_items else ''}; {stored} are stored already{pages}")
+        ids, per_author = {row["id"] for row in records}, Counter(row["author"] for row in records)
 
         def take(page: Page) -> None:
-            lines = []
-            store.tally.items += len(page)
+            lines, rejected = [], dict(store.summary["rejected"])
             for where, item in page:
-                found = read_item(item, named, source.name, authors)
-                if isinstance(found, RawRecord) and found.id in ids:
-                    found = "duplicate id"
-                elif isinstance(found, RawRecord) and found.author is not None and author_cap is not None:
-                    found = "author cap" if per_author[found.author] >= author_cap else found
-                if isinstance(found, str):
-                    store.tally.reject(found, where)
+                record = read_item(item, named, source.name, authors)
+                if isinstance(record, str):
+                    reason = record
+                elif record.id in ids:
+                    reason = "duplicate id"
+                elif record.author is not None and author_cap is not None and per_author[record.author] >= author_cap:
+                    reason = "author cap"
+                else:
+                    ids.add(record.id)
+                    per_author[record.author] += 1
+                    lines.append(dumps(record.model_dump()))
                     continue
-                ids.add(found.id)
-                per_author[found.author] += 1
-                store.tally.accepted += 1
-                store.tally.without_author += found.author is None
-                lines.append(dumps(found.model_dump()))
-            store.commit(lines, store.position + len(page))
+                before = rejected.get(reason, {"count": 0, "first": []})
+                rejected[reason] = {"count": before["count"] + 1, "first": [*before["first"], where][:EXAMPLES]}
+            people = {"authors": len(per_author.keys() - {None}), "without_author": per_author[None]}
+            items, accepted = store.summary["items"] + len(page), store.summary["accepted"] + len(lines)
+            store.commit(lines, items=items, accepted=accepted, rejected=rejected, complete=False, **people)
+            say(f"collect: {items} of {end or '?'}")
 
-        # Progress over what is left, so that the time that remains follows from this run alone.
-        start, known = store.position, end is not None and end > store.position
         try:
-            with progress("collect", end - start) if known else nullcontext() as tick:
-                for page in source.pages(start, max_items, page_size):
-                    if store.position == 0:
-                        _check_columns(page, named)
-                    take(page)
-                    tick(min(store.position, end) - start) if known else say(f"collect: {store.position} items")
-        except KeyboardInterrupt:
-            raise PolychromicError(f"stopped by Ctrl-C; {store.position} items are stored. Run the same command again to go on.") from None
-        if store.position == 0:
-            raise PolychromicError(f"{source.name}: no items. Allowed: a source with one or more. Check that it is the right one.")
-        whole = max_items is None or store.position < max_items or store.position == total
-        summary = store.finish({"collection": collection, "complete": whole, "authors": len(per_author.keys() - {None})})
-    if not summary["accepted"]:
+            for page in source.pages(stored, max_items, page_size):
+                if store.summary["items"] == 0:
+                    _check_columns(page, named)
+                take(page)
+            items = store.summary["items"]
+            if items:
+                store.commit([], complete=max_items is None or items < max_items or items == total)
+        except (KeyboardInterrupt, OSError) as error:
+            why = "by Ctrl-C" if isinstance(error, KeyboardInterrupt) else f"({out} cannot be written: {error.strerror})"
+            stored = store.summary["items"]
+            raise PolychromicError(f"stopped {why}; {stored} items are stored. Run the same command again to go on.") from None
+    if not (summary := store.summary)["accepted"]:
         reasons = ", ".join(f"{reason} ({entry['count']}, {entry['first'][0]})" for reason, entry in sorted(summary["rejected"].items()))
+        allowed = "a post and a reply, both text. Name the columns (`polychromic collect --help`) and choose another --out"
         raise PolychromicError(
-            f"{source.name}: none of {summary['items']} items gives a record: {reasons}. Allowed: a post and a reply, both text. "
-            "Name the columns (`polychromic collect --help`) and choose another --out."
+            f"{source.name}: none of {summary['items']} items gives a record: {reasons or 'it is empty'}. Allowed: {allowed}."
         )
     return summary
-
-
-def _announcement(name: str, total: int | None, end: int | None, position: int, page_size: int) -> str:
-    before = f"; {position} are stored already" if position else ""
-    if total is None:
-        return f"{name}: the source does not say how many items it has; pages of {page_size}{before}"
-    limit = f", of which {end} are wanted" if end < total else ""
-    return f"{name}: {total} items{limit}{before}; {math.ceil(max(end - position, 0) / page_size)} page(s) of up to {page_size} to go"
 
 
 def _check_columns(page: Page, columns: Mapping[str, str | None]) -> None:
     """A column in no item of the first page is a slip of the pen, not a thousand rejections."""
     items = [item for _, item in page if isinstance(item, dict)]
-    expected = {"post": "post", "reply": "reply"} | {name: column for name, column in columns.items() if column}
-    for name, column in expected.items():
+    known = {str(key) for item in items for key in item}
+    known |= {f"{key}.{inner}" for item in items for key, value in item.items() if isinstance(value, dict) for inner in value}
+    for name, column in ({"post": "post", "reply": "reply"} | {name: column for name, column in columns.items() if column}).items():
         if items and all(pick(item, column) is ABSENT for item in items):
-            known = sorted({key for item in items for key in _names(item)})
-            near, option = difflib.get_close_matches(column, known, n=1, cutoff=0.5), f"--{name.replace('_', '-')}"
+            near = difflib.get_close_matches(column, known, n=1, cutoff=0.5) or ["COLUMN"]
             raise UsageError(
-                f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}. Allowed: "
-                f"{', '.join(known[:30]) or 'none, the items are empty'}. "
-                f"{f'Did you mean {option} {near[0]}?' if near else f'Name one with {option}.'} Nothing was written."
+                f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}. Allowed: {', '.join(sorted(known)[:30])}. "
+                f"Name one, such as --{name.replace('_', '-')} {near[0]}. Nothing was written."
             )
 
 
-def _names(item: dict) -> Iterator[str]:
-    for key, value in item.items():
-        yield (name := str(key).encode("utf-8", "replace").decode())
-        if isinstance(value, dict):
-            yield from (f"{name}.{inner}" for inner in value)
+def render(summary: dict[str, Any]) -> Group:
+    """What became of the items, and where the first of the rejected stand."""
+    state = "complete" if summary["complete"] else "stopped at --max-items"
+    people = f"authors: {summary['authors']}; records without one: {summary['without_author']}"
+    table = Table("items", "count", "first at")
+    table.add_row("read", str(summary["items"]))
+    table.add_row("accepted", str(summary["accepted"]))
+    for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
+        table.add_row(f"rejected: {reason}", str(entry["count"]), escape(", ".join(entry["first"])))
+    return Group(table, Text(f"{summary['collection']['source']}: {state}; {people}"))

@@ -13,48 +13,20 @@ import hmac
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.locks import single_writer
 from polychromic.base.paths import cache_dir
 
 VARIABLE = "POLYCHROMIC_SALT"
 SHORTEST = 16  # characters of a salt from the environment
-NUMBER = re.compile(r"\s*[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*")
-
-
-def _known(value: object) -> object:
-    """An empty cell and NaN mean that the source does not say."""
-    return None if value != value or isinstance(value, str) and not value.strip() else value
-
-
-def _number(value: object) -> object:
-    """Numbers typed as text become numbers."""
-    if isinstance(value, str) and len(value) < 100 and NUMBER.fullmatch(value):
-        return float(value) if re.search("[.eE]", value) else int(value)
-    return _known(value)
-
-
-def _identifier(value: object) -> object:
-    """Whole numbers become text. Other numbers do not: 1.7e18 has lost digits of the id that it was."""
-    return str(value) if type(value) is int else _known(value)
-
-
-def _moment(value: object) -> object:
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value) if type(value) in (int, float) and value == value else _known(value)
-
-
 # A constraint, even one that holds always, makes pydantic refuse half of a surrogate pair, which JSON may spell and no UTF-8 file holds.
 Line = Annotated[str, StringConstraints(min_length=0)]
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
-Name = Annotated[Text | None, BeforeValidator(_identifier)]
 
 
 class RawRecord(BaseModel):
@@ -73,23 +45,31 @@ class RawRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, regex_engine="python-re")
 
-    id: Name = None
+    id: Text | None = None
     post: Text
     reply: Text
-    author: Name = None
-    engagement: Annotated[Annotated[int | float, Field(allow_inf_nan=False)] | None, BeforeValidator(_number)] = None
-    created: Annotated[Line | None, BeforeValidator(_moment)] = None
-    post_id: Name = None
+    author: Text | None = None
+    engagement: Annotated[int, Field(strict=False)] | Annotated[float, Field(strict=False, allow_inf_nan=False)] | None = None
+    created: Line | None = None
+    post_id: Text | None = None
     source: str
+
+    @field_validator("id", "author", "engagement", "created", "post_id", mode="before")
+    @classmethod
+    def _told(cls, value: object, about: ValidationInfo) -> object:
+        """An empty cell and NaN mean that the source does not say. Whole numbers and times become text, but no other number: 1.7e18 has
+        lost digits of the id that it was."""
+        if value != value or isinstance(value, str) and not value.strip():
+            return None
+        if isinstance(value, datetime.date | datetime.time):
+            return value.isoformat()
+        as_text = (int, float) if about.field_name == "created" else () if about.field_name == "engagement" else (int,)
+        return str(value) if type(value) in as_text else value
 
 
 FIELDS = tuple(name for name in RawRecord.model_fields if name != "source")
-REASONS = {"string_unicode": "{} is not valid Unicode", "string_pattern_mismatch": "empty {}"}
+REASONS = {"string_unicode": "{} is not valid Unicode", "string_pattern_mismatch": "empty {}", "missing": "no {}"}
 ABSENT = object()
-
-
-class Rejected(str):
-    """An item that no record can be made of, by its reason."""
 
 
 def pick(item: Mapping[str, Any], column: str) -> Any:
@@ -104,17 +84,14 @@ def pick(item: Mapping[str, Any], column: str) -> Any:
 def read_item(item: object, columns: Mapping[str, str | None], source: str, authors: Authors) -> RawRecord | str:
     """One item of a source as a record, or the reason why it is none. A field that `columns` gives no column is that of its own name."""
     if not isinstance(item, Mapping):
-        return item if isinstance(item, Rejected) else "not an object"
+        return "not an object"
     found = {name: pick(item, columns.get(name) or name) for name in FIELDS}
     try:
-        return authors.hide(RawRecord(**{name: value for name, value in found.items() if value is not ABSENT}, source=source))
+        return authors.hide(RawRecord(**{name: value for name, value in found.items() if value not in (ABSENT, None)}, source=source))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0])
-    if name == "engagement":
-        return "engagement is not a number"
-    absent = first["type"] == "missing" or first["input"] is None
-    return f"no {name}" if absent else REASONS.get(first["type"], "{} is not text").format(name)
+    return "engagement is not a number" if name == "engagement" else REASONS.get(first["type"], "{} is not text").format(name)
 
 
 class Authors:
@@ -158,16 +135,13 @@ def read_salt() -> bytes:
         if len(given) < SHORTEST:
             allowed = f"{SHORTEST} or more, kept secret; or unset it to use this machine's salt"
             raise UsageError(f"{VARIABLE} has {len(given)} characters. Allowed: {allowed}.")
-        return given.encode("utf-8", "surrogateescape")
+        return os.fsencode(given)
     path = cache_dir() / "collect" / "salt"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A complete file is linked into place: of two processes that do so at once, both read the one that came first.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".salt.") as file, suppress(FileExistsError):  # mode 0600
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-            os.link(file.name, path)
+    with single_writer(path):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(secrets.token_bytes(32))
     if len(salt := path.read_bytes()) != 32:
         raise PolychromicError(
             f"{path}: {len(salt)} bytes. Allowed: the 32 random bytes that collect wrote. Restore the file; if it is lost, delete it: "

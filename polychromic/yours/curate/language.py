@@ -9,6 +9,7 @@ A text without such a word is undecided when it is short, else of another langua
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 
 # Frequent words that carry no topic. A word may stand for several languages: it then counts for each.
@@ -40,44 +41,30 @@ FREQUENT = {
     "mais mas me meu minha muito na nada nas nem no nos n\u00e3o o os ou para pela pelo por porque pra que quem se sem ser seu s\u00f3 "
     "sua s\u00e3o tamb\u00e9m tem tenho tudo um uma voc\u00ea vou \u00e0 \u00e9",
 }
-# Inclusive ranges of code points; enough to tell scripts apart, not to hold every letter of them.
-SCRIPTS = {
-    "greek": ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
-    "cyrillic": ((0x400, 0x52F),),
-    "hebrew": ((0x590, 0x5FF),),
-    "arabic": ((0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFDFF), (0xFE70, 0xFEFE)),
-    "devanagari": ((0x900, 0x97F),),
-    "thai": ((0xE00, 0xE7F),),
-    "hangul": ((0x1100, 0x11FF), (0x3130, 0x318F), (0xAC00, 0xD7AF)),
-    "kana": ((0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9D)),
-    "han": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FFFF)),
-}
-LANGUAGES = (*sorted(FREQUENT), *sorted(SCRIPTS))
+# First word of a letter's Unicode name -> its script.
+SCRIPTS = {name.upper(): name for name in ("greek", "cyrillic", "hebrew", "arabic", "devanagari", "thai", "hangul", "latin")}
+SCRIPTS |= {"HIRAGANA": "kana", "KATAKANA": "kana", "CJK": "han"}
+LANGUAGES = (*sorted(FREQUENT), *sorted({*SCRIPTS.values()} - {"latin"}))
 LONG = 8  # words; a text of so many without a frequent word is of another language
+UNSPACED = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9d\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002ffff]")  # Kana, Han
 
 _LANGUAGES_OF: defaultdict[str, list[str]] = defaultdict(list)
 for _name, _words in FREQUENT.items():
     for _word in _words.split():
         _LANGUAGES_OF[_word].append(_name)
-_CLASSES = {name: "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges) for name, ranges in SCRIPTS.items()}
-_LETTERS = {name: re.compile(f"[{ranges}]") for name, ranges in _CLASSES.items()}
 _PIECE = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-UNSPACED = re.compile(f"[{_CLASSES['han']}{_CLASSES['kana']}]")  # scripts that are written without blanks
 
 
 def script(text: str) -> str:
-    """The script of most letters of `text`: "latin" (also when there is no letter), one of SCRIPTS, or "other"."""
+    """The script of most letters of `text`: "latin" (also when there is no letter), another of SCRIPTS, or "other"."""
     if text.isascii():
         return "latin"
-    letters = sum(c.isalpha() for c in text)
-    counts = {name: len(pattern.findall(text)) for name, pattern in _LETTERS.items()}
+    letters = (unicodedata.name(c, "") for c in unicodedata.normalize("NFKC", text) if c.isalpha())
+    counts = Counter(SCRIPTS.get(name.split(" ")[0], "other") for name in letters)
     # Japanese mixes Han with Kana, Chinese does not.
-    if counts["kana"] * 10 >= counts["kana"] + counts["han"] > 0:
-        counts["kana"], counts["han"] = counts["kana"] + counts["han"], 0
-    latin = sum(c.isalpha() and (c < "\u0250" or "\u1e00" <= c <= "\u1eff") for c in text)
-    counts |= {"latin": latin, "other": letters - latin - sum(counts.values())}
-    best = max(counts, key=lambda name: counts[name])
-    return best if counts[best] > 0 else "latin"
+    if counts["kana"] * 10 >= counts["kana"] + counts["han"]:
+        counts["kana"] += counts.pop("han", 0)
+    return max(counts, key=counts.__getitem__) if counts.total() else "latin"
 
 
 def languages(text: str) -> frozenset[str]:

@@ -1,24 +1,19 @@
-"""The log of raw posts and replies: one JSON object a line, checked and read line by line, never held as a whole."""
+"""The log of raw posts and replies: one JSON object a line, read by the schema of polychromic.yours.collect."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationInfo
-from pydantic.dataclasses import dataclass
-
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl
 from polychromic.data.text import words
-from polychromic.yours.lines import checked
+from polychromic.yours.collect.schema import Authors, read_item
 
-COLUMNS = ("post", "reply", "author", "engagement", "source")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -41,34 +36,25 @@ class Text(str):
         return self.casefold().replace("\u2019", "'")
 
 
-def _name(value: object) -> object:
-    return str(value) if type(value) is int else None if value == "" else value
-
-
-def _source(text: str | None, about: ValidationInfo) -> str:
-    return written(" ".join((text or "").split())) or about.data["where"].rpartition(":")[0]
-
-
-Line = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
-
-
-@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True))
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A post and one reply to it, blanks collapsed and else as typed.
 
     Attributes:
-        where: "file:line" of the log.
+        where: "file:line" of the log; of this machine no folder is named.
         author: who wrote the reply, by whatever name the log has; it never reaches a record.
         engagement: in the log's own unit (likes, rating …).
         source: where the pair is from; the file's name when the log does not say.
+        problem: why the line is no such pair; "" where it is one.
     """
 
     where: str
-    post: Line = Field(description="text")
-    reply: Line = Field(description="text")
-    author: Annotated[str | None, BeforeValidator(_name)] = Field(None, description="a name or a whole number, or null")
-    engagement: int | FiniteFloat | None = Field(None, description="a finite number, or null")
-    source: Annotated[str | None, AfterValidator(_source)] = Field(None, validate_default=True, description="text, or null")
+    post: str
+    reply: str
+    author: str | None
+    engagement: float | None
+    source: str
+    problem: str = ""
 
     @property
     def digest(self) -> str:
@@ -77,27 +63,22 @@ class Pair:
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
-    """Pairs in the order of the file. Raises PolychromicError: no such file; DataError: a line that is no Pair, with file and line."""
-    for where, row in read_jsonl(path):
-        yield parse_pair(where, row)
+    """Pairs in the order of the file; columns are those of collect.schema.RawRecord, and others are left alone.
+
+    Raises PolychromicError: no such file; DataError: a line that is no JSON object.
+    """
+    return (read_pair(Path(where).name, row) for where, row in read_jsonl(path))
 
 
-def parse_pair(where: str, row: dict[str, Any]) -> Pair:
-    """One line, checked. Columns that are not known are left alone."""
-    return checked(Pair, where, row, COLUMNS, where=Path(where).name)  # reports name the file, never a folder of this machine
+def read_pair(where: str, row: dict[str, Any]) -> Pair:
+    source = " ".join(str(row.get("source") or "").split()) or where.rpartition(":")[0]
+    found = read_item(row, {}, source, Authors(None))
+    if isinstance(found, str):
+        return Pair(where, str(row.get("post") or ""), str(row.get("reply") or ""), None, None, source, found)
+    post, reply = (" ".join(text.split()) for text in (found.post, found.reply))
+    return Pair(where, post, reply, found.author, found.engagement, written(source))
 
 
 def written(text: str) -> str:
     """`text` as UTF-8 can hold it: halves of surrogate pairs, which JSON may spell, become their escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def count_lines(path: Path) -> int:
-    """Lines of the log, for the progress bar; read in pieces."""
-    if not path.is_file():
-        raise PolychromicError(f"{path}: file not found. Allowed: JSONL with {', '.join(COLUMNS)}. Check the path.")
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
-    except (OSError, EOFError):
-        return 0  # what is wrong with the file, its reader says

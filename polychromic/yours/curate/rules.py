@@ -1,35 +1,197 @@
-"""A rules file as frozen typed objects. Every error is reported at once: key, what was got, what is allowed."""
+"""A rules file as frozen typed objects: each filter of one pair is a section that says why it drops the pair, or None. No text is edited.
+
+All work on whole words: "service" is not spam because it holds "ser", and "class" is no slur.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
+import unicodedata
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
-from polychromic.base.errors import UsageError
-from polychromic.yours.curate.filters import (
-    Engagement,
-    Filter,
-    Language,
-    Length,
-    Links,
-    Media,
-    Mentions,
-    Phrase,
-    Positive,
-    Repetition,
-    Section,
-    Spam,
-    Toxicity,
-    Unreadable,
-)  # fmt: skip  # isort: skip
-from polychromic.yours.lines import shown
+from polychromic.base.errors import UsageError, problems
+from polychromic.data.text import word_list
+from polychromic.yours.curate.language import LANGUAGES, UNSPACED, languages
+from polychromic.yours.curate.raw import Text
 
 DEFAULT = Path(__file__).with_name("rules.yaml")
+LINK = re.compile(
+    r"https?://\S*|\bwww\.\w\S*|\w@[\w-]{1,63}\.\w\S*"
+    # Without a scheme only where the ending says so: "e.g.", "1.5" and "end.Then" are no addresses.
+    r"|\b[\w-]{1,63}\.(?:com|org|net|edu|gov|info|biz|io|app|dev|xyz|shop|co\.uk)\b(?!\.\w)\S*"
+    r"|\b(?:t\.co|bit\.ly|goo\.gl|t\.me|wa\.me)/\w\S*",
+    re.IGNORECASE,
+)
+MEDIA = re.compile(
+    r"pic\.twitter\.com|\b(?:youtu\.be|youtube\.com|vimeo\.com|imgur\.com|giphy\.com|tenor\.com|tiktok\.com|instagram\.com/(?:p|reel))/"
+    r"|\w\.(?:jpe?g|png|gif|webp|mp4|mov|webm|mp3)\b"
+    r"|[\[<](?:image|photo|picture|pic|video|gif|sticker|media|audio)(?: (?:omitted|removed|attached|message))?[\]>]"
+    r"|\b(?:image|video|gif|sticker|audio|document) omitted\b"
+    r"|!\[[^\]]*\]\(|<(?:img|video)\b",
+    re.IGNORECASE,
+)
+MENTION = re.compile(r"(?<![\w@./])@\w")
+LETTERS = re.compile(r"[^\W\d_]+")
+REPETITION_WORDS = 8  # shorter texts repeat words by chance
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Missing = Literal["keep", "drop"]
+Phrase = Annotated[str, StringConstraints(pattern=r"[^\W_]")]  # a letter or a digit somewhere
+Word = Annotated[str, StringConstraints(pattern=r"^[^\W\d_]+$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class Limits(Section):
+    """Both inclusive; None: no limit."""
+
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Limits:
+        if None not in (self.least, self.most) and self.least > self.most:
+            raise ValueError("least is above most")
+        return self
+
+    def hold(self, value: float) -> bool:
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+class Filter(Section):
+    """A filter of the post and of the reply, each by itself; those that look at both have their own __call__."""
+
+    def judge(self, text: Text) -> str | None:
+        """Why the text is dropped, None where it is kept. A subclass gives it, or overrides __call__."""
+        raise NotImplementedError
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        return next((f"{name}: {why}" for name, text in (("post", post), ("reply", reply)) if (why := self.judge(text))), None)
+
+
+class Unreadable(Filter):
+    """Blank, or with a character that no keyboard types and no terminal should get."""
+
+    def judge(self, text: Text) -> str | None:
+        bad = None if text.isprintable() else next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
+        return f"character U+{ord(bad):04X}" if bad else None if text else "blank"
+
+
+class Words(Limits):
+    least: Count | None = None
+    most: Positive | None = None
+
+
+class Length(Filter):
+    post: Words = Words()
+    reply: Words = Words()
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        for name, text, limits in (("post", post, self.post), ("reply", reply, self.reply)):
+            if not limits.hold(n := count_words(text)):
+                return f"{name}: {n} word{'s' * (n != 1)}"
+        return None
+
+
+class Language(Filter):
+    """A text that nothing tells about takes the other one's language."""
+
+    allowed: Annotated[list[Literal[LANGUAGES]], Field(min_length=1)]
+    undecided: Missing
+
+    def judge(self, text: Text) -> str | None:
+        names = languages(text)
+        return " or ".join(sorted(names)) if names and names.isdisjoint(self.allowed) else None
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        tells = self.undecided == "keep" or languages(post) or languages(reply)
+        return super().__call__(post, reply, engagement) if tells else "undecided"
+
+
+class Matches(Filter):
+    """At most so many matches of a pattern."""
+
+    most: Count
+    pattern: ClassVar[re.Pattern[str]]
+
+    def judge(self, text: Text) -> str | None:
+        matches = [match.group() for match in self.pattern.finditer(text)]
+        return matches[self.most] if len(matches) > self.most else None
+
+
+class Media(Matches):
+    pattern = MEDIA
+
+
+class Links(Matches):
+    pattern = LINK
+
+
+class Mentions(Matches):
+    pattern = MENTION
+
+
+class Spam(Filter):
+    phrases: list[Phrase]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Longest first, so that the reason names "follow back" rather than "follow"; without phrases a pattern that matches nothing.
+        ordered = sorted({" ".join(Text(phrase).folded.split()) for phrase in self.phrases}, key=lambda phrase: (-len(phrase), phrase))
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, ordered)) or '(?!)'})(?!\w)")
+
+    def judge(self, text: Text) -> str | None:
+        return (match := self._pattern.search(text.folded)) and match.group()
+
+
+class Repetition(Filter):
+    characters: Positive | None = None
+    words: Positive | None = None
+    distinct: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    def judge(self, text: Text) -> str | None:
+        if self.characters and (match := re.search(rf"([^\d\s])\1{{{self.characters}}}", text.folded)):
+            return f"{match.group(1)!r} more than {self.characters} times in a row"
+        row = next((word for word, same in groupby(text.words) if self.words and len(list(same)) > self.words), None)
+        if row is not None:
+            return f"{row!r} more than {self.words} times in a row"
+        n, different = len(text.words), len(set(text.words))
+        few = self.distinct is not None and n >= REPETITION_WORDS and different < self.distinct * n
+        return f"{different} different words of {n}" if few else None
+
+
+class Toxicity(Filter):
+    lists: list[Literal["unsuitable_words.txt", "profane_words.txt"]] = []
+    also: list[Word] = []
+    fine: list[Word] = Field(default=[], alias="except")
+
+    @cached_property
+    def _bad(self) -> frozenset[str]:
+        listed = frozenset().union(*map(word_list, self.lists), (Text(word).folded for word in self.also))
+        return listed - {Text(word).folded for word in self.fine}
+
+    def judge(self, text: Text) -> str | None:
+        # The lists hold words without accents; words of one's own may have them.
+        return min({*LETTERS.findall(text.folded), *text.words} & self._bad, default=None)
+
+
+class Engagement(Limits, Filter):
+    missing: Missing = "keep"
+
+    def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
+        if engagement is None:
+            return "not known" if self.missing == "drop" else None
+        return None if self.hold(engagement) else f"{engagement}"
 
 
 class Records(Section):
@@ -76,36 +238,22 @@ class Rules(Section):
     @property
     def filters(self) -> dict[str, Filter]:
         """Name -> filter of one pair, in the order in which they are applied; those that are on."""
-        sections = {name: getattr(self, name) for name in Rules.model_fields}
-        return {"unreadable": Unreadable()} | {name: section for name, section in sections.items() if isinstance(section, Filter)}
+        return {"unreadable": Unreadable()} | {name: section for name, section in self if isinstance(section, Filter)}
 
 
 def load_rules(path: str | os.PathLike = DEFAULT) -> Rules:
     """Read and validate a rules file. Raises UsageError: it cannot be read, or a list of all keys that are wrong."""
     try:
-        values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))  # the C parser names no line
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        said = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise UsageError(f"--rules {path}: {said}. Allowed: YAML in UTF-8. Copy and change {DEFAULT}.") from None
-    try:
-        return Rules.model_validate(values)
+        return Rules.model_validate(YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8")))  # the C parser names no line
     except ValidationError as error:
-        lines = [_line(e) for e in error.errors(include_url=False)]
-        remedy = f"Fix these keys; each is explained in {DEFAULT}."
-        raise UsageError(f"{path}: {len(lines)} error(s):\n" + "\n".join(lines) + f"\n{remedy}") from None
+        said = problems(error)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        said = " ".join(str(error).split())
+    raise UsageError(f"--rules {path}: {said}. Allowed: the keys and values that {DEFAULT} explains. Copy it and change that.")
 
 
-def _line(error: dict[str, Any]) -> str:
-    """Key, what was got, and what is allowed: pydantic's words, or those of the default, which names every key."""
-    key = ".".join(map(str, error["loc"])) or "the whole"
-    if error["type"] not in ("extra_forbidden", "missing"):
-        allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        return f"  {key}: got {shown(error['input'], 80)}. Allowed: {allowed}"
-    default: Any = YAML(typ="safe").load(DEFAULT)
-    for part in error["loc"][:-1]:
-        default = default[part]
-    name = error["loc"][-1]
-    if error["type"] == "missing":
-        return f"  {key}: missing. Allowed: a value such as {shown(default[name], 80)}"
-    near = difflib.get_close_matches(str(name), default, n=1)
-    return f"  {key}: no such key{f' (did you mean {near[0]}?)' if near else ''}. Allowed: {', '.join(default)}"
+def count_words(text: str) -> int:
+    """Pieces between blanks that hold a letter or a digit; each Han or Kana character is one."""
+    if not text.isascii():
+        text = UNSPACED.sub(r" \g<0> ", text)
+    return sum(piece.isalnum() or any(c.isalnum() for c in piece) for piece in text.split())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.models.prompts import SLOT, PromptVariant
 from polychromic.params import Params, load_params
-from polychromic.yours.evaluate.adapters import check_adapters, fingerprint, read_config
+from polychromic.yours.evaluate.adapters import check_adapter, fingerprint
 from polychromic.yours.evaluate.inputs import Row, group, read_row
 
 DEFAULT = "default"  # the pinned model of params.yaml
@@ -44,14 +45,13 @@ class Settings:
 
 def draw_all(
     out: Path, base: str, adapters: Sequence[Path], data: Path, zero_shot: bool, few_shot: Path | None, prompt: str, settings: Settings,
-    limit: int | None, say: Callable[..., None],
+    limit: int | None,
 ) -> list[Path]:  # fmt: skip
     """Files of the replies of all systems asked for; what can be wrong in the input is found before the first draw.
 
-    Args: as the options of `polychromic evaluate`; `limit` is --max-examples, and `say` is called with notes before the first draw.
+    Args: as the options of `polychromic evaluate`; `limit` is --max-examples.
 
-    Raises:
-        UsageError: two systems of one name, or no such base. PolychromicError, DataError: a file or folder is not what it must be.
+    Raises UsageError: two systems of one name, or no such base. PolychromicError, DataError: a file or folder is not what it must be.
     """
     rows, variant = read_prompts(data, limit), read_variant(prompt)
     runs: list[tuple[str, Path | None, Shots]] = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
@@ -60,15 +60,19 @@ def draw_all(
     names = [name for name, _, _ in runs]
     if len(set(names)) < len(names):
         raise UsageError(f"the systems are {', '.join(names)}: two of one name. Allowed: different names. Rename an adapter's folder.")
-    for adapter in adapters:
-        read_config(adapter)
     if base != DEFAULT and not Path(base).is_dir():
         raise UsageError(f"--base {base}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
     source = pinned().model if base == DEFAULT else weights.FolderSource(source="folder", path=base)
     folder = weights.obtain(source)
-    say(*check_adapters(adapters, base, folder))
+    for adapter in adapters:
+        check_adapter(adapter, base, folder)
     with single_writer(out):
-        return [_draw(out, name, source, folder, adapter, rows, variant, shots, settings) for name, adapter, shots in runs]
+        for name, adapter, shots in runs:
+            chats = [chat(variant, row["prompt"], shots) for row in rows]
+            identity = {"base": weights.fingerprint(source), "adapter": adapter and fingerprint(adapter), "prompts": sha256_json(chats)}
+            load = partial(_load, folder, adapter)
+            _draw(out / f"samples-{name}.jsonl", name, identity | asdict(settings), rows, chats, settings, load)
+    return [out / f"samples-{name}.jsonl" for name in names]
 
 
 def pinned() -> Params:
@@ -81,16 +85,12 @@ def read_prompts(path: Path, limit: int | None) -> list[dict]:
 
     Raises DataError for a line that `evaluate --samples` would refuse, PolychromicError for no file or no line.
     """
-    rows = []
-    for number, (where, raw) in enumerate(islice(read_jsonl(path), limit)):
-        if isinstance(valid := raw.get("valid"), list) and any(isinstance(flag, bool) for flag in valid):
-            raise DataError(where, "valid holds booleans", "right answers: the samples that booleans judge are not drawn yet")
-        rows.append(_undrawn(where, raw, str(number)))
+    rows = [_asked(where, raw, str(number)) for number, (where, raw) in enumerate(islice(read_jsonl(path), limit))]
     (system,) = group(path, rows)
     return [row.model_dump(include={"id", "prompt", "references", "valid"}, exclude_none=True) for row in system.rows.values()]
 
 
-def _undrawn(where: str, raw: dict, id: str = "-") -> Row:
+def _asked(where: str, raw: dict, id: str) -> Row:
     """A line that is read for what it asks, as one with a reply that nobody reads."""
     asks = {key: value for key, value in raw.items() if key not in ("samples", "system", "temperature", "seed")}
     return read_row(where, asks, id=id, samples=["-"])
@@ -113,15 +113,10 @@ def read_variant(name: str) -> PromptVariant:
 
 def read_exemplars(path: Path) -> list[tuple[str, str]]:
     """(prompt, reply) pairs of a file with columns prompt and references (the first one is shown)."""
-    pairs = []
-    for where, raw in read_jsonl(path):
-        row = _undrawn(where, {key: value for key, value in raw.items() if key != "valid"})
-        if row.references is None:
-            raise DataError(where, f"columns {', '.join(raw)}", "a prompt and a list of references, of which the first is shown")
-        pairs.append((row.prompt, row.references[0]))
-    if not pairs:
-        raise PolychromicError(f"{path}: the file holds no line. Allowed: solved examples, one JSON object each.")
-    return pairs
+    (system,) = group(path, (_asked(where, raw | {"valid": None}, str(number)) for number, (where, raw) in enumerate(read_jsonl(path))))
+    if (first := system.first).references is None:
+        raise DataError(first.where, f"columns {', '.join(first.raw)}", "a prompt and a list of references, of which the first is shown")
+    return [(row.prompt, row.references[0]) for row in system.rows.values()]
 
 
 def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dict[str, str]]:
@@ -150,22 +145,16 @@ def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokeniz
 
 
 def _draw(
-    out: Path, name: str, source: weights.Source, folder: Path, adapter: Path | None, rows: Sequence[dict], variant: PromptVariant,
-    exemplars: Shots, settings: Settings,
-) -> Path:  # fmt: skip
-    """Replies to all prompts in out/samples-NAME.jsonl, what is there already kept; returns the file.
+    path: Path, name: str, identity: dict, rows: Sequence[dict], chats: Sequence[list[dict]], settings: Settings, load: Callable[[], tuple],
+) -> None:  # fmt: skip
+    """Replies to all chats in `path`, what is there already kept; `identity` says what decides them, and is kept beside it.
 
     References and valid answers are not what was drawn: where the data file has other ones now, the saved lines get them.
     """
     from polychromic.sample.draw import sample_prompts
 
-    path = out / f"samples-{name}.jsonl"
-    facts = path.with_suffix(".json")  # what decided the replies
-    chats = [chat(variant, row["prompt"], exemplars) for row in rows]
-    identity = {
-        "base": weights.fingerprint(source), "adapter": None if adapter is None else fingerprint(adapter),
-        "prompts": sha256_json(chats), "n_prompts": len(rows), "rows": ROWS, **asdict(settings),
-    }  # fmt: skip
+    identity |= {"n_prompts": len(rows), "rows": ROWS}
+    facts = path.with_suffix(".json")
     before = read_json(facts) if facts.exists() else {}
     if path.exists() and before != identity:
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
@@ -174,39 +163,34 @@ def _draw(
     size = max(1, ROWS // settings.n)
     done = _complete(path, size, len(rows))
     if done < len(rows):
-        model, tokenizer = _load(folder, adapter)
+        model, tokenizer = load()
         write_json(facts, identity)
         encoded = [prompts.encode(tokenizer, one) for one in chats]
-        with path.open("ab") as file:
-            for first in range(done, len(rows), size):
-                part = slice(first, first + size)
-                drawn = sample_prompts(
-                    model, tokenizer, encoded[part], n=settings.n, temperature=settings.temperature, rows=ROWS, min_p=settings.min_p,
-                    max_new_tokens=settings.max_new_tokens, seed=derive_seed(settings.seed, "evaluate", first),
-                    what=f"{name}, prompts {first + 1} to {min(first + size, len(rows))} of {len(rows)}",
-                )  # fmt: skip
-                about = {"system": name, "seed": settings.seed, "temperature": settings.temperature}
-                lines = [
-                    dumps({**row, **about, "samples": reply["samples"], "tokens": reply["tokens"]}) + "\n"
-                    for row, reply in zip(rows[part], drawn, strict=True)
-                ]
-                file.write("".join(lines).encode())
-                file.flush()
-                os.fsync(file.fileno())
+    with path.open("ab") as file:
+        for first in range(done, len(rows), size):
+            part = slice(first, first + size)
+            drawn = sample_prompts(
+                model, tokenizer, encoded[part], n=settings.n, temperature=settings.temperature, rows=ROWS, min_p=settings.min_p,
+                max_new_tokens=settings.max_new_tokens, seed=derive_seed(settings.seed, "evaluate", first),
+                what=f"{name}, prompts {first + 1} to {min(first + size, len(rows))} of {len(rows)}",
+            )  # fmt: skip
+            about = {"system": name, "seed": settings.seed, "temperature": settings.temperature}
+            replies = [{key: reply[key] for key in ("samples", "tokens")} for reply in drawn]
+            lines = [dumps({**row, **about, **reply}) + "\n" for row, reply in zip(rows[part], replies, strict=True)]
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
     saved = [line for _, line in read_jsonl(path)]
     own = ("id", "references", "valid")
     renewed = [{key: value for key, value in line.items() if key not in own} | row for line, row in zip(saved, rows, strict=True)]
     if renewed != saved:
         write_jsonl(path, renewed)
-    return path
 
 
 def _complete(path: Path, size: int, total: int) -> int:
     """How many first lines of the file stand in complete blocks of `size`; what comes after them is cut off."""
-    if not path.exists():
-        return 0
-    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
     count = total if len(lines) == total else len(lines) // size * size
-    if (kept := sum(len(line) for line in lines[:count])) < path.stat().st_size:
+    if path.exists() and (kept := sum(len(line) for line in lines[:count])) < path.stat().st_size:
         os.truncate(path, kept)
     return count

@@ -72,22 +72,20 @@ def evaluate(systems: Sequence[System], asked: Asked) -> dict:
 
     Raises as `score`.
     """
-    scores = score(systems, {system.name: system.ids for system in systems}, asked)
+    scores = score(systems, {system.name: list(system.prompts) for system in systems}, asked)
     found = []
     for system in systems:
-        arrays = scores.values[system.name]
-        intervals = stats.mean_cis(arrays, np.random.default_rng(asked.seed), asked.n_boot) if len(system.ids) > 1 else {}
-        means = {}
+        arrays, means = scores.values[system.name], {}
+        intervals = stats.mean_cis(arrays, np.random.default_rng(asked.seed), asked.n_boot) if len(system.prompts) > 1 else {}
         for name, array in arrays.items():
             ends = {end: getattr(intervals.get(name), end, None) for end in ("low", "high")}
             about = {"n_samples": scores.counts[name][system.name], "signature": scores.signature(name, system.name)}
             means[name] = {"mean": float(array.mean())} | ends | about
-        found.append(_about(system, system.ids) | {"label": system.label, "temperature": system.temperature, "metrics": means})
-    return {
-        "systems": found,
-        "signatures": {name: scores.signature(name) for name in scores.values[systems[0].name]},
-        "notes": [*other_prompts(systems), *scores.notes],
-    }
+        found.append(_about(system, len(system.prompts)) | {"label": system.label, "temperature": system.temperature, "metrics": means})
+    advice = "do not compare their means. `polychromic compare-files --common` uses the prompts that both have."
+    apart = [f"{differ}: {advice}" for system in systems[1:] if (differ := other_prompts(systems[0], system))]
+    signatures = {name: scores.signature(name) for name in scores.values[systems[0].name]}
+    return {"systems": found, "signatures": signatures, "notes": [*apart, *scores.notes]}
 
 
 def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
@@ -104,24 +102,23 @@ def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
     scores = score(systems, {system.name: ids for system in systems}, asked)
     names, pairs = list(scores.values[systems[0].name]), list(combinations([system.name for system in systems], 2))
     tests, rows = len(names) * len(pairs), []
-    for a, b in pairs:
-        for name in names:
-            ours, theirs = scores.values[a][name], scores.values[b][name]
-            rng, draws = np.random.default_rng(asked.seed), max(PERMUTATIONS, 100 * tests)
-            rows.append({
-                "a": a, "b": b, "metric": name, **asdict(stats.paired_contrast(ours, theirs, rng, asked.n_boot, draws)),
-                "n_samples_a": scores.counts[name][a], "n_samples_b": scores.counts[name][b],
-                "signature": scores.signature(name, a, b), "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
-            })  # fmt: skip
+    for (a, b), name in product(pairs, names):
+        ours, theirs = scores.values[a][name], scores.values[b][name]
+        rng, draws = np.random.default_rng(asked.seed), max(PERMUTATIONS, 100 * tests)
+        rows.append({
+            "a": a, "b": b, "metric": name, **asdict(stats.paired_contrast(ours, theirs, rng, asked.n_boot, draws)),
+            "n_samples_a": scores.counts[name][a], "n_samples_b": scores.counts[name][b],
+            "signature": scores.signature(name, a, b), "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
+        })  # fmt: skip
     for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
         row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
     how = {"tests": tests, "over": f"{len(names)} metrics x {len(pairs)} pairs", "alpha": ALPHA}
-    extra = {system.name: len(system.ids) - len(ids) for system in systems}
+    extra = {system.name: len(system.prompts) - len(ids) for system in systems}
     dropped = [f"{count} prompts of {name!r} left out, which others lack" for name, count in extra.items() if count]
     return {
         "contrasts": rows,
         "prompts": ids,
-        "systems": [_about(system, ids) for system in systems],
+        "systems": [_about(system, len(ids)) for system in systems],
         "adjustment": how | {"method": "Holm", "test": "two-sided sign-flip permutation, paired by prompt"},
         "signatures": {name: scores.signature(name) for name in names},
         "notes": [*dropped, *scores.notes],
@@ -137,8 +134,8 @@ def verdict(name: str, a: str, b: str, low: float, high: float, p_holm: float) -
     return {"distinguishable": True, "higher": higher, "better": better}
 
 
-def _about(system: System, ids: Sequence[str]) -> dict:
-    return {"system": system.name, "n_prompts": len(ids), "n_samples": system.n, "n_empty": _empty(system), "seeds": system.seeds}
+def _about(system: System, prompts: int) -> dict:
+    return {"system": system.name, "n_prompts": prompts, "n_samples": system.n, "n_empty": _empty(system), "seeds": system.seeds}
 
 
 def _empty(system: System) -> int:
@@ -149,15 +146,13 @@ def _empty(system: System) -> int:
 def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: Asked) -> Scores:
     """Every metric on every prompt (`ids`: system -> its prompts). One that does not exist for some line is left out of all, with a note.
 
-    Raises:
-        UsageError: an unknown metric.
-        PolychromicError: k is larger than the number of samples; a metric that was asked for does not exist for a line, which is
-            named; or no metric is left.
+    Raises UsageError: an unknown metric; PolychromicError: k is larger than the number of samples; a metric that was asked for does not
+    exist for a line, which is named; or no metric is left.
     """
     names, notes = _wanted(systems, asked)
     least = min(system.n for system in systems)
     counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
-    vectors, encoder = _vectors(systems, names) if asked.encoder else (None, "")
+    vectors, encoder = _vectors(systems, names) if asked.encoder else ({}, "")
     values: dict[str, dict[str, np.ndarray]] = {}
     lost: dict[str, str] = {}  # metric -> why
     for system in systems:
@@ -165,10 +160,10 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
         found = values[system.name] = {name: np.empty((len(system.seeds), len(own))) for name in names}
         with progress(f"metrics of {system.name}", len(own)) as tick:
             for column, (place, seed) in product(range(len(own)), enumerate(system.seeds)):
-                row, prompts = system.rows[seed, own[column]], {}
+                row = system.rows[seed, own[column]]
+                prompts = {n: _prompt(row, n, vectors) for n in (least, system.n)}
                 for name in [name for name in names if name not in lost]:
-                    n = counts[name][system.name]
-                    prompt = prompts[n] = prompts.get(n) or _prompt(row, n, vectors)
+                    prompt = prompts[counts[name][system.name]]
                     try:
                         found[name][place, column] = compute(name, prompt)
                     except PolychromicError as error:
@@ -200,10 +195,8 @@ def _wanted(systems: Sequence[System], asked: Asked) -> tuple[list[str], list[st
     first = min(systems, key=lambda system: system.n).first
     n = len(first.samples)
     if large := [k for k in asked.ks or () if k > n]:
-        raise PolychromicError(
-            f"{first.where}: id {first.id!r} has {n} samples, and --k asks for {large[0]}. Allowed: k up to the number of samples. "
-            f"Draw {large[0]} or more per prompt, or lower --k."
-        )
+        remedy = f"Draw {large[0]} or more per prompt, or lower --k"
+        raise PolychromicError(f"{first.where} has {n} samples, and --k asks for {large[0]}. Allowed: k up to their number. {remedy}.")
     if asked.metrics is not None:
         return list(dict.fromkeys(asked.metrics)), []
     ks = asked.ks or [k for k in DEFAULT_KS if k <= n]
@@ -213,10 +206,10 @@ def _wanted(systems: Sequence[System], asked: Asked) -> tuple[list[str], list[st
     return wanted, [f"k = {', '.join(large)} left out: {first.where} has {n} samples per prompt"] if large else []
 
 
-def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray] | None, str]:
-    """(the vector of each reply, the encoder's name) where a metric reads them; (None, "") else."""
+def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray], str]:
+    """(the vector of each reply, the encoder's name) where a metric reads them; ({}, "") else."""
     if not any("vectors" in metric(name).needs for name in names):
-        return None, ""
+        return {}, ""
     from polychromic.score.models import Embedder
     from polychromic.yours.evaluate.draw import pinned
 
@@ -225,12 +218,10 @@ def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str,
     return dict(zip(texts, Embedder(params)(texts), strict=True)), str(params.encoder)
 
 
-def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray] | None) -> Prompt:
+def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray]) -> Prompt:
     samples = row.samples[:n]
-    return Prompt(
-        samples, answers=row.answers and row.answers[:n], keys=[answer_key(text) for text in samples], references=row.references,
-        vectors=np.stack([vectors[text] for text in samples]) if vectors else None,
-    )  # fmt: skip
+    keys, known = [answer_key(text) for text in samples], np.stack([vectors[text] for text in samples]) if vectors else None
+    return Prompt(samples, answers=row.answers and row.answers[:n], keys=keys, references=row.references, vectors=known)
 
 
 def _why(name: str, row: Row, prompt: Prompt, error: PolychromicError) -> str:

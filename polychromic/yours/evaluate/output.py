@@ -1,45 +1,69 @@
-"""What an evaluation looks like in the terminal: tables of means and of contrasts, and replies side by side."""
+"""What an evaluation gives: tables in the terminal, replies side by side, and the folder of --out.
+
+The folder holds the document as JSON, tables as CSV and LaTeX, figures, and the replies, which `compare-files FOLDER` reads again.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from rich.markup import escape
 from rich.table import Table
 
-from polychromic.report import labels
-from polychromic.yours.evaluate.inputs import Row, System
+from polychromic.base.errors import UsageError
+from polychromic.base.io import write_json, write_jsonl, write_text
+from polychromic.report import figures, labels
+from polychromic.report.differences import Effect, differences, forest
+from polychromic.report.figures import Point
+from polychromic.report.style import save, style
+from polychromic.report.tables import HEADER, row, tabular
+from polychromic.score.metrics import metric
+from polychromic.yours.evaluate.inputs import EVALUATION, Row, System
 
 MINUS = "\u2212"
+ENDS = ("mean", "low", "high")
 
 
-def metrics_table(document: dict) -> Table:
-    """Systems as columns, metrics as rows: mean and interval."""
-    systems = document["systems"]
-    caption = "; ".join(f"{s['system']}: {s['n_prompts']} prompts, {s['n_samples']} samples, {len(s['seeds'])} seed(s)" for s in systems)
-    caption = escape(f"{caption}. Intervals: 95 %, bootstrap over prompts.")
-    table = Table("metric", *(escape(s["system"]) for s in systems), caption=caption)
-    for name in document["signatures"]:
-        table.add_row(labels.title(name), *(escape(_cell(name, s["metrics"][name])) for s in systems))
-    return table
+def cells(document: dict, tex: bool) -> list[list[str]]:
+    """The table of a document, its head first: systems as columns and metrics as rows, or a contrast in each row."""
+    text = labels.escape if tex else str
 
+    def number(name: str, value: float, low: float | None, high: float | None, sign: bool) -> str:
+        if not tex:
+            shown = labels.plain_interval(name, value, low or 0, high or 0)
+            return shown.partition(" [")[0] if low is None else shown
+        interval = "" if low is None else rf" {{\scriptsize {labels.format_interval(name, low, high, sign=sign)}}}"
+        return labels.format_value(name, value, sign=sign) + interval
 
-def _cell(name: str, value: dict) -> str:
-    if value["low"] is None:
-        return labels.plain_interval(name, value["mean"], value["mean"], value["mean"]).partition(" [")[0]
-    return labels.plain_interval(name, value["mean"], value["low"], value["high"])
-
-
-def contrasts_table(document: dict) -> Table:
-    """Paired differences a - b with intervals, p-values and what may be concluded; the caption says how p was adjusted."""
-    table = Table(f"a {MINUS} b", "metric", "difference", "p", "p (Holm)", "d_z", "verdict", caption=escape(adjusted(document)))
+    if "contrasts" not in document:
+        systems = document["systems"]
+        means = lambda name: (number(name, *(s["metrics"][name][end] for end in ENDS), False) for s in systems)
+        rows = [[labels.title(name, math=tex), *means(name)] for name in document["signatures"]]
+        return [["" if tex else "metric", *(text(s["system"]) for s in systems)], *rows]
+    rows = [["" if tex else f"a {MINUS} b", "metric", "difference", "$p$ (Holm)" if tex else "p (Holm)", "verdict"]]
     for r in document["contrasts"]:
-        effect = "\u2013" if r["d_z"] is None else f"{r['d_z']:+.2f}"
-        difference = labels.plain_interval(r["metric"], r["delta"], r["low"], r["high"])
-        p, p_holm = labels.format_p(r["p_permutation"]), labels.format_p(r["p_holm"])
-        cells = (f"{r['a']} {MINUS} {r['b']}", labels.title(r["metric"]), difference, p, p_holm, effect, concluded(r))
-        table.add_row(*map(escape, cells))
-    return table
+        pair = f" {labels.MINUS if tex else MINUS} ".join((text(r["a"]), text(r["b"])))
+        difference, p = number(r["metric"], r["delta"], r["low"], r["high"], True), labels.format_p(r["p_holm"])
+        rows.append([pair, labels.title(r["metric"], math=tex), difference, f"${p}$" if tex else p, text(concluded(r))])
+    return rows
+
+
+def table(document: dict) -> Table:
+    """For the terminal; the caption says what the intervals and verdicts are."""
+    head, *rows = cells(document, tex=False)
+    counts = "; ".join(
+        f"{s['system']}: {s['n_prompts']} prompts, {s['n_samples']} samples, {len(s['seeds'])} seed(s)" for s in document["systems"]
+    )
+    caption = adjusted(document) if "contrasts" in document else f"{counts}. Intervals: 95 %, bootstrap over prompts."
+    drawn = Table(*map(escape, head), caption=escape(caption))
+    for found in rows:
+        drawn.add_row(*map(escape, found))
+    return drawn
 
 
 def adjusted(document: dict) -> str:
@@ -60,14 +84,15 @@ def concluded(contrast: dict) -> str:
 
 
 def replies_table(systems: Sequence[System], name: str, count: int) -> Table:
-    """The first `count` replies of each system to one prompt, side by side; valid ones in bold with a check mark."""
-    found = [system.row(name) for system in systems]
-    table = Table(title=escape(f"{name}: {next(row for row in found if row).prompt}"), show_lines=False)
+    """The first `count` replies of each system's first seed to one prompt, side by side; valid ones in bold with a check mark."""
+    found = [system.rows.get((system.seeds[0], name)) for system in systems]
+    there = [reply for reply in found if reply]
+    drawn = Table(title=escape(f"{name}: {there[0].prompt}"))
     for system in systems:
-        table.add_column(escape(system.name), overflow="fold", ratio=1)
-    for place in range(min(count, max(len(row.samples) for row in found if row))):
-        table.add_row(*("" if row is None or place >= len(row.samples) else _reply(row, place) for row in found))
-    return table
+        drawn.add_column(escape(system.name), overflow="fold", ratio=1)
+    for place in range(min(count, max(len(reply.samples) for reply in there))):
+        drawn.add_row(*("" if reply is None or place >= len(reply.samples) else _reply(reply, place) for reply in found))
+    return drawn
 
 
 def _reply(row: Row, place: int) -> str:
@@ -75,3 +100,103 @@ def _reply(row: Row, place: int) -> str:
     if row.answers is None:
         return text
     return f"[bold]\u2713 {text}[/]" if row.answers[place] is not None else f"[dim]  {text}[/]"
+
+
+def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
+    """The files of a document, which it is itself, as JSON, the last of: where it is, the rest is.
+
+    Of an evaluation: evaluation.json, table.csv, table.tex, the figures that the metrics allow, and the replies, which the document
+    then names. Of a comparison: comparison.json, contrasts.csv, contrasts.tex, a forest plot and, of two systems, the differences
+    per prompt.
+
+    Raises UsageError where a file of replies exists that was drawn there, or was read and holds other systems, too.
+    """
+    body = [row(found) for found in cells(document, tex=True)]
+    body.insert(1, r"\midrule")
+    if "contrasts" in document:
+        name, stem, command, drawn = "comparison.json", "contrasts", "compare-files", _contrasts(document)
+        note = f"% {adjusted(document)}\n"
+        columns, rows = "llrrl", [r | {"verdict": concluded(r)} for r in document["contrasts"]]
+        head = "a b metric n_prompts n_samples_a n_samples_b delta low high p_permutation p_holm d_z verdict signature"
+    else:
+        kept = _keep_replies(out, systems)
+        for system in document["systems"]:
+            system["replies"] = kept[system["system"]]
+        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document)
+        columns, rows = "l" + "r" * len(systems), [s | {"metric": m} | v for s in document["systems"] for m, v in s["metrics"].items()]
+        head = "system n_prompts n_samples metric mean low high signature"
+    tables = [out / f"{stem}.csv", out / f"{stem}.tex"]
+    write_text(tables[0], pd.DataFrame(rows)[head.split()].to_csv(index=False, lineterminator="\n"))
+    write_text(tables[1], f"% written by `polychromic {command}`\n{note}" + tabular(columns, body).removeprefix(HEADER))
+    images = [out / f"{image}{suffix}" for image in drawn for suffix in (".pdf", ".svg")]
+    for path in images:
+        save(drawn[path.stem], path)
+    write_json(out / name, document)
+    return [out / name, *tables, *images]
+
+
+def _keep_replies(out: Path, systems: Sequence[System]) -> dict[str, str]:
+    """Write the lines of each system to out/samples-SYSTEM.jsonl; returns system -> file name. Replies drawn there stay as they are."""
+    names: dict[str, str] = {}
+    sources = [{Path(reply.where.rpartition(":")[0]).resolve() for reply in system.rows.values()} for system in systems]
+    for system, own in zip(systems, sources, strict=True):
+        stem = re.sub(r"[^\w.@=+-]+", "-", system.name)[:100]
+        while f"samples-{stem}.jsonl" in names.values():
+            stem += "-2"
+        path = out / f"samples-{stem}.jsonl"
+        names[system.name] = path.name
+        if own == {path.resolve()}:
+            continue
+        if path.with_suffix(".json").exists() or path.resolve() in set().union(*sources):
+            raise UsageError(f"--out {out} holds {path.name}, which is not to be overwritten. Allowed: another folder. Choose one.")
+        write_jsonl(path, [reply.raw | {"system": system.label} for reply in system.rows.values()])
+    return names
+
+
+def plain(name: str) -> str:
+    """A system's name where figures print it: there "@" begins a lambda and "$" a formula."""
+    return name.replace("@", " at ").replace("$", r"\$")
+
+
+def _curves(document: dict) -> dict[str, Figure]:
+    """pass@k over k where there are two or more; quality against diversity where there are two systems and both metrics.
+
+    The temperatures of one system are one curve, and a mark carries its temperature where the replies do.
+    """
+    systems, names, drawn = document["systems"], list(document["signatures"]), {}
+    if any(value["low"] is None for s in systems for value in s["metrics"].values()):
+        return drawn
+    if len(ks := sorted(int(name.removeprefix("pass@")) for name in names if name.startswith("pass@"))) > 1:
+        points = lambda s: [Point(k, *(s["metrics"][f"pass@{k}"][end] for end in ENDS)) for k in ks]
+        drawn["passk"] = figures.passk({plain(s["system"]): points(s) for s in systems})
+    diversity = [*(name for name in names if name.startswith("valid_distinct@")), *({"semantic_diversity"} & set(names))]
+    if diversity and "pass@1" in names and len(systems) > 1:
+        found: dict[str, list[Point]] = {plain(s["label"]): [] for s in systems}
+        for s in sorted(systems, key=lambda s: s["temperature"] or 0):
+            x, y, t = s["metrics"]["pass@1"], s["metrics"][diversity[0]], s["temperature"]
+            note = "" if t is None else f"{t:g}"
+            found[plain(s["label"])].append(Point(x["mean"], y["mean"], y["low"], y["high"], x["low"], x["high"], note))
+        drawn["quality-diversity"] = figures.frontier(found, {}, "pass@1", diversity[0])
+    return drawn
+
+
+def _contrasts(document: dict) -> dict[str, Figure]:
+    """Effects of all contrasts and, of two systems, how the differences of the first metric spread over the prompts."""
+    rows, drawn = document["contrasts"], {}
+    names = lambda r: (plain(r["a"]), plain(r["b"]))
+    pair = lambda r: f" {MINUS} ".join(names(r))
+    scaled = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
+    if effects := [effect for effect in scaled if effect is not None]:
+        figure = drawn["forest"] = forest(effects)
+        handles, families = figure.axes[0].get_legend_handles_labels()
+        with rc_context(style()):
+            if len(families) == 1:
+                figure.axes[0].set_title(effects[0].family, fontsize=9)
+            elif len(families) > 2:  # their names in rows that the figure can hold
+                figure.legends[0].remove()
+                figure.set_figheight(figure.get_figheight() + 0.17 * (len(families) // 2))
+                figure.legend(handles, families, loc="outside upper center", ncols=2)
+    if len(document["systems"]) == 2:
+        r = rows[0]
+        drawn["differences"] = differences(r["differences"], (r["low"], r["high"]), r["metric"], *names(r))
+    return drawn

@@ -23,7 +23,6 @@ from polychromic.base.io import dumps, sha256_file
 from polychromic.data.records import Record, read_records
 
 CANDIDATES = "candidates.jsonl"  # what polychromic.yours.curate writes
-CUT = "the last line of the log was cut (a crash, or a full disk); that decision is not counted"
 # Why a pair is rejected: key in the log -> what the reviewer reads.
 REASONS = {
     "off_topic": "the reply does not answer the post",
@@ -78,12 +77,11 @@ class Log:
     Attributes:
         decisions: the accept, edit or reject that holds, by id of its record.
         last: the action that the log ends with.
-        bytes: of the lines that hold.
-        cut: a last line without its end lies beyond them.
+        bytes: of the lines that hold; a last one that was cut lies beyond them.
     """
 
-    def __init__(self, path: Path, reviewer: str, candidates: Candidates, size: int = 0, cut: bool = False):
-        self.path, self.reviewer, self.candidates, self.bytes, self.cut = path, reviewer, candidates, size, cut
+    def __init__(self, path: Path, candidates: Candidates, reviewer: str = "", size: int = 0):
+        self.path, self.candidates, self.reviewer, self.bytes = path, candidates, reviewer, size
         self.decisions: dict[str, Action] = {}
         self.last: Action | None = None
         self._past: list[tuple[Action, Action | None]] = []  # each action that holds, with the decision before it
@@ -108,17 +106,16 @@ class Log:
         """Count an action. Raises ValueError for one that cannot follow those before it, and then nothing has changed."""
         if action.id not in self.candidates.records:
             raise ValueError(f"id {action.id!r} is none of the candidates")
-        before = self.decisions.get(action.id)
+        holds = before = self.decisions.get(action.id)
         if action.act == "undo":
             if self.undoable is None or self.undoable.id != action.id:
-                last = f"the action on {self.undoable.id!r}" if self.undoable else "nothing"
-                raise ValueError(f"undo of {action.id!r}, but what can be undone is {last}")
+                raise ValueError(f"undo of {action.id!r}, which is not what was done last")
             _, holds = self._past.pop()
         else:
             self._past.append((action, before))
-            # Accepting a pair that was edited keeps the edit: it is what the reviewer sees.
-            keeps = action.act == "skip" or action.act == "accept" and before is not None and before.act == "edit"
-            holds = before if keeps else action
+            # A skip decides nothing, and accepting a pair that was edited keeps the edit: it is what the reviewer sees.
+            if not (action.act == "skip" or action.act == "accept" and before is not None and before.act == "edit"):
+                holds = action
         self.decisions.pop(action.id, None)
         if holds is not None:
             self.decisions[action.id] = holds
@@ -133,10 +130,10 @@ class Log:
         """Append a line for good, in place of what a crash may have left behind the last."""
         line = (dumps(row) + "\n").encode()
         try:
-            with self.path.open("ab", buffering=0) as file:
+            with self.path.open("ab") as file:
                 file.truncate(self.bytes)
-                if file.write(line) != len(line):
-                    raise OSError("the disk took a part of the line")
+                file.write(line)
+                file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             os.truncate(self.path, self.bytes)
@@ -160,46 +157,35 @@ def log_path(folder: Path, reviewer: str) -> Path:
     return folder / f"review-{reviewer}.jsonl"
 
 
-def open_log(folder: Path, reviewer: str, candidates: Candidates) -> Log:
-    """The log so far; a new one gets its first line."""
-    path = log_path(folder, reviewer)
-    content = path.read_bytes() if path.exists() else b""
-    if b"\n" in content:
-        return read_log(path, candidates)
-    log = Log(path, reviewer, candidates, cut=bool(content))
-    log.write({"candidates": candidates.sha256, "reviewer": reviewer})
-    return log
+def read_log(path: Path, candidates: Candidates, reviewer: str = "") -> Log:
+    """Replay a log; where there is none yet, and a reviewer is given, begin it.
 
-
-def read_log(path: Path, candidates: Candidates) -> Log:
-    """Replay a log. Raises PolychromicError: no such file, or it reviews other candidates; DataError: a line before the last that is not
-    as the head of this module says, or an action that cannot follow those before it."""
-    if not path.is_file():
-        allowed = f"the log of a review, such as review-anna.jsonl. Run `polychromic review {candidates.path.parent}` first"
-        raise PolychromicError(f"{path}: file not found. Allowed: {allowed}.")
-    content = path.read_bytes()
+    Raises PolychromicError: no log, or one of other candidates; DataError: a line that is not as the head of this module says, or an action
+    that cannot follow those before it.
+    """
+    content = path.read_bytes() if path.is_file() else b""
     *lines, rest = content.split(b"\n")
+    log = Log(path, candidates, reviewer, len(content) - len(rest))
+    if not lines and not reviewer:
+        allowed = f"the log of a review, such as review-anna.jsonl. Run `polychromic review {candidates.path.parent}` first"
+        raise PolychromicError(f"{path}: no file with a whole line. Allowed: {allowed}.")
     if not lines:
-        raise DataError(f"{path}:1", "no whole line", "a log of `polychromic review`", "Delete the file.")
-    log = Log(path, "", candidates, len(content) - len(rest), bool(rest))
+        log.write({"candidates": candidates.sha256, "reviewer": reviewer})
     for number, line in enumerate(lines, start=1):
-        where = f"{path}:{number}"
         try:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON {type(row).__name__}")
-            reviewer = row.pop("reviewer", "")
+            log.reviewer = row.pop("reviewer", "")
             if number > 1:
                 log.apply(Action(**row))
-            elif row != {"candidates": candidates.sha256} or not isinstance(reviewer, str):
+            elif row != {"candidates": candidates.sha256}:
                 raise PolychromicError(
-                    f"{where}: the log reviews other candidates (sha256 {str(row.get('candidates'))[:12]}) than {candidates.path} (sha256 "
+                    f"{path}: the log reviews other candidates (sha256 {str(row.get('candidates'))[:12]}) than {candidates.path} (sha256 "
                     f"{candidates.sha256[:12]}). Allowed: a log of these. Restore those, or start a log with another --reviewer."
                 )
-            else:
-                log.reviewer = reviewer
         except ValueError as error:  # of json, of Action, of apply
             problem = problems(error) if isinstance(error, ValidationError) else str(error)
             allowed = "one JSON object a line: act, id and what the act needs, all texts, and an action that follows those before it"
-            raise DataError(where, problem, allowed, "Restore the log from a copy.") from None
+            raise DataError(f"{path}:{number}", problem, allowed, "Restore the log from a copy.") from None
     return log

@@ -17,8 +17,6 @@ from polychromic.base.visible import visible
 from polychromic.data.records import Record
 from polychromic.yours.review.log import REASONS, Action, Log
 
-DATA, SUMMARY = "replies.jsonl", "replies-review.json"
-
 
 def accepted(log: Log) -> list[Record]:
     """What is accepted, with its edits, in the order of the ids; id, group and stratum stay those of the candidate."""
@@ -33,29 +31,25 @@ def accepted(log: Log) -> list[Record]:
 def export(log: Log, out: Path) -> dict:
     """Write `out`/replies.jsonl (the schema of data.records) and `out`/replies-review.json: how much of it a person has read.
 
-    Returns:
-        The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
-        "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
-
-    Raises:
-        PolychromicError: nothing is accepted.
+    Returns: The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
+    "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
+    Raises PolychromicError: nothing is accepted.
     """
     counts, records = log.counts(), accepted(log)
     if not records:
         found = f"none of {counts['reviewed']} reviewed candidates is accepted"
         raise PolychromicError(f"{log.path}: {found}. Allowed: one or more. Review on, and export then.")
-    whole_lines = log.path.read_bytes()[: log.bytes]
     reasons = Counter(found.reason for found in log.decisions.values() if found.act == "reject")
-    summary = {
-        **counts,
+    log_digest = hashlib.sha256(log.path.read_bytes()[: log.bytes]).hexdigest()
+    summary = counts | {
         "exported": len(records),
-        "reasons": dict(sorted(reasons.items())),
-        "strata": dict(sorted(Counter(record.stratum for record in records).items())),
+        "reasons": reasons,
+        "strata": Counter(record.stratum for record in records),
         "reviewer": log.reviewer,
-        "made_from": {log.candidates.path.name: log.candidates.sha256, log.path.name: hashlib.sha256(whole_lines).hexdigest()},
+        "made_from": {log.candidates.path.name: log.candidates.sha256, log.path.name: log_digest},
     }
-    write_jsonl(out / DATA, (record.model_dump() for record in records))
-    write_json(out / SUMMARY, summary)
+    write_jsonl(out / "replies.jsonl", (record.model_dump() for record in records))
+    write_json(out / "replies-review.json", summary)
     return summary
 
 
@@ -80,13 +74,10 @@ def kappa(table: list[list[int]]) -> dict[str, float | None]:
 def agreement(a: Log, b: Log) -> dict:
     """Agreement over the candidates that both passes decided; an edit is an acceptance.
 
-    Returns:
-        {"reviewers": [a, b], "both", "only_a", "only_b", "undecided": counts, "table": [[accept-accept, accept-reject], [reject-accept,
-        reject-reject]], "agreement": {"share", "low", "high"} (Wilson's 95 % interval), "kappa": see kappa, "same_reason": how many
-        both rejected for the same reason, "disagreements": [{"id", "post", "reply", "a", "b"}] in the order of the candidates}.
-
-    Raises:
-        PolychromicError: no candidate was decided in both.
+    Returns: {"reviewers": [a, b], "both", "only_a", "only_b", "undecided": counts, "table": [[accept-accept, accept-reject],
+    [reject-accept, reject-reject]], "agreement": {"share", "low", "high"} (Wilson's 95 % interval), "kappa": see kappa, "same_reason": how
+    many both rejected for the same reason, "disagreements": [{"id", "post", "reply", "a", "b"}] in the order of the candidates}.
+    Raises PolychromicError: no candidate was decided in both.
     """
     from statsmodels.stats.proportion import proportion_confint
 
@@ -98,7 +89,6 @@ def agreement(a: Log, b: Log) -> dict:
     verdicts = Counter((x.act == "reject", y.act == "reject") for x, y in both.values())
     table = [[verdicts[x, y] for y in (False, True)] for x in (False, True)]
     low, high = proportion_confint(same := table[0][0] + table[1][1], len(both), method="wilson")
-    apart = {name: pair for name, pair in both.items() if len({decision.act == "reject" for decision in pair}) == 2}
     return {
         "reviewers": [a.reviewer, b.reviewer],
         "both": len(both),
@@ -111,7 +101,8 @@ def agreement(a: Log, b: Log) -> dict:
         "same_reason": sum(x.act == y.act == "reject" and x.reason == y.reason for x, y in both.values()),
         "disagreements": [
             {"id": name, "post": records[name].prompt, "reply": records[name].references[0], "a": _said(x), "b": _said(y)}
-            for name, (x, y) in apart.items()
+            for name, (x, y) in both.items()
+            if (x.act == "reject") != (y.act == "reject")
         ],
     }
 
@@ -127,17 +118,18 @@ def render(found: dict) -> Group:
     # Two names may be the same: two passes of one person under different logs.
     a, b = (f"{number}: {visible(name)}" for number, name in enumerate(found["reviewers"], start=1))
     share, k, ((yes, yes_no), (no_yes, no)) = found["agreement"], found["kappa"], found["table"]
-    rows = [
-        f"{found['both']:,} candidates decided by both ({found['only_a']:,} by the first alone, {found['only_b']:,} by the second alone, "
-        f"{found['undecided']:,} by none)",
-        f"both accept {yes:,}, both reject {no:,} ({found['same_reason']:,} for the same reason), only the first accepts {yes_no:,}, "
-        f"only the second {no_yes:,}",
-        f"agreement {share['share']:.1%}, 95 % interval {share['low']:.1%} to {share['high']:.1%}",
-        "Cohen's kappa is not defined: both gave one and the same verdict to all",
-    ]
+    kappa_said = "is not defined: both gave one and the same verdict to all"
     if k["value"] is not None:
-        rows[-1] = f"Cohen's kappa {k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}"
+        kappa_said = f"{k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}"
+    numbers = (
+        f"{found['both']:,} candidates decided by both ({found['only_a']:,} by the first alone, {found['only_b']:,} by the second alone, "
+        f"{found['undecided']:,} by none)\n"
+        f"both accept {yes:,}, both reject {no:,} ({found['same_reason']:,} for the same reason), only the first accepts {yes_no:,}, "
+        f"only the second {no_yes:,}\n"
+        f"agreement {share['share']:.1%}, 95 % interval {share['low']:.1%} to {share['high']:.1%}\n"
+        f"Cohen's kappa {kappa_said}"
+    )
     apart = Table("id", "post", "reply", escape(a), escape(b), title="Disagreements", title_justify="left", show_lines=True)
     for row in found["disagreements"]:
         apart.add_row(*(Text(visible(text), overflow="fold") for text in row.values()))
-    return Group(Text("\n".join(rows)), *([apart] if found["disagreements"] else []))
+    return Group(Text(numbers), *([apart] if found["disagreements"] else []))

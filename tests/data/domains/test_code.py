@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.errors import DataError
 from polychromic.data.code import families, record_of
 from polychromic.data.domains import code as module
 from polychromic.data.domains.code import Code, extract
 from polychromic.data.domains.code.canonical import LONGEST, canonical
-from polychromic.data.domains.code.sandbox import run, session
 
 DOMAIN = Code()
 
@@ -33,10 +30,7 @@ WRONG = "def f(xs):\n    return sum(x for x in xs if x >= 2)"
 ])  # fmt: skip
 def test_the_program_is_found_in_the_reply(reply):
     assert extract(reply) == RIGHT and DOMAIN.answer(SUM, reply) == DOMAIN.key(SUM, RIGHT)
-
-
-def test_a_reply_without_a_fence_is_the_program():
-    assert extract("Sure, x = 1") == "Sure, x = 1" and extract("") == "" and extract("``` ```") == "``` ```"
+    assert extract("Sure, x = 1") == "Sure, x = 1" and extract("``` ```") == "``` ```", "without a fence the reply is the program"
 
 
 SAME = [
@@ -50,12 +44,6 @@ OTHER = [
     "def f(xs):\n    return sum(x for x in xs if x >= 3)",
     "def f(xs):\n    total = 0\n    for x in xs:\n        if x > 2:\n            total += x\n    return total",
 ]
-
-
-def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
-    assert len({DOMAIN.key(SUM, reply) for reply in SAME}) == 1
-    assert len({DOMAIN.key(SUM, reply) for reply in [RIGHT, *OTHER]}) == 1 + len(OTHER)
-    assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)}
 
 
 # Pairs of programs, "|" for the end of a line and ">" for an indent: one program in other names, and two.
@@ -89,49 +77,34 @@ def test_programs_that_differ_in_names_alone_are_one(pairs, same):
         assert a and b and (a == b) == same, pair
 
 
-def test_the_canonical_form_is_its_own_and_runs_as_the_program_does():
-    for reply in [*SAME, *OTHER]:
-        form = canonical(reply)
-        assert canonical(form) == form and DOMAIN.answer(SUM, form) == form
+def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
+    """The canonical form is its own, and runs as the program does."""
+    assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)} == {DOMAIN.key(SUM, reply) for reply in SAME}
+    forms = {canonical(reply) for reply in [RIGHT, *OTHER]}
+    assert len(forms) == 1 + len(OTHER) and all(canonical(form) == form == DOMAIN.answer(SUM, form) for form in forms)
 
 
-@pytest.fixture
-def no_process(monkeypatch):
+NO_PROGRAM = ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)]
+NO_FUNCTION = ["def g(xs):\n    return sum(xs)", "class f:\n    pass", "print(1)", "def g():\n    def f(xs): pass"]
+
+
+@pytest.mark.parametrize("reply", [*NO_PROGRAM, *NO_FUNCTION])
+def test_what_is_no_function_f_is_not_run_and_the_key_of_no_program_is_its_text(reply, monkeypatch):
     monkeypatch.setattr(module, "passes", lambda *_: pytest.fail("started a process"))
+    assert DOMAIN.answer(SUM, reply) is None
+    assert reply not in NO_PROGRAM or DOMAIN.key(SUM, f" {reply}\n") == reply.strip()
 
 
-@pytest.mark.parametrize("reply", ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)])
-def test_what_does_not_parse_is_no_answer_and_its_key_is_its_text(reply, no_process):
-    assert DOMAIN.key(SUM, f" {reply}\n") == reply.strip() and DOMAIN.answer(SUM, reply) is None
+LOOP = "def f(xs):\n    while True: pass"
+CHEAT = "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']"
+BODIES = ["(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"]
 
 
-def test_a_program_without_the_function_is_not_run(no_process):
-    for reply in ("def g(xs):\n    return sum(xs)", "class f:\n    pass", "print(1)", "def g():\n    def f(xs): pass"):
-        assert DOMAIN.answer(SUM, reply) is None
-
-
-def test_wrong_answers_fail():
-    for body in ("(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"):
-        assert DOMAIN.answer(SUM, f"def f{body}") is None
-    assert DOMAIN.answer(SUM, WRONG) is None and DOMAIN.answer(SUM, "f = 3") is None
-    assert DOMAIN.answer(SUM, "f = lambda xs: sum(x for x in xs if x > 2)") is not None
-
-
-HOSTILE = {  # tests/data/domains/code/sandbox has many more
-    "loop": "def f(xs):\n    while True: pass",
-    "equal to everything": "class E(int):\n    def __eq__(self, other): return True\n    def __hash__(self): return 0\ndef f(xs): return E()",
-    "changes builtins": "import builtins\nbuiltins.sum = builtins.len = builtins.type = builtins.all = lambda *a, **k: True\n"
-    "def f(xs): return True",
-    "looks for what is expected": "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_reply_is_no_answer_and_the_next_one_is_judged_as_ever(name, tmp_path):
-    started = time.monotonic()
-    assert DOMAIN.answer(SUM, HOSTILE[name]) is None
-    assert time.monotonic() - started < module.LIMITS.seconds + 10
-    assert DOMAIN.training_quality(SUM, [HOSTILE[name], RIGHT, WRONG], None).tolist() == [0.0, 1.0, 0.0]
+@pytest.mark.parametrize("reply", [WRONG, "f = 3", LOOP, CHEAT, *(f"def f{body}" for body in BODIES)])
+def test_a_wrong_or_hostile_reply_is_no_answer_and_the_next_one_is_judged_as_ever(reply):
+    """tests/data/domains/sandbox has many more of them."""
+    named = "f = lambda xs: sum(x for x in xs if x > 2)"
+    assert DOMAIN.training_quality(SUM, [reply, RIGHT, named], None).tolist() == [0.0, 1.0, 1.0]
 
 
 def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):
@@ -143,22 +116,7 @@ def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):
     assert calls == [(once, len(of.valid)) for of in (SUM, other)]
 
 
-def test_without_isolation_the_checker_stops_and_says_so(monkeypatch):
-    """No verdict, not even a remembered one, comes out of a machine that cannot shut a program off."""
-
-    def broken(*args: object) -> run.Outcome:
-        raise session.Broken("not isolated: unshare: Operation not permitted")
-
-    monkeypatch.setattr(run, "_run", broken)
-    monkeypatch.delenv(run.UNISOLATED, raising=False)
-    run.require_isolation.cache_clear()
-    for _ in range(2):
-        with pytest.raises(PolychromicError, match=rf"cannot be shut off here \(not isolated: .*not permitted\).*{run.UNISOLATED}=1"):
-            DOMAIN.training_quality(SUM, ["def f(xs):\n    return 4321"], None)
-    run.require_isolation.cache_clear()
-
-
-@pytest.mark.parametrize("line", ["def f(xs): return 1", "3", "([1],)", "(1, 2)", "(([1],), open('x'))"])
+@pytest.mark.parametrize("line", ["def f(xs): return 1", "3", "([1],)", "(1, 2)", "(([1],), open('x'))", "(([1],), 1j)"])
 def test_a_test_that_cannot_be_read_is_named(line):
     with pytest.raises(DataError, match=rf"record '{SUM.id}', valid\[2\]: .*Allowed: the text of a pair"):
         DOMAIN.answer(SUM.model_copy(update={"valid": [SUM.valid[0], line]}), RIGHT)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 MOST_REQUESTS = 3000  # a client that runs wild ends with 410
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     method: str
     path: str
     offset: int
@@ -30,7 +29,6 @@ class DatasetServer(ThreadingHTTPServer):
             "429 7" a status with Retry-After, else see Handler.fault. "HEAD" in place of an offset is for that question.
         token: what the client must send, None for anything.
         headers: names of pagination headers that are sent.
-        head: whether HEAD is answered.
         seen: all requests.
     """
 
@@ -38,8 +36,7 @@ class DatasetServer(ThreadingHTTPServer):
 
     def __init__(self, items: list):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.items, self.token, self.head = items, None, True
-        self.headers = {"Total", "Count", "Offset", "Limit"}
+        self.items, self.token, self.headers = items, None, {"Total", "Offset"}
         self.faults: dict[object, list[object]] = defaultdict(list)
         self.seen: list[Seen] = []
         self.lock, self.closing = threading.Lock(), threading.Event()
@@ -67,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self):
-        self.do_GET() if self.server.head else self.send_error(501)
+        self.do_GET()
 
     def do_GET(self):
         parts = urlsplit(self.path)
@@ -84,15 +81,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.token is not None and token != self.server.token:
             self.error(401, "Authentication token is not valid" + (f": {token}" if token else ""))
         elif fault is None:
-            self.page(page, offset, limit)
+            self.page(page, offset)
         else:
             self.fault(fault, page, offset, limit)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str], length: int | None = -1, close: bool = False) -> None:
-        """`length` that is announced: by default the body's, None for none."""
+    def answer(self, status: int, body: bytes, headers: dict[str, str], length: int | None = -1) -> None:
+        """`length` that is announced: by default the body's, None for none; another than the body's closes the connection."""
         self.send_response(status)
         lengths = {} if length is None else {"Content-Length": str(len(body) if length < 0 else length)}
-        for name, value in (lengths | headers | ({"Connection": "close"} if close else {})).items():
+        for name, value in (lengths | headers | ({} if length == -1 else {"Connection": "close"})).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -101,8 +98,8 @@ class Handler(BaseHTTPRequestHandler):
     def error(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         self.answer(status, json.dumps({"error": {"type": "x", "message": message}}).encode(), headers or {})
 
-    def page(self, page: list, offset: int, limit: int, count: int | None = None) -> None:
-        known = {"Total": len(self.server.items), "Count": len(page) if count is None else count, "Offset": offset, "Limit": limit}
+    def page(self, page: list, offset: int) -> None:
+        known = {"Total": len(self.server.items), "Offset": offset}
         headers = {f"X-Apify-Pagination-{name}": str(value) for name, value in known.items() if name in self.server.headers}
         self.answer(200, json.dumps(page).encode(), headers)
 
@@ -112,30 +109,27 @@ class Handler(BaseHTTPRequestHandler):
             case int():
                 self.error(fault, "told to fail")
             case "cut":  # fewer bytes than announced
-                self.answer(200, body[: len(body) // 2], {}, len(body), close=True)
+                self.answer(200, body[: len(body) // 2], {}, len(body))
             case "cut quietly":  # nothing announced, half of the JSON
-                self.answer(200, body[: len(body) // 2], {}, None, close=True)
+                self.answer(200, body[: len(body) // 2], {}, None)
             case "cut in a chunk":
-                self.answer(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"}, None, close=True)
+                self.answer(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"}, None)
             case "fewer":  # good JSON, but not all of the page
-                self.page(page[:-1], offset, limit, count=len(page))
+                self.page(page[:-1], offset)
             case "empty":
-                self.page([], offset, limit)
+                self.page([], offset)
             case "drop":
                 self.close_connection = True
             case "hang":
                 self.server.closing.wait(60)
                 self.close_connection = True
-            case "html":
-                self.answer(200, b"<html>Please log in</html>", {})
             case "object":
                 self.answer(200, b'{"items": []}', {})
             case "moved":
                 self.answer(302, b"", {"Location": "http://127.0.0.1:9/"})
             case "all":  # a server that does not know limit
-                self.server.headers = set()
-                self.page(self.server.items, 0, limit)
+                self.page(self.server.items, 0)
             case "elsewhere":  # a server that does not know offset
-                self.page(self.server.items[:limit], 0, limit)
+                self.page(self.server.items[:limit], 0)
             case _:
                 self.error(int(fault[:3]), "told to wait", {"Retry-After": fault[4:]})

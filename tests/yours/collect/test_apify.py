@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.yours.collect import apify
-from polychromic.yours.collect.apify import ApifySource, check_base
+from polychromic.yours.collect.apify import Apify
 from tests.yours.collect.conftest import log, pairs
 
 TOKEN = "apify_api_secret123"
@@ -18,26 +17,20 @@ TOKEN = "apify_api_secret123"
 
 @pytest.fixture
 def source(serve, folder):
-    """(server, source of it, what was said, seconds that were waited) of 25 items; nothing is waited for."""
+    """(server, maker of a source of its 25 items)."""
     server = serve(pairs(25))
-    said: list[str] = []
-    waited: list[float] = []
-
-    def make(token: str | None = None, retries: int = 3, timeout: float = 20.0) -> ApifySource:
-        return ApifySource(server.url, "DATA", token, timeout, retries, said.append, waited.append)
-
-    return server, make, said, waited
+    return server, lambda token=None, retries=3: Apify(server.url + "/v2/", "DATA", token, retries)
 
 
-def read(source: ApifySource, position: int = 0, stop: int | None = None, size: int = 10) -> list[int]:
+def read(source: Apify, position: int = 0, stop: int | None = None, size: int = 10) -> list[int]:
     return [item["engagement"] for page in source.pages(position, stop, size) for _, item in page]
 
 
 def test_pages_follow_one_another_and_begin_and_end_where_they_are_told(source):
-    server, make, _, _ = source
+    server, make = source
     assert make().size() == 25 and read(make()) == list(range(25))
-    assert {(seen.path, seen.method, seen.offset, seen.limit) for seen in server.seen if seen.method == "GET"} == {
-        ("/v2/datasets/DATA/items", "GET", offset, 10) for offset in (0, 10, 20)
+    assert {seen[:4] for seen in server.seen if seen.method == "GET"} == {
+        ("GET", "/v2/datasets/DATA/items", offset, 10) for offset in (0, 10, 20, 25)
     }
     server.seen.clear()
     assert read(make(), 7, 19) == list(range(7, 19))
@@ -45,175 +38,121 @@ def test_pages_follow_one_another_and_begin_and_end_where_they_are_told(source):
     assert [where for page in make().pages(0, 2, 1) for where, _ in page] == ["item 0", "item 1"]
 
 
-@pytest.mark.parametrize("headers", [set(), {"Count"}, {"Offset"}])
-def test_without_a_total_the_end_is_an_empty_page(source, headers):
-    server, make, _, _ = source
-    server.headers, server.head = headers, False
-    found = make()
-    assert found.size() is None and read(found) == list(range(25))
-    assert server.offsets() == [0, 10, 20, 25]
-
-
-def test_a_total_that_lags_behind_is_not_the_end_and_a_dataset_that_grows_is_followed(source):
-    """Apify counts items some seconds late."""
-    server, make, _, _ = source
-    found = make()
-    server.headers = {"Offset"}
-    for stale in (0, 8):
-        found.total = stale
-        assert read(found) == list(range(25))
-    server.headers = {"Total"}
-    pages = found.pages(0, None, 10)
-    next(pages)
+@pytest.mark.parametrize("head", [[], [501], [404]])
+def test_without_a_total_the_end_is_an_empty_page_and_a_dataset_that_grows_is_followed(source, head):
+    server, make = source
+    server.headers, server.faults["HEAD"] = set(), list(head)
+    assert make(retries=0).size() is None
+    pages = make().pages(0, None, 10)
+    assert len(next(pages)) == 10
     server.items += pairs(5, start=25)
-    assert [len(page) for page in pages] == [10, 10]
+    assert [len(page) for page in pages] == [10, 10] and server.offsets() == [0, 10, 20, 30]
 
 
-@pytest.mark.parametrize("fault", [500, 502, 503, "cut", "cut quietly", "cut in a chunk", "fewer", "empty", "drop", "html"])
-def test_what_passes_is_tried_again(source, fault):
-    server, make, said, waited = source
+@pytest.mark.parametrize("fault", [500, 502, 503, 429, "429 0", "cut", "cut in a chunk", "drop", "hang"])
+def test_what_passes_is_tried_again_and_said(source, fault, monkeypatch, capfd):
+    server, make = source
+    monkeypatch.setattr(apify, "SILENCE", 0.5)
     server.faults[10] = [fault, fault]
-    assert read(make()) == list(range(25))
-    assert server.offsets() == [0, 10, 10, 10, 20] and len(waited) == len(said) == 2
-    assert "try 3 of 4" in said[1]
+    assert read(make()) == list(range(25)) and server.offsets() == [0, 10, 10, 10, 20, 25]
+    assert "; 3 more tries, the next in " in (said := capfd.readouterr().err) and "; 2 more tries" in said
 
 
-def test_a_server_that_does_not_answer_in_time(source):
-    server, make, said, _ = source
-    server.faults[10] = ["hang"]
-    assert read(make(timeout=0.5)) == list(range(25)) and "within 0.5 s" in said[0]
+def test_waits_grow_are_bounded_and_obey_the_server(source, monkeypatch):
+    server, make = source
+    waited: list[float] = []
+    monkeypatch.setattr(apify, "BACKOFF", 0.5)
+    monkeypatch.setattr("time.sleep", waited.append)
+    server.faults[0] = [503] * 9 + ["429 7", "429 7200"]
+    read(make(retries=11))
+    assert waited[-2:] == [7, 900] and len(waited) == 10, "the first try after a failure comes at once"
+    for number, seconds in enumerate(waited[:-2], start=1):
+        assert min(60, 0.5 * 2**number) <= seconds <= min(60, 0.5 * 2**number + 0.5)
 
 
-def test_waits_grow_and_are_bounded(source, monkeypatch):
-    server, make, _, waited = source
-    monkeypatch.setattr(apify, "FIRST_WAIT", 0.5)
-    server.faults[0] = [503] * 9
-    read(make(retries=9))
-    for attempt, seconds in enumerate(waited):
-        longest = min(60.0, 0.5 * 2**attempt)
-        assert longest / 2 <= seconds <= longest
-    assert len(waited) == 9 and waited[-1] >= 30
+def test_a_page_that_is_shorter_than_asked_for_is_not_the_end(source):
+    server, make = source
+    server.faults[10] = ["fewer"]
+    assert read(make()) == list(range(25)) and server.offsets() == [0, 10, 19, 25]
 
 
-def test_throttling_is_obeyed_and_a_wait_that_is_none_is_the_usual_one(source):
-    server, make, said, waited = source
-    later, earlier = (format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True) for seconds in (40, -40))
-    server.faults[10] = ["429 7", f"429 {later}", f"503 {earlier}"]
-    server.faults[20] = ["429 soon", "429 -5", "429 1.5"]
-    assert read(make()) == list(range(25))
-    assert waited[0] == 7 and 30 < waited[1] <= 40 and waited[2] == 0
-    assert "429 Too Many Requests; try 2 of 4 in 7.0 s" in said[0]
-    assert all(0 < seconds <= apify.FIRST_WAIT * 2**attempt for attempt, seconds in enumerate(waited[3:])) and len(waited) == 6
-    server.faults["HEAD"] = [503, "429 1"]
-    assert make().size() == 25 and len(waited) == 8, "HEAD is tried again, too"
-
-
-def test_the_last_try_fails_with_what_happened(source):
-    server, make, _, _ = source
-    server.faults[10] = [503] * 4
-    with pytest.raises(PolychromicError, match=r"offset=10&limit=10&format=json: 503 Service Unavailable, 4 times in a row") as caught:
-        read(make())
-    assert "run the same command again to go on" in str(caught.value) and server.offsets().count(10) == 4
-    server.faults[20] = [503]
-    with pytest.raises(PolychromicError, match="1 times in a row"):
-        read(make(retries=0))
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (400, "400 Bad Request .told to fail"),
-        (402, "402 "),
-        (403, "403 Forbidden.*a token that may read this dataset"),
-        (404, "404 Not Found.*does not exist, or not for this token"),
-        (410, "410 "),
-        ("429 7200", "asks to wait 120 minutes .*up to 15 minutes.*go on"),
-        ("moved", "302 Found"),
-        ("object", "a JSON dict. Allowed: a list of items"),
-        ("all", "25 items came, from offset 10. Allowed: at most 10"),
-        ("elsewhere", "10 items came, from offset 0. Allowed: at most 10, from offset 10"),
-    ],
-)
-def test_what_does_not_pass_is_an_error_at_once(source, fault, said):
-    server, make, _, waited = source
-    server.faults[10] = [fault]
-    with pytest.raises(PolychromicError, match=said):
-        read(make())
-    assert server.offsets() == [0, 10] and waited == []
-
-
-def test_the_token_is_sent_in_a_header_only_and_netrc_does_not_replace_it(source, folder, monkeypatch):
-    server, make, _, _ = source
-    (folder / "netrc").write_text("machine 127.0.0.1 login anna password secret\n")
-    (folder / "netrc").chmod(0o600)
-    monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    for token in (TOKEN, None):
-        server.token = token
-        assert make(token).size() == 25 and len(read(make(token))) == 25
-        assert {seen.token for seen in server.seen} == {token}
-        server.seen.clear()
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (None, "APIFY_TOKEN is not set. Allowed: a token of the account"),
-        ("wrong_token", "401 Unauthorized (Authentication token is not valid: ***). APIFY_TOKEN is set, but the API does not accept it"),
-        ("two words", "APIFY_TOKEN holds blanks"),
-        (f" {TOKEN}\n", None),
-    ],
-)
-def test_the_token_is_in_nothing_that_is_written_or_said(serve, folder, collect, monkeypatch, given, said):
-    server = serve(pairs(30))
-    server.token, server.head, server.faults[10] = TOKEN, given is None, [503]
-    if given:
-        monkeypatch.setenv("APIFY_TOKEN", given)
-    code, out, err = collect("apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 10)
-    if said:
-        assert code in (1, 2) and said in err and out == "" and not (folder / "out").exists() and (given or "-") not in err
-    else:
-        written = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
-        assert code == 0 and "secret123" not in written + out + err and len(written) > 1000
-
-
-@pytest.mark.parametrize(
-    ("url", "token", "said"),
-    [
-        ("ftp://host", None, "is no root of an API"),
-        ("host:80", None, "is no root of an API"),
-        ("https://anna:password@host", None, "--base-url https://host is no root"),
-        ("https://host?token=x", None, "is no root of an API"),
-        ("http://host", TOKEN, "would send APIFY_TOKEN unencrypted"),
-    ],
-)
-def test_addresses(url, token, said):
-    with pytest.raises(UsageError, match=said) as caught:
-        check_base(url, token)
-    assert "password@" not in str(caught.value)
-    assert check_base("https://host/apify/v2/", TOKEN) == "https://host/apify"
-    assert check_base("http://127.0.0.1:80", TOKEN) == "http://127.0.0.1:80"
-    assert check_base("http://host", None) == "http://host"
-
-
-def test_ids_that_are_none_and_no_server_at_all(folder, collect):
-    for name in ("", "..", "a/b", "a?token=x", "ä", "x" * 201):
-        with pytest.raises(UsageError, match="Allowed: an id such as"):
-            ApifySource("http://127.0.0.1:9", name, None, 1, 0, print)
-    code, _, err = collect("apify", "DATA", "--out", "out", "--base-url", "http://127.0.0.1:9", "--retries", 1)
-    assert code == 1 and "Connection refused, 2 times in a row" in err and not (folder / "out").exists()
-
-
-def test_a_failure_keeps_what_was_stored_and_what_is_complete_goes_on_when_the_dataset_grows(serve, collect):
+def test_the_last_try_fails_with_what_happened_and_what_was_stored_stays(serve, collect):
     server = serve(pairs(25))
     server.faults[10] = [503] * 3
     arguments = ["apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 5, "--retries", 2]
     code, _, err = collect(*arguments)
-    assert code == 1 and "503 Service Unavailable, 3 times in a row" in err
-    assert [row["engagement"] for row in log("out")] == list(range(10)) and not Path("out/summary.json").exists()
+    assert code == 1 and "?offset=10&limit=5: 503 Service Unavailable" in err and "run the same command again to go on" in err
+    assert server.offsets().count(10) == 3 and [row["engagement"] for row in log("out")] == list(range(10))
     news = "25 items; 10 are stored already; 3 page(s)"
-    for grown, asked, said in ((0, [10, 15, 20], news), (0, [], "0 page(s)"), (3, [25], "28 items")):
+    for grown, asked, said in ((0, [10, 15, 20, 25], news), (0, [25], "0 page(s)"), (3, [25, 28], "28 items")):
         server.items += pairs(grown, start=len(server.items))
         server.seen.clear()
         code, _, err = collect(*arguments)
         assert code == 0 and said in err and server.offsets() == asked
         assert [row["engagement"] for row in log("out")] == list(range(len(server.items)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (400, "400 Bad Request .*told to fail"),
+        (403, "403 Forbidden.*a token that may read this dataset"),
+        (404, "404 Not Found.*the id of a dataset that the token may see"),
+        (410, "410 "),
+        ("moved", "302 Found"),
+        ("object", "a JSON dict. Allowed: a whole page"),
+        ("all", "25 items of 25, from offset 0. Allowed: a whole page"),
+        ("elsewhere", "10 items of 25, from offset 0"),
+        ("empty", "0 items of 25, from offset 10"),
+        ("cut quietly", "not whole JSON"),
+    ],
+)
+def test_what_does_not_pass_is_an_error_at_once(source, fault, said):
+    server, make = source
+    server.faults[10] = [fault]
+    with pytest.raises(PolychromicError, match=said.replace(". A", r".*\. A")):
+        read(make())
+    assert server.offsets() == [0, 10]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "APIFY_TOKEN is not set"),
+        ("wrong_token", "Authentication token is not valid: ***"),
+        ("two words", "APIFY_TOKEN holds blanks"),
+        (f" {TOKEN}\n", None),
+    ],
+)
+def test_the_token_is_sent_in_a_header_and_is_in_nothing_that_is_written_or_said(serve, folder, collect, monkeypatch, given, said):
+    server = serve(pairs(30))
+    server.token, server.faults[10] = TOKEN, [503]
+    (folder / "netrc").write_text("machine 127.0.0.1 login anna password secret\n")
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    if given:
+        monkeypatch.setenv("APIFY_TOKEN", given)
+    code, out, err = collect("apify", "DATA", "--out", "out", "--base-url", server.url, "--page-size", 10)
+    assert all(seen.path == "/v2/datasets/DATA/items" for seen in server.seen)
+    if said:
+        assert code in (1, 2) and said in err and out == "" and not (folder / "out").exists() and (given or "-") not in err
+    else:
+        written = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+        assert code == 0 and {seen.token for seen in server.seen} == {TOKEN}
+        assert "secret123" not in written + out + err and len(written) > 1000
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "host:80", "https://anna:password@host", "https://host?token=x", "http://host"])
+def test_addresses_that_are_no_root(url):
+    with pytest.raises(UsageError, match="is no root of an API. Allowed: https://HOST") as caught:
+        Apify(url, "DATA", TOKEN, 0)
+    assert "password@" not in str(caught.value) and Apify("https://host/a/v2/", "D", TOKEN, 0).identity["base_url"] == "https://host/a"
+
+
+def test_ids_that_are_none_no_server_at_all_and_a_proxy(folder, collect, monkeypatch):
+    for name in ("", "..", "a/b", "a?token=x", "ä", "x" * 201):
+        with pytest.raises(UsageError, match="Allowed: an id such as"):
+            Apify("http://127.0.0.1:9", name, None, 0)
+    code, _, err = collect("apify", "DATA", "--out", "out", "--base-url", "http://127.0.0.1:9", "--retries", 1)
+    assert code == 1 and "Connection refused" in err and not Path("out").exists()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert isinstance(Apify("https://host", "D", None, 0)._pool, urllib3.ProxyManager)

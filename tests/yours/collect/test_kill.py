@@ -1,4 +1,4 @@
-"""SIGKILL at random lines of collect's code and inside its writes: the end is the same bytes, and no stored page is asked for again."""
+"""What a kill, a full disk or somebody's hand leave behind: the end is the same bytes, and no stored page is asked for again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 from polychromic.base import io
 from polychromic.cli import app as cli
-from polychromic.yours.collect import apify, run, schema, sources, store
-from tests.yours.collect.conftest import pairs, write
+from polychromic.yours.collect import apify, run, schema, sources
+from tests.yours.collect.conftest import log, pairs, write
 
 PAGE = 4
-CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, store, io))
+CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, io))
 
 
 def live(arguments: list[str], line: int | None = None, size: int | None = None) -> tuple[int, int, int]:
@@ -75,9 +75,9 @@ def messy(count: int) -> list[object]:
         if kind < 0.1 and items:
             items.append(rng.choice(items))
         elif kind < 0.2:
-            items.append(rng.choice([None, {}, {"post": "a", "reply": ""}, item | {"engagement": "many"}]))
+            items.append(rng.choice([{}, {"post": "a", "reply": ""}, item | {"engagement": "many"}]))
         else:
-            items.append(item | {"reply": item["reply"] * rng.randint(1, 12) + "\u00e4\U0001f600", "author": f"handle{rng.randint(0, 20)}"})
+            items.append(item | {"reply": item["reply"] * rng.randint(1, 12) + "\u00e4\U0001f600", "author": f"handle{rng.randint(0, 5)}"})
     return items
 
 
@@ -99,15 +99,15 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
         for page, fault in ((1, 503), (4, "429 0"), (7, "cut")):
             server.faults[PAGE * page].append(fault)
     died, code, lines = live([*options, "calm"])
-    assert (died, code) == (0, 0) and sorted(contents(folder / "calm")) == ["checkpoint.json", "raw.jsonl", "summary.json"]
+    assert (died, code) == (0, 0) and sorted(contents(folder / "calm")) == ["raw.jsonl", "summary.json"]
     lines *= 2 if kind == "file" else 1  # a file is read twice before the first page, for its digest and its size
     for _ in range(400):
-        before = json.loads((out / "checkpoint.json").read_bytes())["position"] if (out / "checkpoint.json").exists() else 0
+        before = json.loads((out / "summary.json").read_bytes())["items"] if (out / "summary.json").exists() else 0
         written = (out / "raw.jsonl").stat().st_size if (out / "raw.jsonl").exists() else 0
         server.seen.clear()
-        # After 0 to 3 pages, or in the middle of a write to the log or to the checkpoint.
+        # Within about a page, or in the middle of a write to the log or to the summary.
         if rng.random() < 0.6:
-            died, code, _ = live([*options, "out"], line=rng.randint(1, 3 * lines // pages))
+            died, code, _ = live([*options, "out"], line=rng.randint(1, lines // pages))
         else:
             died, code, _ = live([*options, "out"], size=written + rng.randint(1, 1500) if rng.random() < 0.8 else rng.randint(1, 2000))
         whole = [seen.offset for seen in server.seen if seen.method == "GET" and seen.whole]
@@ -118,3 +118,48 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
     assert (died, code) == (0, 0) and len(deaths) >= least and {signal.SIGKILL, signal.SIGXFSZ} == set(deaths)
     assert contents(out) == contents(folder / "calm")
     assert {"author cap", "duplicate id"} <= set(json.loads((out / "summary.json").read_bytes())["rejected"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda log: log.write_bytes(log.read_bytes().replace(b"a", b"b", 1)), "are not those that collect wrote"),
+        (lambda log: log.write_bytes(log.read_bytes()[:5]), "5 bytes, of which the first"),
+        (lambda log: log.unlink(), "0 bytes, of which the first"),
+        (lambda log: log.with_name("summary.json").unlink(), "a log without summary.json"),
+        (lambda log: log.with_name("summary.json").write_text("{"), "summary.json: not JSON"),
+    ],
+)
+def test_what_no_kill_leaves_is_refused_and_left_alone(damage, said, folder, collect):
+    write("rows.jsonl", pairs(6))
+    arguments = ["file", "rows.jsonl", "--out", "out", "--max-items", 4]
+    assert collect(*arguments)[0] == 0
+    damage(folder / "out" / "raw.jsonl")
+    before = contents(folder / "out")
+    code, _, err = collect(*arguments)
+    assert code == 1 and said in err and "Allowed: " in err and contents(folder / "out") == before
+
+
+def test_a_full_disk_and_ctrl_c_say_how_to_go_on_and_lose_nothing(folder, collect, monkeypatch):
+    """The limit on a file's size stands for the disk: the same short write and the same kind of error."""
+    write("rows.jsonl", [row | {"reply": "x" * 900} for row in pairs(6)])
+    arguments = ["file", "rows.jsonl", "--out", "out", "--page-size", 2]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        code, out, err = collect(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (code, out) == (1, "") and "stopped (out cannot be written: File too large); 2 items are stored. Run the same command" in err
+    real, calls = run.Store.commit, []
+
+    def interrupted(*arguments, **changes) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*arguments, **changes)
+
+    monkeypatch.setattr(run.Store, "commit", interrupted)
+    code, out, err = collect(*arguments)
+    assert (code, out) == (1, "") and "stopped by Ctrl-C; 4 items are stored" in err
+    assert collect(*arguments)[0] == 0 and [row["engagement"] for row in log("out")] == list(range(6))

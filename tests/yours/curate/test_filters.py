@@ -7,9 +7,8 @@ import json
 import pytest
 
 from polychromic.data.records import read_records
-from polychromic.yours.curate.filters import count_words
 from polychromic.yours.curate.raw import Text
-from polychromic.yours.curate.rules import Rules, load_rules
+from polychromic.yours.curate.rules import Rules, count_words, load_rules
 from polychromic.yours.curate.run import curate
 
 POST = "What do you think of the new release?"

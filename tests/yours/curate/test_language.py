@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from polychromic.data.records import read_records
-from polychromic.yours.curate.filters import Language
 from polychromic.yours.curate.language import FREQUENT, LANGUAGES, languages, script
 from polychromic.yours.curate.raw import Text
+from polychromic.yours.curate.rules import Language
 from tests.workspace import REPOSITORY
 
 SENTENCES = {

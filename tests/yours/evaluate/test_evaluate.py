@@ -48,7 +48,7 @@ def test_a_signature_names_tokenizer_order_smoothing_samples_and_version(two):
 @pytest.mark.parametrize(
     ("arguments", "code", "fragments"),
     [
-        ("evaluate --samples one.jsonl --k 10", 1, ["one.jsonl:1: id 'a' has 4 samples, and --k asks for 10"]),
+        ("evaluate --samples one.jsonl --k 10", 1, ["one.jsonl:1 has 4 samples, and --k asks for 10"]),
         ("evaluate --samples one.jsonl --k ten", 2, ["--k is 'ten'"]),
         ("evaluate --samples one.jsonl --k 0", 2, ["--k is '0'. Allowed: whole numbers of 1 or more"]),
         ("evaluate --samples one.jsonl --metrics bleurt", 2, ["'bleurt' does not exist"]),

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from polychromic import __version__
-from polychromic.yours.evaluate import folder
+from polychromic.yours.evaluate import output
 from tests.yours.evaluate.conftest import GOOD, compare, evaluate, read, write
 
 
@@ -72,11 +72,11 @@ def test_marks_carry_a_temperature_where_there_is_one(temperatures, marks):
          "metrics": {"pass@1": value | {"mean": 0.5 - 0.01 * place}, "valid_distinct@3": value}}
         for place, t in enumerate(temperatures)
     ]  # fmt: skip
-    drawn = folder._evaluation_figures({"systems": systems, "signatures": {"pass@1": "", "valid_distinct@3": ""}})
+    drawn = output._curves({"systems": systems, "signatures": {"pass@1": "", "valid_distinct@3": ""}})
     assert sorted(text.get_text() for text in drawn["quality-diversity"].axes[0].texts) == marks
 
 
 def test_names_with_signs_of_formulas_are_drawn(tmp_path):
     path = write(tmp_path / "x.jsonl", *(GOOD | {"system": "a$b@c", "temperature": t, "id": i} for t in (0.5, 1) for i in "pq"))
     assert evaluate(path, out=tmp_path / "out").exit_code == 0
-    assert "a\\$b at c at T=0.5" == folder._drawn_name("a$b@c@T=0.5")
+    assert "a\\$b at c at T=0.5" == output.plain("a$b@c@T=0.5")

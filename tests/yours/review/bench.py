@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 import termios
+import time
+from io import StringIO
 from pathlib import Path
+
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from rich.console import Console
 
 from polychromic.base.io import write_jsonl
 from polychromic.data.records import Record
-from polychromic.yours.review.log import Action, Candidates, Log, open_log, read_candidates
+from polychromic.yours.review.log import Action, Candidates, Log, log_path, read_candidates, read_log
 from polychromic.yours.review.session import Session
 from tests.page_tools import environment
 
@@ -31,30 +39,28 @@ def write_candidates(folder: Path, *records: Record) -> Candidates:
     return read_candidates(folder)
 
 
-class Bench:
-    """A session over `n` candidates, or over one of these texts."""
+def begin(folder: Path, *records: Record) -> Log:
+    """anna's log over these candidates, or over six of them."""
+    return read_log(log_path(folder, "anna"), write_candidates(folder, *(records or map(candidate, range(6)))), "anna")
 
-    def __init__(self, folder: Path, n: int = 6, *texts: str):
-        candidates = write_candidates(folder, *([candidate(0, *texts)] if texts else map(candidate, range(n))))
-        self.log = open_log(folder, "anna", candidates)
-        self.session = Session(self.log)
 
-    def keys(self, keys: str) -> None:
-        for key in keys:
-            self.session.press("space" if key == " " else key)
+def play(log: Log, keys: str) -> tuple[Session, list[str]]:
+    """A session over the log in which these keys are pressed, then q; and the screens that it drew."""
+    drawn = Console(file=StringIO(), width=80)
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+        pipe.send_text(keys + "q")
+        session = Session(log, drawn)
+        session.run()
+    return session, re.split("^anna  ", drawn.file.getvalue(), flags=re.MULTILINE)[1:]
 
-    @property
-    def at(self) -> int | None:
-        return None if self.session.at is None else int(self.session.at[-3:])
 
-    @property
-    def acts(self) -> dict[int, str]:
-        return {int(name[-3:]): found.act for name, found in self.log.decisions.items()}
+def acts(log: Log) -> dict[int, str]:
+    return {int(name[-3:]): found.act for name, found in log.decisions.items()}
 
 
 def passed(candidates: Candidates, reviewer: str, said: str) -> Log:
     """A pass that accepts (a), rejects as spam (s) or off topic (o), edits (e) or leaves out (.) candidate after candidate."""
-    log = open_log(candidates.path.parent, reviewer, candidates)
+    log = read_log(log_path(candidates.path.parent, reviewer), candidates, reviewer)
     values = {"a": {"act": "accept"}, "s": {"act": "reject", "reason": "spam"}, "o": {"act": "reject", "reason": "off_topic"}}
     values["e"] = {"act": "edit", "prompt": "p", "reply": "[red]r[/red]\x1b"}
     for name, letter in zip(candidates.records, said, strict=False):
@@ -89,9 +95,12 @@ class Terminal:
 
     def until(self, text: str) -> None:
         """Read what is drawn until this was."""
+        started = time.monotonic()
         while text not in self.output:
-            assert select.select([self._mine], [], [], PATIENCE)[0], self.output
-            self.output += os.read(self._mine, 65536).decode(errors="replace")
+            if select.select([self._mine], [], [], 1)[0]:
+                self.output += os.read(self._mine, 65536).decode(errors="replace")
+            else:
+                assert self.process.poll() is None and time.monotonic() - started < PATIENCE, self.output
 
     def same_settings(self) -> bool:
         return termios.tcgetattr(self._its) == self._before

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.yours.review.log import REASONS, Action, Candidates, Log, log_path, open_log, read_candidates, read_log
+from polychromic.yours.review.log import REASONS, Action, Candidates, Log, log_path, read_candidates, read_log
 from tests.yours.review.bench import candidate, write_candidates
 
 CANDIDATES = Candidates(Path("candidates.jsonl"), "0" * 64, {record.id: record for record in map(candidate, range(6))})
@@ -29,7 +29,7 @@ actions = st.one_of(
 
 
 def replay(*done: Action) -> Log:
-    log = Log(CANDIDATES.path, "anna", CANDIDATES)
+    log = Log(CANDIDATES.path, CANDIDATES, "anna")
     for action in done:
         log.apply(action)
     return log
@@ -60,14 +60,6 @@ def test_the_last_decision_holds_and_a_skip_decides_nothing():
     assert replay(EDIT, spam, Action("accept", IDS[0])).texts(IDS[0]) == ("post 0", "reply 0"), "rejecting drops it"
 
 
-def test_an_action_that_cannot_follow_changes_nothing():
-    log = replay(ACTIONS[0])
-    for action, message in ((Action("accept", "none"), "none of the candidates"), (Action("undo", IDS[0]), "the action on 'replies-001'")):
-        with pytest.raises(ValueError, match=message):
-            log.apply(action)
-    assert log.decisions == {IDS[1]: ACTIONS[0]} and log.last == log.undoable == ACTIONS[0]
-
-
 @pytest.fixture
 def folder(tmp_path):
     write_candidates(tmp_path, *map(candidate, range(4)))
@@ -75,7 +67,7 @@ def folder(tmp_path):
 
 
 def record(folder, done) -> Log:
-    log = open_log(folder, "anna", read_candidates(folder))
+    log = read_log(log_path(folder, "anna"), read_candidates(folder), "anna")
     for action in done:
         log.append(action)
     return log
@@ -97,7 +89,7 @@ def test_a_log_says_who_what_and_of_which_candidates_and_no_time(folder):
         again = record(folder, [action])
     assert again.path.read_bytes() == whole and again.decisions == once.decisions, "the same key presses, the same bytes"
     found = read_log(again.path, read_candidates(folder))
-    assert (found.reviewer, found.last, found.bytes, found.cut) == ("anna", ACTIONS[-1], len(whole), False)
+    assert (found.reviewer, found.last, found.bytes) == ("anna", ACTIONS[-1], len(whole))
 
 
 @given(st.data())
@@ -109,9 +101,9 @@ def test_a_crash_at_any_byte_costs_at_most_the_line_it_cut(tmp_path_factory, dat
     whole = path.read_bytes()
     at = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:at])
-    log = open_log(folder, "anna", read_candidates(folder))
+    log = read_log(log_path(folder, "anna"), read_candidates(folder), "anna")
     lines = whole[:at].count(b"\n")
-    assert log.last == (ACTIONS[lines - 2] if lines > 1 else None) and log.cut == (at > 0 and not whole[:at].endswith(b"\n"))
+    assert log.last == (ACTIONS[lines - 2] if lines > 1 else None)
     for action in ACTIONS[max(lines - 1, 0) :]:
         log.append(action)
     assert path.read_bytes() == whole
@@ -136,7 +128,7 @@ def test_a_disk_that_is_full_leaves_the_log_as_it_was(folder, monkeypatch):
         ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
         ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
         ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
-        ('{"act": "undo", "id": "replies-001"}', "what can be undone is nothing"),
+        ('{"act": "undo", "id": "replies-001"}', "not what was done last"),
         ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
         ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
         ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
@@ -151,17 +143,12 @@ def test_a_damaged_line_is_named(line, fragment, folder):
 
 
 def test_a_log_of_other_candidates_and_no_log_are_refused(folder):
-    record(folder, ACTIONS)
+    path = record(folder, ACTIONS).path
     candidates = write_candidates(folder, *map(candidate, range(5)))
-    with pytest.raises(PolychromicError, match="the log reviews other candidates"):
-        open_log(folder, "anna", candidates)
-    other = folder / "other.jsonl"
-    for content, message in (('{"post": "x"}\n', "reviews other candidates"), ("", "no whole line")):
-        other.write_text(content)
+    for content, message in ((None, "reviews other"), ('{"post": "x"}\n', "reviews other candidates"), ("", "no file with a whole line")):
+        path.write_text(path.read_text() if content is None else content)
         with pytest.raises(PolychromicError, match=message):
-            read_log(other, candidates)
-    with pytest.raises(PolychromicError, match="none.jsonl: file not found"):
-        read_log(folder / "none.jsonl", candidates)
+            read_log(path, candidates)
     with pytest.raises(PolychromicError, match=r"candidates\.jsonl: file not found.*polychromic curate"):
         read_candidates(folder / "none")
 

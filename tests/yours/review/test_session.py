@@ -1,7 +1,8 @@
-"""Keys to decisions, filters and places, without a terminal."""
+"""Keys as a terminal sends them, to decisions, filters and places; texts as they are, nothing of which a terminal obeys; the program."""
 
 from __future__ import annotations
 
+import unicodedata
 from unittest.mock import Mock
 
 import pytest
@@ -9,135 +10,139 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.base.errors import PolychromicError
-from polychromic.yours.review.log import Action, read_log
-from polychromic.yours.review.session import Session
-from tests.yours.review.bench import Bench
+from polychromic.yours.review.log import Action, log_path, read_log
+from polychromic.yours.review.results import accepted
+from tests.yours.review.bench import Terminal, acts, begin, candidate, play, write_candidates
+
+HOSTILE = "a\x1b]0;title\x07b\x1b[2Jc\x9b31md\u202egnp.exe\u2066x\ufeffz\x00\r\x7f\x08 [red]stop[/red] [/]"
+SHOWN = "a\u241b]0;title\u2407b\u241b[2Jc<U+009B>31md<U+202E>gnp.exe<U+2066>x<U+FEFF>z\u2400\u240d\u2421\u2408 [red]stop[/red] [/]"
+CLEAR = "\x15"  # Ctrl-U: the line before the cursor
+EVERY = st.lists(st.sampled_from([*"arepusnbf/123456789x ", "\r", "\x1b", "\x03", "\x1b[C", f"{CLEAR}better\r", f"{CLEAR}rejected\r"]))
 
 
-@pytest.fixture
-def bench(tmp_path):
-    return Bench(tmp_path)
+@pytest.mark.parametrize(
+    ("keys", "expected", "at", "said"),
+    [
+        ("ar4s", {0: "accept", 1: "reject"}, 3, ["undecided"]),
+        ("ar4su", {0: "accept", 1: "reject"}, 2, ["undone: skip", "2 of 6 reviewed: 1 accepted (0 edited), 1 rejected, 4 undecided"]),
+        ("ar4suuuu", {}, 0, ["nothing to undo"]),
+        ("r09too odd\r", {0: "reject"}, 1, []),
+        ("r9\r\x1ba", {0: "accept"}, 1, []),  # a reason of no words is none
+        (f"e!\rp{CLEAR}new \u00a0 words\r", {0: "edit", 1: "edit"}, 2, []),
+        (f"e{CLEAR}\r\x07\r{CLEAR}new\r", {0: "edit"}, 1, []),
+        ("eno\x1br\x1ba", {0: "accept"}, 1, []),
+        ("e\r", {}, 0, ["nothing changed"]),
+        ("e\x03r\x03", {}, 0, []),
+        ("nnnbbbb", {}, 5, []),
+        ("x\x1b[C\x1b[B\x1b[1;5Ca", {0: "accept"}, 1, []),  # keys that mean nothing
+        ("\x1b[200~aaa\nq\x1b[201~a", {0: "accept"}, 1, []),  # a pasted text is no row of decisions
+        ("e\x1b[200~ and\nmore \x1b[201~\r", {0: "edit"}, 1, []),
+        ("ssaaaa", {2: "accept", 3: "accept", 4: "accept", 5: "accept"}, 0, []),  # what was skipped comes again
+        ("aaaaaa", dict.fromkeys(range(6), "accept"), 0, ["every candidate is decided"]),
+        ("b", {}, 5, ["filter: all  6 of 6  short_high  replies-005"]),
+        ("ab", {0: "accept"}, 0, ["accepted"]),
+        (f"p{CLEAR}better\rb", {0: "edit"}, 0, ["accepted, edited", "better"]),
+        ("r1b", {0: "reject"}, 0, ["rejected: the reply does not answer the post"]),
+    ],
+)
+def test_keys(keys, expected, at, said, tmp_path):
+    session, screens = play(begin(tmp_path), keys)
+    assert acts(session.log) == expected and session.at == f"replies-{at:03}" and session.log.path.exists()
+    assert all(part in screens[-1] for part in said), screens[-1]
+    again = play(read_log(session.log.path, session.log.candidates), "")[0]
+    assert again.at == session.at or keys[-1] == "b" or "nnn" in keys, "a session goes on where the last one ended"
 
 
-def test_accept_reject_skip_and_undo_move_along(bench):
-    bench.keys("ar4s")
-    assert bench.acts == {0: "accept", 1: "reject"} and bench.at == 3
-    assert bench.log.decisions["replies-001"] == Action("reject", "replies-001", "spam")
-    bench.keys("u")
-    assert bench.at == 2 and bench.session.message == "undone: skip"
-    bench.keys("uuu")
-    assert bench.acts == {} and bench.at == 0 and bench.session.message == "nothing to undo"
+def test_what_is_written_is_what_was_typed(tmp_path):
+    keys = f"e{CLEAR}  new \u00a0text \rbp{CLEAR}Why?\rr4r9  too [b]odd[/b]  q \re\x1b[200~ and\nmore \x1b[201~\r"
+    log = play(begin(tmp_path), keys)[0].log
+    assert log.texts("replies-000") == ("Why?", "new text"), "the first edit is kept"
+    assert log.decisions["replies-001"] == Action("reject", "replies-001", "spam")
+    assert log.decisions["replies-002"] == Action("reject", "replies-002", "other", "too [b]odd[/b] q")
+    assert log.texts("replies-003") == ("post 3", "reply 3 and more")
 
 
-def test_a_reason_in_ones_own_words(bench):
-    bench.keys("r0")
-    assert "press a number" in bench.session.message
-    bench.keys("9")
-    bench.session.answer(" ")
-    assert bench.session.question is not None and "write a reason" in bench.session.message
-    bench.session.answer("  too [b]odd[/b]  q ")
-    assert bench.log.decisions["replies-000"] == Action("reject", "replies-000", "other", "too [b]odd[/b] q") and bench.at == 1
-
-
-def test_editing_the_reply_and_the_post(bench):
-    bench.keys("e")
-    assert bench.session.question.text == "reply 0"
-    bench.session.answer("  new\u00a0\n text ")
-    assert bench.log.texts("replies-000") == ("post 0", "new text") and bench.at == 1
-    bench.keys("bp")
-    bench.session.answer("Why?")
-    assert bench.log.texts("replies-000") == ("Why?", "new text"), "the first edit is kept"
-    bench.keys("ue")
-    controls = {"x\x07y": "character U+0007", "x\x9b": "character U+009B", "\x7f": "character U+007F"}
-    for text, message in {" \n": "an empty text", **controls}.items():
-        bench.session.answer(text)
-        assert bench.session.question is not None and message in bench.session.message
-    bench.session.answer(None)
-    assert bench.session.message == "nothing changed" and bench.log.texts("replies-000") == ("post 0", "new text")
-    bench.keys("e")
-    bench.session.answer("new text")
-    assert bench.session.message == "nothing changed" and bench.log.last.act == "undo", "an edit that changes nothing decides nothing"
-
-
-def test_looking_around_and_quitting_decide_nothing(bench):
-    bench.keys("nnnbbbb")
-    assert bench.at == 5
-    bench.keys("nx")
-    assert bench.at == 0 and "key 'x' does nothing" in bench.session.message
-    bench.keys("rq")
-    assert not bench.session.over and bench.session.keys is bench.session.browse, "back from the reasons"
-    bench.keys("q")
-    assert bench.session.over and bench.acts == {}
-
-
-def narrow(bench: Bench, text: str) -> list[int]:
-    """Filter; the numbers of those that pass."""
-    bench.keys("f")
-    bench.session.answer(text)
-    return [int(name[-3:]) for name in bench.session.passing()]
-
-
-def test_filters_by_state_stratum_and_text(tmp_path):
-    bench = Bench(tmp_path, 12)
-    bench.keys("aar1e")
-    bench.session.answer("Better")
-    assert narrow(bench, "accepted") == [0, 1, 3] and bench.at == 0, "the next that passes, around the end"
-    assert narrow(bench, "Accepted, long_high") == [0, 3] and narrow(bench, "edited") == [3] and narrow(bench, "rejected") == [2]
-    assert narrow(bench, "BETTER") == [3] and narrow(bench, "undecided, PLY 1") == [10, 11] and bench.at == 10
-    assert narrow(bench, "edited, rejected") == [] and bench.at is None
-    bench.keys("ae")
-    assert "f changes it" in bench.session.message and len(bench.acts) == 4
-    assert narrow(bench, "") == list(range(12)) and bench.at == 0
-    bench.keys("nf")
-    bench.session.answer(None)
-    assert bench.session.filter == "" and bench.at == 1
+@pytest.mark.parametrize(
+    ("text", "passing", "at"),
+    [
+        ("accepted", [0, 1, 3], 0),  # the next that passes, around the end
+        ("Accepted, long_high", [0, 3], 0),
+        ("edited", [3], 3),
+        ("rejected", [2], 2),
+        ("BETTER", [3], 3),
+        ("undecided, PLY 1", [10, 11], 10),
+        ("edited, rejected", [], None),
+        ("", list(range(12)), 4),
+    ],
+)
+def test_filters_by_state_stratum_and_text(text, passing, at, tmp_path):
+    log = begin(tmp_path, *map(candidate, range(12)))
+    session, screens = play(log, f"aar1e{CLEAR}Better\rf{text}\r")
+    found = [int(name[-3:]) for name in session.records if session.passes(name)]
+    assert found == passing and session.at == (None if at is None else f"replies-{at:03}")
+    if at is None:
+        assert "No candidate passes the filter. f changes it" in screens[-1]
+        session, _ = play(log, f"f{text}\rae/{CLEAR}\r")
+        assert len(acts(log)) == 4 and session.filter == "" and session.at == "replies-000"
 
 
 def test_decisions_stay_in_the_filter_and_undo_shows_what_it_hides(tmp_path):
-    bench = Bench(tmp_path, 9)
-    assert narrow(bench, "undecided, short_low") == [1, 4, 7] and bench.at == 1
-    bench.keys("aaa")
-    assert bench.at is None and sorted(bench.acts) == [1, 4, 7]
-    bench.keys("u")
-    assert bench.at == 7 and bench.session.filter == "undecided, short_low"
-    assert narrow(bench, "rejected") == []
-    bench.keys("u")
-    assert bench.at == 4 and bench.session.filter == ""
+    keys = "fundecided, short_low\raaa"
+    session, screens = play(begin(tmp_path / "a", *map(candidate, range(9))), keys)
+    assert session.at is None and acts(session.log) == {1: "accept", 4: "accept", 7: "accept"}
+    session, _ = play(begin(tmp_path / "b", *map(candidate, range(9))), f"{keys}u")
+    assert session.at == "replies-007" and session.filter == "undecided, short_low"
+    session, _ = play(begin(tmp_path / "c", *map(candidate, range(9))), f"{keys}uf{CLEAR}rejected\ru")
+    assert session.at == "replies-004" and session.filter == ""
 
 
-def test_skipped_ones_come_again_and_the_end_is_said(tmp_path):
-    bench = Bench(tmp_path, 3)
-    bench.keys("saa")
-    assert bench.at == 0
-    bench.keys("s")
-    assert bench.at == 0, "the only one left"
-    bench.keys("a")
-    assert "every candidate is decided" in bench.session.message
+def test_a_decision_that_is_not_on_the_disk_is_none(tmp_path, monkeypatch):
+    log = begin(tmp_path)
+    monkeypatch.setattr(log, "write", Mock(side_effect=PolychromicError("the disk is full")))
+    session, screens = play(log, "a")
+    assert log.decisions == {} and "the disk is full" in screens[-1] and session.at == "replies-000"
 
 
-@pytest.mark.parametrize(("keys", "at"), [("", 0), ("anna", 4), ("aau", 1), ("abbs", 1)])
-def test_a_session_goes_on_where_the_last_one_ended(keys, at, bench):
-    bench.keys(keys)
-    assert Session(read_log(bench.log.path, bench.log.candidates)).at == f"replies-{at:03}" == bench.session.at
-
-
-def test_a_decision_that_is_not_on_the_disk_is_none(bench, monkeypatch):
-    monkeypatch.setattr(bench.log, "write", Mock(side_effect=PolychromicError("the disk is full")))
-    bench.keys("a")
-    assert bench.acts == {} and bench.session.message == "the disk is full" and bench.at == 0
-    bench.keys("e")
-    bench.session.answer("better")
-    assert bench.session.question is not None and bench.session.message == "the disk is full", "the edited text is not lost"
-
-
-@given(st.lists(st.sampled_from([*"arepusnbfq123456789x ", "escape", "pageup", "answer: better", "answer:", "answer: rejected"])))
-@settings(max_examples=60, deadline=None)
+@given(EVERY)
+@settings(max_examples=40, deadline=None)
 def test_whatever_is_pressed_the_log_replays_to_the_same_state(tmp_path_factory, keys):
-    bench = Bench(tmp_path_factory.mktemp("any"), 5)
-    for key in keys:
-        if bench.session.question is not None:
-            bench.session.answer(key.removeprefix("answer:") if key.startswith("answer:") else None)
-        elif not key.startswith("answer:"):
-            bench.session.press("space" if key == " " else key)
-    again = read_log(bench.log.path, bench.log.candidates)
-    assert again.decisions == bench.log.decisions and again.undoable == bench.log.undoable and again.last == bench.log.last
+    log = play(begin(tmp_path_factory.mktemp("any"), *map(candidate, range(5))), "".join(keys) + "\x1b")[0].log
+    again = read_log(log.path, log.candidates)
+    assert again.decisions == log.decisions and again.undoable == log.undoable and again.last == log.last
+
+
+@given(st.text(min_size=1).filter(str.strip))
+@settings(max_examples=40, deadline=None)
+def test_no_text_breaks_out(tmp_path_factory, text):
+    _, screens = play(begin(tmp_path_factory.mktemp("text"), candidate(0, text, text[::-1])), f"f{text.split()[0]}\r\x1b")
+    for c in "".join(screens).replace("\n", ""):
+        assert c.isprintable() or unicodedata.category(c) == "Zs" or c in "\u200c\u200d" or 0xE0020 <= ord(c) <= 0xE007F
+
+
+def test_decide_quit_go_on_kill_in_a_pseudo_terminal(tmp_path, monkeypatch):
+    candidates = write_candidates(tmp_path, candidate(0, HOSTILE, "caf\u00e9 \U0001f469\u200d\U0001f4bb"), *map(candidate, range(1, 5)))
+    program = tmp_path / "my editor.sh"
+    program.write_text('#!/bin/sh\nsed -i s/reply/answer/ "$2"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("VISUAL", f"'{program}' -x")
+    command = ["review", ".", "--reviewer", "anna"]
+    with Terminal(tmp_path, *command) as first:
+        first.until(SHOWN[:20])
+        first.press("p")
+        first.until("post: " + SHOWN[:20])
+        first.press("\x1bar1sar9too odd\rq")
+        first.until("4 of 5 reviewed: 2 accepted (0 edited), 2 rejected, 1 undecided. Every decision is in")
+        assert first.process.wait() == 0 and first.same_settings(), "the terminal is as it was"
+        assert not any(raw in first.output for raw in ("\x1b]0;", "\u202e", "\x9b", "\u2066", "\x00"))
+    with Terminal(tmp_path, *command) as second:
+        second.until("4 of 5 reviewed")
+        second.press("uu")
+        second.until("undone: accept")
+        second.press("e\x0f")
+        second.until("answer 3")
+        second.press("\re")
+        second.until("(1 edited)")
+        second.process.kill()  # what was decided is on the disk
+    found = read_log(log_path(tmp_path, "anna"), candidates)
+    assert found.last == Action("edit", "replies-003", prompt="post 3", reply="answer 3")
+    assert [record.id for record in accepted(found)] == ["replies-000", "replies-003"]

@@ -14,6 +14,7 @@ from polychromic.base.errors import DataError
 from polychromic.data.domains.base import Domain
 from polychromic.data.domains.code.canonical import canonical, parse
 from polychromic.data.domains.code.sandbox.run import Limits, Test, passes
+from polychromic.data.domains.code.sandbox.serve import encode
 from polychromic.data.records import Record
 
 FUNCTION = "f"
@@ -28,25 +29,22 @@ def extract(reply: str) -> str:
     return (fence.group(1) if fence else reply).strip()
 
 
-def defines(tree: ast.Module, name: str = FUNCTION) -> bool:
-    """Whether a statement at the top level binds the name."""
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+def defines(tree: ast.Module) -> bool:
+    """Whether a statement at the top level binds the function's name."""
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    return name in functions | {target.id for target in targets if isinstance(target, ast.Name)}
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return FUNCTION in names | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 @lru_cache(maxsize=4096)
 def tests_of(record_id: str, valid: tuple[str, ...]) -> tuple[Test, ...]:
-    """The hidden tests of a record, from the lines of its `valid`.
-
-    Raises:
-        DataError: a line is not the text of a pair (arguments, what f must return) of plain data.
-    """
+    """The hidden tests of a record, from the lines of its `valid`. DataError: a line is no pair (arguments, what f must return)."""
     tests = []
     for number, line in enumerate(valid, start=1):
         try:
             arguments, expected = ast.literal_eval(line)
             tests.append(Test(FUNCTION, tuple(arguments), expected))
+            encode([arguments, expected])
         except (ValueError, TypeError, SyntaxError):
             allowed = "the text of a pair (arguments, result) of plain data, such as (([1, 2],), 3)"
             raise DataError(f"record {record_id!r}, valid[{number}]", f"{line[:80]!r}", allowed) from None
@@ -54,9 +52,9 @@ def tests_of(record_id: str, valid: tuple[str, ...]) -> tuple[Test, ...]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _verdict(record_id: str, valid: tuple[str, ...], program: str) -> bool:
-    """Whether the program passes the hidden tests; each program runs once per process. An error is not remembered."""
-    return passes(program, tests_of(record_id, valid), LIMITS)
+def _verdict(tests: tuple[str, tuple[str, ...]], program: str) -> bool:
+    """Whether the program passes `tests_of` these; each program runs once per process. An error is not remembered."""
+    return passes(program, tests_of(*tests), LIMITS)
 
 
 class Code(Domain):
@@ -68,16 +66,11 @@ class Code(Domain):
         return reply.strip() if form is None else form
 
     def answer(self, record: Record, reply: str) -> str | None:
-        """The key of a program that passes all hidden tests, else None.
-
-        Raises:
-            DataError: the record's tests cannot be read.
-            PolychromicError: the sandbox has no verdict (sandbox.run.call says when).
-        """
-        program, which = extract(reply), (record.id, tuple(record.valid))
-        tests_of(*which)
+        """The key of a program that passes all hidden tests, else None. Raises as `tests_of` and as sandbox.run.call do."""
+        program, tests = extract(reply), (record.id, tuple(record.valid))
+        tests_of(*tests)
         tree = parse(program)
-        return self.key(record, reply) if tree and defines(tree) and _verdict(*which, program) else None
+        return self.key(record, reply) if tree and defines(tree) and _verdict(tests, program) else None
 
 
 DOMAIN = Code()

@@ -1,4 +1,3 @@
-# ruff: noqa: N815 - ast.NodeTransformer looks methods up by the names of node types
 """A program in canonical form: equal for two programs that differ in names, quotes, comments, docstrings and annotations alone.
 
 Every name that the program binds is replaced by a number in the order of binding, scope by scope, so that `for x in xs` and
@@ -13,10 +12,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 LONGEST = 20_000  # characters; what is longer is not parsed
 KEPT = "f"
-_SCOPES = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_NAMES = {ast.Name: "id", ast.arg: "arg", ast.ExceptHandler: "name"}  # field of a node that holds a name
 
 
 def parse(program: str) -> ast.Module | None:
@@ -38,8 +36,8 @@ def canonical(program: str) -> str | None:
     try:
         _strip(tree)
         tree.body = [node for node in tree.body if not isinstance(node, ast.Expr)]
-        keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
-        return ast.unparse(ast.fix_missing_locations(_Rename(keywords).visit(tree)))
+        _Renamer({node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}).visit([tree])
+        return ast.unparse(ast.fix_missing_locations(tree))
     except (RecursionError, ValueError):
         return None
 
@@ -47,132 +45,94 @@ def canonical(program: str) -> str | None:
 def _strip(tree: ast.Module) -> None:
     """Drop docstrings and other texts that stand for comments, annotations, and the u of u''."""
     for node in ast.walk(tree):
-        for name in ("returns", "annotation", "type_comment", "kind"):
-            if hasattr(node, name):
-                setattr(node, name, None)
         for name, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                kept = [_unannotated(part) for part in value if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+            if name in ("returns", "annotation", "type_comment", "kind"):
+                setattr(node, name, None)
+            elif isinstance(value, list):
+                kept = [part for part in value if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+                for place, part in enumerate(kept):
+                    if isinstance(part, ast.AnnAssign):
+                        kept[place] = ast.Assign([part.target], part.value) if part.value else ast.Pass()
                 setattr(node, name, kept or ([ast.Pass()] if name == "body" and not isinstance(node, ast.Module) else []))
 
 
-def _unannotated(node: ast.AST) -> ast.AST:
-    if not isinstance(node, ast.AnnAssign):
-        return node
-    return ast.Assign([node.target], node.value) if node.value else ast.Pass()
+def _own(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Nodes of statements or expressions that are not in an inner scope, in the order of the text."""
+    for node in nodes:
+        yield node
+        if not isinstance(node, _DEFINITIONS | ast.Lambda | _COMPREHENSIONS):
+            yield from _own(ast.iter_child_nodes(node))
 
 
-def _bound(nodes: list[ast.AST]) -> Iterator[str]:
+def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that statements or expressions bind in their own scope, in the order of the text."""
-    for node in nodes:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():  # its targets are its own, a walrus in it is not
-                yield from (inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
-            case ast.Name(ctx=ast.Store()):
-                yield node.id
-            case ast.alias() if node.asname or "." not in node.name:
-                yield node.asname or node.name
-            case ast.ExceptHandler() if node.name:
-                yield node.name
-        if not isinstance(node, _SCOPES):
-            yield from _bound(list(ast.iter_child_nodes(node)))
+    for node in _own(nodes):
+        if isinstance(node, _DEFINITIONS):
+            yield node.name
+        elif isinstance(node, _COMPREHENSIONS):  # its targets are its own, a walrus in it is not
+            yield from (inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias) and (node.asname or "." not in node.name):
+            yield node.asname or node.name
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
 
 
-def _shared(nodes: list[ast.AST]) -> Iterator[str]:
-    """Names that statements declare global or nonlocal in their own scope."""
-    for node in nodes:
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            yield from node.names
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            yield from _shared(list(ast.iter_child_nodes(node)))
-
-
-class _Rename(ast.NodeTransformer):
-    """Numbers the names that the program binds; `kept` and names of nowhere (builtins) stay."""
+class _Renamer:
+    """Numbers, in place, the names that the program binds; `kept` and names of nowhere (builtins) stay."""
 
     def __init__(self, kept: set[str]):
         self.kept, self.scopes, self.count = kept, [], 0
 
-    def _enter(self, names: Iterable[str], outer: Collection[str] = ()) -> None:
+    def name(self, name: str) -> str:
+        return next((table[name] for table in reversed(self.scopes) if name in table), name)
+
+    def scope(self, names: Iterable[str], parts: Iterable[ast.AST], outer: Collection[str] = ()) -> None:
+        """Visit the parts of a new scope that binds the names, those of an outer scope apart."""
         table: dict[str, str] = {}
         for name in names:
             if name not in table and name not in self.kept and name not in outer:
                 table[name] = f"v{self.count}"
                 self.count += 1
         self.scopes.append(table)
+        self.visit(parts)
+        self.scopes.pop()
 
-    def _name(self, name: str) -> str:
-        return next((table[name] for table in reversed(self.scopes) if name in table), name)
+    def visit(self, nodes: Iterable[ast.AST | None]) -> None:
+        for node in filter(None, nodes):
+            match node:
+                case ast.Module():
+                    self.scope(_bound(node.body), node.body, {KEPT})
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    node.name = self.name(node.name)
+                    self.visit(node.decorator_list)
+                    self.function(node.args, node.body)
+                case ast.Lambda():
+                    self.function(node.args, [node.body])
+                case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                    first, *others = node.generators
+                    self.visit([first.iter])  # of the outer scope
+                    parts = [first.target, *first.ifs, *(part for other in others for part in (other.target, other.iter, *other.ifs))]
+                    result = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                    self.scope(_bound(generator.target for generator in node.generators), [*parts, *result])
+                case ast.ClassDef():
+                    node.name = self.name(node.name)
+                    self.scopes.append({name: name for name in _bound(node.body)})  # attributes, which keep their names
+                    self.visit(ast.iter_child_nodes(node))
+                    self.scopes.pop()
+                case ast.alias() if node.asname or ("." not in node.name and node.name != "*"):
+                    renamed = self.name(node.asname or node.name)
+                    node.asname = None if renamed == node.name else renamed
+                case ast.Global() | ast.Nonlocal():
+                    node.names = [self.name(name) for name in node.names]
+                case _:
+                    if (field := _NAMES.get(type(node))) and getattr(node, field):
+                        setattr(node, field, self.name(getattr(node, field)))
+                    self.visit(ast.iter_child_nodes(node))
 
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        self._enter(_bound(node.body), {KEPT})
-        return self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.name = self._name(node.name)
-        node.decorator_list = [self.visit(part) for part in node.decorator_list]
-        return self._function(node, node.body)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        return self._function(node, [node.body])
-
-    def _function(self, node: ast.FunctionDef | ast.Lambda, body: list[ast.AST]) -> ast.AST:
-        given = node.args
-        given.defaults = [self.visit(part) for part in given.defaults]  # of the outer scope
-        given.kw_defaults = [part and self.visit(part) for part in given.kw_defaults]
+    def function(self, given: ast.arguments, body: list[ast.AST]) -> None:
+        self.visit([*given.defaults, *given.kw_defaults])  # of the outer scope
         places = [*given.posonlyargs, *given.args, *filter(None, [given.vararg]), *given.kwonlyargs, *filter(None, [given.kwarg])]
-        self._enter([*(place.arg for place in places), *_bound(body)], set(_shared(body)))
-        for place in places:
-            place.arg = self._name(place.arg)
-        visited = [self.visit(part) for part in body]
-        node.body = visited[0] if isinstance(node, ast.Lambda) else visited
-        self.scopes.pop()
-        return node
-
-    def _comprehension(self, node: ast.AST) -> ast.AST:
-        first = node.generators[0]
-        first.iter = self.visit(first.iter)  # of the outer scope
-        self._enter(_bound([generator.target for generator in node.generators]))
-        for generator in node.generators:
-            generator.target = self.visit(generator.target)
-            if generator is not first:
-                generator.iter = self.visit(generator.iter)
-            generator.ifs = [self.visit(part) for part in generator.ifs]
-        for part in ("key", "value", "elt"):
-            if hasattr(node, part):
-                setattr(node, part, self.visit(getattr(node, part)))
-        self.scopes.pop()
-        return node
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.name = self._name(node.name)
-        self.scopes.append({name: name for name in _bound(node.body)})  # what it binds are attributes, which keep their names
-        self.generic_visit(node)
-        self.scopes.pop()
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self._name(node.id)
-        return node
-
-    def visit_alias(self, node: ast.alias) -> ast.AST:
-        if node.asname or ("." not in node.name and node.name != "*"):
-            renamed = self._name(node.asname or node.name)
-            node.asname = None if renamed == node.name else renamed
-        return node
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
-        node.name = node.name and self._name(node.name)
-        return self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global) -> ast.AST:
-        node.names = [self._name(name) for name in node.names]
-        return node
-
-    visit_Nonlocal = visit_Global
+        shared = {name for inner in _own(body) if isinstance(inner, ast.Global | ast.Nonlocal) for name in inner.names}
+        self.scope([*(place.arg for place in places), *_bound(body)], [*places, *body], shared)

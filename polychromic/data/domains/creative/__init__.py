@@ -43,15 +43,10 @@ def is_boundary(before: str, marks: str, quotes: str, blank: str, after: str) ->
     It does not after a title or an initial, within a number, after speech that the sentence goes on after ("Stop!" he said), nor
     after another abbreviation or an ellipsis that a small letter follows.
     """
-    small = after.islower()
-    if marks == ".":
-        initial = re.fullmatch(r"(?:[^\W\d_]\.)*[^\W\d_]", before) and before not in ("I", "i")
-        folded = unaccented(before).lower()
-        if folded in _TITLES or (initial and not quotes) or (folded in _SHORT and small):
-            return False
-        if not blank and after.isdigit():
-            return False
-    if set(marks) == {"."} and len(marks) > 1 and small:
+    small, folded = after.islower(), unaccented(before).lower()
+    initial = re.fullmatch(r"(?:[^\W\d_]\.)*[^\W\d_]", before) and before not in ("I", "i")
+    within = folded in _TITLES or (initial and not quotes) or (folded in _SHORT and small) or (not blank and after.isdigit())
+    if marks == "." and within or set(marks) == {"."} and len(marks) > 1 and small:
         return False
     return not (quotes and small)
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from polychromic.data.domains.base import Domain, normalise
 from polychromic.data.records import Record
 
-
-def _singulars(text: str) -> list[str]:
-    """The text and what it may be the plural of: cherries -> cherry, boxes -> box, cats -> cat."""
-    forms = [text]
-    if text.endswith("ies") and len(text) > 4:
-        forms.append(text[:-3] + "y")
-    if text.endswith("es") and len(text) > 3:
-        forms.append(text[:-2])
-    if text.endswith("s") and not text.endswith("ss") and len(text) > 2:
-        forms.append(text[:-1])
-    return forms
+# Endings of a plural after two letters or more, and what stands in their place in the singular: cherries, boxes, cats.
+PLURALS = {r"(?<=..)ies$": "y", r"(?<=..)es$": "", r"(?<=.[^s])s$": ""}
 
 
 @lru_cache(maxsize=4096)
@@ -33,8 +25,9 @@ class ListQA(Domain):
 
     def answer(self, record: Record, reply: str) -> str | None:
         """The valid answer that the reply gives, itself or in its plural, in normalised form; or None."""
-        valid = _normalised(tuple(record.valid))
-        return next((form for form in _singulars(normalise(reply)) if form in valid), None)
+        text, valid = normalise(reply), _normalised(tuple(record.valid))
+        forms = [text, *(re.sub(ending, instead, text) for ending, instead in PLURALS.items())]
+        return next((form for form in forms if form in valid), None)
 
 
 DOMAIN = ListQA()

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polychromic.base.errors import PolychromicError
-from polychromic.data.domains.code.sandbox import run, session
-from polychromic.data.domains.code.sandbox.child import decode, encode
-from polychromic.data.domains.code.sandbox.run import Limits, Outcome, Test, call, passes, same
-from polychromic.data.domains.code.sandbox.session import Broken, Session
+from polychromic.data.domains.code.sandbox import run
+from polychromic.data.domains.code.sandbox.run import Limits, Session, Test, call, passes, same
+from polychromic.data.domains.code.sandbox.serve import decode, encode
 
 ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
 QUICK = Limits(seconds=3.0, cpu_seconds=1)
@@ -30,25 +30,19 @@ MARK = "hostile-7261"  # stands in the command line of whatever a program leaves
 SERVER = f'"of": {os.getpid()}'  # in the command line of this process's server and of whatever it forks
 
 
-def alive(mark: str) -> list[str]:
-    """Command lines of the processes that carry the mark, this one's apart."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes()
-        except OSError:
-            continue  # it ended meanwhile
-        if mark.encode() in line and path.parent.name != str(os.getpid()):
-            found.append(line.decode(errors="replace"))
-    return found
-
-
 def settled(count: int, mark: str = SERVER) -> bool:
-    """Whether those that carry the mark are so many within two seconds: the kernel's SIGKILL takes a moment."""
+    """Whether the other processes with this mark in their command lines are so many within two seconds: a kill takes a moment."""
     until = time.monotonic() + 2
-    while len(alive(mark)) != count and time.monotonic() < until:
+    while True:
+        found = 0
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                found += mark.encode() in path.read_bytes() and path.parent.name != str(os.getpid())
+            except OSError:
+                continue  # it ended meanwhile
+        if found == count or time.monotonic() > until:
+            return found == count
         time.sleep(0.02)
-    return len(alive(mark)) == count
 
 
 PLUS = "def f(a, b): return a + b"
@@ -66,17 +60,18 @@ def test_values_decide(program, tests, right):
 
 
 def test_what_comes_back():
-    program = "def f(x): return x\ndef g(): raise KeyError\ndef h(): return object()"
-    outcome = call(program, [("f", (["ä\ud800", b"\0"],)), ("g", ()), ("h", ()), ("i", ())])
-    assert outcome == Outcome("ok", (("value", ["ä\ud800", b"\0"]), ("error", "KeyError"), ("object", "object"), ("error", "KeyError")))
-    assert call("def f(:", [("f", ())]).answers == (("error", "SyntaxError"),)
+    program = "def f(x): return x\ndef g(): raise KeyError\ndef h(): return [object()]"
+    answers = call(program, [("f", (["ä\ud800", b"\0"],)), ("g", ()), ("h", ()), ("i", ())])
+    assert answers == [("value", ["ä\ud800", b"\0"]), ("error", "KeyError"), ("error", "TypeError"), ("error", "KeyError")]
+    assert call("def f(:", [("f", ())]) == [("error", "SyntaxError")]
+    assert call("import os; os._exit(0)", [("f", ())]) is None
+    with pytest.raises(PolychromicError, match="got no test"):
+        passes(PLUS, [])
 
 
 TABLE = tomllib.loads(Path(__file__).with_name("programs.toml").read_text(encoding="utf-8"))
 HOSTILE = {name: text.replace("{file}", __file__).replace("{pid}", str(os.getpid())) for name, text in TABLE["hostile"].items()}
 HONEST = TABLE["honest"]
-
-
 IDLE = 3  # the process that shut itself off, the first one of its namespace, the server
 
 
@@ -96,7 +91,7 @@ def test_a_hostile_program_fails_in_time_and_leaves_nothing(name):
 
 
 def test_the_end_leaves_no_server_and_no_folder_and_a_broken_one_is_started_again():
-    assert passes(PLUS, ADD) and alive(SERVER)
+    assert passes(PLUS, ADD) and settled(IDLE)
     folder = run._sessions[0]._base
     run.close()
     assert settled(0) and not os.path.exists(folder) and passes(PLUS, ADD)
@@ -104,24 +99,23 @@ def test_the_end_leaves_no_server_and_no_folder_and_a_broken_one_is_started_agai
     assert settled(0) and passes(PLUS, ADD)
 
 
-NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again\."
+NO_VERDICT = r"no verdict on a program \({}\)\. Allowed: .*Run the command again; .*POLYCHROMIC_UNISOLATED=1"
 
 
 @pytest.mark.parametrize(("signalled", "said"), [
-    (signal.SIGKILL, "the server ended without a word"), (signal.SIGSTOP, "no answer in time"), (None, "not started: .*missing.*"),
+    (signal.SIGKILL, "the server ended without a word"), (signal.SIGSTOP, "no answer in time"), (None, ".*missing.*"),
 ])  # fmt: skip
 def test_a_server_that_breaks_twice_or_does_not_answer_or_start_is_no_verdict(monkeypatch, tmp_path, signalled, said):
     class Broke(Session):
-        def ask(self, *job: object) -> tuple[str, bytes]:
+        def ask(self, *job: object) -> list:
             os.killpg(self._process.pid, signalled)
             return super().ask(*job)
 
-    run.require_isolation()
     run.close()
     if signalled is None:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     monkeypatch.setattr(run, "Session", Broke)
-    monkeypatch.setattr(session, "GRACE", 0.2 if signalled == signal.SIGSTOP else session.GRACE)
+    monkeypatch.setattr(run, "GRACE", 0.2 if signalled == signal.SIGSTOP else run.GRACE)
     with pytest.raises(PolychromicError, match=NO_VERDICT.format(said)):
         passes(PLUS, ADD, Limits(seconds=0.1))
     assert run._sessions == [] and settled(0)
@@ -162,38 +156,31 @@ print(server._base)
     assert not os.path.exists(done.stdout.strip())
 
 
-def test_a_program_reaches_neither_the_server_nor_the_next_program():
-    """It sees no process but its own, may not read the server's memory, has no capability, and its shared memory goes with it."""
-    first, second = (call(HONEST["looks around"], [("f", ())]).answers[0] for _ in range(2))
-    assert first == second and first[0] == "value"  # the second one makes the segment anew: same number in a namespace of its own
-    killed, capabilities, readable, made = first[1]
+def test_a_program_reaches_neither_the_server_nor_the_next_program_and_is_no_root():
+    """It sees no environment and no process but its own, may not read the server's memory, has no capability, and its shared memory goes
+    with it: the second one makes the segment anew, with the same number in a namespace of its own."""
+    first, second = (call(HONEST["looks around"], [("f", ())])[0] for _ in range(2))
+    assert first == second and first[0] == "value"
+    is_root, environment, low, killed, capabilities, readable, made = first[1]
+    assert is_root is False and set(environment) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and low is True
     assert set(killed) <= {1, 2} and capabilities == 0 and readable == [] and made >= 0
 
 
 @pytest.mark.parametrize("leaves", ["os.fork()", "os.setsid()", "os.setsid() and 0 or os.fork()"])
 def test_no_child_outlives_the_run(leaves):
     """Whoever is left when the answers are out is killed, in a session of its own or not."""
-    program = f"""
-import os, subprocess, sys
-def f(a, b):
-    if os.fork() == 0:
-        {leaves}
-        os.execv(sys.executable, [sys.executable, '-I', '-S', '-c', 'import time; time.sleep(600)', '{MARK}'])
-    return a + b
-"""
+    program = HONEST["leaves a child"].replace("{leaves}", leaves).replace("{mark}", MARK)
     assert passes(program, ADD[:1], QUICK)  # it did what was asked
     assert settled(0, MARK)
 
 
 def test_nothing_can_be_written_elsewhere(tmp_path):
     tmp_path.chmod(0o777)
-    target = tmp_path / "written"
-    for path in (target, Path("/tmp/written-by-hostile"), Path("/dev/shm/written-by-hostile"), Path.home() / "written-by-hostile"):
-        program = f"def f():\n    with open({str(path)!r}, 'w') as file: file.write('x')\n    return 1"
-        outcome = call(program, [("f", ())])
-        assert outcome.answers[0][0] == "error" and not path.exists()
-    program = "import os\ndef f():\n    with open('here', 'w') as file: file.write('x')\n    return [os.listdir('.'), open('here').read()]"
-    assert call(program, [("f", ())]).answers == (("value", [["here"], "x"]),)
+    paths = [*(folder / "written-by-hostile" for folder in (tmp_path, Path("/tmp"), Path("/dev/shm"), Path.home())), Path("here")]
+    program = "import os\ndef f(path):\n    with open(path, 'w') as file: file.write('x')\n    return [os.listdir('.'), open(path).read()]"
+    *elsewhere, here = call(program, [("f", (str(path),)) for path in paths])
+    assert [kind for kind, _ in elsewhere] == ["error"] * 4 and not any(path.exists() for path in paths)
+    assert here == ("value", [["here"], "x"])
 
 
 @pytest.fixture
@@ -205,33 +192,35 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("kind", ["tcp", "udp", "file"])
-def test_no_packet_leaves(kind, shared):
-    """Somebody listens here, for 127.0.0.1 and on a socket in a file that anybody may write to: nothing comes."""
-    family = socket.AF_UNIX if kind == "file" else socket.AF_INET
-    address = str(shared / "daemon") if kind == "file" else ("127.0.0.1", 0)
-    with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as server:
-        server.bind(address)
-        if kind == "file":
-            Path(address).chmod(0o777)
-        if kind != "udp":
-            server.listen()
-        where = server.getsockname()
-        program = f"""
-import socket
-def f():
-    with socket.socket({int(family)}, {int(server.type)}) as client:
-        client.connect({where!r})
-        client.send(b"x")
-    return 1
-"""
-        exec(program, space := {})  # noqa: S102 - outside, it arrives
-        server.settimeout(5)
-        assert space["f"]() == 1 and (server.recv(1) == b"x" if kind == "udp" else server.accept()[0].close() is None)
-        assert call(program, [("f", ())]).answers == (("error", "PermissionError"),)
-        server.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            server.recv(1) if kind == "udp" else server.accept()
+@pytest.fixture
+def daemon(shared) -> Iterator[Callable[[int, int], socket.socket]]:
+    """Whoever listens outside: for 127.0.0.1, or on a socket in a file that anybody may write to."""
+    with ExitStack() as opened:
+
+        def listen(family: int, kind: int) -> socket.socket:
+            server = opened.enter_context(socket.socket(family, kind))
+            server.bind(str(shared / "daemon") if family == socket.AF_UNIX else ("127.0.0.1", 0))
+            if family == socket.AF_UNIX:
+                (shared / "daemon").chmod(0o777)
+            if kind == socket.SOCK_STREAM:
+                server.listen()
+            server.settimeout(0.5)
+            return server
+
+        yield listen
+
+
+@pytest.mark.parametrize(("family", "kind"), [
+    (socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_UNIX, socket.SOCK_STREAM),
+])  # fmt: skip
+def test_no_packet_leaves(family, kind, daemon):
+    server = daemon(family, kind)
+    came = lambda: server.recv(1) if kind == socket.SOCK_DGRAM else server.accept()[0].recv(1)
+    exec(HONEST["sends"], space := {})  # noqa: S102 - outside, it arrives
+    assert space["send"](int(family), int(kind), server.getsockname()) == 1 and came() == b"x"
+    assert call(HONEST["sends"], [("send", (int(family), int(kind), server.getsockname()))]) == [("error", "PermissionError")]
+    with pytest.raises(TimeoutError):
+        came()
 
 
 def test_a_socket_cannot_be_had_by_another_way():
@@ -239,86 +228,58 @@ def test_a_socket_cannot_be_had_by_another_way():
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW)
     calls = [("syscall", (425,)), ("syscall", (0x40000000 + 41,)), *(("pair", (int(kind),)) for kind in kinds)]
     refused = ("value", (-1, errno.EPERM))
-    assert call(HONEST["sockets by other ways"], calls).answers == (refused, refused, ("value", b"x"), *[("error", "PermissionError")] * 3)
+    assert call(HONEST["sockets by other ways"], calls) == [refused, refused, ("value", b"x"), *[("error", "PermissionError")] * 3]
 
 
-def test_neither_a_pair_nor_the_results_reach_a_socket_of_a_file(shared):
+def test_neither_a_pair_nor_the_results_reach_a_socket_of_a_file(daemon):
     """One half of a pair of datagram sockets could send to any address; one of streams, as descriptor 3 is, stays with the other."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(address := str(shared / "daemon"))
-        Path(address).chmod(0o777)
-        program = f"""
-import socket
-def send(kind):
-    socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b"x", {address!r})
-def connect():
-    results = socket.socket(fileno=3)
-    try:
-        results.connect({address!r})
-    finally:
-        results.detach()
-"""
-        found = call(program, [("send", (int(socket.SOCK_DGRAM),)), ("send", (int(socket.SOCK_STREAM),)), ("connect", ())])
-        assert found.status == "ok" and all(kind == "error" for kind, _ in found.answers)
-        server.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            server.recv(1)
+    server = daemon(socket.AF_UNIX, socket.SOCK_DGRAM)
+    calls = [("pair", (int(kind), server.getsockname())) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+    assert [kind for kind, _ in call(HONEST["sends"], [*calls, ("results", (server.getsockname(),))])] == ["error"] * 3
+    with pytest.raises(TimeoutError):
+        server.recv(1)
 
 
 def test_secrets_are_out_of_reach(monkeypatch, shared):
-    """Files of the home folder, readable as they may be, and the environment of other processes."""
-    home = shared
-    (home / "token").write_text("s3cret")
-    monkeypatch.setenv("HOME", str(home))
+    """Files of the home folder, readable as they may be, and the environment of other processes. The test itself sees both."""
+    (shared / "token").write_text("s3cret")
+    monkeypatch.setenv("HOME", str(shared))
     monkeypatch.setenv("MARK_TOKEN", "s3cret")
     run.close()  # the next server is started with this home
-    assert (home / "token").read_text() == "s3cret", "whoever runs the tests sees it; a process that is started here has the variable"
     with subprocess.Popen(["sleep", "60"]) as other:
-        found = call(HONEST["reads secrets"], [("read", (str(home / "token"),)), ("listed", (str(home),)), ("environments", ())]).answers
+        found = call(HONEST["reads secrets"], [("read", (str(shared / "token"),)), ("listed", (str(shared),)), ("environments", ())])
         other.kill()
-    run.close()
-    assert found == (("error", "FileNotFoundError"), ("value", []), ("value", False))
-
-
-def test_temporary_files_in_the_home_folder_are_refused(monkeypatch, shared):
+    assert found == [("error", "FileNotFoundError"), ("value", []), ("value", False)]
     monkeypatch.setattr(tempfile, "tempdir", str(shared))
-    monkeypatch.setenv("HOME", str(shared))
     run.close()
-    run.require_isolation.cache_clear()
     with pytest.raises(PolychromicError, match="temporary files lie in .*set TMPDIR to a folder elsewhere"):
-        call("def f(): return 1", [("f", ())])
-    run.require_isolation.cache_clear()
-    run.close()
-    assert list(shared.iterdir()) == []
+        passes(PLUS, ADD)
+    assert [path.name for path in shared.iterdir()] == ["token"]
 
 
-def test_it_is_no_root_and_sees_no_environment_and_no_other_process():
-    ((kind, value),) = call(HONEST["says who it is"], [("f", ())]).answers
-    assert kind == "value" and value[0] is False and set(value[1]) <= {"LANG", "PATH", "PYTHONHASHSEED", "LC_CTYPE"} and value[2] is True
+@pytest.mark.parametrize(("found", "said"), [
+    (OSError("not isolated: unshare: not permitted"), "not isolated: unshare: not permitted"), ([], "a program that returns 1 did not"),
+])  # fmt: skip
+def test_without_isolation_nothing_runs(monkeypatch, found, said):
+    asked = []
 
+    def ask(self: Session, program: str, *job: object) -> list:
+        asked.append(program)
+        if isinstance(found, OSError):
+            raise found
+        return found
 
-def test_without_isolation_nothing_runs(monkeypatch, tmp_path):
-    def broken(*args: object) -> Outcome:
-        raise Broken("not isolated: unshare: Operation not permitted")
-
-    monkeypatch.setattr(run, "_run", broken)
-    run.require_isolation.cache_clear()
+    monkeypatch.setattr(Session, "ask", ask)
     monkeypatch.delenv(run.UNISOLATED, raising=False)
-    said = r"cannot be shut off here \(not isolated: unshare: Operation not permitted\).*POLYCHROMIC_UNISOLATED=1"
-    with pytest.raises(PolychromicError, match=said):
-        call(f"open({str(tmp_path / 'ran')!r}, 'w')\ndef f(): return 1", [("f", ())])
-    run.require_isolation.cache_clear()
-    assert not (tmp_path / "ran").exists()
+    run.close()
+    with pytest.raises(PolychromicError, match=NO_VERDICT.format(said)):
+        passes(PLUS, ADD)
+    assert asked == ["def f(): return 1"] * 2
 
 
 def test_limits_alone_when_told_so(monkeypatch):
     monkeypatch.setenv(run.UNISOLATED, "1")
     assert passes(PLUS, ADD) and not passes(HOSTILE["loops"], ADD, QUICK) and not passes(HOSTILE["sleeps"], ADD, QUICK)
-
-
-def test_a_program_without_tests_is_refused():
-    with pytest.raises(PolychromicError, match="got no test"):
-        passes("def f(): return 1", [])
 
 
 PLAIN = st.recursive(
@@ -328,27 +289,16 @@ PLAIN = st.recursive(
 )
 
 
-@given(PLAIN)
-def test_plain_data_survives_the_way(value):
-    back = decode(encode(value))
-    assert back == value and type(back) is type(value) and same(back, value)
-
-
 @settings(deadline=None)
 @given(PLAIN, PLAIN)
-def test_same_is_equality_of_type_and_value(a, b):
-    if same(a, b) and not isinstance(b, float):
-        assert type(a) is type(b)
-    assert same(float("nan"), float("nan")) and not same(float("nan"), 0.0) and same(0.1 + 0.2, 0.3) and not same(math.inf, 1e300)
+def test_plain_data_survives_the_way_and_same_is_equality_of_type_and_value(value, other):
+    back = decode(encode(value))
+    assert back == value and type(back) is type(value) and same(back, value)
+    assert not same(value, other) or isinstance(other, float) or type(value) is type(other)
 
 
-def test_the_program_never_sees_what_is_expected():
-    """The expected value stands neither in the process's command line nor in its memory of the job."""
-    secret = 918273645546372819
-    outcome = call(HONEST["looks for what is expected"].replace(str(secret) + " // 1", "1"), [("f", ())])
-    assert outcome.answers[0][0] == "value" and str(secret) not in outcome.answers[0][1]
-
-
-def test_importing_starts_nothing():
-    code = "import sys, polychromic.data.domains.code.sandbox.run; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+@pytest.mark.parametrize(("a", "b", "equal"), [
+    (math.nan, math.nan, True), (math.nan, 0.0, False), (0.1 + 0.2, 0.3, True), (math.inf, 1e300, False), (3, 3.0, True), (3.0, 3, False),
+])  # fmt: skip
+def test_numbers_that_are_the_same(a, b, equal):
+    assert same(a, b) == equal

@@ -1,15 +1,15 @@
 """Script: shut this process off from network, files and other processes, then become the server of programs (serve.py).
 
-Started by session.py as `python -I -S -c SOURCE ARGUMENTS`, standard library alone. It takes, in this order, an ordinary
+Started by run.py as `python -I -S -c SOURCE ARGUMENT`, standard library alone. It takes, in this order, an ordinary
 user (never root), namespaces of its own for users, mounts, network, processes and messages, a file system that is read-only
 but for a small one in memory at the working directory and in which the home folder is empty, and a filter without sockets: those of
 files would lead to the user's own daemons. The first process of the new process namespace is a reaper: when it ends, the kernel kills
 all that are left. Any step that fails ends it with NOT_ISOLATED before a line of a program runs. The server
 uses this file as a module, too: what each program's process goes through once more, and its limits.
 
-Arguments: one JSON object with "folder", "isolate" (false: limits alone), "results" (descriptor that the server finds as number 3),
-"command" (the interpreter first), "prefix" (its folder), "python" (an empty folder at which "prefix" is shown where its own place is out
-of reach), "home" (the folder to empty) and "file_bytes" (the file system in memory holds twice that).
+Argument: one JSON object with "folder", "isolate" (false: limits alone), "command" (the interpreter first), "prefix" (its folder),
+"python" (an empty folder at which "prefix" is shown where its own place is out of reach), "home" (the folder to empty) and "file_bytes"
+(the file system in memory holds twice that).
 """
 
 import ctypes
@@ -18,6 +18,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import sys
 
 NOT_ISOLATED = 120
@@ -45,13 +46,13 @@ def checked(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
+def prctl(option: int, value: int, more: bytes | int = 0) -> None:
+    checked(libc.prctl(option, value, more, 0, 0), f"prctl {option}")
+
+
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
     encoded = (source.encode(), target.encode(), kind.encode() if kind else None)
     checked(libc.mount(*encoded, ctypes.c_ulong(flags), data.encode()), f"mount {target}")
-
-
-def inside(path: str, folder: str) -> bool:
-    return os.path.commonpath([path, folder]) == folder
 
 
 def show_python(order: dict) -> None:
@@ -69,7 +70,7 @@ def leave_root(order: dict) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-    checked(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # else /proc/self/uid_map belongs to root
+    prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
 
 
 def unshare(namespaces: int, processes: int) -> None:
@@ -91,11 +92,11 @@ def own_folder(folder: str, file_bytes: int) -> None:
 def enter_namespaces(order: dict) -> None:
     home = order["home"]
     hide_home = os.path.isdir(home) and home != os.sep
-    if hide_home and inside(order["folder"], home):
+    if hide_home and os.path.commonpath([order["folder"], home]) == home:
         raise OSError(f"temporary files lie in {home}, which no program may see; set TMPDIR to a folder elsewhere")
     processes = os.open("/proc", os.O_PATH)
     unshare(NEW_NAMESPACES, processes)
-    if hide_home and inside(order["command"][0], home):
+    if hide_home and os.path.commonpath([order["command"][0], home]) == home:
         show_python(order)
     # The server has to write to it for each program's namespaces, when all that has a path is read-only; no program inherits it.
     kept = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, b"/proc", OPEN_TREE_CLONE)
@@ -110,19 +111,10 @@ def enter_namespaces(order: dict) -> None:
 
 def enter_again(folder: str, file_bytes: int) -> None:
     """Namespaces for one program, within those of `enter_namespaces`; there is no network left to shut off."""
-    checked(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # `hide` took the maps away
+    prctl(PR_SET_DUMPABLE, 1)  # 0, which the server set, took the maps away
     unshare(NEW_USER | NEW_MOUNTS | NEW_PROCESSES | NEW_MESSAGES, PROCESSES)
     os.close(PROCESSES)
     own_folder(folder, file_bytes)
-
-
-def hide() -> None:
-    """No other process may trace this one or read its memory."""
-    checked(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl")
-
-
-def die_with_parent() -> None:
-    checked(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def drop_capabilities() -> None:
@@ -136,7 +128,7 @@ def become_reaper() -> None:
     for _ in range(2):
         child = os.fork()
         if child == 0:
-            die_with_parent()
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             continue
         for fd in (0, 1, 2, 3):  # the pipes close when the program closes them
             os.close(fd)
@@ -148,24 +140,9 @@ def become_reaper() -> None:
 
 
 def limit(limits: dict) -> None:
-    cpu, file_bytes = int(limits["cpu_seconds"]), int(limits["file_bytes"])
-    for what, value in (
-        (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_AS, int(limits["memory_bytes"])),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_NOFILE, int(limits["open_files"])),
-        (resource.RLIMIT_NPROC, int(limits["processes"])),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (value, value))
-
-
-class Instruction(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_ushort), ("yes", ctypes.c_ubyte), ("no", ctypes.c_ubyte), ("value", ctypes.c_uint32))
-
-
-class Filter(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(Instruction)))
+    kinds = {"CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files", "NPROC": "processes"}
+    for kind, value in {"CORE": 0, **{kind: int(limits[name]) for kind, name in kinds.items()}}.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (value, value))
 
 
 def forbid_sockets() -> None:
@@ -193,33 +170,24 @@ def forbid_sockets() -> None:
         (answer, 0, 0, 0x50000 | errno.EPERM),
         (answer, 0, 0, 0x80000000),  # kill the process
     ]
-    table = (Instruction * len(steps))(*steps)
-    program = Filter(len(steps), table)
-    checked(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+    table = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("HP", len(steps), ctypes.addressof(table)))
 
 
 def main() -> None:
     order = json.loads(sys.argv[1])
     try:
-        if order["results"] != 3:
-            os.dup2(order["results"], 3)
-            os.close(order["results"])
-        os.set_inheritable(3, True)
-        die_with_parent()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if order["isolate"]:
             leave_root(order)
             enter_namespaces(order)
             become_reaper()
-        checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
         if order["isolate"]:
             forbid_sockets()  # to the server as to all its forks
-    except OSError as error:
-        print(f"not isolated: {error}", file=sys.stderr, flush=True)
-        os._exit(NOT_ISOLATED)
-    try:
         os.execve(order["command"][0], order["command"], {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
     except OSError as error:
-        print(f"{order['command'][0]}: {error}", file=sys.stderr, flush=True)
+        print(f"not isolated: {error}", file=sys.stderr, flush=True)
         os._exit(NOT_ISOLATED)
 
 

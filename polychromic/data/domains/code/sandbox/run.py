@@ -1,29 +1,50 @@
 """Call functions of a program that nobody has read, in a process that can harm nothing, and compare what they return.
 
 A program passes by its outputs alone: exit status, printed text and exceptions decide nothing, and the expected values never
-enter the process that runs it. isolate.py says what it is shut off from.
+enter the process that runs it. isolate.py says what it is shut off from, serve.py what runs there: both are started from here,
+by their source, as the other process has no way to import this package.
 """
 
 from __future__ import annotations
 
 import atexit
+import inspect
 import json
 import math
 import os
 import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.data.domains.code.sandbox import child
-from polychromic.data.domains.code.sandbox.session import Broken, Limits, Session
+from polychromic.data.domains.code.sandbox import isolate, serve
 
 UNISOLATED = "POLYCHROMIC_UNISOLATED"  # set to 1: run with limits alone where the system grants no namespaces
-_lock = threading.Lock()
-_sessions: list[Session] = []  # of this process, one at most
+GRACE = serve.SET_UP + 20.0  # seconds that the server has on top of a program's, to start, to shut it off and to clear up
+
+Answer = tuple[str, Any]  # ("value", plain data) or ("error", the exception's name)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use."""
+
+    seconds: float = 5.0  # of wall-clock time
+    cpu_seconds: int = 2
+    memory_bytes: int = 512 << 20  # of address space
+    file_bytes: int = 1 << 20  # of one file; all files together may hold twice that
+    output_bytes: int = 1 << 20  # of results
+    processes: int = 16  # at once, the interpreter included
+    open_files: int = 32
 
 
 @dataclass(frozen=True)
@@ -37,32 +58,13 @@ class Test:
     expected: Any
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came back.
-
-    Attributes:
-        status: "ok" when every call was answered; "timeout", "output" (too much of it) or "ended" (no answer: killed by a
-            limit, or it left on its own) else.
-        answers: per call ("value", data), ("object", type name) for what is no plain data, or ("error", exception's name).
-    """
-
-    status: Literal["ok", "timeout", "output", "ended"]
-    answers: tuple[tuple[str, Any], ...] = ()
-
-
 def passes(program: str, tests: Sequence[Test], limits: Limits = Limits()) -> bool:
-    """Whether every call returns what it must: equal in type and value, floats to 1e-9 of their size.
-
-    Raises:
-        PolychromicError: no test, or no verdict for a reason that `call` names.
-    """
+    """Whether every call returns what it must, as `same` says. PolychromicError: no test, or no verdict for a reason that `call` names."""
     if not tests:
         raise PolychromicError("sandbox: got no test. Allowed: one or more. A program without tests neither passes nor fails.")
-    outcome = call(program, [(test.function, test.arguments) for test in tests], limits)
-    answered = outcome.status == "ok" and len(outcome.answers) == len(tests)
-    return answered and all(
-        kind == "value" and same(value, test.expected) for (kind, value), test in zip(outcome.answers, tests, strict=True)
+    answers = call(program, [(test.function, test.arguments) for test in tests], limits)
+    return answers is not None and all(
+        kind == "value" and same(value, test.expected) for (kind, value), test in zip(answers, tests, strict=True)
     )
 
 
@@ -79,8 +81,12 @@ def same(value: Any, expected: Any) -> bool:
     return value == expected
 
 
-def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limits()) -> Outcome:
-    """Run the program once and call its functions in order, each with its own arguments.
+def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limits()) -> list[Answer] | None:
+    """Run the program once and call its functions in order, each with its own arguments of plain data.
+
+    Returns:
+        An answer per call; what is no plain data is a TypeError. None where the program did not answer: it ran into a limit, wrote too
+        much or left on its own.
 
     Raises:
         PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1. Or twice, the second time with
@@ -89,57 +95,107 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
     """
     try:
         if os.environ.get(UNISOLATED) == "1":
-            with Session(shut_off=False) as session:  # of its own: nothing else clears up after the program
-                return _ask(session, program, calls, limits)
-        require_isolation()
-        return _run(program, calls, limits)
-    except Broken as error:
+            with closing(Session(shut_off=False)) as session:  # of its own: nothing else clears up after the program
+                return session.ask(program, calls, limits)
+        return _ask(program, calls, limits)
+    except OSError as error:
         raise PolychromicError(
             f"sandbox: no verdict on a program ({error}). Allowed: an answer, or a limit that it ran into; a failure of this machine is no "
-            "failed program. Is it out of memory, processes or disk, or overloaded? Run the command again."
+            "failed program. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or aarch64, with memory, processes and disk to "
+            f"spare. Run the command again; on a machine that holds nothing of value, {UNISOLATED}=1 runs programs with limits on time, "
+            "memory and files alone."
         ) from error
 
 
-@cache
-def require_isolation() -> None:
-    """Try the isolation once per process.
+class Session:
+    """One server of programs and its temporary folder. Not for several threads at once.
 
-    Raises:
-        PolychromicError: it does not work here, with the system's reason.
+    shut_off: False runs programs with limits alone; a session is then good for one of them. OSError: the system grants no process,
+    descriptor or folder.
     """
-    try:
-        outcome = _run("def f(): return 1", [("f", ())], Limits())
-        reason = None if outcome.answers == (("value", 1),) else f"a program that returns 1 did not: {outcome.status}"
-    except Broken as error:
-        reason = str(error)
-    if reason is not None:
-        raise PolychromicError(
-            f"programs cannot be shut off here ({reason}), so none is run. Needed: Linux 5.12 or newer with user namespaces, on x86_64 or "
-            "aarch64. "
-            f"On a machine that holds nothing of value, {UNISOLATED}=1 runs them with limits on time, memory and files alone."
-        )
+
+    def __init__(self, shut_off: bool):
+        self.owner = os.getpid()  # a fork of this process must not speak to its server
+        # Not a TemporaryDirectory: its finalizer would delete the folder when a fork of this process ends.
+        self._base = tempfile.mkdtemp(prefix="sandbox-")
+        os.chmod(self._base, 0o711)
+        folder, shown = os.path.join(self._base, "work"), os.path.join(self._base, "python")
+        for name in (folder, shown):
+            os.mkdir(name, 0o755)
+        script = [os.path.realpath(sys.executable), "-I", "-S", "-c"]  # no environment's link: its folder need not be readable inside
+        both = {"of": self.owner, "isolate": shut_off, "folder": folder}
+        server = [*script, inspect.getsource(serve), json.dumps(both | {"source": inspect.getsource(isolate)})]
+        order = both | {"command": server, "prefix": os.path.realpath(sys.base_prefix), "python": shown, "file_bytes": Limits.file_bytes}
+        order |= {"home": os.path.realpath(os.path.expanduser("~"))}
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*script, inspect.getsource(isolate), json.dumps(order)],
+                stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", env={}, start_new_session=True,
+            )  # fmt: skip
+        self._answers = self._socket.makefile("rb")
+
+    def close(self) -> None:
+        """End the server and all that it runs; with namespaces, the end of the reaper takes along whoever left the process group.
+
+        In a fork of the owner it lets go of the server, which goes on as the owner's, and so does the folder.
+        """
+        if self.owner == os.getpid():
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+            shutil.rmtree(self._base, ignore_errors=True)  # what a program without namespaces left there may resist; it decides nothing
+        for stream in (self._answers, self._socket, self._process.stderr):
+            stream.close()
+
+    def ask(self, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
+        """What `call` returns. OSError: the server is gone, is late or could not shut the program off; close the session."""
+        nonce = secrets.token_hex(16)
+        job = {"nonce": nonce, "program": program, "calls": [(name, serve.encode(tuple(arguments))) for name, arguments in calls]}
+        try:
+            self._socket.settimeout(limits.seconds + GRACE)
+            self._socket.sendall(json.dumps(job | {"limits": asdict(limits)}).encode() + b"\n")
+            about = json.loads(self._answers.readline())
+            if len(data := self._answers.read(about["size"])) < about["size"]:
+                raise OSError("cut short")
+        except TimeoutError:
+            raise OSError("no answer in time") from None
+        except (OSError, ValueError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # so that stderr ends
+            said = self._process.stderr.read(500).decode(errors="replace").strip()
+            raise OSError(said or "the server ended without a word") from None
+        if about["failed"]:
+            raise OSError(data.decode(errors="replace"))
+        line = next((line for line in data.split(b"\n") if line.startswith(nonce.encode())), b"")
+        try:
+            found = [(kind, serve.decode(body) if kind == "value" else body) for kind, body in json.loads(line[len(nonce) :])]
+        except Exception:  # whatever a program brings about that wrote this line itself: it is no answer
+            return None
+        return found if len(found) == len(calls) else None
 
 
-def _run(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
-    """Raises Broken where there is no verdict, and none from a server started anew."""
+_lock = threading.Lock()
+_sessions: list[Session] = []  # of this process, one at most
+
+
+def _ask(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> list[Answer] | None:
+    """What `call` returns, from this process's server. OSError: no verdict, and none from a server started anew."""
     with _lock:
         if _sessions and _sessions[0].owner != os.getpid():
             close()
-        try:
-            return _once(program, calls, limits)
-        except Broken:
-            return _once(program, calls, limits)
-
-
-def _once(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
-    """Raises Broken, and leaves no server then."""
-    try:
-        if not _sessions:
-            _sessions.append(Session(shut_off=True))
-        return _ask(_sessions[0], program, calls, limits)
-    except Broken:
-        close()
-        raise
+        for is_last in (False, True):
+            try:
+                if not _sessions:
+                    _sessions.append(Session(shut_off=True))
+                    if _sessions[0].ask("def f(): return 1", [("f", ())], Limits()) != [("value", 1)]:
+                        raise OSError("a program that returns 1 did not")
+                return _sessions[0].ask(program, calls, limits)
+            except BaseException as error:  # an interrupted server would give the next program this one's answer
+                close()
+                if is_last or not isinstance(error, OSError):
+                    raise
 
 
 def close() -> None:
@@ -149,33 +205,3 @@ def close() -> None:
 
 
 atexit.register(close)
-
-
-def _ask(session: Session, program: str, calls: Sequence[tuple[str, tuple]], limits: Limits) -> Outcome:
-    nonce = secrets.token_hex(16)
-    job = {"nonce": nonce, "program": program, "calls": [[name, child.encode(tuple(arguments))] for name, arguments in calls]}
-    status, data = session.ask(job, limits)
-    return _read(data, nonce, len(calls)) if status == "ended" else Outcome(status)
-
-
-def _read(data: bytes, nonce: str, count: int) -> Outcome:
-    """The first line that carries the nonce; a line that does not parse is no answer."""
-    for line in data.split(b"\n"):
-        if not line.startswith(nonce.encode()):
-            continue
-        try:
-            found = json.loads(line[len(nonce) :])
-            answers = tuple(_answer(*entry) for entry in found)
-        except (ValueError, TypeError, KeyError, RecursionError):
-            break
-        return Outcome("ok", answers) if len(answers) == count else Outcome("ended")
-    return Outcome("ended")
-
-
-def _answer(kind: str, body: Any) -> tuple[str, Any]:
-    if kind == "e":
-        return "error", str(body)
-    try:
-        return "value", child.decode(body)
-    except (ValueError, TypeError):
-        return "object", str(body[-1])[:80]

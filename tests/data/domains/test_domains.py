@@ -1,0 +1,218 @@
+"""What a good reply is in each domain but code, and when two replies are the same answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polychromic.base.errors import UsageError
+from polychromic.data.domains import domain_names, get_domain
+from polychromic.data.domains.base import normalise
+from polychromic.data.domains.creative import MAX_WORDS as LONGEST_SENTENCE
+from polychromic.data.domains.creative import is_list, is_one_sentence, words
+from polychromic.data.domains.replies import MAX_WORDS, RELEVANT
+from polychromic.data.records import Record, read_records
+from polychromic.models import prompts
+from polychromic.params import load_params
+from tests.workspace import REPOSITORY
+
+LISTQA, CREATIVE, REPLIES = map(get_domain, ("listqa", "creative", "replies"))
+
+
+def record(domain: str, *valid: str, prompt: str = "Name one.", references: tuple[str, ...] = ("x",)) -> Record:
+    common = {"group": "g", "stratum": "s", "checker": "set" if valid else "person", "source": "made", "licence": "MIT"}
+    return Record(id="r", domain=domain, prompt=prompt, references=list(references), valid=list(valid), **common)
+
+
+@pytest.mark.parametrize(("reply", "form"), [
+    ("Apple", "apple"), ("  An APPLE. ", "apple"), ("a pear!", "pear"), ("The Netherlands", "netherlands"), ("one cherry\n", "cherry"),
+    ("some  red   wine", "red wine"), ("Côte d’Ivoire", "cote d ivoire"), ("São Tomé and Príncipe", "sao tome and principe"),
+    ("jack-in-the-box", "jack in the box"), ("theatre", "theatre"), ("another", "another"), ("onerous", "onerous"), ("A", "a"),
+    ("ﬁg", "fig"), ("...", ""), ("", ""), ("🍎 apple", "apple"), ("Россия", "россия"),
+])  # fmt: skip
+def test_normalise(reply, form):
+    assert normalise(reply) == form == normalise(form)
+
+
+KNOWN = "cat cherry box Shoe glass red-wine"
+
+
+@pytest.mark.parametrize(("valid", "reply", "answer"), [
+    (KNOWN, "cat", "cat"), (KNOWN, "Cats.", "cat"), (KNOWN, "the cherries", "cherry"), (KNOWN, "boxes", "box"), (KNOWN, "shoes", "shoe"),
+    (KNOWN, "Glasses", "glass"), (KNOWN, "glass", "glass"), (KNOWN, "red wines", "red wine"), (KNOWN, "ca", None), (KNOWN, "catss", None),
+    (KNOWN, "cat dog", None), (KNOWN, "I like cats", None), (KNOWN, "", None), (KNOWN, "!", None),
+    ("glass glasses", "glasses", "glasses"),  # a valid plural is itself, and not its singular
+    ("glass glasses", "a glass", "glass"), ("dress", "dres", None),  # a double s is no plural
+    ("The-Gambia Türkiye", "gambia", "gambia"), ("The-Gambia Türkiye", "turkiye.", "turkiye"),
+])  # fmt: skip
+def test_an_answer_is_a_valid_one_or_its_plural(valid, reply, answer):
+    assert LISTQA.answer(record("listqa", *(text.replace("-", " ") for text in valid.split())), reply) == answer
+
+
+def test_the_key_joins_forms_of_an_answer_and_keeps_invalid_ones_apart_and_quality_is_validity():
+    r = record("listqa", "cherry", "pear")
+    assert LISTQA.key(r, "Cherries!") == LISTQA.key(r, "a cherry") != LISTQA.key(r, "pear")
+    assert LISTQA.key(r, "Some stone") == "stone" != LISTQA.key(r, "stones")
+    embed = lambda texts: pytest.fail("asked for vectors")
+    assert LISTQA.training_quality(r, ["pears", "car", ""], embed).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_the_table_of_domains():
+    """Each module of the folder is a domain under its own name, with a section of params.yaml and prompts of its own."""
+    params = load_params(REPOSITORY / "params.yaml")
+    assert domain_names() == ["code", "creative", "listqa", "replies"]
+    for name in domain_names():
+        domain = get_domain(name)
+        assert domain.name == name
+        assert domain.checker in ("set", "person") and domain.similarity in ("exact", "semantic")
+        metrics = set(params.domain(name).metrics)
+        assert "semantic_diversity" in metrics
+        if name in params.domains:
+            assert {params.endpoint(name).primary, params.endpoint(name).quality} <= metrics, "the metrics that contrasts are about"
+        assert all(prompts.variant(name, params.methods[m].prompt) for m in params.methods if params.runs(m, name))
+
+
+@pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
+def test_what_is_no_domain_is_refused(name):
+    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
+        get_domain(name)
+
+
+RUN, CHILD, HAPPY, TREE = "run ran running runs", "child children", "happy happier happiest", "tree trees"
+HAPPIEST = "The happiest child ran to the sea."
+DATA = REPOSITORY / "data" / "creative.jsonl"
+PROMPT = "Write one sentence that uses these words: run, child."
+TWO = record("creative", RUN, CHILD, prompt=PROMPT)
+VALID = [
+    "The children ran to the sea.",
+    "A CHILD RUNS TO THE SEA!",
+    "Why is the child running to the sea?",
+    "  The child's dog ran to the sea.\n",
+    "The child\u2019s dog ran to the sea.",
+    "\u201cThe children ran to the sea.\u201d",
+    "Running is what a well-fed child loves.",
+    "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6.",
+]
+INVALID = [
+    *("The grandchildren ran to the sea.", "The child runner went to the sea."),  # another word
+    *("The children went to the sea.", "They ran to the blue sea."),  # a keyword is missing
+    *("The children ran to the sea", "The children ran to the sea,"),  # no end
+    *("1. The children ran to the sea.", "- The children ran to the sea.", "**The children ran to the sea.**"),
+    *("The children ran. They fell into the sea.", "The children ran to the sea.They fell.", "The children ran to the sea.\nThe end."),
+    "The children\nran to the sea.",
+    *("Children ran here.", "Child, run."),  # too short
+    *("Run, child, run, child, run.", "Run, child, sea, tree and sky."),  # a list
+    "The child ran and ran and ran and ran and ran and ran.",  # a loop
+    *("These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
+    PROMPT,
+    *("", " \n", ".", "\U0001f600\U0001f600\U0001f600", "\u5b50\u4f9b\u304c\u8d70\u308b\u3002"),
+]
+
+
+@pytest.mark.parametrize(("reply", "good"), [*((reply, True) for reply in VALID), *((reply, False) for reply in INVALID)])
+def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
+    """Neither vectors nor references are asked for."""
+    assert (CREATIVE.answer(TWO, reply) is not None) == good
+    quality = CREATIVE.training_quality(TWO, [reply], lambda texts: pytest.fail("asked for vectors"))
+    assert quality.dtype == np.float64 and quality.tolist() == [float(good)]
+    assert CREATIVE.training_quality(TWO.model_copy(update={"references": [reply]}), [reply], None).tolist() == quality.tolist()
+
+
+FILLER = " ".join(f"w{chr(97 + i)}" for i in range(LONGEST_SENTENCE - 2))
+
+
+@pytest.mark.parametrize(("keywords", "reply", "good"), [
+    ([RUN, CHILD], f"Children ran {FILLER}.", True), ([RUN, CHILD], f"Children ran {FILLER} more.", False),
+    ([RUN, CHILD], "Children ran to the sea.", True), ([RUN, CHILD], "Children ran there today.", False),  # length
+    ([RUN], HAPPIEST, True), ([RUN, CHILD], HAPPIEST, True), ([RUN, CHILD, HAPPY], HAPPIEST, True),  # every keyword is needed
+    ([RUN, TREE], HAPPIEST, False), ([RUN, CHILD, TREE], HAPPIEST, False), ([RUN, CHILD, HAPPY, TREE], HAPPIEST, False),
+    ([RUN, CHILD, HAPPY], "The happy child will run.", False), ([RUN, CHILD, HAPPY], "The happy child will run home.", True),
+])  # fmt: skip
+def test_length_keywords_and_other_words(keywords, reply, good):
+    assert CREATIVE.holds(record("creative", *keywords), reply) == good
+
+
+ONE = """
+Mr. Smith ran home.
+He met J. R. Smith.
+The U.S. Army ran.
+He paid 3.5 dollars.
+He came at 5 p.m. and left.
+"Stop!" he said.
+I ran... and fell.
+The dog ran!!!
+It rained; we ran (and fell).
+"""
+MORE = """
+I ran... Then I fell.
+"Stop!" He ran.
+What?! No.
+So do I. He left.
+i went home. he stayed.
+He ran\uff01 She ran.
+He ran\u3002She ran.
+"""
+
+
+@pytest.mark.parametrize(("texts", "one"), [(ONE, True), (MORE, False)])
+def test_one_sentence(texts, one):
+    for text in texts.strip().splitlines():
+        assert is_one_sentence(text) == one, text
+
+
+def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
+    a, b = "The children ran to the sea.", "the children RAN, to the sea!"
+    assert CREATIVE.key(TWO, a) == CREATIVE.key(TWO, b) == CREATIVE.answer(TWO, a) == "the children ran to the sea"
+    assert CREATIVE.key(TWO, a) != CREATIVE.key(TWO, "The child ran to the sea.")
+    assert words("The dog\u2019s well-known \ufb01g, don't!") == ["the", "dog", "well", "known", "fig", "don't"]
+    assert is_list("Dog, run, fence, tree and sky.") and is_list("Dog: run; fence.")
+    assert not is_list("He believed her story hook, line, and sinker.") and not is_list("If it rains, we stay, and read.")
+
+
+@pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
+def test_what_people_wrote_passes():
+    records = read_records(DATA)
+    held = [CREATIVE.holds(found, text) for found in records for text in found.references]
+    assert np.mean(held) >= 0.99
+    assert not any(CREATIVE.holds(found, found.prompt) for found in records), "the prompt is no reply to itself"
+    swapped = [CREATIVE.holds(a, b.references[0]) for a, b in zip(records, records[1:] + records[:1], strict=True)]
+    assert np.mean(swapped) < 0.01, "a sentence for other words is no reply"
+
+
+POST = record("replies", prompt="I really want to see the ocean this summer!", references=("me too", "go for it"))
+LONG = " ".join(f"w{i}" for i in range(MAX_WORDS + 1))
+
+
+@pytest.mark.parametrize(("reply", "good"), [
+    ("You should go!", True), ("Me too", True), ("Yes", False), ("", False), ("🎉🎉", False), ("want to see the ocean", False),
+    ("I REALLY want to see the ocean, this summer", False), ("I really want to see the ocean this summer too", True),
+    ("ant to see the ocean", True), ("want to see the ocea", True),  # an echo is one of words, not of letters
+    ("no no no no no", False), ("no no yes yes", True), ("no no no yes yes", False), (LONG, False), (LONG.rpartition(" ")[0], True),
+])  # fmt: skip
+def test_a_reply_is_well_formed(reply, good):
+    assert REPLIES.well_formed(POST, reply) == good
+
+
+# Reply: (cosine to the post, to one human reply, to the other; quality).
+COSINES = {
+    "near post": (0.7, 0.0, 0.0, 1),
+    "near one human": (0.0, 0.1, 0.7, 1),
+    "near other": (0.1, 0.55, 0.0, 1),
+    "a little of both": (0.25, 0.3, 0.3, 0),
+    "far away": (0.0, 0.0, 0.0, 0),
+    "against it": (-0.5, 0.6, 0.0, 0),
+    "fine words": (0.9, 0.3, 0.0, 1),
+    "one": (0.9, 0.3, 0.0, 0),  # relevant, and no reply
+}
+
+
+def test_quality_is_zero_or_one_at_the_mean_of_post_and_nearest_human():
+    axes = dict(zip([POST.prompt, *POST.references], np.eye(3), strict=True))
+
+    def embed(texts):
+        rows = np.array([axes[text] if text in axes else COSINES[text][:3] for text in texts])
+        return np.column_stack([rows, np.sqrt(np.maximum(0, 1 - (rows**2).sum(axis=1)))]).astype(np.float32)
+
+    assert RELEVANT == 0.3
+    assert REPLIES.key(POST, "Me too!!") == REPLIES.key(POST, "me, too") != REPLIES.key(POST, "me three")
+    assert REPLIES.training_quality(POST, list(COSINES), embed).tolist() == [row[3] for row in COSINES.values()]
