@@ -25,7 +25,7 @@ from polychromic.base.hardware import best_device
 from polychromic.base.io import read_json, sha256_json, write_json
 from polychromic.base.locks import single_writer
 from polychromic.base.progress import Ticker, progress
-from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.domains import Domain, Embed
 from polychromic.data.records import Record
 from polychromic.method.losses import deviation_weights
 from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions

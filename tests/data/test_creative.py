@@ -166,7 +166,7 @@ def test_records_are_complete_sorted_and_valid_whatever_the_order_of_the_example
         assert r.prompt == f"Write one sentence that uses these words: {', '.join(keywords)}."
         assert r.stratum.startswith(f"{len(keywords)}_") and (r.domain, r.checker, r.licence) == ("creative", "set", "WordNet-3.0")
         assert [set(line.split()) for line in r.valid] == [lexicon.forms(keyword) for keyword in keywords]
-        assert all(DOMAIN.holds(r, text) for text in r.references) and not DOMAIN.holds(r, r.prompt)
+        assert all(DOMAIN.answer(r, text) for text in r.references) and not DOMAIN.answer(r, r.prompt)
     assert build(corpus()[::-1], lexicon, WANTED) == records
     with pytest.raises(PolychromicError, match=r"too few sentences pass the filters \(\d+ of 900 with 2 keywords\)"):
         build(corpus(), lexicon, {2: 900})

@@ -4,7 +4,7 @@ import pytest
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data import curate as module
-from polychromic.data.curate import BUILDERS, build, check, curate
+from polychromic.data.curate import BUILDERS, check, curate
 from polychromic.data.records import Record, read_records
 
 
@@ -21,8 +21,8 @@ def builders(monkeypatch) -> dict:
 
 
 def test_round_trip_summary_and_licences(tmp_path):
-    assert curate(tmp_path) == {"toy": {"records": 2, "groups": 2, "strata": {"few": 2}}}
-    assert read_records(tmp_path / "toy.jsonl") == build()["toy"]
+    assert curate(tmp_path)["toy.jsonl"] == 2
+    assert read_records(tmp_path / "toy.jsonl") == [record("a"), record("b")]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["LICENSES.txt", "toy.jsonl"] and check(tmp_path) == []
     text = (tmp_path / "LICENSES.txt").read_text()
     for notice in ("WordNet 3.0 Copyright 2006 by Princeton University", "Porimol Chandro", "Perception, Control and Cognition Lab"):

@@ -71,8 +71,8 @@ def world(tmp_path, monkeypatch):
     for row in rows:
         full = {"ISO": {"alpha3": row["name"][:3].upper()}, "capital": f"{row['name']} City", "region": "Europe", **row}
         (tmp_path / "countries" / f"{row['name']}.json").write_text(json.dumps(full))
-    found = SimpleNamespace(locate_file=lambda name: tmp_path / "countries")
-    monkeypatch.setattr(listqa.metadata, "distribution", lambda name: found)
+    found = SimpleNamespace(version=listqa.COUNTRYINFO_VERSION, locate_file=lambda name: tmp_path / "countries")
+    monkeypatch.setattr(listqa.metadata, "distributions", lambda name: [found])
     return listqa.load_countries()
 
 

@@ -95,7 +95,7 @@ def test_a_change_that_is_not_committed_is_refused(repository, changes, key):
 def test_before_the_first_commit_nothing_is_declared(tmp_path):
     repository = Repository(tmp_path)
     repository.declare(commit=False)
-    repository.refused("the whole section")
+    repository.refused(r"differs from the last commit \(margin, test\)")
 
 
 def test_comments_order_other_sections_and_a_change_that_was_taken_back_are_free(repository, quietly):

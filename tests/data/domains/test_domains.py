@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from polychromic.base.errors import UsageError
-from polychromic.data.domains import domain_names, get_domain
-from polychromic.data.domains.base import normalise
+from polychromic.data.domains import domain_names, get_domain, normalise
 from polychromic.data.domains.creative import MAX_WORDS as LONGEST_SENTENCE
 from polychromic.data.domains.creative import is_list, is_one_sentence, words
 from polychromic.data.domains.replies import MAX_WORDS, RELEVANT
@@ -129,7 +128,7 @@ FILLER = " ".join(f"w{chr(97 + i)}" for i in range(LONGEST_SENTENCE - 2))
     ([RUN, CHILD, HAPPY], "The happy child will run.", False), ([RUN, CHILD, HAPPY], "The happy child will run home.", True),
 ])  # fmt: skip
 def test_length_keywords_and_other_words(keywords, reply, good):
-    assert CREATIVE.holds(record("creative", *keywords), reply) == good
+    assert (CREATIVE.answer(record("creative", *keywords), reply) is not None) == good
 
 
 ONE = """
@@ -172,10 +171,10 @@ def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
 def test_what_people_wrote_passes():
     records = read_records(DATA)
-    held = [CREATIVE.holds(found, text) for found in records for text in found.references]
+    held = [CREATIVE.answer(found, text) is not None for found in records for text in found.references]
     assert np.mean(held) >= 0.99
-    assert not any(CREATIVE.holds(found, found.prompt) for found in records), "the prompt is no reply to itself"
-    swapped = [CREATIVE.holds(a, b.references[0]) for a, b in zip(records, records[1:] + records[:1], strict=True)]
+    assert not any(CREATIVE.answer(found, found.prompt) for found in records), "the prompt is no reply to itself"
+    swapped = [CREATIVE.answer(a, b.references[0]) is not None for a, b in zip(records, records[1:] + records[:1], strict=True)]
     assert np.mean(swapped) < 0.01, "a sentence for other words is no reply"
 
 
