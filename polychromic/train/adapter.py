@@ -44,7 +44,7 @@ STREAM = 16  # prompts whose replies share a stream of uniforms in `kl_to_base`
 
 def numeric_code(domain: str) -> tuple[str, ...]:
     """Modules and folders of the package that change what training gives."""
-    parts = ("text.py", "domains/__init__.py", "domains/base.py", f"domains/{domain}")
+    parts = ("text.py", "domains/__init__.py", f"domains/{domain}")
     return ("base/seeds.py", "models", "method", "train", *(f"data/{part}" for part in parts))
 
 

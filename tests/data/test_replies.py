@@ -96,15 +96,12 @@ def test_build_is_anonymous_and_grouped():
     assert {r.stratum.split("_")[1] for r in pairs} == {"high", "other"}
 
 
-def test_caps_on_conversation_and_person(monkeypatch):
+def test_caps_on_a_person_and_near_duplicate_posts_and_openers(monkeypatch):
     monkeypatch.setattr(replies, "MAX_PER_PERSON", 5)
     candidates = list(replies.pairs(corpus()))
     assert len(candidates) == 20 and len(replies.select(candidates, 5)) == 5
     with pytest.raises(PolychromicError, match="5 pairs pass the filters, 6 are needed"):
         replies.select(candidates, 6)
-
-
-def test_near_duplicate_posts_and_openers_are_dropped():
     posts = ["Bananas grow quickly on sunny islands", "bananas grow QUICKLY on sunny islands!"]
     posts += ["What if pigs could fly then", "Snow fell on the red barn"]
     kept = replies.select([pair(post, f"reply number {i} here", i) for i, post in enumerate(posts)], 2, ["What if pigs could fly?"])
