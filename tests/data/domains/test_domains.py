@@ -69,12 +69,9 @@ def test_the_table_of_domains():
         if name in params.domains:
             assert {params.endpoint(name).primary, params.endpoint(name).quality} <= metrics, "the metrics that contrasts are about"
         assert all(prompts.variant(name, params.methods[m].prompt) for m in params.methods if params.runs(m, name))
-
-
-@pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
-def test_what_is_no_domain_is_refused(name):
-    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
-        get_domain(name)
+    for name in ("poems", "__init__", "../listqa"):
+        with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
+            get_domain(name)
 
 
 RUN, CHILD, HAPPY, TREE = "run ran running runs", "child children", "happy happier happiest", "tree trees"
@@ -83,14 +80,9 @@ DATA = REPOSITORY / "data" / "creative.jsonl"
 PROMPT = "Write one sentence that uses these words: run, child."
 TWO = record("creative", RUN, CHILD, prompt=PROMPT)
 VALID = [
-    "The children ran to the sea.",
-    "A CHILD RUNS TO THE SEA!",
-    "Why is the child running to the sea?",
-    "  The child's dog ran to the sea.\n",
-    "The child\u2019s dog ran to the sea.",
-    "\u201cThe children ran to the sea.\u201d",
-    "Running is what a well-fed child loves.",
-    "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6.",
+    *("The children ran to the sea.", "A CHILD RUNS TO THE SEA!", "Why is the child running to the sea?"),
+    *("  The child's dog ran to the sea.\n", "The child\u2019s dog ran to the sea.", "\u201cThe children ran to the sea.\u201d"),
+    *("Running is what a well-fed child loves.", "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6."),
 ]
 INVALID = [
     *("The grandchildren ran to the sea.", "The child runner went to the sea."),  # another word
@@ -98,12 +90,9 @@ INVALID = [
     *("The children ran to the sea", "The children ran to the sea,"),  # no end
     *("1. The children ran to the sea.", "- The children ran to the sea.", "**The children ran to the sea.**"),
     *("The children ran. They fell into the sea.", "The children ran to the sea.They fell.", "The children ran to the sea.\nThe end."),
-    "The children\nran to the sea.",
-    *("Children ran here.", "Child, run."),  # too short
-    *("Run, child, run, child, run.", "Run, child, sea, tree and sky."),  # a list
-    "The child ran and ran and ran and ran and ran and ran.",  # a loop
-    *("These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
-    PROMPT,
+    *("The children\nran to the sea.", "Children ran here.", "Child, run."),  # two lines, too short
+    *("Run, child, run, child, run.", "Run, child, sea, tree and sky.", "The child ran and ran and ran and ran and ran."),  # list, loop
+    *(PROMPT, "These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
     *("", " \n", ".", "\U0001f600\U0001f600\U0001f600", "\u5b50\u4f9b\u304c\u8d70\u308b\u3002"),
 ]
 
@@ -112,9 +101,8 @@ INVALID = [
 def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
     """Neither vectors nor references are asked for."""
     assert (CREATIVE.answer(TWO, reply) is not None) == good
-    quality = CREATIVE.training_quality(TWO, [reply], lambda texts: pytest.fail("asked for vectors"))
-    assert quality.dtype == np.float64 and quality.tolist() == [float(good)]
-    assert CREATIVE.training_quality(TWO.model_copy(update={"references": [reply]}), [reply], None).tolist() == quality.tolist()
+    same = TWO.model_copy(update={"references": [reply]})
+    assert CREATIVE.training_quality(same, [reply], lambda texts: pytest.fail("asked for vectors")).tolist() == [float(good)]
 
 
 FILLER = " ".join(f"w{chr(97 + i)}" for i in range(LONGEST_SENTENCE - 2))
@@ -131,32 +119,14 @@ def test_length_keywords_and_other_words(keywords, reply, good):
     assert (CREATIVE.answer(record("creative", *keywords), reply) is not None) == good
 
 
-ONE = """
-Mr. Smith ran home.
-He met J. R. Smith.
-The U.S. Army ran.
-He paid 3.5 dollars.
-He came at 5 p.m. and left.
-"Stop!" he said.
-I ran... and fell.
-The dog ran!!!
-It rained; we ran (and fell).
-"""
-MORE = """
-I ran... Then I fell.
-"Stop!" He ran.
-What?! No.
-So do I. He left.
-i went home. he stayed.
-He ran\uff01 She ran.
-He ran\u3002She ran.
-"""
-
-
-@pytest.mark.parametrize(("texts", "one"), [(ONE, True), (MORE, False)])
+@pytest.mark.parametrize(("texts", "one"), [
+    ("Mr. Smith ran home.|He met J. R. Smith.|The U.S. Army ran.|He paid 3.5 dollars.|He came at 5 p.m. and left.", True),
+    ('"Stop!" he said.|I ran... and fell.|The dog ran!!!|It rained; we ran (and fell).', True),
+    ('I ran... Then I fell.|"Stop!" He ran.|What?! No.|So do I. He left.|i went home. he stayed.', False),
+    ("He ran\uff01 She ran.|He ran\u3002She ran.", False),
+])  # fmt: skip
 def test_one_sentence(texts, one):
-    for text in texts.strip().splitlines():
-        assert is_one_sentence(text) == one, text
+    assert [text for text in texts.split("|") if is_one_sentence(text) != one] == []
 
 
 def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
@@ -192,17 +162,11 @@ def test_a_reply_is_well_formed(reply, good):
     assert REPLIES.well_formed(POST, reply) == good
 
 
-# Reply: (cosine to the post, to one human reply, to the other; quality).
-COSINES = {
-    "near post": (0.7, 0.0, 0.0, 1),
-    "near one human": (0.0, 0.1, 0.7, 1),
-    "near other": (0.1, 0.55, 0.0, 1),
-    "a little of both": (0.25, 0.3, 0.3, 0),
-    "far away": (0.0, 0.0, 0.0, 0),
-    "against it": (-0.5, 0.6, 0.0, 0),
-    "fine words": (0.9, 0.3, 0.0, 1),
-    "one": (0.9, 0.3, 0.0, 0),  # relevant, and no reply
-}
+COSINES = {  # reply: (cosine to the post, to one human reply, to the other; quality)
+    "near post": (0.7, 0.0, 0.0, 1), "near one human": (0.0, 0.1, 0.7, 1), "near other": (0.1, 0.55, 0.0, 1),
+    "a little of both": (0.25, 0.3, 0.3, 0), "far away": (0.0, 0.0, 0.0, 0), "against it": (-0.5, 0.6, 0.0, 0),
+    "fine words": (0.9, 0.3, 0.0, 1), "one": (0.9, 0.3, 0.0, 0),  # the last is relevant, and no reply
+}  # fmt: skip
 
 
 def test_quality_is_zero_or_one_at_the_mean_of_post_and_nearest_human():
