@@ -4,6 +4,7 @@ import ast
 import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from ruamel.yaml import YAML
@@ -39,17 +40,9 @@ def said(f, arguments) -> str:
 
 @pytest.fixture(autouse=True)
 def alarm():
-    def stop(*_):
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(signal.SIGALRM, Mock(side_effect=TimeoutError))
     yield
     signal.signal(signal.SIGALRM, before)
-
-
-def killed(program, tests) -> bool:
-    f = trusted(program)
-    return any(said(f, arguments) != repr(expected) for arguments, expected in tests)
 
 
 def test_there_are_enough_tasks_of_each_kind_with_different_right_solutions_and_tests_that_vary(records):
@@ -101,11 +94,12 @@ def test_the_tests_kill_most_mutants_as_many_as_the_data_sheet_says(records, ste
     bodies = ["x + 1 <= 2", "x - 1 < 2", "x + 1 < 3", "x + 2 < 2"]
     assert list(mutants("def f(x):\n    return x + 1 < 2")) == [f"def f(x):\n    return {body}" for body in bodies]
     chosen = list({r.group: r for r in reversed(records)}.values())[::step]
-    found = [killed(mutant, hidden(r)) for r in chosen for solution in r.references for mutant in mutants(solution)]
+    killed = lambda f, tests: any(said(f, arguments) != repr(expected) for arguments, expected in tests)
+    found = [killed(trusted(mutant), hidden(r)) for r in chosen for solution in r.references for mutant in mutants(solution)]
     share = sum(found) / len(found)
     assert len(found) > count and share >= least
-    said = f"{len(found):,} mutants, of which {sum(found):,} ({100 * share:.1f} %) fail a hidden test"
-    assert step > 1 or said in " ".join((REPOSITORY / "DATA.md").read_text(encoding="utf-8").split())
+    measured = f"{len(found):,} mutants, of which {sum(found):,} ({100 * share:.1f} %) fail a hidden test"
+    assert step > 1 or measured in " ".join((REPOSITORY / "DATA.md").read_text(encoding="utf-8").split())
 
 
 def test_a_task_of_one_family_is_no_solution_of_another(records):
@@ -129,8 +123,8 @@ def test_solutions_that_disagree_or_raise_are_refused():
         record_of(wrong._replace(bodies=("return 1 / 0",)), {})
 
 
-def test_families_stand_in_one_split(records):
+def test_a_split_is_more_than_a_handful_of_ideas(records):
     splits = split(records, SIZES, seed=0)
     check_split(records, splits, SIZES, tolerance=0.08)
     group = {r.id: r.group for r in records}
-    assert min(len({group[key] for key in splits[name]}) for name in SIZES) >= 20, "a split is more than a handful of ideas"
+    assert min(len({group[key] for key in splits[name]}) for name in SIZES) >= 20

@@ -34,9 +34,9 @@ IRREGULAR = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    counts = "".join(f"{key} 1 {count}\n" for key, count in COUNTS.items())
-    for name, text in {"cntlist.rev": counts, **{f"{part}.exc": text for part, text in IRREGULAR.items()}}.items():
-        (tmp_path / name).write_text(text)
+    (tmp_path / "cntlist.rev").write_text("".join(f"{key} 1 {count}\n" for key, count in COUNTS.items()))
+    for part, text in IRREGULAR.items():
+        (tmp_path / f"{part}.exc").write_text(text)
     monkeypatch.setattr(wordnet, "FOLDER", tmp_path)
     monkeypatch.setattr(wordnet, "SHA256", {})
     return tmp_path
@@ -81,13 +81,10 @@ def test_missing_and_other_files_are_refused(folder, monkeypatch):
 
 
 def test_examples_are_read_without_quotations_of_authors(folder):
-    lines = {
-        "noun": '00000001 13 n 01 dog 0 000 | an animal; "the dog ran"; "a big  dog"  ',
-        "verb": '00000002 30 v 02 leave 0 go_away 0 000 | go; "He left the house"; "To be or not"- Shakespeare  ',
-        **dict.fromkeys(("adj", "adv"), "00000003 00 a 01 big 0 000 | large"),
-    }
-    for part, line in lines.items():
-        (folder / f"data.{part}").write_text(f"  1 This software\n{line}\n")
+    go = '30 v 02 leave 0 go_away 0 000 | go; "He left the house"; "To be or not"- Shakespeare  '
+    dog, big = '13 n 01 dog 0 000 | an animal; "the dog ran"; "a big  dog"  ', "00 a 01 big 0 000 | large"
+    for part, line in {"noun": dog, "verb": go, "adj": big, "adv": big}.items():
+        (folder / f"data.{part}").write_text(f"  1 This software\n00000001 {line}\n")
     dog, other, left = examples()
     assert (dog, other[:2]) == (("the dog ran", "noun", ("dog",)), ("a big dog", "noun"))
     assert left == ("He left the house", "verb", ("leave", "go away"))

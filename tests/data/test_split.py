@@ -68,8 +68,7 @@ LONG = "alpha beta gamma delta epsilon zeta eta theta"
 
 
 @pytest.mark.parametrize(("changes", "kind"), [
-    (({"group": "one"}, {"group": "one"}), "group 'one'"), (({"prompt": LONG}, {"prompt": LONG.upper()}), "near-duplicate"),
-    (({"prompt": LONG}, {"prompt": LONG + " iota"}), "near-duplicate prompts"),
+    (({"group": "one"}, {"group": "one"}), "group 'one'"), (({"prompt": LONG}, {"prompt": LONG.upper() + " iota"}), "near-duplicate"),
 ])  # fmt: skip
 def test_leaks_are_caught(records, splits, changes, kind):
     changed = dict(zip((splits["train"][0], splits["test"][0]), changes, strict=True))
@@ -87,12 +86,9 @@ def test_lost_strata_and_barred_short_double_and_unknown_ids_are_all_reported_at
         assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("prompt", "seen"), [
-    ("Name one kind of vegetable.", True), ("Name one kind of root vegetable.", False), ("Name a country that no list names.", False),
-    ("Name a country in Africa.", True),  # a prompt of the earlier split
-])  # fmt: skip
-def test_seen_categories(prompt, seen):
-    assert is_seen(record(1, prompt=prompt)) == seen
+def test_seen_categories_and_prompts_of_the_earlier_split():
+    assert all(is_seen(record(1, prompt=prompt)) for prompt in ("Name one kind of vegetable.", "Name a country in Africa."))
+    assert not any(is_seen(record(1, prompt=text)) for text in ("Name one kind of root vegetable.", "Name a country that no list names."))
 
 
 def test_stage_writes_the_same_bytes_whatever_the_hash_seed_and_nothing_when_the_check_fails(tmp_path, monkeypatch, records):

@@ -126,10 +126,9 @@ def test_one_program_that_cannot_be_shut_off_is_no_verdict():
     assert passes(PLUS, ADD)
 
 
-@pytest.mark.parametrize(("name", "tests"), [("a child that answers first", ADD[:1]), ("a thread and a child help", ADD)])
-def test_what_another_process_writes_is_no_answer_and_it_may_help(name, tests):
+def test_what_another_process_writes_is_no_answer_and_it_may_help():
     """Both halves of a fork return: that of the first process counts, which comes last here."""
-    assert passes(HONEST[name], tests, QUICK)
+    assert passes(HONEST["a child that answers first"], ADD[:1], QUICK) and passes(HONEST["a thread and a child help"], ADD, QUICK)
 
 
 def test_a_fork_of_this_process_has_a_server_of_its_own():
@@ -237,17 +236,15 @@ def test_secrets_are_out_of_reach(monkeypatch, shared):
     assert [path.name for path in shared.iterdir()] == ["token"]
 
 
-def test_where_the_first_program_does_not_work_no_other_runs(monkeypatch):
+def test_where_the_first_program_does_not_work_no_other_runs_unless_limits_alone_will_do(monkeypatch):
     asked = []
     monkeypatch.setattr(Session, "ask", lambda self, program, *job: asked.append(program) or [])
     run.close()
     with pytest.raises(PolychromicError, match=NO_VERDICT.format("a program that returns 1 did not")):
         passes(PLUS, ADD)
     assert asked == ["def f(): return 1"] * 2
-
-
-def test_limits_alone_when_told_so(monkeypatch):
-    monkeypatch.setenv(run.UNISOLATED, "1")
+    monkeypatch.undo()
+    monkeypatch.setenv(run.UNISOLATED, "1")  # limits alone when told so
     assert passes(PLUS, ADD) and not passes(HOSTILE["loops"], ADD, QUICK) and not passes(HOSTILE["sleeps"], ADD, QUICK)
 
 
