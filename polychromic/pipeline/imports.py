@@ -17,9 +17,9 @@ PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
 WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
 DOMAINS = "data.domains"  # looks a domain up by name
-# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, the look-up of
-# domains, and what the stage declares under params.
-WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", DOMAINS, *(f"base.{name}" for name in (
+# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the
+# stage declares under params.
+WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
     "__init__", "cache", "errors", "hardware", "io", "locks", "paths", "progress", "visible")))  # fmt: skip
 DATA_FILES = (".txt", ".toml")
 
@@ -54,7 +54,7 @@ def _reached(root: Path, entry: str) -> tuple[str, ...]:
         module = pending.pop()
         if module not in seen:
             seen.add(module)
-            pending += [] if module in WITHOUT_INFLUENCE and module != DOMAINS else _imports(root, module)
+            pending += [] if module in WITHOUT_INFLUENCE else _imports(root, module)
     return tuple(sorted(seen))
 
 

@@ -17,8 +17,7 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl, write_json, write_jsonl
 from polychromic.base.progress import progress
-from polychromic.data.domains import get_domain
-from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.domains import Domain, Embed, get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
