@@ -7,7 +7,6 @@ is cut off, and asked for again. One process at a time (base.locks.single_writer
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -110,36 +109,28 @@ def collect(
         count = "the source does not say how many items it has" if total is None else f"{total} items"
         say(f"{source.name}: {count}{f', {end} are wanted' if max_items else ''}; {stored} are stored already{pages}")
         ids, per_author = {row["id"] for row in records}, Counter(row["author"] for row in records)
-
-        def take(page: Page) -> None:
-            lines, rejected = [], dict(store.summary["rejected"])
-            for where, item in page:
-                record = read_item(item, named, source.name, authors)
-                if isinstance(record, str):
-                    reason = record
-                elif record.id in ids:
-                    reason = "duplicate id"
-                elif record.author is not None and author_cap is not None and per_author[record.author] >= author_cap:
-                    reason = "author cap"
-                else:
-                    ids.add(record.id)
-                    per_author[record.author] += 1
-                    lines.append(dumps(record.model_dump()))
-                    continue
-                before = rejected.get(reason, {"count": 0, "first": []})
-                rejected[reason] = {"count": before["count"] + 1, "first": [*before["first"], where][:EXAMPLES]}
-            people = {"authors": len(per_author.keys() - {None}), "without_author": per_author[None]}
-            items, accepted = store.summary["items"] + len(page), store.summary["accepted"] + len(lines)
-            store.commit(lines, items=items, accepted=accepted, rejected=rejected, complete=False, **people)
-            say(f"collect: {items} of {end or '?'}")
-
+        full = lambda author: None not in (author, author_cap) and per_author[author] >= author_cap
         try:
             for page in source.pages(stored, max_items, page_size):
                 if store.summary["items"] == 0:
                     _check_columns(page, named)
-                take(page)
-            items = store.summary["items"]
-            if items:
+                lines, rejected = [], dict(store.summary["rejected"])
+                for where, item in page:
+                    found = read_item(item, named, source.name, authors)
+                    if not isinstance(found, str):
+                        found = "duplicate id" if found.id in ids else "author cap" if full(found.author) else found
+                    if isinstance(found, str):
+                        before = rejected.get(found, {"count": 0, "first": []})
+                        rejected[found] = {"count": before["count"] + 1, "first": [*before["first"], where][:EXAMPLES]}
+                    else:
+                        ids.add(found.id)
+                        per_author[found.author] += 1
+                        lines.append(dumps(found.model_dump()))
+                people = {"authors": len(per_author.keys() - {None}), "without_author": per_author[None]}
+                items, accepted = store.summary["items"] + len(page), store.summary["accepted"] + len(lines)
+                store.commit(lines, items=items, accepted=accepted, rejected=rejected, complete=False, **people)
+                say(f"collect: {items} of {end or '?'}")
+            if items := store.summary["items"]:
                 store.commit([], complete=max_items is None or items < max_items or items == total)
         except (KeyboardInterrupt, OSError) as error:
             why = "by Ctrl-C" if isinstance(error, KeyboardInterrupt) else f"({out} cannot be written: {error.strerror})"
@@ -147,10 +138,9 @@ def collect(
             raise PolychromicError(f"stopped {why}; {stored} items are stored. Run the same command again to go on.") from None
     if not (summary := store.summary)["accepted"]:
         reasons = ", ".join(f"{reason} ({entry['count']}, {entry['first'][0]})" for reason, entry in sorted(summary["rejected"].items()))
+        found = f"none of {summary['items']} items gives a record: {reasons or 'it is empty'}"
         allowed = "a post and a reply, both text. Name the columns (`polychromic collect --help`) and choose another --out"
-        raise PolychromicError(
-            f"{source.name}: none of {summary['items']} items gives a record: {reasons or 'it is empty'}. Allowed: {allowed}."
-        )
+        raise PolychromicError(f"{source.name}: {found}. Allowed: {allowed}.")
     return summary
 
 
@@ -161,11 +151,9 @@ def _check_columns(page: Page, columns: Mapping[str, str | None]) -> None:
     known |= {f"{key}.{inner}" for item in items for key, value in item.items() if isinstance(value, dict) for inner in value}
     for name, column in ({"post": "post", "reply": "reply"} | {name: column for name, column in columns.items() if column}).items():
         if items and all(pick(item, column) is ABSENT for item in items):
-            near = difflib.get_close_matches(column, known, n=1, cutoff=0.5) or ["COLUMN"]
-            raise UsageError(
-                f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}. Allowed: {', '.join(sorted(known)[:30])}. "
-                f"Name one, such as --{name.replace('_', '-')} {near[0]}. Nothing was written."
-            )
+            found = f"{page[0][0]} to {page[-1][0]}: no item has the column {column!r} for {name}"
+            remedy = f"Name one: --{name.replace('_', '-')} COLUMN. Nothing was written"
+            raise UsageError(f"{found}. Allowed: {', '.join(sorted(known)[:30])}. {remedy}.")
 
 
 def render(summary: dict[str, Any]) -> Group:

@@ -20,8 +20,8 @@ from polychromic.base.progress import progress
 from polychromic.base.visible import visible
 from polychromic.data.records import Record
 from polychromic.yours.curate import selection
-from polychromic.yours.curate.raw import Pair, Text, read_pairs, written
-from polychromic.yours.curate.rules import Rules
+from polychromic.yours.curate.rules import Rules, Text
+from polychromic.yours.curate.selection import Pair, read_pairs, written
 
 CANDIDATES, REPORT = "candidates.jsonl", "report.json"
 REVIEWS = "review-*.jsonl"  # logs of polychromic.yours.review beside the candidates
@@ -110,8 +110,7 @@ def _judged(pairs: list[Pair], rules: Rules) -> dict[str, dict[int, str]]:
                 reached[name] += 1
                 if why is not None:
                     break
-            if number % selection.EVERY == 0 or number == len(pairs):
-                tick(number)
+            tick(number)
     return found
 
 
@@ -134,9 +133,6 @@ def render(report: dict) -> Group:
     strata = Table("stratum", Column("candidates", justify="right"))
     for name, count in report["strata"].items():
         strata.add_row(name, f"{count:,}")
-    candidates, number, largest = report["candidates"], report["groups"]["count"], report["groups"]["largest"]
-    note = Shown(f"{candidates:,} candidates in {number:,} groups, the largest of {largest:,}")
-    if largest * 2 > candidates > 1:
-        note.append("\nwarning: one group holds more than half of them, and a group is never parted: no split is possible. ")
-        note.append("Set records.group to post.")
+    number, largest = report["groups"].values()
+    note = f"{report['candidates']:,} candidates in {number:,} groups, the largest of {largest:,}"
     return Group(Shown(f"{report['input']['pairs']:,} pairs of {visible(report['input']['file'])}"), table, strata, note)

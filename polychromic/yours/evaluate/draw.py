@@ -3,10 +3,15 @@
 Prompts are drawn in blocks of at most ROWS replies that are decoded together, each block with a stream of its own, and a block's
 lines are appended at once: a run that is cut draws again only the block in which it was cut, and ends with the bytes of an
 undisturbed one. A block is as small as that can be: all of its replies end in the same decoding.
+
+Whether a LoRA adapter belongs to the base is answered before the base's weights are read or a reply drawn. PEFT loads it onto a base
+without memory ("meta"): a wider base differs in shapes, a deeper or shallower one in names. A base of the same architecture with other
+weights looks the same, and the name that the adapter recorded decides nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +23,15 @@ from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.base.io import dumps, read_json, read_jsonl, sha256_json, write_json, write_jsonl
+from polychromic.base.io import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
 from polychromic.base.locks import single_writer
 from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.models.prompts import SLOT, PromptVariant
 from polychromic.params import Params, load_params
-from polychromic.yours.evaluate.adapters import check_adapter, fingerprint
 from polychromic.yours.evaluate.inputs import Row, group, read_row
 
+ADAPTER = CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 DEFAULT = "default"  # the pinned model of params.yaml
 ROWS = 64  # replies decoded at once, 3 prompts of 20: what a kill can cost, and enough to keep a processor busy
 Shots = Sequence[tuple[str, str]]  # (prompt, reply) of solved examples
@@ -73,6 +78,46 @@ def draw_all(
             load = partial(_load, folder, adapter)
             _draw(out / f"samples-{name}.jsonl", name, identity | asdict(settings), rows, chats, settings, load)
     return [out / f"samples-{name}.jsonl" for name in names]
+
+
+def check_adapter(adapter: Path, base: str, folder: Path) -> None:
+    """Raises PolychromicError for an adapter that is incomplete, or does not fit the model in `folder`, which the user called `base`."""
+    import torch
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    named = None
+    try:
+        if missing := [name for name in ADAPTER if not (adapter / name).is_file()]:
+            raise ValueError(f"no {' and no '.join(missing)}")
+        config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+        if (kind := config.get("peft_type")) != "LORA":
+            raise ValueError(f"an adapter of type {kind!r}")
+        named = config.get("base_model_name_or_path")
+        saved = load_peft_weights(str(adapter), device="cpu")
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        lora = LoraConfig.from_pretrained(adapter)
+        lora.base_model_name_or_path = None  # another name is ours to tell
+        result = set_peft_model_state_dict(get_peft_model(model, lora, low_cpu_mem_usage=True), saved, low_cpu_mem_usage=True)
+        if names := result.unexpected_keys:
+            raise ValueError(f"{len(names)} tensors for which the base has no module, such as {names[0]}")
+        if names := [name for name in result.missing_keys if ".lora_" in name]:
+            raise ValueError(f"{len(names)} tensors are lacking, such as {names[0]}")
+    except (ValueError, TypeError, RuntimeError, SafetensorError) as error:  # a RuntimeError's first line says nothing of the sizes
+        head, *lines = str(error).splitlines()
+        said = "; ".join(line.strip(" \t.")[:300] for line in lines[:2] or [head])
+        made = f"It names {named!r} as its base: give" if named else "Give"
+        allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
+        raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
+
+
+def fingerprint(adapter: Path) -> str:
+    """Of its weights and its configuration, which scales them; not of where it lies or what it says about its base."""
+    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    return sha256_json([{key: value for key, value in config.items() if key != "base_model_name_or_path"}, sha256_file(adapter / WEIGHTS)])
 
 
 def pinned() -> Params:
@@ -127,7 +172,7 @@ def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dic
 
 
 def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokenizer)
-    """The base model, with the adapter merged where there is one (it fits, see adapters.py), in bfloat16 on the best device."""
+    """The base model, with the adapter merged where there is one (it fits, see check_adapter), in bfloat16 on the best device."""
     from polychromic.base.hardware import best_device
     from polychromic.models.decode import check_head
     from polychromic.models.load import load_causal_lm

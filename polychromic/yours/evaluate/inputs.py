@@ -6,7 +6,6 @@ one per sample, or of answers that are right), "system", "temperature", "seed". 
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -100,11 +99,16 @@ class System:
         """Samples per prompt."""
         return len(self.first.samples)
 
+    @property
+    def empty(self) -> int:
+        """Replies that show nothing: each is wrong, has no word, and is like no reference."""
+        return sum(not text.strip() for row in self.rows.values() for text in row.samples)
+
 
 def read_row(where: str, raw: dict, **defaults: Any) -> Row:
     """One line, checked; `defaults` are of columns that it does not have.
 
-    Raises DataError: says what was got, what is allowed, and which column may have been meant.
+    Raises DataError: says what was got and what is allowed.
     """
     columns = [name for name in Row.model_fields if name not in ("where", "raw")]
     try:
@@ -116,9 +120,8 @@ def read_row(where: str, raw: dict, **defaults: Any) -> Row:
         raise DataError(where, f"the line cannot be written again ({error})", "numbers, and whole Unicode characters") from None
     column = str(first["loc"][0])
     if first["type"] == "missing":
-        near = difflib.get_close_matches(column, [name for name in raw if name not in columns], n=1, cutoff=0.5)
-        remedy = f"Did you mean {near[0]!r}? Rename it to {column!r}." if near else "Add it and run the command again."
-        raise DataError(where, f"no column {column!r}; found: {', '.join(map(repr, raw))}", f"columns {', '.join(columns)}", remedy)
+        found = f"no column {column!r}; found: {', '.join(map(repr, raw))}"
+        raise DataError(where, found, f"columns {', '.join(columns)}", "Add it, or rename what is meant.")
     allowed = first["ctx"]["error"].args[0] if first["type"] == "value_error" else Row.model_fields[column].description
     raise DataError(where, f"{column} is {repr(raw[column])[:60]}", allowed)
 
