@@ -34,13 +34,9 @@ Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of th
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for tables as CSV and LaTeX, the JSON document and figures.")]
 
 COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
-# kind -> what it makes no use of, and what it takes
-REFUSED = {
-    "package": (("what", *COLUMNS, "base_url", "retries"), "--out, authors and limits"),
-    "file": (("base_url", "retries"), "a file, its columns, --out, authors and limits"),
-    "apify": ((), ""),
-}
-Kind = StrEnum("Kind", {name: name for name in REFUSED})
+NETWORK = ("base_url", "retries")
+UNUSED = {"package": ("what", *COLUMNS, *NETWORK), "file": NETWORK, "apify": ()}  # kind -> what it makes no use of
+Kind = StrEnum("Kind", {name: name for name in UNUSED})
 Folder = Annotated[Path, typer.Argument(help="What `polychromic curate` wrote: it holds candidates.jsonl.")]
 Reviewer = Annotated[str, typer.Option("--reviewer", help="Whose pass this is; names the log review-NAME.jsonl in FOLDER.")]
 
@@ -119,8 +115,7 @@ def compare_files(
 @replies_app.command()
 def samples(
     files: Annotated[list[Path], typer.Argument(help="Files of replies; results/DOMAIN/SPLIT/CELL/samples.jsonl.gz are read, too.")],
-    only: Annotated[str | None, typer.Option("--id", help="Only this prompt.")] = None,
-    find: Annotated[str, typer.Option(help="Only prompts, or replies, that hold this text.")] = "",
+    find: Annotated[str, typer.Option(help="Only prompts whose id, text or replies hold this.")] = "",
     n: Annotated[int, typer.Option("--n", min=1, help="Replies shown per system.")] = 5,
     limit: Annotated[int, typer.Option(min=1, help="Prompts shown.")] = 10,
 ) -> None:
@@ -131,10 +126,9 @@ def samples(
     systems = read_systems(files)
     texts: dict[str, str] = {}  # id -> all that can be found there
     for (_, name), row in (item for system in systems for item in sorted(system.rows.items()) if item[0][0] == system.seeds[0]):
-        texts[name] = "\n".join([texts.get(name, ""), row.prompt, *row.samples]).lower()
-    ids = [name for name, text in texts.items() if only in (None, name) and find.lower() in text]
-    if not ids:
-        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(list(texts)[:5])}, ...")
+        texts[name] = "\n".join([texts.get(name, name), row.prompt, *row.samples]).lower()
+    if not (ids := [name for name, text in texts.items() if find.lower() in text]):
+        raise UsageError(f"no prompt fits --find {find!r}. Allowed: a part of an id, a prompt or a reply, such as {min(texts)}.")
     for name in ids[:limit]:
         Console().print(output.replies_table(systems, name, n))
     if len(ids) > limit:
@@ -190,7 +184,7 @@ def collect(
 ) -> None:
     """Collect posts and replies into a raw log; the same command goes on where it was stopped."""
     check_out(out, "raw/mine")
-    refuse(context, f"collect {kind}", *REFUSED[kind])
+    refuse(context, f"collect {kind}", UNUSED[kind], f"{'a file, its columns, ' if kind == 'file' else ''}--out, authors and limits")
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
     from polychromic.yours.collect import run, sources
