@@ -24,7 +24,7 @@ from polychromic.base.io import read_jsonl
 from polychromic.base.progress import progress
 from polychromic.data.text import normalised
 from polychromic.yours.collect.schema import Authors, read_item
-from polychromic.yours.curate.rules import Text, count_words, fast_words
+from polychromic.yours.curate.rules import Text, count_words
 
 CLASSES = {"length": (["any"], ["short", "long"], ["short", "medium", "long"])}
 CLASSES["engagement"] = (["any"], ["low", "high"], ["low", "middle", "high"])
@@ -43,8 +43,8 @@ class Pair:
     """
 
     where: str
-    post: str
-    reply: str
+    post: Text
+    reply: Text
     author: str | None
     engagement: float | None
     source: str
@@ -68,8 +68,8 @@ def read_pair(where: str, row: dict[str, Any]) -> Pair:
     source = " ".join(str(row.get("source") or "").split()) or where.rpartition(":")[0]
     found = read_item(row, {}, source, Authors(None))
     if isinstance(found, str):
-        return Pair(where, str(row.get("post") or ""), str(row.get("reply") or ""), None, None, source, found)
-    post, reply = (" ".join(text.split()) for text in (found.post, found.reply))
+        return Pair(where, Text(row.get("post") or ""), Text(row.get("reply") or ""), None, None, source, found)
+    post, reply = (Text(" ".join(text.split())) for text in (found.post, found.reply))
     return Pair(where, post, reply, found.author, found.engagement, written(source))
 
 
@@ -83,7 +83,7 @@ KEYS: dict[str, Callable[[Pair], str | None]] = {"author": lambda p: p.author, "
 
 def exact_key(pair: Pair, of: str) -> str:
     """Equal for texts that differ only in case, accents, punctuation or blanks; emoji count where there is no word."""
-    key = lambda text: " ".join(fast_words(text)) or Text(text).folded
+    key = lambda text: " ".join(text.words) or text.folded
     return key(pair.reply) if of == "reply" else f"{key(pair.post)}\n{key(pair.reply)}"
 
 
@@ -96,8 +96,9 @@ def exact_duplicates(pairs: Sequence[Pair], of: str) -> dict[int, str]:
 
 def near_duplicates(pairs: Sequence[Pair], of: str, threshold: float) -> dict[int, str]:
     """place -> which pair that is kept before it is how close; closeness is the Jaccard index of the sets of words."""
-    texts = [fast_words({"post": pair.post, "reply": pair.reply, "pair": f"{pair.post} {pair.reply}"}[of]) for pair in pairs]
-    sets, near = [frozenset(text) for text in texts], {}
+    words: dict[str, Callable[[Pair], list[str]]] = {"post": lambda p: p.post.words, "reply": lambda p: p.reply.words}
+    words["pair"] = lambda p: p.post.words + p.reply.words
+    sets, near = [frozenset(words[of](pair)) for pair in pairs], {}
     with progress("near-duplicates", len(pairs)) as tick:
         for place, original in enumerate(closest(sets, threshold), start=1):
             if original is not None:

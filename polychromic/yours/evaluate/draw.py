@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -75,8 +74,7 @@ def draw_all(
         for name, adapter, shots in runs:
             chats = [chat(variant, row["prompt"], shots) for row in rows]
             identity = {"base": weights.fingerprint(source), "adapter": adapter and fingerprint(adapter), "prompts": sha256_json(chats)}
-            load = partial(_load, folder, adapter)
-            _draw(out / f"samples-{name}.jsonl", name, identity | asdict(settings), rows, chats, settings, load)
+            _draw(out / f"samples-{name}.jsonl", name, identity, rows, chats, settings, folder, adapter)
     return [out / f"samples-{name}.jsonl" for name in names]
 
 
@@ -190,7 +188,8 @@ def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokeniz
 
 
 def _draw(
-    path: Path, name: str, identity: dict, rows: Sequence[dict], chats: Sequence[list[dict]], settings: Settings, load: Callable[[], tuple],
+    path: Path, name: str, identity: dict, rows: Sequence[dict], chats: Sequence[list[dict]], settings: Settings, folder: Path,
+    adapter: Path | None,
 ) -> None:  # fmt: skip
     """Replies to all chats in `path`, what is there already kept; `identity` says what decides them, and is kept beside it.
 
@@ -198,31 +197,33 @@ def _draw(
     """
     from polychromic.sample.draw import sample_prompts
 
-    identity |= {"n_prompts": len(rows), "rows": ROWS}
+    identity |= asdict(settings) | {"n_prompts": len(rows), "rows": ROWS}
     facts = path.with_suffix(".json")
     before = read_json(facts) if facts.exists() else {}
     if path.exists() and before != identity:
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
         problem = f"was begun with another {changed}" if before else "was not drawn here"
         raise PolychromicError(f"{path} {problem}. Allowed: to go on as it was begun. Choose another --out, or delete it.")
-    size = max(1, ROWS // settings.n)
-    done = _complete(path, size, len(rows))
-    if done < len(rows):
-        model, tokenizer = load()
+    size, total = max(1, ROWS // settings.n), len(rows)
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
+    done = total if len(lines) == total else len(lines) // size * size  # first lines, in complete blocks; what comes after is cut off
+    if done < total:
+        model, tokenizer = _load(folder, adapter)
         write_json(facts, identity)
         encoded = [prompts.encode(tokenizer, one) for one in chats]
     with path.open("ab") as file:
-        for first in range(done, len(rows), size):
+        if (kept := sum(map(len, lines[:done]))) < path.stat().st_size:
+            file.truncate(kept)
+        for first in range(done, total, size):
             part = slice(first, first + size)
             drawn = sample_prompts(
                 model, tokenizer, encoded[part], n=settings.n, temperature=settings.temperature, rows=ROWS, min_p=settings.min_p,
                 max_new_tokens=settings.max_new_tokens, seed=derive_seed(settings.seed, "evaluate", first),
-                what=f"{name}, prompts {first + 1} to {min(first + size, len(rows))} of {len(rows)}",
+                what=f"{name}, prompts {first + 1} to {min(first + size, total)} of {total}",
             )  # fmt: skip
             about = {"system": name, "seed": settings.seed, "temperature": settings.temperature}
             replies = [{key: reply[key] for key in ("samples", "tokens")} for reply in drawn]
-            lines = [dumps({**row, **about, **reply}) + "\n" for row, reply in zip(rows[part], replies, strict=True)]
-            file.write("".join(lines).encode())
+            file.write("".join(dumps({**row, **about, **reply}) + "\n" for row, reply in zip(rows[part], replies, strict=True)).encode())
             file.flush()
             os.fsync(file.fileno())
     saved = [line for _, line in read_jsonl(path)]
@@ -230,12 +231,3 @@ def _draw(
     renewed = [{key: value for key, value in line.items() if key not in own} | row for line, row in zip(saved, rows, strict=True)]
     if renewed != saved:
         write_jsonl(path, renewed)
-
-
-def _complete(path: Path, size: int, total: int) -> int:
-    """How many first lines of the file stand in complete blocks of `size`; what comes after them is cut off."""
-    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
-    count = total if len(lines) == total else len(lines) // size * size
-    if path.exists() and (kept := sum(len(line) for line in lines[:count])) < path.stat().st_size:
-        os.truncate(path, kept)
-    return count

@@ -167,18 +167,10 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
         allowed = "input for which the metric exists. Add what it lacks, take the line out, or ask for other --metrics"
         raise PolychromicError(f"{first} cannot be computed: {why}. Allowed: {allowed}.")
     names = [name for name in names if name not in lost]
-    cut = [name for name in names if metric(name).of_number]
-    if cut and any(system.n > least for system in systems):
+    if any(system.n > least for system in systems) and (cut := [name for name in names if metric(name).of_number]):
         said = ", ".join(f"{system.name} has {system.n}" for system in systems)
-        notes.append(
-            f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each "
-            "system; the other metrics read all, which does not shift their mean"
-        )
+        notes.append(f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each")
     notes += [f"{first} left out: {why}" for why, first in gone.items()]
-    notes += [
-        f"{s.empty} of {len(s.rows) * s.n} replies of {s.name!r} are empty and count as such: 0 words, like no reference"
-        for s in systems if s.empty
-    ]  # fmt: skip
     kept = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
     return Scores(kept, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
 
