@@ -188,15 +188,15 @@ def collect(
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
     from polychromic.yours.collect import run, sources
-    from polychromic.yours.collect.schema import Authors, read_salt
+    from polychromic.yours.collect.schema import read_salt
 
     if kind == "apify":
         source = sources.Apify(base_url, what, sources.read_token(), retries)
     else:
         source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
     columns = {name: context.params[name] for name in COLUMNS}
-    authors = Authors(None if keep_authors else read_salt())
-    show(run.collect(source, columns, authors, out, say, page_size, author_cap, max_items), run.render, json)
+    salt = None if keep_authors else read_salt()
+    show(run.collect(source, columns, salt, out, say, page_size, author_cap, max_items), run.render, json)
 
 
 @posts_app.command()

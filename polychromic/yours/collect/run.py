@@ -24,7 +24,7 @@ from rich.text import Text
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, write_json
 from polychromic.base.locks import single_writer
-from polychromic.yours.collect.schema import ABSENT, FIELDS, Authors, pick, read_item
+from polychromic.yours.collect.schema import ABSENT, FIELDS, fingerprint, pick, read_item
 from polychromic.yours.collect.sources import Page, Source
 
 LOG, SUMMARY = "raw.jsonl", "summary.json"
@@ -35,8 +35,8 @@ EXAMPLES = 3  # places that are remembered per reason of rejection
 class Store:
     """What is collected so far in a folder, which is made with the first page and holds one collection (what is collected, and how).
 
-    Attributes: summary: "items" that are done with, of these "accepted" and "rejected" {reason: {"count", "first" places}}, "authors",
-        records "without_author", "complete", the "log" with its size and digest, and the "collection".
+    Attributes: records: those in the log, in order. summary: "items" that are done with, of these "accepted" and "rejected" {reason:
+        {"count", "first" places}}, "authors", records "without_author", "complete", the "log" with its size and digest, "collection".
 
     Raises PolychromicError: the folder holds another collection, a log without a summary, or a log that somebody changed.
     """
@@ -45,14 +45,11 @@ class Store:
         self._log, self._file, self._digest = folder / LOG, folder / SUMMARY, hashlib.sha256()
         self.summary: dict[str, Any] = {"items": 0, "accepted": 0, "rejected": {}, "authors": 0, "without_author": 0, "complete": False}
         self.summary |= {"collection": collection, "log": {"file": LOG, "bytes": 0, "sha256": self._digest.hexdigest()}}
+        self.records: list[dict[str, Any]] = []
         if self._file.exists():
-            self.summary = self._resumed(collection)
+            self._resume(collection)
         elif self._log.exists():
             raise PolychromicError(f"{self._log}: a log without {SUMMARY}. Allowed: a folder of `polychromic collect`. Choose another.")
-
-    def records(self) -> list[dict[str, Any]]:
-        """The records in the log, in order."""
-        return [json.loads(line) for line in self._log.read_bytes().splitlines()] if self._log.exists() else []
 
     def commit(self, lines: list[str], **changes: Any) -> None:
         """Store the records of a page, one JSON text each, and what they change in the summary."""
@@ -65,30 +62,30 @@ class Store:
             os.fsync(file.fileno())
         self._digest.update(page)
         log = {"file": LOG, "bytes": self.summary["log"]["bytes"] + len(page), "sha256": self._digest.hexdigest()}
-        write_json(self._file, self.summary | changes | {"log": log})
-        self.summary |= changes | {"log": log}
+        write_json(self._file, summary := self.summary | changes | {"log": log})
+        self.summary = summary
 
-    def _resumed(self, collection: dict[str, Any]) -> dict[str, Any]:
-        summary = read_json(self._file)
-        theirs, size = summary["collection"], summary["log"]["bytes"]
+    def _resume(self, collection: dict[str, Any]) -> None:
+        self.summary = read_json(self._file)
+        theirs, size = self.summary["collection"], self.summary["log"]["bytes"]
         if changed := sorted(key for key in theirs.keys() | collection.keys() if theirs.get(key) != collection.get(key)):
             told = "; ".join(f"{key} was {dumps(theirs.get(key))}, is {dumps(collection.get(key))}" for key in changed)
             allowed = "the same source and options, to go on with it. Choose another --out, or use the options of before"
             raise PolychromicError(f"{self._log.parent}: it holds another collection: {told}. Allowed: {allowed}.")
         content = self._log.read_bytes() if self._log.exists() else b""
         self._digest.update(content[:size])
-        if self._digest.hexdigest() != summary["log"]["sha256"]:
+        if self._digest.hexdigest() != self.summary["log"]["sha256"]:
             got = f"{len(content)} bytes, of which the first {size} are not those that collect wrote"
             raise PolychromicError(f"{self._log}: {got}. Allowed: a log that nobody edits. Restore it, or collect again elsewhere.")
+        self.records = [json.loads(line) for line in content[:size].splitlines()]
         if len(content) > size:
             os.truncate(self._log, size)
         for rest in self._log.parent.glob(f".{SUMMARY}.*"):
             rest.unlink()  # of a process that was killed while it wrote
-        return summary
 
 
 def collect(
-    source: Source, columns: Mapping[str, str | None], authors: Authors, out: Path, say: Callable[[str], None],
+    source: Source, columns: Mapping[str, str | None], salt: bytes | None, out: Path, say: Callable[[str], None],
     page_size: int, author_cap: int | None = None, max_items: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Collect what is not yet collected; returns the summary, which also stands in `out`.
@@ -100,15 +97,15 @@ def collect(
     was stored stays, and the next call goes on after it.
     """
     named = {name: columns.get(name) for name in FIELDS}
-    collection = source.identity | {"columns": named, "author_cap": author_cap, "authors": authors.fingerprint}
+    collection = source.identity | {"columns": named, "author_cap": author_cap, "authors": fingerprint(salt)}
     with single_writer(out, LOCK_SECONDS):
         store, total = Store(out, collection), source.size()
         end = min((count for count in (total, max_items) if count is not None), default=None)
-        stored, records = store.summary["items"], store.records()
+        stored = store.summary["items"]
         pages = "" if end is None else f"; {math.ceil(max(end - stored, 0) / page_size)} page(s) of up to {page_size} to go"
         count = "the source does not say how many items it has" if total is None else f"{total} items"
         say(f"{source.name}: {count}{f', {end} are wanted' if max_items else ''}; {stored} are stored already{pages}")
-        ids, per_author = {row["id"] for row in records}, Counter(row["author"] for row in records)
+        ids, per_author = {row["id"] for row in store.records}, Counter(row["author"] for row in store.records)
         full = lambda author: None not in (author, author_cap) and per_author[author] >= author_cap
         try:
             for page in source.pages(stored, max_items, page_size):
@@ -116,7 +113,7 @@ def collect(
                     _check_columns(page, named)
                 lines, rejected = [], dict(store.summary["rejected"])
                 for where, item in page:
-                    found = read_item(item, named, source.name, authors)
+                    found = read_item(item, named, source.name, salt)
                     if not isinstance(found, str):
                         found = "duplicate id" if found.id in ids else "author cap" if full(found.author) else found
                     if isinstance(found, str):

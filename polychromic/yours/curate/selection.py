@@ -23,7 +23,7 @@ from typing import Any
 from polychromic.base.io import read_jsonl
 from polychromic.base.progress import progress
 from polychromic.data.text import normalised
-from polychromic.yours.collect.schema import Authors, read_item
+from polychromic.yours.collect.schema import read_item
 from polychromic.yours.curate.rules import Text, count_words
 
 CLASSES = {"length": (["any"], ["short", "long"], ["short", "medium", "long"])}
@@ -66,7 +66,7 @@ def read_pairs(path: Path) -> Iterator[Pair]:
 
 def read_pair(where: str, row: dict[str, Any]) -> Pair:
     source = " ".join(str(row.get("source") or "").split()) or where.rpartition(":")[0]
-    found = read_item(row, {}, source, Authors(None))
+    found = read_item(row, {}, source, None)
     if isinstance(found, str):
         return Pair(where, Text(row.get("post") or ""), Text(row.get("reply") or ""), None, None, source, found)
     post, reply = (Text(" ".join(text.split())) for text in (found.post, found.reply))
