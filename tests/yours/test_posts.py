@@ -97,7 +97,7 @@ def test_the_shipped_data_are_rebuilt_or_compared(work, monkeypatch):
 
 
 def test_no_heavy_import():
-    modules = "curate.run", "collect.run", "collect.apify", "review.session", "review.results"
+    modules = "curate.run", "collect.run", "review.session", "review.results"
     code = f"import sys, {', '.join(f'polychromic.yours.{name}' for name in modules)}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "pandas", "scipy", "statsmodels"} & set(found)

@@ -41,7 +41,7 @@ class Asked:
 
     Attributes:
         metrics: by name, and an error where one does not exist; None takes what DEFAULT_METRICS and the input allow.
-        ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the number of samples allows.
+        ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the samples reach.
         encoder: whether metrics may read sentence vectors. seed, n_boot: of the bootstrap, and its resamples.
     """
 
@@ -53,12 +53,8 @@ class Asked:
 
 
 class Scores(NamedTuple):
-    """Attributes:
-        values: system -> metric -> (seeds, prompts), of the same metrics for all systems.
-        counts: metric -> system -> samples it reads.
-        signatures: metric -> what a result must name so that another can repeat it: definition, tokenizer, encoder, answer key, samples,
-            version.
-    """
+    """values: system -> metric -> (seeds, prompts), of the same metrics for all systems; counts: metric -> system -> samples it reads;
+    signatures: metric -> definition, tokenizer, encoder, answer key, samples, version: what another needs to repeat it."""
 
     values: dict[str, dict[str, np.ndarray]]
     counts: dict[str, dict[str, int]]
@@ -153,7 +149,7 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
         with progress(f"metrics of {system.name}", len(own)) as tick:
             for column, (place, seed) in product(range(len(own)), enumerate(system.seeds)):
                 row = system.rows[seed, own[column]]
-                prompts = {n: _prompt(row, n, vectors) for n in (least, system.n)}
+                prompts = {n: _prompt(row, n, vectors) for n in {least, system.n}}
                 for name in [name for name in names if name not in lost]:
                     prompt = prompts[counts[name][system.name]]
                     try:

@@ -207,23 +207,19 @@ def _with_prompts(path: Path, name: str) -> Iterator[tuple[str, dict]]:
 
 def other_prompts(one: System, other: System) -> str:
     """What tells the prompts of two systems apart, whose means are then of different things; "" where they are the same."""
-    ours, theirs = one.prompts, other.prompts
-    extra = ((one, other, ours.keys() - theirs.keys()), (other, one, theirs.keys() - ours.keys()))
-    parts = [f"{len(ids)} of {a.name!r} that {b.name!r} lacks, such as {min(ids)!r}" for a, b, ids in extra if ids]
-    if renamed := sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]):
-        parts.append(f"{len(renamed)} ids stand for other text, such as {renamed[0]!r}")
+    extra = ((a, b, a.prompts.items() - b.prompts.items()) for a, b in ((one, other), (other, one)))
+    parts = [f"{len(rest)} of {a.name!r} that {b.name!r} lacks, such as {min(rest)[0]!r}" for a, b, rest in extra if rest]
     return f"{one.name!r} and {other.name!r} answer different prompts ({'; '.join(parts)})" if parts else ""
 
 
 def common_ids(systems: Sequence[System], common: bool) -> list[str]:
-    """The prompts of all systems, sorted; with `common` without those that some system lacks.
+    """The prompts of all systems, sorted; with `common` without those that some system lacks, or has with another text.
 
-    Raises PolychromicError: the prompts differ (and `common` is off), none is shared, or an id stands for several.
+    Raises PolychromicError: the prompts differ (and `common` is off), or none is shared.
     """
     differ = next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), "")
-    shared = sorted(set.intersection(*(set(system.prompts) for system in systems)))
-    renamed = [name for name in shared if len({system.prompts[name] for system in systems}) > 1]
-    if differ and (not common or renamed or not shared):
+    shared = sorted(set.intersection(*(set(system.prompts.items()) for system in systems)))
+    if differ and not (common and shared):
         remedy = "Correct the ids, or add --common to use the prompts that all have"
         raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. {remedy}.")
-    return shared
+    return [name for name, _ in shared]

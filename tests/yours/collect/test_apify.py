@@ -8,8 +8,8 @@ import pytest
 import urllib3
 
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.yours.collect import apify
-from polychromic.yours.collect.apify import Apify
+from polychromic.yours.collect import sources
+from polychromic.yours.collect.sources import Apify
 from tests.yours.collect.conftest import log, pairs
 
 TOKEN = "apify_api_secret123"
@@ -52,7 +52,7 @@ def test_without_a_total_the_end_is_an_empty_page_and_a_dataset_that_grows_is_fo
 @pytest.mark.parametrize("fault", [500, 502, 503, 429, "429 0", "cut", "cut in a chunk", "drop", "hang"])
 def test_what_passes_is_tried_again_and_said(source, fault, monkeypatch, capfd):
     server, make = source
-    monkeypatch.setattr(apify, "SILENCE", 0.5)
+    monkeypatch.setattr(sources, "SILENCE", 0.5)
     server.faults[10] = [fault, fault]
     assert read(make()) == list(range(25)) and server.offsets() == [0, 10, 10, 10, 20, 25]
     assert "; 3 more tries, the next in " in (said := capfd.readouterr().err) and "; 2 more tries" in said
@@ -61,7 +61,7 @@ def test_what_passes_is_tried_again_and_said(source, fault, monkeypatch, capfd):
 def test_waits_grow_are_bounded_and_obey_the_server(source, monkeypatch):
     server, make = source
     waited: list[float] = []
-    monkeypatch.setattr(apify, "BACKOFF", 0.5)
+    monkeypatch.setattr(sources, "BACKOFF", 0.5)
     monkeypatch.setattr("time.sleep", waited.append)
     server.faults[0] = [503] * 9 + ["429 7", "429 7200"]
     read(make(retries=11))

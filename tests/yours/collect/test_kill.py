@@ -14,11 +14,11 @@ import pytest
 
 from polychromic.base import io
 from polychromic.cli import app as cli
-from polychromic.yours.collect import apify, run, schema, sources
+from polychromic.yours.collect import run, schema, sources
 from tests.yours.collect.conftest import log, pairs, write
 
 PAGE = 4
-CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, io))
+CODE = frozenset(module.__file__ for module in (run, schema, sources, io))
 
 
 def live(arguments: list[str], line: int | None = None, size: int | None = None) -> tuple[int, int, int]:

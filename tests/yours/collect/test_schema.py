@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps
-from polychromic.yours.collect.schema import Authors, RawRecord, read_item, read_salt
+from polychromic.yours.collect.schema import RawRecord, hidden, read_item, read_salt
 
 ITEM = {"post": "How are you?", "reply": " Fine, thanks. "}
 
 
 def read(item: object, salt: bytes | None = None, **columns: str) -> RawRecord | str:
-    return read_item(item, columns, "here", Authors(salt))
+    return read_item(item, columns, "here", salt)
 
 
 def test_texts_are_kept_as_typed_and_what_is_not_said_is_none():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from polychromic.yours.curate.raw import Text
 
 from polychromic.data.records import read_records
-from polychromic.yours.curate.raw import Text
 from polychromic.yours.curate.rules import Rules, count_words, load_rules
 from polychromic.yours.curate.run import curate
 

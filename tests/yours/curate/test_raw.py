@@ -8,10 +8,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polychromic.yours.curate.raw import Pair, fast_words, read_pair, read_pairs
 
 from polychromic.base.errors import DataError
 from polychromic.data.text import words
-from polychromic.yours.curate.raw import Pair, fast_words, read_pair, read_pairs
 
 ROW = {"post": "A post", "reply": "A reply"}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from polychromic.yours.curate.raw import Pair, read_pair
+
 from polychromic.yours.curate.selection import (
     allot,
     beyond_share,

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from polychromic.base.errors import PolychromicError
 from polychromic.yours.evaluate import draw
-from polychromic.yours.evaluate.adapters import check_adapter
+from polychromic.yours.evaluate.draw import check_adapter
 from tests.pipeline_tools import PATIENCE
 from tests.tiny import make_tiny_model
 from tests.workspace import REPOSITORY

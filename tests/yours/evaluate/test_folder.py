@@ -57,25 +57,6 @@ def test_an_evaluation_of_its_own_replies_leaves_them_as_they_are(two, tmp_path)
     assert "holds samples-one.jsonl, which is not to be overwritten" in str(evaluate(two[0], kept, out=tmp_path / "run").exception)
 
 
-@pytest.mark.parametrize(
-    ("temperatures", "marks"),
-    [
-        ((None, None), []),
-        ((None, 0.7), ["$T$=0.7"]),  # once, although it is both ends of its curve
-        ((1.0, 0.5, 0.7), ["$T$=0.7", "$T$=1"]),  # one curve; its ends in quality are named
-    ],
-)
-def test_marks_carry_a_temperature_where_there_is_one(temperatures, marks):
-    value = {"mean": 0.5, "low": 0.4, "high": 0.6}
-    systems = [
-        {"system": f"mine{t}", "label": "mine" if t else f"s{place}", "temperature": t,
-         "metrics": {"pass@1": value | {"mean": 0.5 - 0.01 * place}, "valid_distinct@3": value}}
-        for place, t in enumerate(temperatures)
-    ]  # fmt: skip
-    drawn = output._curves({"systems": systems, "signatures": {"pass@1": "", "valid_distinct@3": ""}})
-    assert sorted(text.get_text() for text in drawn["quality-diversity"].axes[0].texts) == marks
-
-
 def test_names_with_signs_of_formulas_are_drawn(tmp_path):
     path = write(tmp_path / "x.jsonl", *(GOOD | {"system": "a$b@c", "temperature": t, "id": i} for t in (0.5, 1) for i in "pq"))
     assert evaluate(path, out=tmp_path / "out").exit_code == 0
