@@ -31,7 +31,7 @@ def work(command, monkeypatch, tmp_path):
 
 def test_a_log_gives_candidates_a_report_and_a_table_or_json(work, tmp_path):
     code, out, err = work("curate", "raw.jsonl", "--rules", str(DEFAULT), "--out", "new")
-    assert code == 0 and "filtering: 6 of 6" in err
+    assert code == 0 and "filtering: 10 of 10" in err and "near-duplicates: 5 of 5" in err
     assert "unreadable" in out and "\x1b[31m" not in out and "5 candidates in 5 groups" in out
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["candidates.jsonl", "report.json"]
     code, out, _ = work("curate", "raw.jsonl", "--out", "new", "--json")

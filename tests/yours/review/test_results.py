@@ -17,7 +17,8 @@ from tests.yours.review.bench import candidate, passed, write_candidates
 
 def test_the_set_is_in_the_order_of_ids_with_edits_and_all_else_kept(tmp_path):
     export(passed(write_candidates(tmp_path, *map(candidate, range(5, -1, -1))), "anna", ".a.se."), tmp_path)
-    assert read_records(tmp_path / "replies.jsonl") == [candidate(1).model_copy(update={"prompt": "p", "references": ["[red]r[/red]\x1b"]}), candidate(4)]
+    edited = candidate(1).model_copy(update={"prompt": "p", "references": ["[red]r[/red]\x1b"]})
+    assert read_records(tmp_path / "replies.jsonl") == [edited, candidate(4)]
 
 
 def test_a_table_by_hand():
