@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from polychromic.yours.curate.raw import Text
 
 from polychromic.data.records import read_records
 from polychromic.yours.curate.language import FREQUENT, LANGUAGES, languages, script
-from polychromic.yours.curate.rules import Language
+from polychromic.yours.curate.rules import Language, Text
 from tests.workspace import REPOSITORY
 
 SENTENCES = {

@@ -59,7 +59,7 @@ author_cap: {most: 0}
 """
     )
     for part in (
-        "records.group: Input should be 'post', 'author' or 'both' (got 'thread')",
+        "records.group: Input should be 'post' or 'author' (got 'thread')",
         "records.length_classes: Input should be less than or equal to 3 (got '4')",
         "records.engagement_classes: Field required",
         "lenght: Extra inputs are not permitted",
