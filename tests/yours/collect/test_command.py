@@ -62,7 +62,7 @@ def test_the_author_cap_and_pseudonyms(folder, collect, monkeypatch):
     assert "it holds another collection: authors was" in collect("file", "rows.jsonl", "--out", "out1", "--author-cap", 2)[2]
 
 
-def test_a_limit_can_be_raised(folder, collect):
+def test_a_limit_can_be_raised_a_collection_run_again_and_a_changed_file_is_another(folder, collect):
     write("rows.jsonl", pairs(10))
     code, out, err = collect("file", "rows.jsonl", "--out", "out", "--max-items", 4, "--page-size", 3)
     assert code == 0 and "10 items, 4 are wanted; 0 are stored already; 2 page(s) of up to 3 to go" in err
@@ -74,6 +74,9 @@ def test_a_limit_can_be_raised(folder, collect):
     assert [row["engagement"] for row in log("out")] == list(range(10))
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     assert collect("file", "rows.jsonl", "--out", "out")[0] == 0
+    write("rows.jsonl", pairs(9))
+    code, _, err = collect("file", "rows.jsonl", "--out", "out")
+    assert code == 1 and "it holds another collection: sha256 was" in err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 

@@ -30,17 +30,14 @@ def test_means_by_hand(two):
     assert document["signatures"]["pass@2"].startswith("pass@2|1 - C(n-c,k)/C(n,k)")
 
 
-def test_without_options_the_input_decides_which_metrics(two):
+def test_without_options_the_input_decides_which_metrics_and_each_has_a_signature(two):
+    signature = json.loads(evaluate(two[0], more="--json").stdout)["signatures"]["self_bleu"]
+    parts = ("self-bleu-4", "order:effective", "smooth:method1", "tok:nltk.TweetTokenizer", "nltk:", "n:4", f"polychromic:{__version__}")
+    assert all(part in signature for part in parts)
     result = evaluate(two[0])
     assert all(shown in result.stdout for shown in ("pass@1", "pass@3", "valid distinct@3", "Self-BLEU", "distinct-1"))
     assert not any(shown in result.stdout for shown in ("pass@5", "semantic", "ROUGE"))
     assert "rouge_l, chrf left out: no column `references` in" in result.stderr
-
-
-def test_a_signature_names_tokenizer_order_smoothing_samples_and_version(two):
-    signature = json.loads(evaluate(two[0], more="--metrics self_bleu --json").stdout)["signatures"]["self_bleu"]
-    parts = ("self-bleu-4", "order:effective", "smooth:method1", "tok:nltk.TweetTokenizer", "nltk:", "n:4", f"polychromic:{__version__}")
-    assert all(part in signature for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +133,11 @@ def test_every_pair_is_compared_and_the_terminal_says_which_adjustment(two, monk
     assert "adjusted by Holm over all 2 tests shown (2 metrics x 1 pairs)" in said and "not distinguishable" in said
 
 
-def test_an_interval_without_zero_is_no_verdict_for_two_prompts(tmp_path):
-    result = compare(many(tmp_path / "a.jsonl", 2, 1), many(tmp_path / "b.jsonl", 2, 3), more="--metrics pass@1,words --json")
-    row = json.loads(result.stdout)["contrasts"][0]
-    assert row["high"] < 0 and (row["p_permutation"], row["p_holm"], row["distinguishable"], row["better"]) == (0.5, 1, False, None)
-
-
 def test_a_verdict_survives_holm_over_all_metrics_and_pairs(tmp_path):
+    """And an interval without zero is none for two prompts."""
+    two = compare(many(tmp_path / "a.jsonl", 2, 1), many(tmp_path / "b.jsonl", 2, 3), more="--metrics pass@1,words --json")
+    row = json.loads(two.stdout)["contrasts"][0]
+    assert row["high"] < 0 and (row["p_permutation"], row["p_holm"], row["distinguishable"], row["better"]) == (0.5, 1, False, None)
     files = [many(tmp_path / f"{name}.jsonl", 8, right) for name, right in (("low", 0), ("high", 2), ("same", 2))]
     document = json.loads(compare(*files, more="--metrics pass@1,words --json").stdout)
     rows, how = document["contrasts"], document["adjustment"]
