@@ -6,7 +6,7 @@ What is wrong with the options is found before anything heavy is imported. Track
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,16 +78,14 @@ def evaluate(
     check_out(out, "my-evaluation")
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
     from polychromic.yours.evaluate import evaluate as evaluation
-    from polychromic.yours.evaluate.inputs import read_systems
 
-    files = list(samples or ())
+    files = samples
     if base:
         from polychromic.yours.evaluate.draw import Settings, draw_all
 
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
-    systems = read_systems(files)
-    _finish(evaluation.evaluate(systems, asked), systems, out, json)
+    _finish(files, lambda systems: evaluation.evaluate(systems, asked), out, json)
 
 
 @replies_app.command()
@@ -96,7 +94,6 @@ def compare_files(
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
-    common: Annotated[bool, typer.Option("--common", help="Use the prompts that all files have.")] = False,
     seed: Seed = 0,
     bootstrap: Boot = 10_000,
     out: Out = None,
@@ -106,10 +103,8 @@ def compare_files(
     check_out(out, "my-evaluation")
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
     from polychromic.yours.evaluate import evaluate as evaluation
-    from polychromic.yours.evaluate.inputs import read_systems
 
-    systems = read_systems(files)
-    _finish(evaluation.compare(systems, asked, common), systems, out, json)
+    _finish(files, lambda systems: evaluation.compare(systems, asked), out, json)
 
 
 @replies_app.command()
@@ -151,10 +146,12 @@ def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, boot
     return Asked(names or None, ks, not no_encoder, seed, bootstrap)
 
 
-def _finish(document: dict, systems: Sequence[System], out: Path | None, json: bool) -> None:
-    """Say the notes, write the folder, print the document or its table."""
+def _finish(files: Sequence[Path], judge: Callable[[list[System]], dict], out: Path | None, json: bool) -> None:
+    """Read the systems and judge them; say the notes, write the folder, print the document or its table."""
     from polychromic.yours.evaluate import output
+    from polychromic.yours.evaluate.inputs import read_systems
 
+    document = judge(systems := read_systems(files))
     say(*(f"note: {note}" for note in document["notes"]))
     if out is not None:
         say(f"wrote {', '.join(path.name for path in output.write(out, systems, document))} to {out}")

@@ -67,11 +67,8 @@ class Limits(Section):
 
 
 class Filter(Section):
-    """A filter of the post and of the reply, each by itself; those that look at both have their own __call__."""
-
-    def judge(self, text: Text) -> str | None:
-        """Why the text is dropped, None where it is kept. A subclass gives it, or overrides __call__."""
-        raise NotImplementedError
+    """A filter of the post and of the reply, each by itself: `judge` says why a text is dropped, None where it is kept. Those that look
+    at both have their own __call__."""
 
     def __call__(self, post: Text, reply: Text, engagement: float | None) -> str | None:
         return next((f"{name}: {why}" for name, text in (("post", post), ("reply", reply)) if (why := self.judge(text))), None)

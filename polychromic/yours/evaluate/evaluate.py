@@ -19,7 +19,7 @@ from polychromic.compare import stats
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
 from polychromic.score.text import answer_key, answer_key_signature
-from polychromic.yours.evaluate.inputs import Row, System, common_ids, other_prompts
+from polychromic.yours.evaluate.inputs import Row, System, other_prompts
 
 ALPHA = 0.05
 PERMUTATIONS = 10_000  # at least; 100 for each test, so that the adjusted p can fall below ALPHA
@@ -76,22 +76,23 @@ def evaluate(systems: Sequence[System], asked: Asked) -> dict:
             low, high = (intervals[name].low, intervals[name].high) if intervals else (None, None)
             means[name] = {"mean": float(array.mean()), "low": low, "high": high, "n_samples": scores.counts[name][system.name]}
         found.append(_about(system, len(system.prompts)) | {"label": system.label, "temperature": system.temperature, "metrics": means})
-    advice = "do not compare their means. `polychromic compare-files --common` uses the prompts that both have."
-    apart = [f"{differ}: {advice}" for system in systems[1:] if (differ := other_prompts(systems[0], system))]
+    apart = [f"{differ}: do not compare their means" for system in systems[1:] if (differ := other_prompts(systems[0], system))]
     return {"systems": found, "signatures": scores.signatures, "notes": [*apart, *scores.notes]}
 
 
-def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
+def compare(systems: Sequence[System], asked: Asked) -> dict:
     """The document of `polychromic compare-files`: paired contrasts a - b of all pairs of systems and metrics, and a verdict for each.
 
     A verdict needs two things: the interval excludes 0, and the permutation p, adjusted by Holm over all contrasts of the
     document, is below ALPHA. An interval alone would call one metric in twenty different between equal systems.
 
-    Raises as `common_ids`, to which `common` goes, and `score`.
+    Raises UsageError: one system; PolychromicError: the systems answer different prompts; and as `score`.
     """
     if len(systems) < 2:
         raise UsageError(f"compare-files has one system, {systems[0].name!r}. Allowed: two or more in files or folders. Add a file.")
-    ids = common_ids(systems, common)
+    if differ := next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), None):
+        raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. Correct the ids, or take the others out.")
+    ids = list(systems[0].prompts)
     scores = score(systems, {system.name: ids for system in systems}, asked)
     names, pairs = list(scores.signatures), list(combinations([system.name for system in systems], 2))
     tests, rows = len(names) * len(pairs), []
@@ -106,15 +107,13 @@ def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
     for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
         row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
     how = {"tests": tests, "over": f"{len(names)} metrics x {len(pairs)} pairs", "alpha": ALPHA}
-    extra = {system.name: count for system in systems if (count := len(system.prompts) - len(ids))}
-    dropped = [f"{count} prompts of {name!r} left out, which others lack" for name, count in extra.items()]
     return {
         "contrasts": rows,
         "prompts": ids,
         "systems": [_about(system, len(ids)) for system in systems],
         "adjustment": how | {"method": "Holm", "test": "two-sided sign-flip permutation, paired by prompt"},
         "signatures": scores.signatures,
-        "notes": [*dropped, *scores.notes],
+        "notes": scores.notes,
     }
 
 

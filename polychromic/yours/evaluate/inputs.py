@@ -210,16 +210,3 @@ def other_prompts(one: System, other: System) -> str:
     extra = ((a, b, a.prompts.items() - b.prompts.items()) for a, b in ((one, other), (other, one)))
     parts = [f"{len(rest)} of {a.name!r} that {b.name!r} lacks, such as {min(rest)[0]!r}" for a, b, rest in extra if rest]
     return f"{one.name!r} and {other.name!r} answer different prompts ({'; '.join(parts)})" if parts else ""
-
-
-def common_ids(systems: Sequence[System], common: bool) -> list[str]:
-    """The prompts of all systems, sorted; with `common` without those that some system lacks, or has with another text.
-
-    Raises PolychromicError: the prompts differ (and `common` is off), or none is shared.
-    """
-    differ = next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), "")
-    shared = sorted(set.intersection(*(set(system.prompts.items()) for system in systems)))
-    if differ and not (common and shared):
-        remedy = "Correct the ids, or add --common to use the prompts that all have"
-        raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. {remedy}.")
-    return [name for name, _ in shared]

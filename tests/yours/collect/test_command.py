@@ -6,22 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from polychromic.base.locks import single_writer
-from polychromic.cli import app as cli
 from polychromic.yours.collect import run
 from tests.yours.collect.conftest import log, pairs, write
 
-OPTIONS = [option for parameter in get_command(cli.app).commands["collect"].params for option in parameter.opts if option.startswith("--")]
-
 LIMITED = ("--page-size", "--author-cap", "--max-items")
-
-
-def test_every_option_is_in_a_test_and_in_the_help(collect):
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    code, out, _ = collect("--help")
-    assert code == 0 and len(OPTIONS) >= 15 and [option for option in OPTIONS if f'"{option}"' not in tests or option not in out] == []
 
 
 def test_columns_by_option(folder, collect):
