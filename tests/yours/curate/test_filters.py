@@ -89,7 +89,6 @@ def test_what_is_dropped_and_why(reply, name, why):
     assert found is not None and found[0] == name and why in found[1]
 
 
-WINDOW = {"least": 1, "most": 5}
 WORDS = rules_with(toxicity={"lists": ["unsuitable_words.txt"], "also": ["Schei\u00dfe", "mist"], "except": ["bullshit"]})
 
 
@@ -108,8 +107,12 @@ def test_rules_of_ones_own(rules, reply, found):
     assert first_reason(reply, rules) == found
 
 
-def test_the_post_is_judged_too():
+def test_the_post_and_engagement_are_judged_too():
     assert first_reason("that is a good one", post="click here to see what we do") == ("spam", "post: click here")
+    window = {"least": 1, "most": 5}
+    found = [first_reason("fine", rules_with(engagement=window | {"missing": "drop"}), n) for n in (None, 0, 1, 5, 5.5, 10**400)]
+    assert [f and f[0] for f in found] == ["engagement", "engagement", None, None, "engagement", "engagement"]
+    assert first_reason("fine", rules_with(engagement=window), None) is None
 
 
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=60) | st.text(max_size=20))
@@ -120,13 +123,6 @@ def test_words_are_those_of_the_data(text):
 def test_han_and_kana_count_by_character():
     assert count_words("\u4eca\u65e5\u306f good \u5929\u6c17, isn't it? - !") == 8
     assert count_words("don't well-known 3.5 \u00e9t\u00e9") == 4
-
-
-def test_the_window_of_engagement():
-    rules = rules_with(engagement=WINDOW | {"missing": "drop"})
-    found = [first_reason("fine", rules, value) for value in (None, 0, 1, 5, 5.5, 10**400)]
-    assert [f and f[0] for f in found] == ["engagement", "engagement", None, None, "engagement", "engagement"]
-    assert first_reason("fine", rules_with(engagement=WINDOW), None) is None
 
 
 def test_tricky_lines_reach_the_candidates_as_typed(tmp_path):
