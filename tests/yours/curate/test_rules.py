@@ -36,12 +36,6 @@ def test_the_default_names_every_filter_in_the_order_in_which_it_is_applied():
         assert f"\n# {number}. " in text[: text.index(f"\n{name}:")], name
 
 
-def test_a_filter_that_is_not_named_is_off(tmp_path):
-    (tmp_path / "rules.yaml").write_text(RECORDS, encoding="utf-8")
-    rules = load_rules(tmp_path / "rules.yaml")
-    assert list(rules.filters) == ["unreadable"] and rules.near_duplicates is None and rules.exact_duplicates.of == "pair"
-
-
 def test_all_errors_are_said_at_once_with_key_and_got(refused):
     message = refused(
         """

@@ -135,6 +135,7 @@ def test_a_bad_line_leaves_what_was_there_and_reviewed_candidates_are_not_replac
 
 def test_without_a_filter_of_duplicates_equal_pairs_still_are_one_record_and_groups_are_counted(tmp_path):
     bare = Rules.model_validate({"records": load_rules().records.model_dump() | {"group": "author"}})
+    assert bare.near_duplicates is None and bare.exact_duplicates.of == "pair", "a filter that is not named is off"
     report = curate(write(tmp_path / "raw.jsonl", [ROWS[0], ROWS[0], ROWS[1], ROWS[3]]), bare, tmp_path / "out")
     assert report["candidates"] == 3 and [step["name"] for step in report["filters"]] == ["unreadable", "exact_duplicates"]
     assert report["groups"] == {"count": 2, "largest": 2}
