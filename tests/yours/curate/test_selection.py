@@ -1,7 +1,9 @@
-"""Equal and nearly equal texts against a comparison of all with all; caps, groups, strata with ties, and the final selection."""
+"""What lines of a log are read as; equal and nearly equal texts against a comparison of all with all; caps, groups, strata, selection."""
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections import Counter
 from fractions import Fraction
 
@@ -10,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polychromic.yours.curate.raw import Pair, read_pair
+from polychromic.base.errors import DataError
 from polychromic.yours.curate.selection import (
+    Pair,
     allot,
     beyond_share,
     closest,
@@ -20,10 +23,34 @@ from polychromic.yours.curate.selection import (
     near_duplicates,
     over_cap,
     quantile_names,
+    read_pair,
+    read_pairs,
     strata,
 )  # fmt: skip
 
+ROW = {"post": "A post", "reply": "A reply"}
 THRESHOLDS = (0.51, 0.55, 0.6, 2 / 3, 0.7, 0.8, 0.9, 1.0)
+
+
+def test_all_but_the_texts_may_be_missing_or_null():
+    bare = read_pair("raw.jsonl:7", ROW)
+    assert bare == Pair("raw.jsonl:7", "A post", "A reply", None, None, "raw.jsonl")
+    assert read_pair("raw.jsonl:7", ROW | dict.fromkeys(("author", "engagement", "source", "id"))) == bare
+    more = {"author": 12, "engagement": -0.5, "source": "apify:x", "id": 3, "created": "then", "lang": "en"}
+    assert read_pair("raw.jsonl:7", ROW | more) == Pair("raw.jsonl:7", "A post", "A reply", "12", -0.5, "apify:x")
+    assert read_pair("raw.jsonl:1", ROW | {"source": "half \ud83d"}).source == "half \\ud83d", "a record can be written"
+    assert read_pair("raw.jsonl:1", {"post": "x"}) == Pair("raw.jsonl:1", "x", "", None, None, "raw.jsonl", "no reply")
+    a, b = read_pair("r:1", {"post": "a b", "reply": "c"}), read_pair("r:2", {"post": "a", "reply": "b c"})
+    assert a.digest != b.digest and a.digest == read_pair("other:9", {"post": " a  b", "reply": "c ", "author": "x"}).digest
+
+
+def test_lines_are_read_one_by_one(tmp_path):
+    path = tmp_path / "raw.jsonl.gz"
+    path.write_bytes(gzip.compress((json.dumps(ROW) + "\n\n" + json.dumps(ROW | {"post": "Another"}) + "\n{oops\n").encode()))
+    found = read_pairs(path)
+    assert [next(found).where, next(found).where] == ["raw.jsonl.gz:1", "raw.jsonl.gz:3"]
+    with pytest.raises(DataError, match=r"raw\.jsonl\.gz:4: not JSON"):
+        next(found)
 
 
 def greedy(sets: list[frozenset[str]], threshold: float) -> list[int | None]:
@@ -138,14 +165,11 @@ def test_a_cap_keeps_the_first_and_ignores_who_has_no_name():
 
 
 def test_groups_are_not_parted_and_say_nothing():
-    pairs = [pair("1", "Post A", "x"), pair("2", "post a!", "y"), pair("3", "B", "y"), pair("4", "C", "z"), pair("5", "D"), pair("6", "E")]
-    by_post, by_author, by_both = (groups(pairs, by) for by in ("post", "author", "both"))
-    sizes = lambda names: sorted(Counter(names).values())
-    assert sizes(by_post) == [1, 1, 1, 1, 2] and by_post[0] == by_post[1]
-    assert sizes(by_author) == [1, 1, 1, 1, 2] and by_author[1] == by_author[2], "who has no name is alone"
-    assert sizes(by_both) == [1, 1, 1, 3] and by_both[0] == by_both[1] == by_both[2]
-    assert by_both[0] == f"both-{min(pair.digest for pair in pairs[:3])[:12]}"
-    assert groups(pairs[::-1], "both")[::-1] == by_both, "names do not hang on the order"
+    pairs = [pair("1", "Post A", "x"), pair("2", "post a!", "y"), pair("3", "B", "y"), pair("4", "C"), pair("5", "D")]
+    by_post, by_author = groups(pairs, "post"), groups(pairs, "author")
+    assert by_post[0] == by_post[1] == f"post-{min(pair.digest for pair in pairs[:2])[:12]}" and len(set(by_post)) == 4
+    assert by_author[1] == by_author[2] and len(set(by_author)) == 4, "who has no name is alone"
+    assert groups(pairs[::-1], "author")[::-1] == by_author, "names do not hang on the order"
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1), st.integers(1, 80))

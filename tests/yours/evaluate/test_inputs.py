@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
-from itertools import product
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
-from polychromic.yours.evaluate.inputs import common_ids, other_prompts, read_systems
+from polychromic.yours.evaluate.evaluate import Asked, compare
+from polychromic.yours.evaluate.inputs import other_prompts, read_systems
 from tests.workspace import listqa_record, write_listqa
 from tests.yours.evaluate.conftest import GOOD, write
 
@@ -46,8 +45,7 @@ def test_one_file_or_several_may_hold_systems_temperatures_and_seeds(tmp_path):
     ("rows", "fragments"),
     [
         ([{"id": "a", "prompt": "p", "sample": ["x"]}],
-         ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Did you mean 'sample'?"]),
-        ([{"id": "a", "text": "p", "samples": ["x"]}], ["x.jsonl:1: no column 'prompt'", "Add it"]),
+         ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Add it, or rename what is meant"]),
         ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]),
         ([GOOD | {"samples": "red"}], ["x.jsonl:1: samples is 'red'", "a list of one or more texts"]),
         ([GOOD | {"samples": []}], ["samples is []"]),
@@ -95,16 +93,14 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_systems_are_compared_on_the_same_prompts_only(tmp_path):
     one, same = (write(tmp_path / f"{name}.jsonl", GOOD, GOOD | {"id": "b"}) for name in ("one", "same"))
     two = write(tmp_path / "two.jsonl", GOOD, GOOD | {"id": "c"})
-    hue, zed = write(tmp_path / "hue.jsonl", GOOD | {"prompt": "Name a hue."}), write(tmp_path / "zed.jsonl", GOOD | {"id": "z"})
+    hue = write(tmp_path / "hue.jsonl", GOOD | {"prompt": "Name a hue."}, GOOD | {"id": "b"})
     assert other_prompts(*read_systems([one, same])) == ""
     note = "'one' and 'two' answer different prompts (1 of 'one' that 'two' lacks, such as 'b'; 1 of 'two' that 'one' lacks, such as 'c')"
     assert other_prompts(*read_systems([one, two])) == note
-    with pytest.raises(PolychromicError, match=re.escape(note) + ".*--common"):
-        common_ids(read_systems([one, two]), common=False)
-    assert common_ids(read_systems([one, two]), common=True) == ["a"]
-    for common, (other, said) in product((True, False), ((hue, "1 ids stand for other text, such as 'a'"), (zed, "2 of 'one' that 'zed'"))):
-        with pytest.raises(PolychromicError, match=said):
-            common_ids(read_systems([one, other]), common)
+    assert "1 of 'one' that 'hue' lacks, such as 'a'; 1 of 'hue' that 'one' lacks, such as 'a'" in other_prompts(*read_systems([one, hue]))
+    for other in (two, hue):
+        with pytest.raises(PolychromicError, match="answer different prompts .*Allowed: the same prompts under the same ids"):
+            compare(read_systems([same, one, other]), Asked())
 
 
 def test_the_pipelines_own_replies_get_prompts_and_answers_from_the_data(tmp_path, monkeypatch):
