@@ -130,7 +130,8 @@ def _disk(root: Path) -> Check:
 def _latex() -> Check:
     missing = [program for program in ("latexmk", "pdflatex") if shutil.which(program) is None]
     got, remedy = f"no {', '.join(missing)}" if missing else "found", f"apt-get install --no-install-recommends {LATEX_PACKAGES}"
-    return Check("latex", not missing or None, got, "latexmk, pdflatex", f"Needed only to change the paper; as root `make paper` does: {remedy}")
+    said = f"Needed only to change the paper; as root `make paper` does: {remedy}"
+    return Check("latex", not missing or None, got, "latexmk, pdflatex", said)
 
 
 def _bfloat16() -> Check:
@@ -160,4 +161,5 @@ def _sandbox() -> Check:
         ok, got = all(expected is found for expected, found in judged.items()), f"{judged[True]}, {judged[False]}"
     except PolychromicError as error:
         ok, got = False, str(error)
-    return Check("sandbox", ok, got, "True, False: a right program passes, a wrong one fails", "Only domain code needs it: docs/reproduce.md.")
+    expected = "True, False: a right program passes, a wrong one fails"
+    return Check("sandbox", ok, got, expected, "Only domain code needs it: docs/reproduce.md.")

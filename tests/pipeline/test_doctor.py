@@ -154,11 +154,10 @@ def test_keys_are_never_shown(root, monkeypatch):
 
 
 def test_the_table_shows_what_is_wrong_and_the_document_holds_it():
-    document = to_json([
-        Check("one", True, "a [bold]b[/bold]", "c", "nothing"), Check("two", False, "d", "e", "do it"), Check("three", None, "f", "g", "or not"),
-    ])  # fmt: skip
+    two = Check("two", False, "d", "e", "do it")
+    document = to_json([Check("one", True, "a [bold]b[/bold]", "c", "nothing"), two, Check("three", None, "f", "g", "or not")])
     console = Console(file=io.StringIO(), width=120)
     console.print(render(document))
     assert all(fragment in console.file.getvalue() for fragment in ("a [bold]b[/bold]", "FAILED", "do it", "optional", "or not"))
     assert "nothing" not in console.file.getvalue() and document["ok"] is False
-    assert json.loads(json.dumps(document))["checks"][1] == {"name": "two", "ok": False, "got": "d", "expected": "e", "remedy": "do it"}
+    assert json.loads(json.dumps(document))["checks"][1] == two._asdict()
