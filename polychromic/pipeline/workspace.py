@@ -129,8 +129,8 @@ def _clear(target: Path) -> None:
 
 
 def _sources(root: Path, target: Path) -> list[str]:
-    """Paths under `root` that make a workspace, sorted: all but what .gitignore names and the outs of stages. An empty repository lists them,
-    since an unpacked archive has none."""
+    """Paths under `root` that make a workspace, sorted: all but what .gitignore names and the outs of stages. An empty repository lists
+    them, since an unpacked archive has none."""
     made = {path for stage in stages(root).values() for path in stage.outs} | {"dvc.lock", MARKER}
     with tempfile.TemporaryDirectory() as empty:
         _run(["git", "init", "--quiet", "--bare", empty], root, _git_environment())
