@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-
-class Ticker(Protocol):
-    def __call__(self, done: int) -> None:
-        """Say how many of the total are done."""
-
-
+Ticker = Callable[[int], None]  # is told how many of the total are done
 _silent = False
 
 

@@ -26,7 +26,6 @@ from polychromic.pipeline.stages import Stage, stages
 LOCKED = ("is busy, it is being blocked by", "Unable to acquire lock")
 RETRIES = 60
 PARTS = 16  # of a domain's prompts, whose replies are shown to a model in one task
-KINDS = ("train", "draw", "write", "ask", "score")
 
 
 def upstream(found: dict[str, Stage]) -> dict[str, set[str]]:
@@ -79,7 +78,7 @@ def reproduce(jobs: int, force: bool) -> dict[str, float]:
 
 
 class Task(NamedTuple):
-    """kind: one of KINDS. number: the seed, or the part of the prompts; 0 where there is neither."""
+    """kind: a key of `tasks`. number: the seed, or the part of the prompts; 0 where there is neither."""
 
     kind: str
     domain: str
@@ -122,10 +121,10 @@ def open_test(params: Params, domains: Sequence[str], jobs: int) -> None:
     for domain in domains:
         prompts_of(params, domain, "test")  # asks the seal before anything is trained
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=silence) as pool:
-        for what in KINDS:
-            with progress(what, len(groups[what])) as tick:
+        for what, group in groups.items():
+            with progress(what, len(group)) as tick:
                 tick(0)
-                running = [pool.submit(_run, params, task) for task in groups[what]]
+                running = [pool.submit(_run, params, task) for task in group]
                 try:
                     for done, finished in enumerate(as_completed(running), start=1):
                         finished.result()

@@ -78,8 +78,9 @@ REFUSED = [
     (f"sample listqa polychromic_plain {DEV} --lam 3.0", ["takes no --lam", "methods.polychromic_plain.lam to 0.5"]),
     ("sample listqa rft --split test", ["analysis.test.listqa.systems has no 'rft'", "zero_shot, few_shot, lora, polychromic-3.0"]),
     ("sample listqa polychromic --split test --lam 0.3", ["has no 'polychromic-0.3'", "polychromic-3.0"]),
-    ("sample replies gem --split calibration", ["people has no 'gem'"]), (f"{POLY} --lam abc", ["--lam is 'abc'", "a finite number >= 0"]),
-    *((f"{POLY} --lam={lam}", [f"--lam is '{lam.replace('_', ' ')}'. ", "finite"]) for lam in ("-1.0", "-0.0", "_-0.0", "inf", "nan")),
+    ("sample replies gem --split calibration", ["people has no 'gem'"]),
+    *((f"{POLY} --lam={lam}", ["Invalid value for '--lam'"]) for lam in ("abc", "-1.0", "nan")),
+    (f"{POLY} --lam=inf", ["'polychromic' needs a weight, a finite number"]),
     (f"sample listqa lora {DEV} --params gone.yaml --out x", ["gone.yaml: file not found"]),
     (f"sample listqa lora {DEV} --params other.yaml", ["--params other.yaml would write into the tracked results/", "--out FOLDER"]),
     ("report poems", ["report 'poems' does not exist", "listqa, replies, creative, code, costs, designs"]),
@@ -90,9 +91,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("line", "fragments"), REFUSED)
-def test_what_cannot_run_is_refused_and_nothing_is_written(line, fragments, workspace, command, ran):  # "_-0.0" stands for " -0.0"
+def test_what_cannot_run_is_refused_and_nothing_is_written(line, fragments, workspace, command, ran):
     before = tree(workspace)
-    code, out, err = command(*(word.replace("_-", " -") for word in line.split()))
+    code, out, err = command(*line.split())
     assert (code, out) == (2, "") and "Traceback" not in err
     assert [fragment for fragment in fragments if fragment not in err.replace("\n", " ")] == [], err
     assert ran == [] and tree(workspace) == before
@@ -101,6 +102,7 @@ def test_what_cannot_run_is_refused_and_nothing_is_written(line, fragments, work
 @pytest.mark.parametrize(("line", "expected"), [
     (f"{POLY} --lam 0.30", (3.0, "dev", 0.3, "results/listqa/dev/polychromic-0.3")),
     (f"{POLY} --lam 3", (3.0, "dev", 3.0, "results/listqa/dev/polychromic-3.0")),
+    (f"{POLY} --lam=-0.0", (3.0, "dev", 0.0, "results/listqa/dev/polychromic-0.0")),
     (f"{POLY} --lam 1e-1", (3.0, "dev", 0.1, "results/listqa/dev/polychromic-0.1")),
     ("sample listqa polychromic --split test", (3.0, "test", 3.0, "results/listqa/test/polychromic-3.0")),
     ("sample replies lora --split calibration", (3.0, "calibration", None, "results/replies/calibration/lora")),

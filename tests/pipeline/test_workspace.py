@@ -83,8 +83,8 @@ def test_only_the_overridden_values_differ_and_comments_stay(root: Path, tmp_pat
 
 
 @pytest.mark.parametrize(("overrides", "methods", "message"), [
-    ({"listqa.stepps": 1}, None, r"listqa\.stepps: no such key"),
-    ({"listqa.steps": 0}, None, r"listqa\.steps: .*greater than or equal to 1 \(got 0\)"),
+    ({"listqa.stepps": 1}, None, r"listqa\.stepps: Extra inputs"),
+    ({"listqa.steps": 0}, None, r"listqa\.steps: .*greater than or equal to 1 \(got '0'\)"),
     ({}, ["zero_shot", "few_shot", "polychromic"], "systems lacks lora; the four baselines are always there"),
 ])  # fmt: skip
 def test_what_params_may_not_hold_is_refused(overrides, methods, message, root: Path, tmp_path: Path):
