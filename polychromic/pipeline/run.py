@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.progress import progress, silence
+from polychromic.base.progress import progress
 from polychromic.params import Adapter, Cell, Params
 from polychromic.pipeline.stages import Stage, stages
 
@@ -120,7 +120,7 @@ def open_test(params: Params, domains: Sequence[str], jobs: int) -> None:
     groups = tasks(params, domains)
     for domain in domains:
         prompts_of(params, domain, "test")  # asks the seal before anything is trained
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=silence) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         for what, group in groups.items():
             with progress(what, len(group)) as tick:
                 tick(0)
