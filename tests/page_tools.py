@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LINES = 60  # of a page, printed
 
 
 def read(name: str) -> str:
@@ -27,9 +26,9 @@ def commands(page: str) -> list[str]:
     return list(filter(None, (re.sub(r"(^|\s)#.*", "", line).strip() for line in script.splitlines())))
 
 
-def check(page: str) -> None:
-    """It is one page, and its links lead to files."""
-    assert len(page.splitlines()) <= LINES
+def check(page: str, lines: int = 60) -> None:
+    """It is one page, printed, and its links lead to files."""
+    assert len(page.splitlines()) <= lines
     for target in re.findall(r"\]\(([^)#]+)\)", page):
         assert (REPOSITORY / "docs" / target).exists(), target
 
