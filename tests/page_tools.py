@@ -26,9 +26,9 @@ def commands(page: str) -> list[str]:
     return list(filter(None, (re.sub(r"(^|\s)#.*", "", line).strip() for line in script.splitlines())))
 
 
-def check(page: str, lines: int = 60) -> None:
+def check(page: str) -> None:
     """It is one page, printed, and its links lead to files."""
-    assert len(page.splitlines()) <= lines
+    assert len(page.splitlines()) <= 60
     for target in re.findall(r"\]\(([^)#]+)\)", page):
         assert (REPOSITORY / "docs" / target).exists(), target
 

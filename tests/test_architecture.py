@@ -89,7 +89,3 @@ def test_the_drawing_is_that_of_the_pipeline():
     assert drawn == set(nx.transitive_reduction(true).edges)
     groups = {box: list(dict.fromkeys(found[name].group for name in found if boxes[name] == box)) for box in true}
     assert all(f'{box}["<b>{box}</b><br/>{", ".join(names)}"]' in shown for box, names in groups.items() if len(names) > 1)
-
-
-def test_the_page_is_a_page_and_names_files_that_exist():
-    pages.check(PAGE, 75)

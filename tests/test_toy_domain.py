@@ -15,6 +15,7 @@ from polychromic.base.io import read_json, read_jsonl
 from polychromic.pipeline.workspace import round_trip_yaml
 from tests import page_tools as pages
 from tests import pipeline_tools as tools
+from tests.workspace import REPOSITORY, make_models
 
 PAGE = pages.read("domain.md")
 BASELINES = ("zero_shot", "few_shot", "lora", "polychromic")
@@ -85,8 +86,8 @@ class Run:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Run:
     base = tmp_path_factory.mktemp("toy")
-    tools.make_models(base)
-    workspace = tools.make_workspace(tools.REPOSITORY, base / "workspace", tools.TINY, BASELINES, ())
+    make_models(base)
+    workspace = tools.make_workspace(REPOSITORY, base / "workspace", tools.TINY, BASELINES, ())
     edited = add_toy(workspace)
     environment = tools.environment(workspace, base / "cache")
     tools.output(workspace, environment, "polychromic", "pipeline")
@@ -150,7 +151,3 @@ def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     assert "letters about" in toy.text("tables/toy-samples.tex")
     for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
-
-
-def test_the_page_is_a_page_and_names_files_that_exist():
-    pages.check(PAGE, 72)

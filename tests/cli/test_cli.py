@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -113,21 +112,14 @@ def test_the_folder_of_a_cell_is_named_after_split_method_and_weight(line, expec
     assert command(*line.replace("HERE", str(workspace)).split())[:2] == (0, "") and ran == [expected]
 
 
-BAD_LINES = [
-    ("{oops", ["not JSON"]), ("[1, 2]", ["a JSON list"]), ({"promt": "x"}, ["promt: Extra inputs are not permitted"]),
-    ({"prompt": None}, ["prompt: Field required"]), ({"prompt": "  "}, ["prompt: ", "at least 1 character"]),
-    ({"references": []}, ["references: ", "at least 1 item"]), ({"references": ["red", ""]}, ["references.1: ", "at least 1 character"]),
-    ({"id": f"listqa-{KINDS[1]}"}, [f"id 'listqa-{KINDS[1]}' was already used at ", "listqa.jsonl:2"]), ({"valid": []}, ["valid is empty"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("line", "fragments"), BAD_LINES)
+@pytest.mark.parametrize(("line", "fragments"), [
+    ("{oops", ["not JSON"]), (None, [f"id 'listqa-{KINDS[0]}' was already used at ", "listqa.jsonl:1"]),  # None: the first line again
+])  # fmt: skip
 def test_a_bad_line_of_data_stops_split_with_file_and_line_and_leaves_what_was_written(line, fragments, workspace, command):
     assert command("split", "listqa")[0] == 0
     path, data = Path("results/listqa/split.json"), Path("data/listqa.jsonl")
     written, before, lines = path.read_bytes(), tree(workspace), data.read_text().splitlines()
-    changed = json.loads(lines[4]) | (line if isinstance(line, dict) else {})
-    lines[4] = json.dumps({key: value for key, value in changed.items() if value is not None}) if isinstance(line, dict) else line
+    lines[4] = line or lines[0]
     data.write_text("\n".join(lines))
     code, out, err = command("split", "listqa")
     assert (code, out) == (1, "") and "Traceback" not in err

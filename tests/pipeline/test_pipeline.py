@@ -20,6 +20,7 @@ from polychromic.params import Params
 from polychromic.pipeline.stages import Stage, stages
 from tests import pipeline_tools as tools
 from tests.run_stages import READ
+from tests.workspace import make_models
 
 DOMAINS = ("listqa", "replies", "creative", "code")
 HEADLINE = 3.0
@@ -42,7 +43,7 @@ def runs(tmp_path_factory) -> tuple[Run, Run]:
     if shutil.which("latexmk") is None:
         pytest.fail("latexmk is not on PATH; the last stage needs it. As root, `make test` installs LaTeX; else see `polychromic doctor`.")
     base = tmp_path_factory.mktemp("pipeline")
-    tools.make_models(base)
+    make_models(base)
     started, found = [], []
     for hash_seed, name in enumerate(("one", "another, longer name"), start=1):
         workspace = tools.tiny_workspace(base / name)
