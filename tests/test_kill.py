@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from polychromic.base.locks import single_writer
 from tests import pipeline_tools as tools
+from tests.workspace import REPOSITORY, make_models
 
 STEPS = 300
 STAGE = "tuned-dev@listqa-lora"
@@ -37,15 +39,14 @@ def last_checkpoint(cache: Path) -> int:
 @pytest.fixture
 def launch() -> Iterator[Launch]:
     """tools.start, whose processes do not outlive the test."""
-    started = []
+    with ExitStack() as stack:
 
-    def start(*arguments, log: Path) -> subprocess.Popen:
-        started.append(tools.start(*arguments, log=log))
-        return started[-1]
+        def start(*arguments, log: Path) -> subprocess.Popen:
+            process = tools.start(*arguments, log=log)
+            stack.callback(tools.stop, process)
+            return process
 
-    yield start
-    for process in started:
-        tools.stop(process)
+        yield start
 
 
 def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str], log: Path) -> tuple[subprocess.Popen, psutil.Process]:
@@ -64,7 +65,7 @@ def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str],
 
 @pytest.mark.slow
 def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
-    tools.make_models(tmp_path)
+    make_models(tmp_path)
     sizes = {"listqa__steps": STEPS, "train__checkpoint_every": 5, "train__eval_every": STEPS}
     calm, rough = tools.tiny_workspace(tmp_path / "calm", **sizes), tools.tiny_workspace(tmp_path / "rough", **sizes)
     calm_log, log, cache = tmp_path / "calm.log", tmp_path / "rough.log", tmp_path / "rough-cache"
@@ -107,7 +108,7 @@ def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    workspace = tools.make_workspace(tools.REPOSITORY, tmp_path / "workspace", {})
+    workspace = tools.make_workspace(REPOSITORY, tmp_path / "workspace", {})
     out, log = workspace / "adapter-cell", tmp_path / "second.log"
     environment = tools.environment(workspace, tmp_path / "cache")
     monkeypatch.setenv("POLYCHROMIC_CACHE", environment["POLYCHROMIC_CACHE"])

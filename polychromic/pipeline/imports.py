@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from polychromic.base.errors import DataError, PolychromicError
-
 PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
 WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
@@ -29,9 +27,6 @@ def code_deps(root: Path, entry: str, domain: str | None) -> list[str]:
 
     Args:
         domain: the domain whose folder counts where domains are looked up by name; None for a command about no single one.
-
-    Raises:
-        DataError: a module cannot be parsed. PolychromicError: there is none of that name.
     """
     found, package = set(), root / PACKAGE
     reached = _reached(root, entry)
@@ -69,13 +64,7 @@ def _imports(root: Path, module: str) -> Iterator[str]:
 
 @cache
 def _tree(root: Path, module: str) -> ast.Module:
-    path = _file(root, module)
-    if path is None:
-        raise PolychromicError(f"{root / PACKAGE}: no module {module}. Restore it with `git checkout`, or mend its import.")
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"not Python ({error})", "a module that Python can parse", "Mend it.") from None
+    return ast.parse(_file(root, module).read_text(encoding="utf-8"))
 
 
 @cache

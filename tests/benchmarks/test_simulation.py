@@ -35,8 +35,6 @@ def test_components_by_hand():
         assert np.square(astuple(variance_components(a, b, samples=10**9))[1:]) == pytest.approx(variances, abs=1e-8)
 
 
-
-
 @pytest.mark.parametrize("known", [Components(0.3, 0.3, 0.12, 0.1, 0.02), Components(0.6, 0.2, 0.05, 0.2, 0.0)])
 def test_components_are_found_again(known):
     passes = simulate(known, 0.0, Design(10_000, 20, 10), 1, rng(1), random_seeds=True)[0]
