@@ -86,10 +86,7 @@ def outs(what: str, domain: str | None = None, split: str | None = None) -> list
 
 def build(params: Params, what: str, split: str | None = None) -> list[Path]:
     """Run a stage in the current folder: `report` of a domain and its split, or the one of the name `what`. Returns the files written.
-
-    Raises:
-        PolychromicError: beside what the module says, of numbers: the manuscript asks for a key that nothing makes.
-    """
+    Raises PolychromicError, beside what the module says, where the manuscript asks for a number that nothing makes."""
     from polychromic.report import differences, figures, numbers, records, setup_table, style  # noqa: F401 - which FILES names
 
     if what == "numbers":

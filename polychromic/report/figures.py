@@ -63,10 +63,7 @@ def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
 def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
     """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
     others: methods drawn thin and grey, without a name."""
-    with drawing(3.1) as (figure, (ax,)):
-        for number, points in enumerate(others.values()):
-            name = "" if number else "other methods"
-            ax.plot(*_xy(points), color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label=name)
+    with drawing(3.1, legend=4) as (figure, (ax,)):
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             for p in points:
                 ax.errorbar(p.x, p.y, **p.errors, fmt="none", ecolor=look.color, elinewidth=0.6, alpha=0.35, zorder=1)
@@ -75,11 +72,12 @@ def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figu
             for p, shift, side in ((left, -4, "right"), (right, 4, "left"))[left is right :]:
                 if p.note:  # an own sample file need not name a temperature
                     note(ax, p.x, p.y, f"$T$={p.note}", look.color, shift, side)
+        for number, points in enumerate(others.values()):
+            name = "" if number else "other methods"
+            ax.plot(*_xy(points), color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label=name)
         name_axis(ax.xaxis, quality)
         name_axis(ax.yaxis, primary)
         ax.margins(x=0.08, y=0.08)
-        named = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda pair: pair[1] == "other methods")
-        figure.legend(*zip(*named, strict=True), loc="outside upper center", ncols=4)
         return figure
 
 

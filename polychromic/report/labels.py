@@ -142,11 +142,8 @@ def _rounded(name: str, value: float, sign: str = "") -> str:
 
 
 def format_value(name: str, value: float, unit: bool = False, sign: bool = False) -> str:
-    """A metric's value (or, with sign=True, a difference) as LaTeX text, rounded by the metric's rule.
-
-    Args:
-        unit: append the unit ("%" for a value, "points" for a difference of per cents).
-    """
+    """A metric's value (or, with sign=True, a difference) as LaTeX text, rounded by the metric's rule; with its unit, which is "%" for a
+    value and "points" for a difference of per cents."""
     text = signed(_rounded(name, value, "+" if sign else ""))
     return text + ("~points" if sign else r"\,\%") if unit and metric(name).percent else text
 

@@ -47,10 +47,8 @@ def records_hash(records: Path) -> str:
 
 
 def compile_paper(paper_dir: Path, out: Path, records: Path) -> Path:
-    """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
-
-    Args:
-        records: results/numbers.json.gz, whose hash the PDF carries.
+    """Compile paper_dir/main.tex to `out`, which carries the hash of `records`; paper_dir gets no auxiliary file. What is set too wide is
+    named on stderr.
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
@@ -91,15 +89,8 @@ def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
 
 
 def _typeset(folder: Path, what: str, remedy: str, *options: str) -> None:
-    """Run latexmk on folder/main.tex.
-
-    Args:
-        what: how a message calls it.
-        remedy: what to do where it does not compile.
-
-    Raises:
-        PolychromicError: LaTeX stops, or a reference, citation or link leads nowhere.
-    """
+    """Run latexmk on folder/main.tex. Raises PolychromicError, which calls it `what`, where LaTeX stops (then do as `remedy` says), or a
+    reference, citation or link leads nowhere."""
     done = subprocess.run([*COMMAND, *options, "main.tex"], cwd=folder, env=os.environ | ENVIRONMENT, stdin=subprocess.DEVNULL,
                           capture_output=True, check=False)  # fmt: skip
     log, lines = _log(folder / "main.log"), []

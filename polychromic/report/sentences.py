@@ -47,20 +47,16 @@ def comparison(compare: Compare, contrast: Fields) -> str:
 
 
 def beyond(compare: Compare, contrast: Fields) -> str:
-    """Where a match has nothing to match with: a's quality is outside of all that b's frontier has, whose nearest end stands in.
-
-    Returns: words that tell the side, with a place for the peer's name; "" where the frontier reaches a, or nothing is matched.
-    """
+    """Where a match has nothing to match with, since a's quality is outside of all that b's frontier has, whose nearest end stands in: the
+    side in words, with a place for the peer's name; else ""."""
     if contrast.rule != "matched":
         return ""
     mean = lambda system: system.metrics[compare.quality].mean
     ours = next(mean(s) for s in compare.by_temperature(contrast.a) if s.temperature == contrast.a_temperature)
     theirs = [mean(system) for system in compare.front(contrast.b)]
-    if min(theirs) <= ours <= max(theirs):
-        return ""
     if ours < min(theirs):
         return "below {peer}'s whole frontier: it is set beside the low end, which has more of it"
-    return "above {peer}'s whole frontier: it is set beside the high end, which has less of it"
+    return "above {peer}'s whole frontier: it is set beside the high end, which has less of it" if ours > max(theirs) else ""
 
 
 def best_peer(compare: Compare, role: str) -> tuple[str, str]:
@@ -218,6 +214,12 @@ def gradient_variance(variance: Fields) -> str:
         found = found or "not distinguishable with any other unbiased baseline"
         said.append(f"At $N={n}$ the variance, relative to the marginal contribution alone, is {found}.")
     return " ".join(said)
+
+
+def smallest_effect(designs: Fields) -> str:
+    """What a comparison with as many prompts as were tried can find."""
+    prompts, effect = max((r.prompts, r.minimum_detectable_effect) for r in designs.rows)
+    return f"With {prompts} prompts, a difference of {100 * effect:.1f} points is found with a probability of four in five."
 
 
 def alike(pair: Fields) -> str:
