@@ -174,16 +174,14 @@ def training(compare: Compare) -> Figure:
     titles = {"objective_mean": "set objective $f$ (on-policy estimate)", "ce_mean": "cross-entropy of the batch"}
     histories = {label: compare.histories[label] for label in compare.main_labels() if label in compare.histories}
     with drawing(2.2, columns=2, **{"lines.linewidth": 0.8}) as (figure, axes):  # dense curves
-        shown, named = looks(histories), {}
+        shown = looks(histories)
         for ax, (field, title) in zip(axes, titles.items(), strict=True):
             for label, rows in histories.items():
                 if points := [(row.step, row[field]) for row in rows if row[field] is not None]:
                     draw_line(ax, label, shown[label], *zip(*points, strict=True), every=max(1, len(points) // 8))
             ax.set_xlabel("training step")
             ax.set_title(title, fontsize=9)
-            named |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-        order = [labels.system_name(label, math=False) for label in histories]
-        figure.legend([named[name] for name in order], order, loc="outside upper center", ncols=4)
+        figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)  # every training has a cross-entropy
         return figure
 
 

@@ -69,9 +69,6 @@ def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
 
     Raises: as `compile_paper`.
     """
-    main = paper_dir / "main.tex"
-    if not main.exists():
-        raise PolychromicError(f"{main}: file not found. Run in the folder that holds params.yaml and paper/.")
     digest = records_hash(records)
     if missing := [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]:
         raise PolychromicError(
@@ -84,7 +81,7 @@ def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
         shutil.copytree(paper_dir, build)
         (build / "main.pdf").unlink(missing_ok=True)
         (build / "recordshash.tex").write_text(f"\\newcommand{{\\recordshash}}{{{digest}}}\n", encoding="utf-8")
-        _typeset(build, str(main), "Fix the source, or run `dvc repro` if a generated file is missing.", "-bibtex")
+        _typeset(build, str(paper_dir / "main.tex"), "Fix the source, or run `dvc repro` if a generated file is missing.", "-bibtex")
         yield build
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_json
 from polychromic.params import load_params
@@ -67,36 +66,25 @@ def test_what_is_about_no_single_domain(workspace: Path):
         "designs.false_positives": r"5.0\,\%", "designs.pooled.false_positives": r"41.0\,\%",
     }  # fmt: skip
     assert texts(*expected) == expected
-    said = texts("designs.sentence", "audit.sentence")
-    (summary,) = asked([Use("summary.sentence", "main.tex", 1)], PARAMS)[0]
+    (audited, designs, summary), _ = asked([Use(f"{name}.sentence", "main.tex", 1) for name in ("audit", "designs", "summary")], PARAMS)
+    assert designs.text.startswith("With 300 prompts, a difference of 1.5 points") and audited.text.startswith("Of the 57 cells")
     assert summary.source == "; ".join(f"results/{domain}/test/compare.json" for domain in PARAMS["domains"])
-    assert said["designs.sentence"].startswith("With 300 prompts, a difference of 1.5 points")
-    assert said["audit.sentence"].startswith("Of the 57 cells")
 
 
-@pytest.mark.parametrize(("prompts", "timed"), [(10, True), (10, False), (100_000, True)])
-def test_what_the_results_took(workspace: Path, compares: dict, prompts: int, timed: bool):
-    """Two domains, each with LoRA at two temperatures and Polychromic at one, and the model before training."""
+def test_what_the_results_took(workspace: Path, compares: dict):
+    """Of code: LoRA, rejection sampling, which was not timed and counts as LoRA, and Polychromic with three weights; 3 seeds, 100 steps."""
     benchmark = make_benchmarks()["step_cost-listqa.json"]
     seconds = {name: benchmark["variants"][name]["mean_seconds"] for name in ("lora", "polychromic")}
-    if not timed:  # a method that was not timed counts as LoRA
-        del benchmark["variants"]["polychromic"]
-        seconds["polychromic"] = seconds["lora"]
-    for domain in ("listqa", "code"):
-        systems = sorted(compares[domain]["systems"], key=lambda row: not row["chosen"])
-        lora, *others = ([row for row in systems if row["label"] == label] for label in ("lora", "polychromic", "zero_shot"))
-        rows = [lora[0] | {"seeds": [0, 1]}, lora[1] | {"seeds": [0, 1]}, *(other[0] | {"seeds": [0]} for other in others)]
-        rows = [row | {"n_prompts": prompts, "n_samples": 20, "metrics": {"tokens": {"mean": 3.0}}} for row in rows]
-        write_json(paths.compare_file(domain, "dev"), compares[domain] | {"systems": rows})
-        write_json(f"benchmarks/results/step_cost-{domain}.json", benchmark | {"domain": domain})
+    del benchmark["variants"]["rft"]
+    write_json("benchmarks/results/step_cost-code.json", benchmark | {"domain": "code"})
     found = unique(groups(PARAMS | {"domains": ["listqa", "code"]})["compute"]())
-    steps, drafts = compares["listqa"]["histories"]["lora"][-1]["step"], 6 * 20 * prompts
-    expected = {"systems": 4, "runs": 3, "steps": 3 * steps, "drafts": drafts, "tokens": 3.0 * drafts}
-    expected["hours"] = steps * (2 * seconds["lora"] + seconds["polychromic"]) / 3600
+    tokens = sum(len(row["seeds"]) * 80 * 20 * row["metrics"]["tokens"]["mean"] for row in compares["code"]["systems"])
+    hours = 300 * (2 * seconds["lora"] + 3 * seconds["polychromic"]) / 3600
+    expected = {"systems": 14, "runs": 15, "steps": 1500, "drafts": 34 * 80 * 20, "tokens": tokens, "hours": hours}
     for field, value in expected.items():
-        assert found[f"compute.listqa.{field}"].value == pytest.approx(value)
-        assert found[f"compute.{field}"].value == pytest.approx(2 * value)
-    assert found["compute.listqa.drafts"].text == (r"1\,200" if prompts == 10 else "12.0 million")
+        assert found[f"compute.code.{field}"].value == pytest.approx(value)
+        assert found[f"compute.{field}"].value == pytest.approx(value + found[f"compute.listqa.{field}"].value)
+    assert found["compute.code.drafts"].text == r"54\,400" and found["compute.tokens"].text.endswith(" million")
 
 
 ONE, TWO = r"one was run again with an empty cache on A\_B", r"2 were run again with an empty cache on A\_B"
