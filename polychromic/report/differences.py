@@ -1,7 +1,5 @@
-"""Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt.
-
-As in polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing.
-"""
+"""Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt. As in
+polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing."""
 
 from __future__ import annotations
 

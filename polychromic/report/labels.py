@@ -1,8 +1,5 @@
-"""How methods, metrics and parameters are printed: names, arrows, rounding. What a metric is stands in polychromic.score.metrics.
-
-It knows nothing about results. Tables, figures and numbers all ask here, so a metric cannot be rounded
-one way in a table and another way in the text.
-"""
+"""How methods, metrics and parameters are printed: names, arrows, rounding, the same in tables, figures and the text. It knows nothing
+about results; what a metric is stands in polychromic.score.metrics."""
 
 from __future__ import annotations
 

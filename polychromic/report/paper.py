@@ -94,7 +94,7 @@ def _typeset(folder: Path, what: str, remedy: str, *options: str) -> None:
     if done.returncode != 0 or not (folder / "main.pdf").exists():
         said = done.stderr.decode(errors="replace").splitlines()[-3:]
         what, lines = f"{what} does not compile", _error_lines(log) or _error_lines(_log(folder / "main.blg")) or said
-    elif lines := leads_nowhere(log)[:3]:
+    elif lines := sorted(set(UNRESOLVED.findall(log)))[:3]:
         what = f"{what} has undefined references"
         remedy = "Add the label, or the entry in refs.bib; a num: or stage: is a row of the provenance tables, which `dvc repro` writes."
     if lines:
@@ -109,11 +109,6 @@ def _error_lines(log: str) -> list[str]:
     """The first error of a LaTeX or BibTeX log and the two lines that follow it, blank ones left out."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     return next((lines[number : number + 3] for number, line in enumerate(lines) if ERROR.match(line)), [])
-
-
-def leads_nowhere(log: str) -> list[str]:
-    """References, citations and links of a log whose target does not exist, sorted."""
-    return sorted(set(UNRESOLVED.findall(log)))
 
 
 def badly_set(log: str) -> list[str]:

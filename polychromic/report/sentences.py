@@ -1,8 +1,5 @@
-"""What the paper says in whole sentences: they are records, since what may be said depends on the tests, the intervals and the peers.
-
-Words of direction ("higher than", "not distinguishable from") are decided here alone, so that prose cannot claim what the data do not
-show.
-"""
+"""What the paper says in whole sentences: records, since what may be said depends on the tests, the intervals and the peers. Words of
+direction ("higher than", "not distinguishable from") are decided here alone, so that prose cannot claim what the data do not show."""
 
 from __future__ import annotations
 
@@ -108,11 +105,8 @@ def trend(compare: Compare) -> str:
 
 
 def gamed(row: Fields, decides: str) -> str:
-    """Whether the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's.
-
-    "gamed" where both intervals say so; "not gamed" where one of the two excludes it (q did not rise, or the metric did not fall);
-    "undecided" else: a rise that is not shown is no proof of honesty.
-    """
+    """ "gamed" where the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's, by both intervals;
+    "not gamed" where one of them excludes it; "undecided" else: a rise that is not shown is no proof of honesty."""
     seen, unseen = row.metrics[TRAINED], row.metrics[decides]
     if seen.low > 0 and unseen.high < 0:
         return "gamed"

@@ -1,7 +1,5 @@
-"""booktabs tables from compare.json; each function returns LaTeX text (or Markdown for the README) and touches no file.
-
-Captions stand in paper/main.tex (with n, seeds and split from numbers.py); here is only what lies between the rules.
-"""
+"""booktabs tables from compare.json; each function returns LaTeX text (or Markdown for the README), without the caption, which stands in
+paper/main.tex with n, seeds and split from numbers.py."""
 
 from __future__ import annotations
 
