@@ -72,11 +72,8 @@ def style() -> dict:
 
 @contextmanager
 def drawing(height: float, rows: int = 1, columns: int = 1, legend: int = 0, **changed: float) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style.
-
-    Args:
-        legend: names of what was drawn that stand in a row above it; 0: none.
-    """
+    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style. Above it, the names
+    of what was drawn, `legend` in a row."""
     with rc_context(style() | changed):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
