@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,7 @@ def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str,
     trend, bound = None, rows[0]["validation_ce"] + params.analysis.ce_margin
     if len(rows) >= 3 and all(policies):
         d, levels = np.stack([policy.scores["objective"].mean(axis=0) for policy in policies]), [row["lambda"] for row in rows]
-        trend = {"levels": levels, "n_prompts": d.shape[1], **asdict(trend_test(levels, d))}
+        trend = {"levels": levels, "n_prompts": d.shape[1], **trend_test(levels, d)}
     return {
         "rows": rows,
         "headline": params.lam,
@@ -143,9 +142,10 @@ def against_lora(params: Params, domain: str, systems: Systems, labels: list[str
         # The same resamples for all rows: they differ by what was trained, and not by the prompts that were drawn.
         rng = np.random.default_rng(params.analysis.seed)
         found = mean_cis(differences, rng, params.analysis.bootstrap, params.analysis.confidence)
-        intervals = {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()}
-        head = {"label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts}
-        rows.append(head | {"metrics": intervals})
+        rows.append({
+            "label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts,
+            "metrics": {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()},
+        })  # fmt: skip
     return sorted(rows, key=lambda row: (row["lambda"], row["temperature"]))
 
 

@@ -127,10 +127,10 @@ def test_compression_ratio():
     ("call", "message"),
     [
         (lambda: distinct_n(["cat", "dog"], 2), "without one 2-gram"),
-        (lambda: ead(0, 0, 10), "ead: got replies without a token"),
+        (lambda: ead(0, 0, 10), "ead: got only replies without a token"),
         (lambda: semantic_diversity([[1.0, 0.0], [0.0, 0.0]]), "row 1 has length 0"),
         (lambda: semantic_diversity([[np.nan, 0.0], [1.0, 0.0]]), "row 0 has length nan"),
-        (lambda: compression_ratio(["", " "]), "without text"),
+        (lambda: compression_ratio(["", " "]), "compression_ratio: got 2 replies without a token"),
     ],
 )
 def test_a_value_that_does_not_exist_is_an_error(call, message):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import timeit
-from collections import defaultdict
 from dataclasses import replace
 from math import comb, exp, sqrt
 from pathlib import Path
@@ -35,15 +34,13 @@ def axes(texts) -> np.ndarray:
     return np.eye(len(places), dtype=np.float32)[[places[text] for text in texts]]
 
 
-KNOWN = Known(
-    calibration=None,
-    embed=axes,
-    pieces=lambda texts: [[ord(letter) for letter in text] for text in texts],
-    vocabulary=1000,
-    bertscore=defaultdict(lambda: 0.25),
-    likelihood=defaultdict(lambda: [-3.0, 2.0]),
-    judged=4,
-)  # what models would say, made up
+MODELS = {  # what models would say, made up
+    "pieces": lambda _, texts: [[ord(letter) for letter in text] for text in texts],
+    "vocabulary": lambda *_: 1000,
+    "bertscore": lambda *_: np.full(4, 0.25),
+    "log_likelihood": lambda *_: np.tile([-3.0, 2.0], (4, 1)),
+}
+KNOWN = Known(calibration=None, embed=axes, models=MODELS)
 PEOPLE = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
 
 
