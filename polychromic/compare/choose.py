@@ -82,9 +82,6 @@ def frontiers(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
 def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str, float]) -> dict:
     """What choices.json says about lambda: a row per weight of the grid, ascending from `lora` at 0; all on dev.
 
-    Args:
-        chosen: label -> temperature.
-
     Returns:
         rows: {"lambda", "label", "temperature" (chosen), "seeds", "validation_ce" (nats per token), "kl_to_base" (nats per
             reply), "reply_tokens", "objective" (D at temperature 1; null where it was not sampled), "primary" and "quality" at
@@ -160,8 +157,7 @@ def after_training(history: Path) -> dict[str, float | dict[str, list[float]]]:
     by_seed = {}
     for name, key in AFTER_TRAINING.items():
         if missing := [seed for seed, found in last.items() if key not in found]:
-            raise PolychromicError(
-                f"{history}: no {key} of seed {missing[0]}. Each seed ends with one. Run `dvc repro` to train the cell again."
-            )
+            said = f"no {key} of seed {missing[0]}. Each seed ends with one"
+            raise PolychromicError(f"{history}: {said}. Run `dvc repro` to train the cell again.")
         by_seed[name] = [last[seed][key] for seed in sorted(last)]
     return {name: float(np.mean(values)) for name, values in by_seed.items()} | {"by_seed": by_seed}

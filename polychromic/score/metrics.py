@@ -84,7 +84,6 @@ class Metric:
 
 
 FAMILIES: dict[str, Metric] = {}
-NUMBERED: dict[str, str] = {}  # "pass@" -> "pass@k"
 
 
 def declare(name: str, label: str, source: str, **about) -> Callable:
@@ -94,11 +93,9 @@ def declare(name: str, label: str, source: str, **about) -> Callable:
     """
 
     def add(function: Callable[[Prompt, Metric], float] | None) -> Callable[[Prompt, Metric], float] | None:
-        symbol = ""
-        if numbered := re.fullmatch(r"(.+[@^_])(k|tau|n)", name):
-            NUMBERED[numbered[1]], symbol = name, numbered[2]
+        numbered = re.fullmatch(r".+[@^_](k|tau|n)", name)
         decimals = {"decimals": 1} if about.get("percent") else {}
-        FAMILIES[name] = Metric(name, name, function, label, source, symbol=symbol, **decimals | about)
+        FAMILIES[name] = Metric(name, name, function, label, source, symbol=numbered[1] if numbered else "", **decimals | about)
         return function
 
     return add
@@ -216,7 +213,7 @@ def metric(name: str) -> Metric:
     if name in FAMILIES and not FAMILIES[name].symbol:
         return FAMILIES[name]
     found = re.fullmatch(r"(.+?[@^_])(\d+(?:\.\d+)?)", name)
-    family = FAMILIES.get(NUMBERED.get(found[1], "")) if found else None
+    family = next((one for one in FAMILIES.values() if found and one.symbol and one.name == found[1] + one.symbol), None)
     if family is None:
         raise UsageError(f"metric {name!r} does not exist. Allowed: {', '.join(FAMILIES)}, with a number for k, n and tau.")
     at, tau = float(found[2]), family.symbol == "tau"
@@ -231,10 +228,8 @@ def metric(name: str) -> Metric:
 def compute(name: str, prompt: Prompt) -> float:
     """The metric of one prompt's replies, in the range that it declares.
 
-    Raises:
-        UsageError: no metric has this name.
-        PolychromicError: the prompt lacks what the metric reads, has too few replies, or the metric does not exist for them
-            (one-word replies have no bigram).
+    Raises UsageError: no metric has this name. PolychromicError: the prompt lacks what the metric reads or has too few replies, or the
+    metric does not exist for them (one-word replies have no bigram).
     """
     declared = metric(name)
     if missing := lacking(name, prompt):
@@ -270,17 +265,11 @@ def check_metrics(params: Params) -> None:
 def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "", samples: int | None = None) -> str:
     """What a result must name so that another can repeat it: definition, n or k, tokenizer, smoothing, encoder and layer, versions.
 
-    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not.
-
-    Args:
-        encoder: name of the sentence encoder, for metrics that read its vectors or pieces.
-        checker: what decides which replies are valid, for metrics of valid replies: a domain's checker, or
-            polychromic.score.people.checker_signature.
-        model: name of the base model and its precision, for metrics that read its likelihoods.
-        samples: replies per prompt.
+    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not: names of
+    the sentence encoder, of what decides which replies are valid (a domain's checker, or polychromic.score.people.checker_signature) and of
+    the base model with its precision, for the metrics that read them, and the number of replies per prompt.
     """
-    declared = metric(name)
-    needs = set(declared.needs)
+    declared, needs = metric(name), set(metric(name).needs)
     parts = [name, declared.recipe() if declared.recipe else declared.source]
     parts += [f"{declared.symbol}:{declared.at:g}"] if declared.symbol else []
     parts += [declared.tokenizer()] if declared.tokenizer else []

@@ -64,10 +64,8 @@ def score(params: Params, domain_name: str, split: str) -> None:
         write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
         write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
     if split == "test":
-        machines: dict[str, list[str]] = {}
-        for method, _, rows in cells:
-            for machine in sorted({row["machine"] for row in rows}):
-                machines.setdefault(machine, []).append(method)
+        used = {method: {row["machine"] for row in rows} for method, _, rows in cells}
+        machines = {machine: [method for method in used if machine in used[method]] for machine in set().union(*used.values())}
         write_json(paths.machines_file(domain_name), machines)
 
 
@@ -146,9 +144,8 @@ def score_cell(params: Params, domain: Domain, records: Mapping[str, Record], ce
 def score_blocks(names: Sequence[str], domain: Domain, record: Record, row: dict, known: Known) -> dict[str, float]:
     """Metrics of one prompt's row; the mean over blocks where replies come in lists, since a person gets a list as a whole.
 
-    A model that is asked for a list may say nothing at all. Such a list has no n-gram, and a metric that is a ratio of n-grams
-    does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
-    count every list, so silence costs what it should in pass@k and in distinct valid answers.
+    A list that says nothing has no n-gram, and a ratio of n-grams does not exist for it (0/0): its mean is over the lists that have one.
+    All other metrics count every list, so silence costs what it should in pass@k and in distinct valid answers.
 
     Raises PolychromicError: a metric exists for none of the lists, or cannot be computed.
     """

@@ -300,21 +300,6 @@ def test_the_stage_scores_every_row_of_the_cells_named_and_no_other(sampled):
     assert Path("results/listqa/dev/scores.jsonl.gz").read_bytes() == before
 
 
-def test_the_stage_scores_lists_by_list(sampled):
-    """Twenty replies in lists of ten; the first list repeats the valid answers, the second has none."""
-    rows = [row for _, row in read_jsonl(samples_file("few_shot"))]
-    for row, kind in zip(rows, KINDS[6:10], strict=True):
-        listed = [f"red {kind}", f"blue {kind}", *("no",) * 8, *("no",) * 10]
-        row |= {"samples": listed, "tokens": [1.0] * 20, "finished": [True] * 20, "block": 10}
-    write_jsonl(samples_file("few_shot"), rows)
-    score(graded(), "listqa", "dev")
-    found = [row["metrics"] for _, row in read_jsonl("results/listqa/dev/scores.jsonl.gz") if row["method"] == "few_shot"]
-    assert len(found) == 4
-    for metrics in found:
-        assert metrics["pass@10"] == 0.5 and metrics["valid_distinct@10"] == 1.0
-        assert metrics["objective"] == pytest.approx((2 / 3) / 6), "three sets of each list, the first with two good replies"
-
-
 @pytest.mark.parametrize("change", ["less", "more", "gone"])
 def test_a_cell_without_samples_or_with_those_of_another_split_is_refused(sampled, change):
     path = samples_file("lora")
