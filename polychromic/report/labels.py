@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need
-    from polychromic.score.registry import Metric
+    from polychromic.score.metrics import Metric
 
 ALPHA = 0.05  # level of the adjusted tests
 

@@ -138,7 +138,7 @@ HEAVY = {"torch", "transformers", "peft", "sentence_transformers", "dvc", "matpl
 
 @pytest.mark.parametrize(("module", "heavy"), [("trace", HEAVY | {"pandas", "numpy", "pydantic"}), ("verify", HEAVY)])
 def test_nothing_heavy_is_loaded(module, heavy):
-    code = f"import sys; from polychromic.provenance import {module}, diff; print(*sys.modules)"
+    code = f"import sys; from polychromic.provenance import {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())
 
