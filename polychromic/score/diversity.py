@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+from polychromic.score.text import ngrams, tokenize
 
 ZLIB_LEVEL = 9
 NO_TEXT = "{}: got {} replies without a token. Allowed: some text. Check the sampler's output."
@@ -162,10 +162,6 @@ def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
     q, d = np.asarray(quality, dtype=np.float64), np.asarray(distance, dtype=np.float64)
     others = ~np.eye(len(q), dtype=bool)
     return float(np.mean(np.outer(q, q)[others] * d[others]))
-
-
-def self_bleu_signature() -> str:
-    return f"self-bleu-4|refs:all others|order:effective|smooth:method1(.1)|{tokenizer_signature()}"
 
 
 def compression_signature() -> str:

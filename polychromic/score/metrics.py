@@ -146,7 +146,8 @@ declare("best_rouge_l@k", "best ROUGE-L of {}", "sum_j x_(j) C(j-1,k-1)/C(n,k) o
 declare("semantic_diversity", "semantic diversity", "mean over pairs of 1 - cosine", high=None, unit="1 - cosine", needs=("vectors",),
         least=2, body=True)(lambda p, m: diversity.semantic_diversity(p.vectors))  # fmt: skip
 declare("self_bleu", "Self-BLEU", "1802.01886, effective order", direction="down", unit="BLEU", least=2, body=True, of_number=True,
-        recipe=diversity.self_bleu_signature)(lambda p, m: diversity.self_bleu(p.samples))  # fmt: skip
+        recipe=lambda: f"self-bleu-4|refs:all others|order:effective|smooth:method1(.1)|{tokenizer_signature()}")(
+    lambda p, m: diversity.self_bleu(p.samples))  # fmt: skip
 declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams/n-grams", of_number=True, tokenizer=tokenizer_signature)(
     lambda p, m: diversity.distinct_n(p.samples, m.at)
 )
