@@ -63,20 +63,15 @@ def test_agreement(work):
     assert code == 0 and json.loads(out)["table"] == [[1, 1], [2, 0]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code", "fragment"),
-    [
-        ("curate raw.jsonl", 2, "Missing option '--out'"),
-        ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
-        ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
-        ("curate none.jsonl --out x", 1, "none.jsonl: file not found"),
-        ("review none", 1, "none/candidates.jsonl: file not found"),
-        ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
-        ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
-        ("review-export mine --reviewer cy --out x", 1, "none of 0 reviewed candidates is accepted"),
-        ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: no file with a whole line"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "exit_code", "fragment"), [
+    ("curate raw.jsonl", 2, "Missing option '--out'"), ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
+    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
+    ("curate none.jsonl --out x", 1, "none.jsonl: file not found"), ("review none", 1, "none/candidates.jsonl: file not found"),
+    ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
+    ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
+    ("review-export mine --reviewer cy --out x", 1, "none of 0 reviewed candidates is accepted"),
+    ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: no file with a whole line"),
+])  # fmt: skip
 def test_what_is_refused(arguments, exit_code, fragment, work, tmp_path):
     code, out, err = work(*arguments.split())
     assert code == exit_code and out == "" and fragment in " ".join(err.split()) and "Traceback" not in err

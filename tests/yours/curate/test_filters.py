@@ -92,17 +92,12 @@ def test_what_is_dropped_and_why(reply, name, why):
 WORDS = rules_with(toxicity={"lists": ["unsuitable_words.txt"], "also": ["Schei\u00dfe", "mist"], "except": ["bullshit"]})
 
 
-@pytest.mark.parametrize(
-    ("rules", "reply", "found"),
-    [
-        (rules_with(links={"most": 1}), "see https://a.org for it", None),
-        (rules_with(links={"most": 1}), "see https://a.org and https://b.org", ("links", "reply: https://b.org")),
-        (WORDS, "that is bullshit", None),
-        (WORDS, "so eine SCHEISSE", ("toxicity", "reply: scheisse")),
-        (WORDS, "mistake and optimist", None),
-        (rules_with(spam={"phrases": []}), "buy now", None),
-    ],
-)
+@pytest.mark.parametrize(("rules", "reply", "found"), [
+    (rules_with(links={"most": 1}), "see https://a.org for it", None),
+    (rules_with(links={"most": 1}), "see https://a.org and https://b.org", ("links", "reply: https://b.org")),
+    (WORDS, "that is bullshit", None), (WORDS, "so eine SCHEISSE", ("toxicity", "reply: scheisse")), (WORDS, "mistake and optimist", None),
+    (rules_with(spam={"phrases": []}), "buy now", None),
+])  # fmt: skip
 def test_rules_of_ones_own(rules, reply, found):
     assert first_reason(reply, rules) == found
 

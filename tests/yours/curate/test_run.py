@@ -105,14 +105,11 @@ def test_examples_say_where_and_why(tmp_path):
     assert {near["where"], near["why"].removeprefix("0.92 like ")} == {"raw.jsonl:2", "raw.jsonl:6"}
 
 
-@pytest.mark.parametrize(
-    ("rows", "found"),
-    [
-        ([], "none of 0 pairs is left; the log holds no line"),
-        ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1 of them .reply: 1 word"),
-        ([{"post": "x"}, {"post": "x", "reply": "half \ud83d"}], "filter 'unreadable' dropped 2 of them .no reply"),
-    ],
-)
+@pytest.mark.parametrize(("rows", "found"), [
+    ([], "none of 0 pairs is left; the log holds no line"),
+    ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1 of them .reply: 1 word"),
+    ([{"post": "x"}, {"post": "x", "reply": "half \ud83d"}], "filter 'unreadable' dropped 2 of them .no reply"),
+])  # fmt: skip
 def test_nothing_left_is_an_error_and_writes_nothing(rows, found, tmp_path):
     with pytest.raises(PolychromicError, match=found):
         curate(write(tmp_path / "raw.jsonl", rows), rules(), tmp_path / "out")

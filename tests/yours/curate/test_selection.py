@@ -97,17 +97,12 @@ def pair(reply: str = "a reply", post: str = "a post", author: str | None = None
     return read_pair("raw.jsonl:1", {"post": post, "reply": reply, "author": author, "engagement": engagement})
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "same"),
-    [
-        ("It's GREAT!", "it\u2019s great", True),
-        ("caf\u00e9 ol\u00e9", "cafe ole", True),
-        ("1000 users", "1000 users!", True),
-        ("1000 users", "2000 users", False),
-        ("\U0001f602", "\U0001f62d", False),  # no words: the emoji count
-        ("\U0001f602", "\U0001f602", True),
-    ],
-)
+@pytest.mark.parametrize(("a", "b", "same"), [
+    ("It's GREAT!", "it\u2019s great", True), ("caf\u00e9 ol\u00e9", "cafe ole", True), ("1000 users", "1000 users!", True),
+    ("1000 users", "2000 users", False),
+    ("\U0001f602", "\U0001f62d", False),  # no words: the emoji count
+    ("\U0001f602", "\U0001f602", True),
+])  # fmt: skip
 def test_equal_but_for_case_accents_punctuation_and_blanks(a, b, same):
     assert (exact_key(pair(a, "p"), "reply") == exact_key(pair(b, "q"), "reply")) == same
     assert (exact_key(pair(a, "p"), "pair") == exact_key(pair(b, "P!"), "pair")) == same
@@ -120,20 +115,16 @@ def test_which_text_is_compared(of, near):
     assert near_duplicates(pairs, of, 0.8) == near
 
 
-@pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        ([1, 2, 3, 4], ["low", "low", "high", "high"]),
-        ([0, 0, 0, 9], ["low", "low", "low", "high"]),  # ties never part, however many
-        ([5, 5, 5, 5], ["low"] * 4),  # all equal: one class
-        ([7], ["low"]),
-        ([0, 1, 1, 1], ["low", "low", "low", "low"]),  # equal to the cut: below it
-        ([None, None], ["unknown", "unknown"]),
-        ([None, 1, 2], ["unknown", "low", "high"]),
-        ([-1.5, 10**400], ["low", "high"]),  # more than a float holds
-        ([], []),
-    ],
-)
+@pytest.mark.parametrize(("values", "names"), [
+    ([1, 2, 3, 4], ["low", "low", "high", "high"]),
+    ([0, 0, 0, 9], ["low", "low", "low", "high"]),  # ties never part, however many
+    ([5, 5, 5, 5], ["low"] * 4),  # all equal: one class
+    ([7], ["low"]),
+    ([0, 1, 1, 1], ["low", "low", "low", "low"]),  # equal to the cut: below it
+    ([None, None], ["unknown", "unknown"]), ([None, 1, 2], ["unknown", "low", "high"]),
+    ([-1.5, 10**400], ["low", "high"]),  # more than a float holds
+    ([], []),
+])  # fmt: skip
 def test_engagement_with_ties(values, names):
     assert quantile_names(values, ("low", "high")) == names
 
