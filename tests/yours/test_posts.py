@@ -12,6 +12,7 @@ from polychromic.data import curate as shipped
 from polychromic.data.records import read_records
 from polychromic.yours.curate.rules import DEFAULT
 from tests.workspace import REPOSITORY
+from tests.yours.collect.conftest import write
 from tests.yours.review.bench import candidate, passed, write_candidates
 
 ROWS = [{"post": f"What is the use of thing {n}?", "reply": f"[red]you[/red] can put it on shelf {n} a{n} b{n}"} for n in range(5)]
@@ -22,7 +23,7 @@ LOGS = ("mine/review-anna.jsonl", "mine/review-ben.jsonl")
 def work(command, monkeypatch, tmp_path):
     """Run the command line in a folder that holds raw.jsonl, and `mine` with six candidates and three reviewers' logs."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, ROWS[0] | {"reply": "a \x1b[31m b c"}]))
+    write("raw.jsonl", [*ROWS, ROWS[0] | {"reply": "a \x1b[31m b c"}])
     candidates = write_candidates(tmp_path / "mine", *map(candidate, range(6)))
     for reviewer, said in (("anna", "aass"), ("ben", "asaa"), ("cy", "")):
         passed(candidates, reviewer, said)

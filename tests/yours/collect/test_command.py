@@ -76,12 +76,9 @@ def test_counts_are_printed_by_reason(folder, collect):
     assert code == 0 and "collect: 9 of 9" in err
     cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if "│" in line]
     assert cells == [
-        ["read", "9", ""],
-        ["accepted", "5", ""],
-        ["rejected: no reply", "2", "rows.jsonl:8, rows.jsonl:9"],
-        ["rejected: duplicate id", "1", "rows.jsonl:6"],
-        ["rejected: empty reply", "1", "rows.jsonl:7"],
-    ]
+        ["read", "9", ""], ["accepted", "5", ""], ["rejected: no reply", "2", "rows.jsonl:8, rows.jsonl:9"],
+        ["rejected: duplicate id", "1", "rows.jsonl:6"], ["rejected: empty reply", "1", "rows.jsonl:7"],
+    ]  # fmt: skip
 
 
 def test_nothing_accepted_and_nothing_there_are_errors(folder, collect):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from polychromic.data.records import read_records
 from polychromic.data.text import words
 from polychromic.yours.curate.rules import Rules, Text, count_words, load_rules
 from polychromic.yours.curate.run import curate
+from tests.yours.collect.conftest import write
 
 POST = "What do you think of the new release?"
 
@@ -48,11 +47,6 @@ KEPT = [
     "[bold]markup[/bold] and {braces} %s are only text to me",
     "image processing is what I do, the video was great",
 ]
-
-
-@pytest.mark.parametrize("reply", KEPT)
-def test_what_is_kept(reply):
-    assert first_reason(reply) is None
 
 
 DROPPED = [
@@ -120,12 +114,11 @@ def test_han_and_kana_count_by_character():
     assert count_words("don't well-known 3.5 \u00e9t\u00e9") == 4
 
 
-def test_tricky_lines_reach_the_candidates_as_typed(tmp_path):
+def test_good_lines_are_kept_and_reach_the_candidates_as_typed(tmp_path):
     """Through files and back: JSON escapes, markup, emoji and numbers stay what they are; only runs of blanks change."""
-    raw = tmp_path / "raw.jsonl"
     kept = [*KEPT, "a\tb \u00a0x \u202etxt  \n &amp; <b> {0}"]
     posts = [f"What do you think of thing {number}, my friend?" for number in range(len(kept))]
-    raw.write_text("".join(json.dumps({"post": p, "reply": f" {r}\n"}) + "\n" for p, r in zip(posts, kept, strict=True)))
+    raw = write(tmp_path / "raw.jsonl", [{"post": post, "reply": f" {reply}\n"} for post, reply in zip(posts, kept, strict=True)])
     curate(raw, load_rules(), tmp_path / "out")
     found = {record.prompt: record.references for record in read_records(tmp_path / "out" / "candidates.jsonl")}
     assert found == {post: [" ".join(reply.split())] for post, reply in zip(posts, kept, strict=True)}

@@ -69,15 +69,14 @@ def test_what_is_wrong_is_named_with_its_line(rows, fragments, tmp_path):
 def test_files_that_cannot_be_read(tmp_path):
     path = write(tmp_path / "x.jsonl", *(GOOD | {"id": f"q{i}"} for i in range(16)))
     path.write_bytes(path.read_bytes() + b'{"id": "q\xff"}\n')
-    with pytest.raises(PolychromicError, match=r"x.jsonl:17: invalid UTF-8"):
-        read_systems([path])
-    with pytest.raises(PolychromicError, match="nosuch.jsonl: file not found"):
-        read_systems([tmp_path / "nosuch.jsonl"])
-    with pytest.raises(PolychromicError, match="the folder holds no evaluation.json"):
-        read_systems([tmp_path])
     (tmp_path / "b").mkdir()
-    with pytest.raises(PolychromicError, match="system 'y' was read before"):
-        read_systems([write(tmp_path / "y.jsonl", GOOD), write(tmp_path / "b" / "y.jsonl", GOOD)])
+    twice = [write(folder / "y.jsonl", GOOD) for folder in (tmp_path, tmp_path / "b")]
+    for paths, said in (
+        ([path], r"x\.jsonl:17: invalid UTF-8"), ([tmp_path / "nosuch.jsonl"], r"nosuch\.jsonl: file not found"),
+        ([tmp_path], r"the folder holds no evaluation\.json"), (twice, "system 'y' was read before"),
+    ):  # fmt: skip
+        with pytest.raises(PolychromicError, match=said):
+            read_systems(paths)
 
 
 def test_systems_are_compared_on_the_same_prompts_only(tmp_path):
