@@ -29,9 +29,8 @@ def read(source: Apify, position: int = 0, stop: int | None = None, size: int = 
 def test_pages_follow_one_another_and_begin_and_end_where_they_are_told(source):
     server, make = source
     assert make().size() == 25 and read(make()) == list(range(25))
-    assert {seen[:4] for seen in server.seen if seen.method == "GET"} == {
-        ("GET", "/v2/datasets/DATA/items", offset, 10) for offset in (0, 10, 20, 25)
-    }
+    pages = {seen[1:4] for seen in server.seen if seen.method == "GET"}
+    assert pages == {("/v2/datasets/DATA/items", offset, 10) for offset in (0, 10, 20, 25)}
     server.seen.clear()
     assert read(make(), 7, 19) == list(range(7, 19))
     assert [(seen.offset, seen.limit) for seen in server.seen] == [(7, 10), (17, 2)]

@@ -50,31 +50,22 @@ KEPT = [
 
 
 DROPPED = [
-    ("", "unreadable", "reply: blank"),
-    (" \u00a0\u3000 ", "unreadable", "reply: blank"),
+    ("", "unreadable", "reply: blank"), (" \u00a0\u3000 ", "unreadable", "reply: blank"),
     ("see \x1b[31mred\x1b[0m text", "unreadable", "character U+001B"),
-    ("half a pair \ud83d of surrogates", "unreadable", "character U+D83D"),
-    ("ok then", "length", "reply: 2 words"),
-    ("\U0001f602 \U0001f602 \U0001f602 \U0001f602", "length", "reply: 0 words"),
-    ("so " * 51, "length", "reply: 51 words"),
+    ("half a pair \ud83d of surrogates", "unreadable", "character U+D83D"), ("ok then", "length", "reply: 2 words"),
+    ("\U0001f602 \U0001f602 \U0001f602 \U0001f602", "length", "reply: 0 words"), ("so " * 51, "length", "reply: 51 words"),
     ("Das ist nicht so gut, oder?", "language", "reply: de"),
     ("\u042d\u0442\u043e \u043e\u0447\u0435\u043d\u044c \u0445\u043e\u0440\u043e\u0448\u043e", "language", "reply: cyrillic"),
-    ("<Media omitted> was what he sent", "media", "<Media omitted>"),
-    ("here it is: cat.gif for you", "media", "t.gif"),
-    ("it is on HTTPS://example.org/x now", "links", "HTTPS://example.org/x"),
-    ("it is on www.example now for you", "links", "www.example"),
-    ("I got it at amazon.com for less", "links", "amazon.com"),
-    ("write to me at jane.doe@example.org please", "links", "e@example.org"),
-    ("@jane what do you think of it", "mentions", "@j"),
-    ("I'd say (@jane) is right on this", "mentions", "@j"),
-    ("gm SER, how are you today", "spam", "ser"),
-    ("you have to Click\u00a0 Here for that", "spam", "click here"),
+    ("<Media omitted> was what he sent", "media", "<Media omitted>"), ("here it is: cat.gif for you", "media", "t.gif"),
+    ("it is on HTTPS://example.org/x now", "links", "HTTPS://example.org/x"), ("it is on www.example now for you", "links", "www.example"),
+    ("I got it at amazon.com for less", "links", "amazon.com"), ("write to me at jane.doe@example.org please", "links", "e@example.org"),
+    ("@jane what do you think of it", "mentions", "@j"), ("I'd say (@jane) is right on this", "mentions", "@j"),
+    ("gm SER, how are you today", "spam", "ser"), ("you have to Click\u00a0 Here for that", "spam", "click here"),
     ("that is sooooo good of you", "repetition", "'o' more than 4 times in a row"),
     ("it is very very Very VERY good", "repetition", "'very' more than 3 times in a row"),
-    ("buy it now buy it now buy it now", "repetition", "3 different words of 9"),
-    ("that is Bullshit, you know it", "toxicity", "bullshit"),
+    ("buy it now buy it now buy it now", "repetition", "3 different words of 9"), ("that is Bullshit, you know it", "toxicity", "bullshit"),
     ("that is b\u00fcllshit-free, a damn thing", "toxicity", "bullshit"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reply", "name", "why"), DROPPED)

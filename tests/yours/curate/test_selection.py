@@ -103,14 +103,10 @@ def test_which_text_is_compared(of, near):
 
 
 @pytest.mark.parametrize(("values", "names"), [
-    ([1, 2, 3, 4], ["low", "low", "high", "high"]),
     ([0, 0, 0, 9], ["low", "low", "low", "high"]),  # ties never part, however many
-    ([5, 5, 5, 5], ["low"] * 4),  # all equal: one class
-    ([7], ["low"]),
+    ([5, 5, 5, 5], ["low"] * 4), ([7], ["low"]),  # all equal: one class
+    ([None, 1, 2], ["unknown", "low", "high"]),  # what is not known does not move the cut
     ([0, 1, 1, 1], ["low", "low", "low", "low"]),  # equal to the cut: below it
-    ([None, None], ["unknown", "unknown"]), ([None, 1, 2], ["unknown", "low", "high"]),
-    ([-1.5, 10**400], ["low", "high"]),  # more than a float holds
-    ([], []),
 ])  # fmt: skip
 def test_engagement_with_ties(values, names):
     assert selection.quantile_names(values, ("low", "high")) == names
