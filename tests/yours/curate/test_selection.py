@@ -105,7 +105,7 @@ def test_which_text_is_compared(of, near):
 @pytest.mark.parametrize(("values", "names"), [
     ([0, 0, 0, 9], ["low", "low", "low", "high"]),  # ties never part, however many
     ([5, 5, 5, 5], ["low"] * 4), ([7], ["low"]),  # all equal: one class
-    ([None, 1, 2], ["unknown", "low", "high"]),  # what is not known does not move the cut
+    ([None, 1, 2], ["unknown", "low", "high"]), ([1, 2, 3], ["low", "low", "high"]),  # what is not known does not move the cut
     ([0, 1, 1, 1], ["low", "low", "low", "low"]),  # equal to the cut: below it
 ])  # fmt: skip
 def test_engagement_with_ties(values, names):
