@@ -97,26 +97,23 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("reply", "good"), [*((reply, True) for reply in VALID), *((reply, False) for reply in INVALID)])
-def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
-    """Neither vectors nor references are asked for."""
-    assert (CREATIVE.answer(TWO, reply) is not None) == good
-    same = TWO.model_copy(update={"references": [reply]})
-    assert CREATIVE.training_quality(same, [reply], lambda texts: pytest.fail("asked for vectors")).tolist() == [float(good)]
-
-
 FILLER = " ".join(f"w{chr(97 + i)}" for i in range(LONGEST_SENTENCE - 2))
 
 
 @pytest.mark.parametrize(("keywords", "reply", "good"), [
+    *(([RUN, CHILD], reply, True) for reply in VALID), *(([RUN, CHILD], reply, False) for reply in INVALID),
     ([RUN, CHILD], f"Children ran {FILLER}.", True), ([RUN, CHILD], f"Children ran {FILLER} more.", False),
     ([RUN, CHILD], "Children ran to the sea.", True), ([RUN, CHILD], "Children ran there today.", False),  # length
+    ([RUN], "He ran here today.", False), ([RUN, CHILD], "The very old child ran ran ran ran ran ran ran.", False),  # too short, a loop
     ([RUN], HAPPIEST, True), ([RUN, CHILD], HAPPIEST, True), ([RUN, CHILD, HAPPY], HAPPIEST, True),  # every keyword is needed
     ([RUN, TREE], HAPPIEST, False), ([RUN, CHILD, TREE], HAPPIEST, False), ([RUN, CHILD, HAPPY, TREE], HAPPIEST, False),
     ([RUN, CHILD, HAPPY], "The happy child will run.", False), ([RUN, CHILD, HAPPY], "The happy child will run home.", True),
 ])  # fmt: skip
-def test_length_keywords_and_other_words(keywords, reply, good):
-    assert (CREATIVE.answer(record("creative", *keywords), reply) is not None) == good
+def test_a_reply_is_valid_when_all_constraints_hold(keywords, reply, good):
+    """Neither vectors nor references are asked for."""
+    asked = record("creative", *keywords, prompt=PROMPT).model_copy(update={"references": [reply]})
+    assert (CREATIVE.answer(asked, reply) is not None) == good
+    assert CREATIVE.training_quality(asked, [reply], lambda texts: pytest.fail("asked for vectors")).tolist() == [float(good)]
 
 
 @pytest.mark.parametrize(("texts", "one"), [

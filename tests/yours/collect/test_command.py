@@ -76,12 +76,9 @@ def test_counts_are_printed_by_reason(folder, collect):
     assert code == 0 and "collect: 9 of 9" in err
     cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if "│" in line]
     assert cells == [
-        ["read", "9", ""],
-        ["accepted", "5", ""],
-        ["rejected: no reply", "2", "rows.jsonl:8, rows.jsonl:9"],
-        ["rejected: duplicate id", "1", "rows.jsonl:6"],
-        ["rejected: empty reply", "1", "rows.jsonl:7"],
-    ]
+        ["read", "9", ""], ["accepted", "5", ""], ["rejected: no reply", "2", "rows.jsonl:8, rows.jsonl:9"],
+        ["rejected: duplicate id", "1", "rows.jsonl:6"], ["rejected: empty reply", "1", "rows.jsonl:7"],
+    ]  # fmt: skip
 
 
 def test_nothing_accepted_and_nothing_there_are_errors(folder, collect):
@@ -91,21 +88,17 @@ def test_nothing_accepted_and_nothing_there_are_errors(folder, collect):
     assert not Path("out0").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["apify", "--out", "out"], "collect apify names nothing to collect"),
-        (["package", "posts.csv", "--out", "out"], "collect package makes no use of WHAT. Allowed: --out, authors and limits"),
-        (["package", "--retries", "3", "--post-id", "p", "--out", "out"], "collect package makes no use of --post-id, --retries."),
-        (["file", "rows.jsonl", "--base-url", "https://host", "--out", "out"], "collect file makes no use of --base-url. Allowed: a file"),
-        (["file", "rows.txt", "--out", "out"], "ends in '.txt'. Allowed: .jsonl, .jsonl.gz, .csv, .parquet"),
-        (["file", "rows.jsonl", "--out", "data/raw"], "--out data/raw lies in data/, which the pipeline owns"),
-        (["file", "rows.jsonl"], "Missing option '--out'"),
-        (["twitter", "--out", "out"], "Invalid value for"),
-        *((["apify", "D", "--out", "out", option, "0"], f"Invalid value for '{option}'") for option in LIMITED),
-        (["apify", "D", "--out", "out", "--retries", "-1"], "Invalid value for '--retries'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["apify", "--out", "out"], "collect apify names nothing to collect"),
+    (["package", "posts.csv", "--out", "out"], "collect package makes no use of WHAT. Allowed: --out, authors and limits"),
+    (["package", "--retries", "3", "--post-id", "p", "--out", "out"], "collect package makes no use of --post-id, --retries."),
+    (["file", "rows.jsonl", "--base-url", "https://host", "--out", "out"], "collect file makes no use of --base-url. Allowed: a file"),
+    (["file", "rows.txt", "--out", "out"], "ends in '.txt'. Allowed: .jsonl, .jsonl.gz, .csv, .parquet"),
+    (["file", "rows.jsonl", "--out", "data/raw"], "--out data/raw lies in data/, which the pipeline owns"),
+    (["file", "rows.jsonl"], "Missing option '--out'"), (["twitter", "--out", "out"], "Invalid value for"),
+    *((["apify", "D", "--out", "out", option, "0"], f"Invalid value for '{option}'") for option in LIMITED),
+    (["apify", "D", "--out", "out", "--retries", "-1"], "Invalid value for '--retries'"),
+])  # fmt: skip
 def test_usage_errors(arguments, said, folder, collect):
     write("rows.jsonl", pairs(2))
     code, out, err = collect(*arguments)

@@ -121,15 +121,12 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
     assert {"author cap", "duplicate id"} <= set(json.loads((out / "summary.json").read_bytes())["rejected"])
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda log: log.write_bytes(log.read_bytes().replace(b"a", b"b", 1)), "are not those that collect wrote"),
-        (lambda log: log.unlink(), "0 bytes, of which the first"),
-        (lambda log: log.with_name("summary.json").unlink(), "a log without summary.json"),
-        (lambda log: log.with_name("summary.json").write_text("{"), "summary.json: not JSON"),
-    ],
-)
+@pytest.mark.parametrize(("damage", "said"), [
+    (lambda log: log.write_bytes(log.read_bytes().replace(b"a", b"b", 1)), "are not those that collect wrote"),
+    (lambda log: log.unlink(), "0 bytes, of which the first"),
+    (lambda log: log.with_name("summary.json").unlink(), "a log without summary.json"),
+    (lambda log: log.with_name("summary.json").write_text("{"), "summary.json: not JSON"),
+])  # fmt: skip
 def test_what_no_kill_leaves_is_refused_and_left_alone(damage, said, folder, collect):
     write("rows.jsonl", pairs(6))
     arguments = ["file", "rows.jsonl", "--out", "out", "--max-items", 4]

@@ -22,43 +22,26 @@ def read(item: object, salt: bytes | None = None, **columns: str) -> RawRecord |
     return read_item(item, columns, "here", salt)
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"post": None}, "no post"),
-        ({"reply": None}, "no reply"),
-        ({"post": " \n"}, "empty post"),
-        ({"reply": ""}, "empty reply"),
-        ({"post": 5}, "post is not text"),
-        ({"reply": ["a"]}, "reply is not text"),
-        ({"post": "half \ud83d of an emoji"}, "post is not valid Unicode"),
-        ({"author": "\udc00"}, "author is not valid Unicode"),
-        ({"created": "\udc00"}, "created is not valid Unicode"),
-        ({"author": {"name": "anna"}}, "author is not text"),
-        *(({"engagement": value}, "engagement is not a number") for value in ("1.2K", math.inf, "1e999", [1])),
-        ({"id": 1.7e18}, "id is not text"),
-        ({"id": True}, "id is not text"),
-        ({"created": True}, "created is not text"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "reason"), [
+    ({"post": None}, "no post"), ({"reply": None}, "no reply"), ({"post": " \n"}, "empty post"), ({"reply": ""}, "empty reply"),
+    ({"post": 5}, "post is not text"), ({"reply": ["a"]}, "reply is not text"),
+    ({"post": "half \ud83d of an emoji"}, "post is not valid Unicode"), ({"author": "\udc00"}, "author is not valid Unicode"),
+    ({"created": "\udc00"}, "created is not valid Unicode"), ({"author": {"name": "anna"}}, "author is not text"),
+    *(({"engagement": value}, "engagement is not a number") for value in ("1.2K", math.inf, "1e999", [1])),
+    ({"id": 1.7e18}, "id is not text"), ({"id": True}, "id is not text"), ({"created": True}, "created is not text"),
+])  # fmt: skip
 def test_reasons_of_rejection(changes, reason):
     assert read(ITEM | changes) == reason
     assert all(read(item) == "not an object" for item in (None, [], "text", 3, [ITEM]))
 
 
-@pytest.mark.parametrize(
-    ("field", "given", "read_as"),
-    [
-        *(("engagement", *case) for case in ((3, 3), (2.5, 2.5), (-4, -4), (" 12 ", 12), ("2.5", 2.5), ("1e3", 1000.0), (None, None))),
-        *((field, empty, None) for field in ("engagement", "created", "post_id") for empty in ("", "  ", math.nan)),
-        ("id", 12345678901234567890, "12345678901234567890"),
-        ("post_id", "p-1", "p-1"),
-        ("author", 77, "77"),
-        ("created", datetime.datetime(2024, 2, 29, 12, 30), "2024-02-29T12:30:00"),
-        ("created", 1709209800, "1709209800"),
-        ("reply", " Fine\n", " Fine\n"),
-    ],
-)
+@pytest.mark.parametrize(("field", "given", "read_as"), [
+    *(("engagement", *case) for case in ((3, 3), (2.5, 2.5), (-4, -4), (" 12 ", 12), ("2.5", 2.5), ("1e3", 1000.0), (None, None))),
+    *((field, empty, None) for field in ("engagement", "created", "post_id") for empty in ("", "  ", math.nan)),
+    ("id", 12345678901234567890, "12345678901234567890"), ("post_id", "p-1", "p-1"), ("author", 77, "77"),
+    ("created", datetime.datetime(2024, 2, 29, 12, 30), "2024-02-29T12:30:00"), ("created", 1709209800, "1709209800"),
+    ("reply", " Fine\n", " Fine\n"),
+])  # fmt: skip
 def test_values_are_as_given_and_what_is_not_said_is_none(field, given, read_as):
     record = read(ITEM | {"more": 1, field: given})
     assert getattr(record, field) == read_as and record.source == "here"

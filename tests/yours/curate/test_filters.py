@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from polychromic.data.records import read_records
 from polychromic.data.text import words
 from polychromic.yours.curate.rules import Rules, Text, count_words, load_rules
 from polychromic.yours.curate.run import curate
+from tests.yours.collect.conftest import write
 
 POST = "What do you think of the new release?"
 
@@ -50,37 +49,23 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("reply", KEPT)
-def test_what_is_kept(reply):
-    assert first_reason(reply) is None
-
-
 DROPPED = [
-    ("", "unreadable", "reply: blank"),
-    (" \u00a0\u3000 ", "unreadable", "reply: blank"),
+    ("", "unreadable", "reply: blank"), (" \u00a0\u3000 ", "unreadable", "reply: blank"),
     ("see \x1b[31mred\x1b[0m text", "unreadable", "character U+001B"),
-    ("half a pair \ud83d of surrogates", "unreadable", "character U+D83D"),
-    ("ok then", "length", "reply: 2 words"),
-    ("\U0001f602 \U0001f602 \U0001f602 \U0001f602", "length", "reply: 0 words"),
-    ("so " * 51, "length", "reply: 51 words"),
+    ("half a pair \ud83d of surrogates", "unreadable", "character U+D83D"), ("ok then", "length", "reply: 2 words"),
+    ("\U0001f602 \U0001f602 \U0001f602 \U0001f602", "length", "reply: 0 words"), ("so " * 51, "length", "reply: 51 words"),
     ("Das ist nicht so gut, oder?", "language", "reply: de"),
     ("\u042d\u0442\u043e \u043e\u0447\u0435\u043d\u044c \u0445\u043e\u0440\u043e\u0448\u043e", "language", "reply: cyrillic"),
-    ("<Media omitted> was what he sent", "media", "<Media omitted>"),
-    ("here it is: cat.gif for you", "media", "t.gif"),
-    ("it is on HTTPS://example.org/x now", "links", "HTTPS://example.org/x"),
-    ("it is on www.example now for you", "links", "www.example"),
-    ("I got it at amazon.com for less", "links", "amazon.com"),
-    ("write to me at jane.doe@example.org please", "links", "e@example.org"),
-    ("@jane what do you think of it", "mentions", "@j"),
-    ("I'd say (@jane) is right on this", "mentions", "@j"),
-    ("gm SER, how are you today", "spam", "ser"),
-    ("you have to Click\u00a0 Here for that", "spam", "click here"),
+    ("<Media omitted> was what he sent", "media", "<Media omitted>"), ("here it is: cat.gif for you", "media", "t.gif"),
+    ("it is on HTTPS://example.org/x now", "links", "HTTPS://example.org/x"), ("it is on www.example now for you", "links", "www.example"),
+    ("I got it at amazon.com for less", "links", "amazon.com"), ("write to me at jane.doe@example.org please", "links", "e@example.org"),
+    ("@jane what do you think of it", "mentions", "@j"), ("I'd say (@jane) is right on this", "mentions", "@j"),
+    ("gm SER, how are you today", "spam", "ser"), ("you have to Click\u00a0 Here for that", "spam", "click here"),
     ("that is sooooo good of you", "repetition", "'o' more than 4 times in a row"),
     ("it is very very Very VERY good", "repetition", "'very' more than 3 times in a row"),
-    ("buy it now buy it now buy it now", "repetition", "3 different words of 9"),
-    ("that is Bullshit, you know it", "toxicity", "bullshit"),
+    ("buy it now buy it now buy it now", "repetition", "3 different words of 9"), ("that is Bullshit, you know it", "toxicity", "bullshit"),
     ("that is b\u00fcllshit-free, a damn thing", "toxicity", "bullshit"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reply", "name", "why"), DROPPED)
@@ -92,17 +77,12 @@ def test_what_is_dropped_and_why(reply, name, why):
 WORDS = rules_with(toxicity={"lists": ["unsuitable_words.txt"], "also": ["Schei\u00dfe", "mist"], "except": ["bullshit"]})
 
 
-@pytest.mark.parametrize(
-    ("rules", "reply", "found"),
-    [
-        (rules_with(links={"most": 1}), "see https://a.org for it", None),
-        (rules_with(links={"most": 1}), "see https://a.org and https://b.org", ("links", "reply: https://b.org")),
-        (WORDS, "that is bullshit", None),
-        (WORDS, "so eine SCHEISSE", ("toxicity", "reply: scheisse")),
-        (WORDS, "mistake and optimist", None),
-        (rules_with(spam={"phrases": []}), "buy now", None),
-    ],
-)
+@pytest.mark.parametrize(("rules", "reply", "found"), [
+    (rules_with(links={"most": 1}), "see https://a.org for it", None),
+    (rules_with(links={"most": 1}), "see https://a.org and https://b.org", ("links", "reply: https://b.org")),
+    (WORDS, "that is bullshit", None), (WORDS, "so eine SCHEISSE", ("toxicity", "reply: scheisse")), (WORDS, "mistake and optimist", None),
+    (rules_with(spam={"phrases": []}), "buy now", None),
+])  # fmt: skip
 def test_rules_of_ones_own(rules, reply, found):
     assert first_reason(reply, rules) == found
 
@@ -125,12 +105,11 @@ def test_han_and_kana_count_by_character():
     assert count_words("don't well-known 3.5 \u00e9t\u00e9") == 4
 
 
-def test_tricky_lines_reach_the_candidates_as_typed(tmp_path):
+def test_good_lines_are_kept_and_reach_the_candidates_as_typed(tmp_path):
     """Through files and back: JSON escapes, markup, emoji and numbers stay what they are; only runs of blanks change."""
-    raw = tmp_path / "raw.jsonl"
     kept = [*KEPT, "a\tb \u00a0x \u202etxt  \n &amp; <b> {0}"]
     posts = [f"What do you think of thing {number}, my friend?" for number in range(len(kept))]
-    raw.write_text("".join(json.dumps({"post": p, "reply": f" {r}\n"}) + "\n" for p, r in zip(posts, kept, strict=True)))
+    raw = write(tmp_path / "raw.jsonl", [{"post": post, "reply": f" {reply}\n"} for post, reply in zip(posts, kept, strict=True)])
     curate(raw, load_rules(), tmp_path / "out")
     found = {record.prompt: record.references for record in read_records(tmp_path / "out" / "candidates.jsonl")}
     assert found == {post: [" ".join(reply.split())] for post, reply in zip(posts, kept, strict=True)}

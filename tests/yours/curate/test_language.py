@@ -54,17 +54,11 @@ def test_what_tells_nothing_and_a_tie_that_counts_for_all():
     assert languages("was") == {"en", "de", "nl"}
 
 
-@pytest.mark.parametrize(
-    ("post", "reply", "allowed", "undecided", "why"),
-    [
-        ("was", "was", ["nl"], "drop", None),
-        (ENGLISH, SHORT, ["en"], "drop", None),  # a text that tells nothing takes the other one's language
-        (GERMAN, SHORT, ["en"], "keep", "post: de"),
-        (ENGLISH, GERMAN, ["en"], "keep", "reply: de"),
-        (ENGLISH, GERMAN, ["en", "de"], "keep", None),
-        (SHORT, SHORT, ["en"], "keep", None),
-        (SHORT, SHORT, ["en"], "drop", "undecided"),
-    ],
-)
+@pytest.mark.parametrize(("post", "reply", "allowed", "undecided", "why"), [
+    ("was", "was", ["nl"], "drop", None),
+    (ENGLISH, SHORT, ["en"], "drop", None),  # a text that tells nothing takes the other one's language
+    (GERMAN, SHORT, ["en"], "keep", "post: de"), (ENGLISH, GERMAN, ["en"], "keep", "reply: de"),
+    (ENGLISH, GERMAN, ["en", "de"], "keep", None), (SHORT, SHORT, ["en"], "keep", None), (SHORT, SHORT, ["en"], "drop", "undecided"),
+])  # fmt: skip
 def test_the_filter_of_pairs(post, reply, allowed, undecided, why):
     assert Language(allowed=allowed, undecided=undecided)(Text(post), Text(reply), None) == why

@@ -66,15 +66,10 @@ author_cap: {most: 0}
         assert part in message, part
 
 
-@pytest.mark.parametrize(
-    ("text", "fragment"),
-    [
-        ("records: [", "line 1, column 11: records: ["),
-        (RECORDS + RECORDS, 'found duplicate key "records"'),
-        ("records: \xff", "codec can't decode"),
-        ("- length", "record: Input should be a valid dictionary"),
-        ("length: {post: {least: 1}}", "records: Field required"),
-    ],
-)
+@pytest.mark.parametrize(("text", "fragment"), [
+    ("records: [", "line 1, column 11: records: ["), (RECORDS + RECORDS, 'found duplicate key "records"'),
+    ("records: \xff", "codec can't decode"), ("- length", "record: Input should be a valid dictionary"),
+    ("length: {post: {least: 1}}", "records: Field required"),
+])  # fmt: skip
 def test_what_is_no_rules_file_is_refused(text, fragment, refused):
     assert fragment in refused(text)

@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from polychromic.data.split import check_split, split
 from polychromic.yours.curate.rules import DEFAULT, Rules, load_rules
 from polychromic.yours.curate.run import CANDIDATES, REPORT, curate
 from tests.workspace import REPOSITORY
+from tests.yours.collect.conftest import write
 from tests.yours.curate import crowd
 
 # On a core here: half a minute and some hundred MB. The budget is of a core's time: a machine that does other things is slow by the clock.
@@ -37,11 +37,6 @@ print(json.dumps({"seconds": used.ru_utime + used.ru_stime, "megabytes": used.ru
 def rules(**changes: object) -> Rules:
     """The default with sections put in place of its own."""
     return Rules.model_validate(load_rules().model_dump(by_alias=True) | changes)
-
-
-def write(path: Path, rows: list[dict]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize("share", [20, pytest.param(1, marks=pytest.mark.slow)])
@@ -105,14 +100,11 @@ def test_examples_say_where_and_why(tmp_path):
     assert {near["where"], near["why"].removeprefix("0.92 like ")} == {"raw.jsonl:2", "raw.jsonl:6"}
 
 
-@pytest.mark.parametrize(
-    ("rows", "found"),
-    [
-        ([], "none of 0 pairs is left; the log holds no line"),
-        ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1 of them .reply: 1 word"),
-        ([{"post": "x"}, {"post": "x", "reply": "half \ud83d"}], "filter 'unreadable' dropped 2 of them .no reply"),
-    ],
-)
+@pytest.mark.parametrize(("rows", "found"), [
+    ([], "none of 0 pairs is left; the log holds no line"),
+    ([ROWS[0] | {"reply": "no"}], "none of 1 pairs is left; filter 'length' dropped 1 of them .reply: 1 word"),
+    ([{"post": "x"}, {"post": "x", "reply": "half \ud83d"}], "filter 'unreadable' dropped 2 of them .no reply"),
+])  # fmt: skip
 def test_nothing_left_is_an_error_and_writes_nothing(rows, found, tmp_path):
     with pytest.raises(PolychromicError, match=found):
         curate(write(tmp_path / "raw.jsonl", rows), rules(), tmp_path / "out")

@@ -86,30 +86,26 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
     assert [message["content"] for message in chat] == [variant.system, "Name a {y}", "cat", "ask {z}"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fragments"),
-    [
-        ("--adapter red --adapter wide", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "It names",
-         "as its base: give that model as --base"]),
-        ("--adapter deep", ["deep does not fit base: 2 tensors for which the base has no module", "layers.2.self_attn.q_proj"]),
-        ("--adapter red --adapter shallow", ["shallow does not fit base: 2 tensors are lacking", "layers.1.self_attn.q_proj"]),
-        ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
-        ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
-        ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
-        ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
-        ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
-        ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
-        ("--base nosuch", ["--base nosuch: no such folder"]),
-        ("--prompt nothing", ["--prompt is 'nothing'"]),
-        ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
-        ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
-        ("--few-shot data.jsonl", ["data.jsonl:1: columns id, prompt", "a list of references, of which the first is shown"]),
-        ("--data empty.jsonl", ["empty.jsonl: the file holds no line"]),
-        ("--data columns.jsonl", ["columns.jsonl:1: no column 'prompt'; found: 'question'", "Add it"]),
-        ("--data some.jsonl", ["some.jsonl:2: '1' has 1 samples, '0' at some.jsonl:1 has 1 samples, valid"]),
-        ("--data flags.jsonl", ["flags.jsonl:1: valid is [True, False]", "one boolean for each of 1 samples"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("arguments", "fragments"), [
+    ("--adapter red --adapter wide", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "It names",
+     "as its base: give that model as --base"]),
+    ("--adapter deep", ["deep does not fit base: 2 tensors for which the base has no module", "layers.2.self_attn.q_proj"]),
+    ("--adapter red --adapter shallow", ["shallow does not fit base: 2 tensors are lacking", "layers.1.self_attn.q_proj"]),
+    ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
+    ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
+    ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
+    ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
+    ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
+    ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
+    ("--base nosuch", ["--base nosuch: no such folder"]), ("--prompt nothing", ["--prompt is 'nothing'"]),
+    ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
+    ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
+    ("--few-shot data.jsonl", ["data.jsonl:1: columns id, prompt", "a list of references, of which the first is shown"]),
+    ("--data empty.jsonl", ["empty.jsonl: the file holds no line"]),
+    ("--data columns.jsonl", ["columns.jsonl:1: no column 'prompt'; found: 'question'", "Add it"]),
+    ("--data some.jsonl", ["some.jsonl:2: '1' has 1 samples, '0' at some.jsonl:1 has 1 samples, valid"]),
+    ("--data flags.jsonl", ["flags.jsonl:1: valid is [True, False]", "one boolean for each of 1 samples"]),
+])  # fmt: skip
 def test_errors_before_the_first_draw(arguments, fragments, model):
     (model / "bad.yaml").write_text("system: hi\nask: no slot\n")
     for name, rows in DATA.items():

@@ -40,27 +40,24 @@ def test_without_options_the_input_decides_which_metrics_and_each_has_a_signatur
     assert "rouge_l, chrf left out: no column `references` in" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "fragments"),
-    [
-        ("evaluate --samples one.jsonl --k 10", 1, ["one.jsonl:1 has 4 samples, and --k asks for 10"]),
-        ("evaluate --samples one.jsonl --k ten", 2, ["--k is 'ten'"]),
-        ("evaluate --samples one.jsonl --k 0", 2, ["--k is '0'. Allowed: whole numbers of 1 or more"]),
-        ("evaluate --samples one.jsonl --metrics bleurt", 2, ["'bleurt' does not exist"]),
-        ("evaluate --samples one.jsonl --metrics rouge_l", 1,
-         ["rouge_l cannot be computed: no column `references` in one.jsonl", "Add what it lacks"]),
-        ("evaluate --samples one.jsonl --metrics vendi", 1, ["vendi cannot be computed: no sentence vectors, because of --no-encoder"]),
-        ("evaluate --samples one.jsonl --metrics human_recall@2", 1, ["it reads `matches`, which the pipeline alone has"]),
-        ("evaluate --samples one.jsonl --metrics pass@9", 1, ["pass@9 cannot be computed: one.jsonl:1: id 'a'", "9", "4"]),
-        ("evaluate --samples one.jsonl --out one.jsonl", 2, ["--out one.jsonl is a file"]),
-        ("evaluate --samples one.jsonl --out results/mine", 2, ["--out results/mine lies in results/, which the pipeline owns"]),
-        ("evaluate --samples one.jsonl --base default", 2, ["Give one of them"]),
-        ("evaluate --samples one.jsonl --n 20 --adapter a", 2, ["evaluate --samples makes no use of --adapter, --n."]),
-        ("evaluate --base default", 2, ["--base needs --data FILE"]),
-        ("compare-files one.jsonl", 2, ["compare-files has one system, 'one'"]),
-        ("compare-files one.jsonl best.jsonl --out data/mine", 2, ["lies in data/"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("arguments", "code", "fragments"), [
+    ("evaluate --samples one.jsonl --k 10", 1, ["one.jsonl:1 has 4 samples, and --k asks for 10"]),
+    ("evaluate --samples one.jsonl --k ten", 2, ["--k is 'ten'"]),
+    ("evaluate --samples one.jsonl --k 0", 2, ["--k is '0'. Allowed: whole numbers of 1 or more"]),
+    ("evaluate --samples one.jsonl --metrics bleurt", 2, ["'bleurt' does not exist"]),
+    ("evaluate --samples one.jsonl --metrics rouge_l", 1,
+     ["rouge_l cannot be computed: no column `references` in one.jsonl", "Add what it lacks"]),
+    ("evaluate --samples one.jsonl --metrics vendi", 1, ["vendi cannot be computed: no sentence vectors, because of --no-encoder"]),
+    ("evaluate --samples one.jsonl --metrics human_recall@2", 1, ["it reads `matches`, which the pipeline alone has"]),
+    ("evaluate --samples one.jsonl --metrics pass@9", 1, ["pass@9 cannot be computed: one.jsonl:1: id 'a'", "9", "4"]),
+    ("evaluate --samples one.jsonl --out one.jsonl", 2, ["--out one.jsonl is a file"]),
+    ("evaluate --samples one.jsonl --out results/mine", 2, ["--out results/mine lies in results/, which the pipeline owns"]),
+    ("evaluate --samples one.jsonl --base default", 2, ["Give one of them"]),
+    ("evaluate --samples one.jsonl --n 20 --adapter a", 2, ["evaluate --samples makes no use of --adapter, --n."]),
+    ("evaluate --base default", 2, ["--base needs --data FILE"]),
+    ("compare-files one.jsonl", 2, ["compare-files has one system, 'one'"]),
+    ("compare-files one.jsonl best.jsonl --out data/mine", 2, ["lies in data/"]),
+])  # fmt: skip
 def test_errors(arguments, code, fragments, two):
     result = invoke(*arguments.split(), "--no-encoder")
     assert isinstance(result.exception, PolychromicError) and result.exception.exit_code == code
@@ -151,16 +148,11 @@ def test_a_verdict_survives_holm_over_all_metrics_and_pairs(tmp_path):
     assert pair["p_permutation"] == 1 / 128 and not pair["distinguishable"], "9 / 128 = .07: three metrics are too many for 8 prompts"
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high", "p", "expected"),
-    [
-        ("pass@1", 0.1, 0.2, 0.01, (True, "a", "a")),
-        ("self_bleu", 0.1, 0.2, 0.01, (True, "a", "b")),
-        ("words", -2.0, -1.0, 0.01, (True, "b", None)),
-        ("pass@1", 0.1, 0.2, 0.05, (False, None, None)),
-        ("pass@1", -0.1, 0.2, 0.01, (False, None, None)),
-    ],
-)
+@pytest.mark.parametrize(("name", "low", "high", "p", "expected"), [
+    ("pass@1", 0.1, 0.2, 0.01, (True, "a", "a")), ("self_bleu", 0.1, 0.2, 0.01, (True, "a", "b")),
+    ("words", -2.0, -1.0, 0.01, (True, "b", None)), ("pass@1", 0.1, 0.2, 0.05, (False, None, None)),
+    ("pass@1", -0.1, 0.2, 0.01, (False, None, None)),
+])  # fmt: skip
 def test_verdict(name, low, high, p, expected):
     assert tuple(verdict(name, "a", "b", low, high, p).values()) == expected
 

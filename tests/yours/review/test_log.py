@@ -119,22 +119,17 @@ def test_a_disk_that_is_full_leaves_the_log_as_it_was_and_is_said_on_the_screen(
     assert log.path.read_bytes() == before and list(log.decisions) == [IDS[1]] and session.at == "replies-002"
 
 
-@pytest.mark.parametrize(
-    ("line", "fragment"),
-    [
-        ("{oops", "Expecting property name"),
-        ("[1]", "a JSON list"),
-        ("\xff", "can't decode byte 0xff"),
-        ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
-        ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
-        ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
-        ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
-        ('{"act": "undo", "id": "replies-001"}', "not what was done last"),
-        ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
-        ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
-        ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
-    ],
-)
+@pytest.mark.parametrize(("line", "fragment"), [
+    ("{oops", "Expecting property name"), ("[1]", "a JSON list"), ("\xff", "can't decode byte 0xff"),
+    ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
+    ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
+    ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
+    ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
+    ('{"act": "undo", "id": "replies-001"}', "not what was done last"),
+    ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
+    ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
+    ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
+])  # fmt: skip
 def test_a_damaged_line_is_named(line, fragment, folder):
     path = record(folder, []).path
     path.write_bytes(path.read_bytes() + line.encode("latin-1") + b'\n{"act": "skip", "id": "replies-001", "reviewer": "anna"}\n')

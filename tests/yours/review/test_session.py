@@ -17,26 +17,20 @@ CLEAR = "\x15"  # Ctrl-U: the line before the cursor
 EVERY = st.lists(st.sampled_from([*"arepusnbf/123456789x ", "\r", "\x1b", "\x03", "\x1b[C", f"{CLEAR}better\r", f"{CLEAR}rejected\r"]))
 
 
-@pytest.mark.parametrize(
-    ("keys", "expected", "at", "said"),
-    [
-        ("ar4su", {0: "accept", 1: "reject"}, 2, ["undone: skip", "2 of 6 reviewed: 1 accepted (0 edited), 1 rejected, 4 undecided"]),
-        ("ar4suuuu", {}, 0, ["nothing to undo"]),
-        ("r9\r\x1ba", {0: "accept"}, 1, []),  # a reason of no words is none
-        (f"e{CLEAR}\r\x07\r{CLEAR}new\r", {0: "edit"}, 1, []),
-        ("eno\x1br\x1ba", {0: "accept"}, 1, []),
-        ("e\r", {}, 0, ["nothing changed"]),
-        ("e\x03r\x03", {}, 0, []),
-        ("x\x1b[C\x1b[B\x1b[1;5Ca", {0: "accept"}, 1, []),  # keys that mean nothing
-        ("\x1b[200~aaa\nq\x1b[201~a", {0: "accept"}, 1, []),  # a pasted text is no row of decisions
-        ("ssaaaa", {2: "accept", 3: "accept", 4: "accept", 5: "accept"}, 0, []),  # what was skipped comes again
-        ("aaaaaa", dict.fromkeys(range(6), "accept"), 0, ["every candidate is decided"]),
-        ("b", {}, 5, ["filter: all  6 of 6  short_high  replies-005"]),
-        ("ab", {0: "accept"}, 0, ["accepted"]),
-        (f"p{CLEAR}better\rb", {0: "edit"}, 0, ["accepted, edited", "better"]),
-        ("r1b", {0: "reject"}, 0, ["rejected: the reply does not answer the post"]),
-    ],
-)
+@pytest.mark.parametrize(("keys", "expected", "at", "said"), [
+    ("ar4su", {0: "accept", 1: "reject"}, 2, ["undone: skip", "2 of 6 reviewed: 1 accepted (0 edited), 1 rejected, 4 undecided"]),
+    ("ar4suuuu", {}, 0, ["nothing to undo"]),
+    ("r9\r\x1ba", {0: "accept"}, 1, []),  # a reason of no words is none
+    (f"e{CLEAR}\r\x07\r{CLEAR}new\r", {0: "edit"}, 1, []), ("eno\x1br\x1ba", {0: "accept"}, 1, []), ("e\r", {}, 0, ["nothing changed"]),
+    ("e\x03r\x03", {}, 0, []),
+    ("x\x1b[C\x1b[B\x1b[1;5Ca", {0: "accept"}, 1, []),  # keys that mean nothing
+    ("\x1b[200~aaa\nq\x1b[201~a", {0: "accept"}, 1, []),  # a pasted text is no row of decisions
+    ("ssaaaa", {2: "accept", 3: "accept", 4: "accept", 5: "accept"}, 0, []),  # what was skipped comes again
+    ("aaaaaa", dict.fromkeys(range(6), "accept"), 0, ["every candidate is decided"]),
+    ("b", {}, 5, ["filter: all  6 of 6  short_high  replies-005"]), ("ab", {0: "accept"}, 0, ["accepted"]),
+    (f"p{CLEAR}better\rb", {0: "edit"}, 0, ["accepted, edited", "better"]),
+    ("r1b", {0: "reject"}, 0, ["rejected: the reply does not answer the post"]),
+])  # fmt: skip
 def test_keys(keys, expected, at, said, tmp_path):
     session, screens = play(begin(tmp_path), keys)
     assert acts(session.log) == expected and session.at == f"replies-{at:03}" and session.log.path.exists()
@@ -54,19 +48,11 @@ def test_what_is_written_is_what_was_typed(tmp_path):
     assert log.texts("replies-003") == ("post 3", "reply 3 and more")
 
 
-@pytest.mark.parametrize(
-    ("text", "passing", "at"),
-    [
-        ("accepted", [0, 1, 3], 0),  # the next that passes, around the end
-        ("Accepted, long_high", [0, 3], 0),
-        ("edited", [3], 3),
-        ("rejected", [2], 2),
-        ("BETTER", [3], 3),
-        ("undecided, PLY 1", [10, 11], 10),
-        ("edited, rejected", [], None),
-        ("", list(range(12)), 4),
-    ],
-)
+@pytest.mark.parametrize(("text", "passing", "at"), [
+    ("accepted", [0, 1, 3], 0),  # the next that passes, around the end
+    ("Accepted, long_high", [0, 3], 0), ("edited", [3], 3), ("rejected", [2], 2), ("BETTER", [3], 3), ("undecided, PLY 1", [10, 11], 10),
+    ("edited, rejected", [], None), ("", list(range(12)), 4),
+])  # fmt: skip
 def test_filters_by_state_stratum_and_text(text, passing, at, tmp_path):
     log = begin(tmp_path, *map(candidate, range(12)))
     session, screens = play(log, f"aar1e{CLEAR}Better\rf{text}\r")
