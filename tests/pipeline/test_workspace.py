@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,17 +18,12 @@ from polychromic.pipeline import workspace
 from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 from tests.pipeline_tools import git
+from tests.provenance.conftest import put
 from tests.workspace import REPOSITORY
 
 
 def comments(folder: Path) -> list[str]:
     return [line.split("#", 1)[1] for line in (folder / "params.yaml").read_text().splitlines() if "#" in line]
-
-
-def put(root: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
 
 
 SOURCES = {

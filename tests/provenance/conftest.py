@@ -138,6 +138,12 @@ def put(folder: Path, files: dict[str, str | bytes]) -> None:
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
 def compiled(folder: Path) -> bytes:
     """A PDF that carries the hash of the records, as pdfTeX writes it."""
     page = b"BT [(Records)]TJ/F68 9 Tf 35 0 Td [(" + records_hash(folder / NUMBERS).encode() + b")]TJ ET"

@@ -33,10 +33,10 @@ def test_records_by_key_also_from_the_store(repository):
 
 @pytest.mark.parametrize("text", ['{"a": 1}', "[1]", '[{"key": "a"}]', '[{"key": 1, "seeds": []}]', "nonsense"])
 def test_a_malformed_file_of_records_is_named(tmp_path, text):
-    put(tmp_path, {NUMBERS: gzip.compress(text.encode()), "twice": packed([record("a.b", "1"), record("a.b", "2")])})
+    put(tmp_path, {NUMBERS: gzip.compress(text.encode()), "twice": packed([record("a.b", "1", source=it) for it in ("here", "there")])})
     with pytest.raises(DataError, match=r"results/numbers\.json\.gz"):
         load_records(tmp_path / NUMBERS)
-    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice"):
+    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice \(here, there\)"):
         load_records(tmp_path / "twice")
 
 

@@ -104,11 +104,8 @@ def cell(**changes) -> dict:
     ([cell(compared="intervals", equal=False)], f"{ONE}; 0 of 1 had all metric means within the reported intervals."),
     ([cell(), cell(stage="b", cpu="C")], f"{TWO} and C; all gave the same bytes."),
     ([cell(), cell(stage="b", equal=False)], f"{TWO}; 1 of 2 gave the same bytes."),
-    (
-        [cell(stage="b"), cell(among=5, compared="intervals", cpu="C")],
-        f"{TWO} and C (1 of them drawn from the 5 {FEWER}); 1 of 1 gave the same bytes and 1 of 1 had all metric means within the "
-        "reported intervals.",
-    ),
+    ([cell(stage="b"), cell(among=5, compared="intervals", cpu="C")], f"{TWO} and C (1 of them drawn from the 5 {FEWER}); 1 of 1 gave the "
+     "same bytes and 1 of 1 had all metric means within the reported intervals."),
 ])  # fmt: skip
 def test_what_is_said_of_cells_that_ran_again_follows_the_record(cells, text):
     assert sentence(Audit.model_validate({"population": 57, "cells": cells})) == f"Of the 57 cells that train or sample, {text}"
@@ -120,10 +117,8 @@ def test_what_is_said_of_cells_that_ran_again_follows_the_record(cells, text):
 def test_a_system_value_is_the_chosen_row(compares: dict):
     row = next(s for s in compares["listqa"]["systems"] if s["label"] == "lora" and s["temperature"] == 0.7)
     (mean, low, high, _), found = row["metrics"]["pass@1"].values(), on_dev(compares["listqa"])
-    assert found["listqa.lora.pass@1"] == Number(
-        "listqa.lora.pass@1", mean, rf"{100 * mean:.1f}\,\%", "%", low, high, 80, (0, 1, 2), "dev",
-        "results/listqa/dev/compare.json#systems/lora@T=0.7",
-    )  # fmt: skip
+    about = ("%", low, high, 80, (0, 1, 2), "dev", "results/listqa/dev/compare.json#systems/lora@T=0.7")
+    assert found["listqa.lora.pass@1"] == Number("listqa.lora.pass@1", mean, rf"{100 * mean:.1f}\,\%", *about)
     assert found["listqa.lora.pass@1.ci"].text == f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
