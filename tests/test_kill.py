@@ -22,16 +22,6 @@ Launch = Callable[..., subprocess.Popen]
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
 
-def cell_of(dvc: subprocess.Popen) -> psutil.Process | None:
-    """The process that trains: python itself, not a shell around it."""
-    if dvc.poll() is not None:
-        return None
-    for child in psutil.Process(dvc.pid).children(recursive=True):
-        if {"polychromic", "sample"} <= set(child.cmdline()) and "-m" in child.cmdline():
-            return child
-    return None
-
-
 def last_checkpoint(cache: Path) -> int:
     complete = cache.glob("runs/*/checkpoints/checkpoint-*/trainer_state.json")
     return max((int(path.parent.name.split("-")[1]) for path in complete), default=0)
@@ -59,9 +49,8 @@ def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str],
         assert dvc.poll() is None, f"dvc ended before it could be killed:\n{log.read_text()[-2000:]}"
         assert time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.05)
-    cell = cell_of(dvc)
-    assert cell is not None
-    return dvc, cell
+    children = psutil.Process(dvc.pid).children(recursive=True)
+    return dvc, next(child for child in children if {"-m", "polychromic", "sample"} <= set(child.cmdline()))  # python itself, no shell
 
 
 @pytest.mark.slow

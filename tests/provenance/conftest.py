@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import json
 import shutil
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from polychromic.pipeline.stages import Stage
 from polychromic.provenance.lock import md5_of, read_yaml
 from polychromic.provenance.workspace import Workspace, values_of
 from polychromic.report.paper import records_hash
+from tests.pipeline_tools import git
 
 REPO = Path(__file__).resolve().parents[2]
 NUMBERS, MACROS = "results/numbers.json.gz", "paper/numbers.tex"
@@ -174,11 +174,6 @@ def ran(folder: Path, stages: dict[str, Stage] = STAGES) -> None:
     put(folder, {"dvc.lock": text.replace("1.0e-05", "1e-05").replace("'on'", "on")})  # YAML 1.2, as DVC writes it
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgSign=false", "-c", "init.defaultBranch=main"]
-    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def commit(folder: Path, message: str) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
@@ -209,7 +204,7 @@ def _made(tmp_path_factory) -> Path:
     })  # fmt: skip
     put(root, {"paper/main.pdf": compiled(root)})
     ran(root)
-    git(root, "init", "--quiet")
+    git(root, "init", "--quiet", "--initial-branch=main")
     commit(root, "First results")
     return root
 

@@ -13,8 +13,8 @@ from polychromic.report.results import Compare, Fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "rouge_l", "tokens"]
-METRICS = {"replies": ["distinct_2", "quality"], "creative": ["valid_distinct@10", "perplexity"]}
-METRICS = {domain: SHARED + METRICS.get(domain, ["valid_distinct@10"]) for domain in ("listqa", "replies", "creative", "code")}
+OWN = {"replies": ["distinct_2", "quality"], "creative": ["valid_distinct@10", "perplexity"]}
+METRICS = {domain: SHARED + OWN.get(domain, ["valid_distinct@10"]) for domain in ("listqa", "replies", "creative", "code")}
 PRIMARY = {domain: "pass@10" if domain == "replies" else "valid_distinct@10" for domain in METRICS}
 TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0], "creative": [0.7, 1.0], "code": [0.5, 1.0]}
 SYSTEMS = {  # label -> (temperature, strength)

@@ -130,10 +130,14 @@ def test_keys_are_plain_enough_for_latex_and_of_their_split(compares: dict, test
             assert {record.split for key, record in found.items() if key not in timed} == {split}
 
 
-def test_dev_says_that_it_is_dev(compares: dict):
+def test_dev_says_that_it_is_dev_and_replies_have_their_calibration(compares: dict):
     found = {key.removeprefix("replies."): record.text for key, record in on_dev(compares["replies"]).items()}
     assert [found[key] for key in ("name", "headline.lambda", "n_prompts", "seeds.count")] == ["social replies", "3", "80", "3"]
     assert found["split"] == "development" and "development-set results" in found["split.notice"]
+    shown = {key.rpartition(".")[2]: text.removesuffix(r"\,\%") for key, text in found.items() if key.startswith("calibration.")}
+    counts = {"threshold": "0.314", "n_prompts": "34", "n_replies": "2103"}
+    assert shown == counts | {"within": "12.5", "across": "2.1", "ceiling": "11.0", "floor": "2.0"} and "gaming.sentence" in found
+    assert not any(".calibration." in key or ".gaming." in key for key in on_dev(compares["listqa"]))
     find(compares["replies"], "polychromic", "lora").update(p_adjusted=None)
     assert not {"replies.primary.verdict", "replies.primary.p_adjusted"} & set(on_dev(compares["replies"])), "no verdict without a p"
 
@@ -160,14 +164,6 @@ def test_trend_and_best_over_lambda(compares: dict, values: tuple, expected: str
     assert found["listqa.lambda.valid_distinct@10.best"].value == best
     assert found["listqa.lambda.valid_distinct@10.best.value"].value == max(values)
     assert (found["listqa.lambda.grid"].text, found["listqa.lambda.temperature"].text) == ("0.3, 3, 10", "0.85")
-
-
-def test_calibration_and_gaming_of_replies_only(compares: dict):
-    found = on_dev(compares["replies"])
-    shown = {key.rpartition(".")[2]: record.text.removesuffix(r"\,\%") for key, record in found.items() if ".calibration." in key}
-    counts = {"threshold": "0.314", "n_prompts": "34", "n_replies": "2103"}
-    assert shown == counts | {"within": "12.5", "across": "2.1", "ceiling": "11.0", "floor": "2.0"} and "replies.gaming.sentence" in found
-    assert not any(".calibration." in key or ".gaming." in key for key in on_dev(compares["listqa"]))
 
 
 def test_choices_are_counted_and_said(compares: dict):

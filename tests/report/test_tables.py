@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from polychromic.params import load_params
 from polychromic.report import labels, measured_tables, tables
 from polychromic.report.labels import flatten, param_text
@@ -169,9 +167,7 @@ def test_tables_of_what_was_measured():
 # params.yaml
 
 
-@pytest.fixture(scope="module")
-def params() -> dict:
-    return load_params(REPOSITORY / "params.yaml").model_dump(by_alias=True)
+PARAMS = load_params(REPOSITORY / "params.yaml").model_dump(by_alias=True)
 
 
 def row_of(text: str, key: str) -> list[str]:
@@ -180,14 +176,14 @@ def row_of(text: str, key: str) -> list[str]:
     return [cell.strip() for cell in line.rstrip("*").removesuffix(r" \\").split(" & ")]
 
 
-def test_a_method_is_one_row_with_what_is_its_own(params):
+def test_a_method_is_one_row_with_what_is_its_own():
     same = dict.fromkeys(("loss", "settings", "subset", "budget", "seeds", "domains")) | {"adapter": "lora", "prompt": "zero_shot"}
     methods = {name: same | own for name, own in {
         "lora": {"objective": "none", "similarity": "domain", "lam": None},
         "polychromic": {"objective": "coverage", "similarity": "domain", "lam": "lambda"},
         "polychromic_plain": {"objective": "plain", "similarity": "semantic", "lam": 0.5},
     }.items()}  # fmt: skip
-    text = setup_table(params | {"methods": methods})
+    text = setup_table(PARAMS | {"methods": methods})
     assert row_of(text, "lora")[1:] == ["lora", "--", "--", "--", "--", "all", "all", ""]
     assert row_of(text, "polychromic_plain")[1:] == ["lora", "--", "plain", "0.5", "--", "all", "all", r"\texttt{similarity} semantic"]
     assert r"otherwise: \texttt{prompt} zero\_shot; \texttt{similarity} domain." in text
@@ -195,12 +191,12 @@ def test_a_method_is_one_row_with_what_is_its_own(params):
     assert text.count(r"\begin{longtable*}") == 2
 
 
-def test_every_value_of_params_yaml_is_printed(params):
+def test_every_value_of_params_yaml_is_printed():
     """In the row of its method, in its domain's column, or in a row of its own."""
-    text = setup_table(params)
+    text = setup_table(PARAMS)
     usual = next(line for line in text.splitlines() if "Further settings" in line)
-    domains = params["domains"]
-    for key, value in flatten(params):
+    domains = PARAMS["domains"]
+    for key, value in flatten(PARAMS):
         section, _, name = key.partition(".")
         if section == "methods":
             method, _, name = name.partition(".")
@@ -218,8 +214,8 @@ def test_every_value_of_params_yaml_is_printed(params):
             assert value is None or f"{setting} {param_text(value)}" in listed, key
         elif not key.endswith(".contrasts"):
             assert row_of(text, key) == [rf"\texttt{{{labels.escape(key)}}}", param_text(value)], key
-    tests = {f"analysis.test.{domain}.contrasts": plan["contrasts"] for domain, plan in params["analysis"]["test"].items()}
-    for key, contrasts in ({"analysis.contrasts": params["analysis"]["contrasts"]} | tests).items():
+    tests = {f"analysis.test.{domain}.contrasts": plan["contrasts"] for domain, plan in PARAMS["analysis"]["test"].items()}
+    for key, contrasts in ({"analysis.contrasts": PARAMS["analysis"]["contrasts"]} | tests).items():
         for contrast in contrasts:
             start = rf"\texttt{{{labels.escape(key)}}} & family {contrast['family']}, rule {contrast['rule']}: "
             pair = f"{labels.escape(contrast['a'])} $-$ {labels.escape(contrast['b'])}"
