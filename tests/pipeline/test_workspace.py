@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,17 +18,12 @@ from polychromic.pipeline import workspace
 from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 from tests.pipeline_tools import git
+from tests.provenance.conftest import put
 from tests.workspace import REPOSITORY
 
 
 def comments(folder: Path) -> list[str]:
     return [line.split("#", 1)[1] for line in (folder / "params.yaml").read_text().splitlines() if "#" in line]
-
-
-def put(root: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
 
 
 SOURCES = {
@@ -166,7 +160,7 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path):
     assert len(splits["train"]) >= 24 and len(splits["dev"]) >= 12 and len(splits["test"]) >= 300
 
 
-def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
+def test_some_cells_are_kept_with_all_that_reads_them_and_all_unless_told_otherwise(tmp_path: Path):
     methods, whole, everything = [*ALWAYS, "rft", "gem"], stages(REPOSITORY), load_params(REPOSITORY / "params.yaml")
     target = make_workspace(REPOSITORY, tmp_path / "copy", {}, methods, [0.3])
     found, params = stages(target), load_params(target / "params.yaml")
@@ -186,9 +180,6 @@ def test_some_cells_are_kept_with_all_that_reads_them(tmp_path: Path):
         assert {name for pair in pairs for name in pair} <= plan.systems.keys() and (("rft", "lora") in pairs or domain == "replies")
     assert list(params.methods) == [name for name in everything.methods if name in methods]
     assert {name for contrast in params.analysis.contrasts for name in (contrast.a, contrast.b)} <= {*methods, *BEST}
-
-
-def test_all_cells_are_kept_unless_told_otherwise(tmp_path: Path):
     target = make_workspace(REPOSITORY, tmp_path / "copy", {})
     assert (target / "dvc.yaml").read_bytes() == (REPOSITORY / "dvc.yaml").read_bytes()
     assert read_yaml(target / "params.yaml") == read_yaml(REPOSITORY / "params.yaml") and comments(target) == comments(REPOSITORY)

@@ -13,12 +13,8 @@ from polychromic.report.results import Compare, Fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "rouge_l", "tokens"]
-METRICS = {
-    "listqa": [*SHARED, "valid_distinct@10"],
-    "replies": [*SHARED, "distinct_2", "quality"],
-    "creative": [*SHARED, "valid_distinct@10", "perplexity"],
-    "code": [*SHARED, "valid_distinct@10"],
-}
+OWN = {"replies": ["distinct_2", "quality"], "creative": ["valid_distinct@10", "perplexity"]}
+METRICS = {domain: SHARED + OWN.get(domain, ["valid_distinct@10"]) for domain in ("listqa", "replies", "creative", "code")}
 PRIMARY = {domain: "pass@10" if domain == "replies" else "valid_distinct@10" for domain in METRICS}
 TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0], "creative": [0.7, 1.0], "code": [0.5, 1.0]}
 SYSTEMS = {  # label -> (temperature, strength)
@@ -27,12 +23,8 @@ SYSTEMS = {  # label -> (temperature, strength)
     "polychromic@0.3": (0.7, 0.85), "polychromic@10": (0.85, 0.95), "polychromic_quarter": (0.85, 0.93),
 }  # fmt: skip
 REPLIES = ("zero_shot", "few_shot", "lora", "rft", "polychromic", "polychromic@0.3", "polychromic@10")
-BEST = {
-    "listqa": {"best_without_checker": "gem", "best_with_checker": "rft"},
-    "replies": {"best_without_checker": "lora", "best_with_checker": None},
-    "creative": {"best_without_checker": "lora", "best_with_checker": "rft"},
-    "code": {"best_without_checker": "lora", "best_with_checker": None},
-}
+PEERS = {"listqa": ("gem", "rft"), "replies": ("lora", None), "creative": ("lora", "rft"), "code": ("lora", None)}
+BEST = {domain: {"best_without_checker": without, "best_with_checker": seeing} for domain, (without, seeing) in PEERS.items()}
 LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0}
 PROMPTED = ("zero_shot", "few_shot")
 
@@ -195,23 +187,15 @@ def make_benchmarks() -> dict[str, dict]:
         for name, ratio in ratios.items()
     }  # fmt: skip
     head = {"device": "a CPU_with & marks", "commit": "abc1234"}
-    return {
-        "step_cost-listqa.json": head | {
-            "threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants,
-        },
-        "sampler.json": head | {"rows": [
-            {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
-            for b in (1, 8)
-        ]},
-        "gradient_variance.json": head | {
-            "objective": "coverage", "prompts": 16, "draws": 64,
-            "rows": [
-                {"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
-                for n in (4, 8)
-                for name, x in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
-            ],
-        },
-    }  # fmt: skip
+    steps = {"threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants}
+    speeds = [{"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
+              for b in (1, 8)]  # fmt: skip
+    of_marginal = {"marginal": 1.0, "others": 0.8, "leave_one_out": 0.98, "set": 3.1, "wrong": 0.5}
+    rows = [{"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
+            for n in (4, 8) for name, x in of_marginal.items()]  # fmt: skip
+    variance = {"objective": "coverage", "prompts": 16, "draws": 64, "rows": rows}
+    documents = {"step_cost-listqa": steps, "sampler": {"rows": speeds}, "gradient_variance": variance}
+    return {f"{name}.json": head | document for name, document in documents.items()}
 
 
 def make_designs() -> dict:
@@ -237,9 +221,7 @@ def make_people() -> dict:
     for name, r, level in (("zero_shot", 1.7, 0.006), ("few_shot", 1.6, 0.007), ("lora", 1.5, 0.008), ("polychromic", 1.45, 0.009)):
         above = {"value": 8 * level, "low": -0.01 if name == "zero_shot" else 6 * level, "high": 10 * level}
         systems[name] = beside(level) | {"seeds": [0, 1], "ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}, "above_floor": above}
-    contrasts = [
-        {"a": "polychromic", "b": name, "value": 1.45 - systems[name]["ratio"]["value"], "low": -0.12, "high": 0.02}
-        for name in systems if name != "polychromic"
-    ]  # fmt: skip
+    contrasts = [{"a": "polychromic", "b": name, "value": 1.45 - one["ratio"]["value"], "low": -0.12, "high": 0.02}
+                 for name, one in systems.items() if name != "polychromic"]  # fmt: skip
     return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "targets": 10, "human_collision": 0.21, "people": beside(0.012),
             "systems": systems, "contrasts": contrasts}  # fmt: skip

@@ -86,9 +86,3 @@ def test_an_error_leaves_the_old_files(workspace: Path, what: str, split: str | 
     with pytest.raises(PolychromicError, match=message):
         build(PARAMS, what, split)
     assert old.read_text() == "old" and sorted(Path("paper").rglob("*")) == before and not paths.NUMBERS.exists()
-
-
-@pytest.mark.parametrize(("module", "heavy"), [("build", ("matplotlib", "pydantic", "torch")), ("figures", ("torch", "pandas"))])
-def test_outs_is_light_and_the_report_needs_no_torch(module: str, heavy: tuple):
-    code = f"import sys, polychromic.report.{module}; sys.exit(any(name in sys.modules for name in {heavy}))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0

@@ -104,11 +104,8 @@ def cell(**changes) -> dict:
     ([cell(compared="intervals", equal=False)], f"{ONE}; 0 of 1 had all metric means within the reported intervals."),
     ([cell(), cell(stage="b", cpu="C")], f"{TWO} and C; all gave the same bytes."),
     ([cell(), cell(stage="b", equal=False)], f"{TWO}; 1 of 2 gave the same bytes."),
-    (
-        [cell(stage="b"), cell(among=5, compared="intervals", cpu="C")],
-        f"{TWO} and C (1 of them drawn from the 5 {FEWER}); 1 of 1 gave the same bytes and 1 of 1 had all metric means within the "
-        "reported intervals.",
-    ),
+    ([cell(stage="b"), cell(among=5, compared="intervals", cpu="C")], f"{TWO} and C (1 of them drawn from the 5 {FEWER}); 1 of 1 gave the "
+     "same bytes and 1 of 1 had all metric means within the reported intervals."),
 ])  # fmt: skip
 def test_what_is_said_of_cells_that_ran_again_follows_the_record(cells, text):
     assert sentence(Audit.model_validate({"population": 57, "cells": cells})) == f"Of the 57 cells that train or sample, {text}"
@@ -120,10 +117,8 @@ def test_what_is_said_of_cells_that_ran_again_follows_the_record(cells, text):
 def test_a_system_value_is_the_chosen_row(compares: dict):
     row = next(s for s in compares["listqa"]["systems"] if s["label"] == "lora" and s["temperature"] == 0.7)
     (mean, low, high, _), found = row["metrics"]["pass@1"].values(), on_dev(compares["listqa"])
-    assert found["listqa.lora.pass@1"] == Number(
-        "listqa.lora.pass@1", mean, rf"{100 * mean:.1f}\,\%", "%", low, high, 80, (0, 1, 2), "dev",
-        "results/listqa/dev/compare.json#systems/lora@T=0.7",
-    )  # fmt: skip
+    about = ("%", low, high, 80, (0, 1, 2), "dev", "results/listqa/dev/compare.json#systems/lora@T=0.7")
+    assert found["listqa.lora.pass@1"] == Number("listqa.lora.pass@1", mean, rf"{100 * mean:.1f}\,\%", *about)
     assert found["listqa.lora.pass@1.ci"].text == f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
@@ -135,10 +130,14 @@ def test_keys_are_plain_enough_for_latex_and_of_their_split(compares: dict, test
             assert {record.split for key, record in found.items() if key not in timed} == {split}
 
 
-def test_dev_says_that_it_is_dev(compares: dict):
+def test_dev_says_that_it_is_dev_and_replies_have_their_calibration(compares: dict):
     found = {key.removeprefix("replies."): record.text for key, record in on_dev(compares["replies"]).items()}
     assert [found[key] for key in ("name", "headline.lambda", "n_prompts", "seeds.count")] == ["social replies", "3", "80", "3"]
     assert found["split"] == "development" and "development-set results" in found["split.notice"]
+    shown = {key.rpartition(".")[2]: text.removesuffix(r"\,\%") for key, text in found.items() if key.startswith("calibration.")}
+    counts = {"threshold": "0.314", "n_prompts": "34", "n_replies": "2103"}
+    assert shown == counts | {"within": "12.5", "across": "2.1", "ceiling": "11.0", "floor": "2.0"} and "gaming.sentence" in found
+    assert not any(".calibration." in key or ".gaming." in key for key in on_dev(compares["listqa"]))
     find(compares["replies"], "polychromic", "lora").update(p_adjusted=None)
     assert not {"replies.primary.verdict", "replies.primary.p_adjusted"} & set(on_dev(compares["replies"])), "no verdict without a p"
 
@@ -165,14 +164,6 @@ def test_trend_and_best_over_lambda(compares: dict, values: tuple, expected: str
     assert found["listqa.lambda.valid_distinct@10.best"].value == best
     assert found["listqa.lambda.valid_distinct@10.best.value"].value == max(values)
     assert (found["listqa.lambda.grid"].text, found["listqa.lambda.temperature"].text) == ("0.3, 3, 10", "0.85")
-
-
-def test_calibration_and_gaming_of_replies_only(compares: dict):
-    found = on_dev(compares["replies"])
-    shown = {key.rpartition(".")[2]: record.text.removesuffix(r"\,\%") for key, record in found.items() if ".calibration." in key}
-    counts = {"threshold": "0.314", "n_prompts": "34", "n_replies": "2103"}
-    assert shown == counts | {"within": "12.5", "across": "2.1", "ceiling": "11.0", "floor": "2.0"} and "replies.gaming.sentence" in found
-    assert not any(".calibration." in key or ".gaming." in key for key in on_dev(compares["listqa"]))
 
 
 def test_choices_are_counted_and_said(compares: dict):
