@@ -50,8 +50,9 @@ def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: s
     if done.returncode or len(wheels) != 1:
         raise DownloadError(f"{package} {version}: pip could not download it ({complaint(done)}). {remedy}")
     if (got := sha256_file(wheels[0])) != sha256:
+        state = "" if zipfile.is_zipfile(wheels[0]) else " and it is no complete zip file, so the download was truncated"
         raise PolychromicError(
-            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes). Nothing was kept. "
+            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes{state}). Nothing was kept. "
             "Run `pip cache purge` and the command again; if it stays the same, the index serves another file than the pinned one."
         )
     return wheels[0]
