@@ -118,11 +118,13 @@ def release() -> None:
 
 
 def main() -> None:
-    """Run the app; a domain error is one message and its exit code, a bug shows its traceback."""
+    """Run the app; a domain error, or a file that the system refuses, is one message and its exit code, a bug shows its traceback."""
     try:
         app(standalone_mode=True)
-    except PolychromicError as error:
-        if getattr(_options, "debug", False):
+    except (PolychromicError, OSError) as error:
+        refused = getattr(error, "filename", None)  # of an OSError that names its file
+        if getattr(_options, "debug", False) or not (refused or isinstance(error, PolychromicError)):
             raise
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        said = f"{refused}: {error.strerror}. Allowed: what can be read and written here. Give another place." if refused else str(error)
+        errors.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+        sys.exit(getattr(error, "exit_code", 1))

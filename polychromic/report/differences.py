@@ -64,7 +64,8 @@ def forest(rows: Sequence[Effect]) -> Figure:
     families = list(dict.fromkeys(row.family for row in rows))
     ordered = sorted(rows, key=lambda row: families.index(row.family))
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
-    with drawing(0.185 * (heights[-1] + 1) + 0.85, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
+    height = 0.185 * (heights[-1] + 1) + 0.85 + 0.17 * (len(families) // 2) * (len(families) > 2)  # of many, the names have rows
+    with drawing(height, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
         _rows(ax, ordered, heights, heights[-1] + 0.6, "{:+.2f}".format)
         ax.set_xlabel("$d_z$ with 95 % interval")
         return figure

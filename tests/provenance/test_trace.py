@@ -7,9 +7,12 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from polychromic.base.errors import PolychromicError
+from polychromic.cli.output import show
 from polychromic.provenance.lock import Lock, md5_of
+from polychromic.provenance.printed import brief
 from polychromic.provenance.trace import trace
 from polychromic.report.paper import records_hash
 from tests.provenance import conftest as mini
@@ -127,6 +130,13 @@ def test_the_command(repository, inside):
     assert (code, out) == (1, "") and "nothing here is called or prints" in err
     shutil.rmtree(repository / "results")
     assert "not here; in the store" in inside("trace", mini.TEST)[1]
+
+
+@pytest.mark.parametrize("many", [[0, 1, 2, 3, 4], ["name of one", "b", "c", "d", "e"], [{"name": name} for name in "abcde"]])
+def test_many_of_a_kind_are_printed_as_yaml_whose_lines_are_whole(many, capsys):
+    show({"seeds": many, "text": "word " * 60}, brief, json=False)
+    said = yaml.safe_load(capsys.readouterr().out)
+    assert said["seeds"][:3] == [one["name"] if isinstance(one, dict) else one for one in many[:3]]
 
 
 HEAVY = {"torch", "transformers", "peft", "sentence_transformers", "dvc", "matplotlib"}

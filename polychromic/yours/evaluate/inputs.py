@@ -179,10 +179,11 @@ def _lines(path: Path) -> Iterator[Row]:
     """The lines of a file, or of the files of replies of a folder."""
     files = [path]
     if path.is_dir():
-        if not (path / EVALUATION).is_file():
+        found = read_json(path / EVALUATION) if (path / EVALUATION).is_file() else None
+        if not isinstance(found, dict) or not all(isinstance(s, dict) and "replies" in s for s in found.get("systems") or [None]):
             allowed = "a folder that `polychromic evaluate --out` wrote, or files of replies. Evaluate into it first, or name the files"
-            raise PolychromicError(f"{path}: the folder holds no {EVALUATION}. Allowed: {allowed}.")
-        files = list(dict.fromkeys(path / system["replies"] for system in read_json(path / EVALUATION)["systems"]))
+            raise PolychromicError(f"{path}: the folder holds no {EVALUATION} that names systems. Allowed: {allowed}.")
+        files = list(dict.fromkeys(path / system["replies"] for system in found["systems"]))
     for file in files:
         parents = file.resolve().parents
         cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.RESULTS.resolve()

@@ -121,7 +121,7 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
         kept = _keep_replies(out, systems)
         for system in document["systems"]:
             system["replies"] = kept[system["system"]]
-        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document)
+        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document, systems)
         columns = "l" + "r" * len(systems)
         rows = [s | {"metric": m, "signature": signatures[m]} | v for s in document["systems"] for m, v in s["metrics"].items()]
         head = "system n_prompts n_samples metric mean low high signature"
@@ -158,8 +158,9 @@ def plain(name: str) -> str:
     return name.replace("@", " at ").replace("$", r"\$")
 
 
-def _curves(document: dict) -> dict[str, Figure]:
-    """pass@k over k where there are two or more; quality against diversity, a mark per system, where there are both."""
+def _curves(document: dict, read: Sequence[System]) -> dict[str, Figure]:
+    """pass@k over k where there are two or more; quality against diversity where there are both, the temperatures of
+    one system a curve."""
     systems, names, drawn = document["systems"], list(document["signatures"]), {}
     if any(value["low"] is None for s in systems for value in s["metrics"].values()):
         return drawn
@@ -168,9 +169,12 @@ def _curves(document: dict) -> dict[str, Figure]:
         drawn["passk"] = figures.passk({plain(s["system"]): points(s, ks) for s in systems})
     diversity = [*(name for name in names if name.startswith("valid_distinct@")), *({"semantic_diversity"} & set(names))]
     if diversity and "pass@1" in names and len(systems) > 1:
-        values = {s["system"]: [s["metrics"][name][end] for name in ("pass@1", diversity[0]) for end in ENDS] for s in systems}
-        marks = {plain(name): [Point(x, y, low, high, left, right)] for name, (x, left, right, y, low, high) in values.items()}
-        drawn["quality-diversity"] = figures.frontier(marks, {}, "pass@1", diversity[0])
+        curves: dict[str, list[Point]] = {plain(one.label): [] for one in read}
+        for one, s in sorted(zip(read, systems, strict=True), key=lambda pair: pair[0].temperature or 0):
+            (x, left, right), (y, low, high) = ([s["metrics"][name][end] for end in ENDS] for name in ("pass@1", diversity[0]))
+            note = "" if one.temperature is None else f"{one.temperature:g}"
+            curves[plain(one.label)].append(Point(x, y, low, high, left, right, note))
+        drawn["quality-diversity"] = figures.frontier(curves, {}, "pass@1", diversity[0])
     return drawn
 
 
@@ -181,15 +185,10 @@ def _contrasts(document: dict) -> dict[str, Figure]:
     pair = lambda r: f" {MINUS} ".join(names(r))
     scaled = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
     if effects := [effect for effect in scaled if effect is not None]:
-        figure = drawn["forest"] = forest(effects)
-        handles, families = figure.axes[0].get_legend_handles_labels()
-        with rc_context(style()):
-            if len(families) == 1:
-                figure.axes[0].set_title(effects[0].family, fontsize=9)
-            elif len(families) > 2:  # their names in rows that the figure can hold
-                figure.legends[0].remove()
-                figure.set_figheight(figure.get_figheight() + 0.17 * (len(families) // 2))
-                figure.legend(handles, families, loc="outside upper center", ncols=2)
+        drawn["forest"] = forest(effects)
+        if len({effect.family for effect in effects}) == 1:
+            with rc_context(style()):
+                drawn["forest"].axes[0].set_title(effects[0].family, fontsize=9)
     if len(document["systems"]) == 2:
         r = rows[0]
         drawn["differences"] = differences(r["differences"], (r["low"], r["high"]), r["metric"], *names(r))

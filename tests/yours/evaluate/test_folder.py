@@ -40,6 +40,14 @@ def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
     assert r"\toprule" in tex
 
 
+def test_the_temperatures_of_one_system_are_one_curve(two, tmp_path, monkeypatch):
+    drawn, frontier = [], output.figures.frontier
+    monkeypatch.setattr(output.figures, "frontier", lambda curves, *rest: (drawn.append(curves), frontier(curves, *rest))[1])
+    warm = write(tmp_path / "warm.jsonl", *(row | {"temperature": t} for t in (1.0, 0.5) for row in read(two[0])))
+    assert evaluate(warm, two[1], out=tmp_path / "out").exit_code == 0
+    assert {name: [point.note for point in points] for name, points in drawn[0].items()} == {"warm": ["0.5", "1"], "best": [""]}
+
+
 def test_folders_of_evaluations_are_compared_by_their_replies(two, tmp_path):
     for path in two:
         write(path, *(row | {"system": "a$b/1", "temperature": 0.5} for row in read(path)))  # "$": figures are drawn all the same

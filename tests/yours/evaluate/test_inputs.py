@@ -70,10 +70,13 @@ def test_files_that_cannot_be_read(tmp_path):
     path = write(tmp_path / "x.jsonl", *(GOOD | {"id": f"q{i}"} for i in range(16)))
     path.write_bytes(path.read_bytes() + b'{"id": "q\xff"}\n')
     (tmp_path / "b").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "evaluation.json").write_text('{"systems": [{}]}')
     twice = [write(folder / "y.jsonl", GOOD) for folder in (tmp_path, tmp_path / "b")]
     for paths, said in (
         ([path], r"x\.jsonl:17: invalid UTF-8"), ([tmp_path / "nosuch.jsonl"], r"nosuch\.jsonl: file not found"),
-        ([tmp_path], r"the folder holds no evaluation\.json"), (twice, "system 'y' was read before"),
+        ([tmp_path], r"the folder holds no evaluation\.json"), ([tmp_path / "damaged"], "no evaluation.json that names systems"),
+        (twice, "system 'y' was read before"),
     ):  # fmt: skip
         with pytest.raises(PolychromicError, match=said):
             read_systems(paths)
