@@ -18,11 +18,11 @@ help:
 	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, check it all, stamp a release copy.
-# `dvc repro` has just established freshness.
+# `dvc repro` has just established freshness; with --all-pipelines it reads dvc.lock once, not twice.
 paper: $(VENV)/installed archive
 	dvc pull --quiet --allow-missing
 	@dvc status --quiet paper || $(MAKE) --no-print-directory latex
-	dvc repro
+	dvc repro --all-pipelines
 	python -m polychromic verify --no-fresh --draft
 	python -m polychromic release
 

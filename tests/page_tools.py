@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LINES = 60  # of a page, printed
 
 
 def read(name: str) -> str:
@@ -28,8 +27,8 @@ def commands(page: str) -> list[str]:
 
 
 def check(page: str) -> None:
-    """It is one page, and its links lead to files."""
-    assert len(page.splitlines()) <= LINES
+    """It is one page, printed, and its links lead to files."""
+    assert len(page.splitlines()) <= 60
     for target in re.findall(r"\]\(([^)#]+)\)", page):
         assert (REPOSITORY / "docs" / target).exists(), target
 

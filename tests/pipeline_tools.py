@@ -16,9 +16,8 @@ from polychromic.base.io import write_json
 from polychromic.params import read_yaml
 from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from tests.report.synthetic import make_benchmarks, make_designs
-from tests.tiny import make_tiny_encoder, make_tiny_model
+from tests.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PATIENCE = 3600  # seconds for one command; only a failure, or a machine that does other things, takes as long
 VALUES = read_yaml(REPOSITORY / "params.yaml")
 DOMAINS = tuple(VALUES["domains"])
@@ -55,8 +54,6 @@ TINY |= {
 PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
 LAMBDAS = (0.3, 3.0)
-
-
 TINY |= {
     f"analysis.test.{domain}": {
         "seeds": [0],
@@ -66,12 +63,6 @@ TINY |= {
     }
     for domain, plan in VALUES["analysis"]["test"].items()
 }
-
-
-def make_models(folder: Path) -> None:
-    """The tiny models that TINY names, for workspaces made in `folder`."""
-    make_tiny_model(folder / "model")
-    make_tiny_encoder(folder / "encoder")
 
 
 def tiny_workspace(target: Path, **overrides: Any) -> Path:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import networkx as nx
+
 from polychromic import params
 from polychromic.cli.app import app
 from polychromic.params import Section
@@ -32,17 +34,10 @@ def _watch(section: Section, name: str):  # noqa: ANN202
 
 def ordered(found: dict[str, Stage], wanted: Iterable[str]) -> list[str]:
     """The wanted stages and all that they build on, inputs first."""
-    needs, done = upstream(found), []
-
-    def visit(name: str) -> None:
-        if name not in done:
-            for before in sorted(needs[name]):
-                visit(before)
-            done.append(name)
-
-    for name in wanted:
-        visit(name)
-    return done
+    graph = nx.DiGraph((before, name) for name, needed in upstream(found).items() for before in needed)
+    graph.add_nodes_from(found)
+    needed = {one for name in wanted for one in (name, *nx.ancestors(graph, name))}
+    return [name for name in nx.lexicographical_topological_sort(graph) if name in needed]
 
 
 def _unwatched(function):  # noqa: ANN001, ANN202

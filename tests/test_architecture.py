@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import networkx as nx
 import pytest
 
-from tests import drawing
+from polychromic.pipeline.run import upstream
+from polychromic.pipeline.stages import stages
+from tests import page_tools as pages
+from tests.page_tools import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "polychromic"
-PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-
-
+PAGE = pages.read("architecture.md")
 ORDER = re.findall(r"^\| \d+ \| `(\w+)` \|", PAGE, flags=re.MULTILINE)
 
 
@@ -31,14 +30,10 @@ def modules() -> dict[str, ast.Module]:
 MODULES = modules()
 
 
-def imported(tree: ast.Module, types: bool = True) -> set[str]:
-    """Modules of the package that a module imports anywhere; without those under TYPE_CHECKING unless `types`."""
-    apart = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    skipped = set() if types else {inner for node in apart for inner in ast.walk(node)}
+def imported(tree: ast.Module) -> set[str]:
+    """Modules of the package that a module imports anywhere, for types, too."""
     dotted = []
     for node in ast.walk(tree):
-        if node in skipped:
-            continue
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "an import says its module in full"
             dotted += [(node.module, f"{node.module}.{alias.name}") for alias in node.names]
@@ -78,14 +73,19 @@ def test_no_two_modules_need_each_other():
 
 
 def test_the_drawing_is_that_of_the_pipeline():
+    """A box is the stages of one command on one split; an arrow leads from who writes a file to who reads it, unless others imply it."""
     (shown,) = re.findall(r"```mermaid\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert shown == drawing.mermaid(), "draw it anew: python -m tests.drawing"
-    graph, members = drawing.graph()
-    assert all(group in shown for groups in members.values() for group in groups if len(groups) > 1)
-    assert nx.is_directed_acyclic_graph(graph) and nx.has_path(graph, "data", "paper")
-
-
-def test_the_page_is_a_page_and_names_files_that_exist():
-    assert len(PAGE.splitlines()) <= 75
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
-        assert (REPOSITORY / "docs" / target).exists(), target
+    found, boxes, true = stages(REPOSITORY), {}, nx.DiGraph()
+    for name, stage in found.items():
+        command, what = stage.cmd.split()[3], stage.cmd.split()[4:5]
+        end = [stage.axes["split"]] if "split" in stage.axes else what if command == "report" else []
+        boxes[name] = "-".join([command, *end])
+    for name, before in upstream(found).items():
+        true.add_edges_from((boxes[other], boxes[name]) for other in before if boxes[other] != boxes[name])
+        inputs = {"data/": "data", "benchmarks/results": "timings"}.items()
+        true.add_edges_from((source, boxes[name]) for start, source in inputs if any(dep.startswith(start) for dep in found[name].deps))
+    arrows = [[side.split(" & ") for side in line.split(" --> ")] for line in shown.splitlines() if " --> " in line]
+    drawn = {(start.strip(), end) for starts, ends in arrows for start in starts for end in ends}
+    assert drawn == set(nx.transitive_reduction(true).edges)
+    groups = {box: list(dict.fromkeys(found[name].group for name in found if boxes[name] == box)) for box in true}
+    assert all(f'{box}["<b>{box}</b><br/>{", ".join(names)}"]' in shown for box, names in groups.items() if len(names) > 1)

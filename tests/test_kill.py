@@ -4,29 +4,22 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
+from polychromic.base.errors import PolychromicError
 from polychromic.base.locks import single_writer
 from tests import pipeline_tools as tools
+from tests.workspace import make_models
 
 STEPS = 300
 STAGE = "tuned-dev@listqa-lora"
 Launch = Callable[..., subprocess.Popen]
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
-
-
-def cell_of(dvc: subprocess.Popen) -> psutil.Process | None:
-    """The process that trains: python itself, not a shell around it."""
-    if dvc.poll() is not None:
-        return None
-    for child in psutil.Process(dvc.pid).children(recursive=True):
-        if {"polychromic", "sample"} <= set(child.cmdline()) and "-m" in child.cmdline():
-            return child
-    return None
 
 
 def last_checkpoint(cache: Path) -> int:
@@ -37,15 +30,14 @@ def last_checkpoint(cache: Path) -> int:
 @pytest.fixture
 def launch() -> Iterator[Launch]:
     """tools.start, whose processes do not outlive the test."""
-    started = []
+    with ExitStack() as stack:
 
-    def start(*arguments, log: Path) -> subprocess.Popen:
-        started.append(tools.start(*arguments, log=log))
-        return started[-1]
+        def start(*arguments, log: Path) -> subprocess.Popen:
+            process = tools.start(*arguments, log=log)
+            stack.callback(tools.stop, process)
+            return process
 
-    yield start
-    for process in started:
-        tools.stop(process)
+        yield start
 
 
 def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str], log: Path) -> tuple[subprocess.Popen, psutil.Process]:
@@ -57,22 +49,24 @@ def start_and_wait(launch: Launch, workspace: Path, environment: dict[str, str],
         assert dvc.poll() is None, f"dvc ended before it could be killed:\n{log.read_text()[-2000:]}"
         assert time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.05)
-    cell = cell_of(dvc)
-    assert cell is not None
-    return dvc, cell
+    children = psutil.Process(dvc.pid).children(recursive=True)
+    return dvc, next(child for child in children if {"-m", "polychromic", "sample"} <= set(child.cmdline()))  # python itself, no shell
 
 
 @pytest.mark.slow
-def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
-    tools.make_models(tmp_path)
+def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_models(tmp_path)
     sizes = {"listqa__steps": STEPS, "train__checkpoint_every": 5, "train__eval_every": STEPS}
     calm, rough = tools.tiny_workspace(tmp_path / "calm", **sizes), tools.tiny_workspace(tmp_path / "rough", **sizes)
     calm_log, log, cache = tmp_path / "calm.log", tmp_path / "rough.log", tmp_path / "rough-cache"
     undisturbed = launch(calm, tools.environment(calm, tmp_path / "calm-cache"), "dvc", "repro", STAGE, log=calm_log)
     environment = tools.environment(rough, cache)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(cache))
 
-    # dvc alone: its cell follows within seconds
+    # dvc alone: its cell, which nobody else may write, follows within seconds
     dvc, cell = start_and_wait(launch, rough, environment, log)
+    with pytest.raises(PolychromicError, match="another process"), single_writer(rough / "results/listqa/dev/lora", wait_seconds=0.1):
+        pytest.fail("two writers")
     dvc.kill()
     dvc.wait()
     assert psutil.wait_procs([cell], timeout=20)[1] == [], "the cell outlived dvc"
@@ -104,16 +98,3 @@ def test_killed_runs_resume_to_the_same_bytes(launch: Launch, tmp_path: Path):
     assert f"train, seed 0: 1 of {STEPS}" in calm_log.read_text()
     assert tools.recorded(rough)[STAGE] == tools.recorded(calm)[STAGE]
     assert not list(cache.glob("runs/*/checkpoints"))
-
-
-def test_a_second_writer_is_refused_while_the_first_lives(launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    workspace = tools.make_workspace(tools.REPOSITORY, tmp_path / "workspace", {})
-    out, log = workspace / "adapter-cell", tmp_path / "second.log"
-    environment = tools.environment(workspace, tmp_path / "cache")
-    monkeypatch.setenv("POLYCHROMIC_CACHE", environment["POLYCHROMIC_CACHE"])
-    with single_writer(out):
-        second = launch(workspace, environment, "polychromic", "sample", "listqa", "lora", "--split", "dev", "--out", str(out), log=log)
-        assert second.wait(tools.PATIENCE) == 1
-    said = log.read_text()
-    assert "another process is writing it" in said and "Traceback" not in said
-    assert not out.exists()

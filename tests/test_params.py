@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ruamel.yaml import YAML
 
 from polychromic.base.errors import UsageError
 from polychromic.data.domains import domain_names
@@ -42,17 +41,14 @@ def test_the_repository_s_file_is_valid_and_read_as_written(original):
     params = load_params(REPOSITORY / "params.yaml")
     assert params.lam == original["lambda"]
     assert params.train.learning_rate == 5e-4, "YAML 1.2 reads 5e-4 as a number"
-    assert params.domain("replies") is params.replies
     dumped = params.model_dump(mode="json", by_alias=True)
     assert dumped["lambda"] == params.lam and Params.model_validate(dumped) == params
-
-
-def test_values_are_frozen(original):
-    params = Params.model_validate(original)
-    with pytest.raises(Exception, match="frozen"):
-        params.lam = 1.0
-    with pytest.raises(Exception, match="frozen"):
-        params.train.batch_size = 4
+    assert set(original) == {field.alias or name for name, field in Params.model_fields.items()}
+    for section, key in ((params, "lam"), (params.train, "batch_size")):
+        with pytest.raises(Exception, match="frozen"):
+            setattr(section, key, 1)
+    sharper = Params.model_validate(change(original, "methods.few_shot.min_p", 0.1))
+    assert sharper.methods["few_shot"].min_p == 0.1, "a prompted method may be decoded otherwise"
 
 
 NO_ADAPTER = {"objective": "coverage", "loss": "gem", "self_training": {"after": 0.5}, "budget": 2.0, "scale": 0.5, "targets": "valid"}
@@ -67,7 +63,7 @@ FIELDS = [  # one of each kind of value
     ("domains", ["poems"], ["domains.0: ", "'creative', 'listqa' or 'replies'", "'poems'"]),
     ("listqa.rollouts.share", 0.0, ["greater than 0"]), ("listqa.rollouts.share", 1.01, ["1.01"]),
     ("listqa.temperatures", [1.0, 1.0], ["a value twice"]), ("train.precision", "float16", ["'float32' or 'bfloat16'", "'float16'"]),
-    ("analysis.confidence", 1.0, ["less than 1"]), ("analysis.split", "test", ["no such key (misspelt?)"]),
+    ("analysis.confidence", 1.0, ["less than 1"]), ("analysis.split", "test", ["Extra inputs are not permitted"]),
     ("analysis.contrasts.0.rule", "best", ["'matched' or 'chosen'", "'best'"]), ("analysis.estimand", "all", ["'declared_seeds'", "'all'"]),
     ("methods.polychromic.lam", "lamda", ["'lamda'"]), ("methods.rft.self_training.after", 1.0, ["less than 1"]),
     ("methods.lora_min_p.temperatures", {"poems": [1.0]}, ["temperatures.poems", "'creative', 'listqa' or 'replies'"]),
@@ -118,11 +114,6 @@ def test_a_bad_value_is_refused_with_its_key_and_value(key, value, fragments, or
     assert "1 error(s)" in text or key.startswith("methods.polychromic.lam"), "a union says why each of its forms does not fit"
 
 
-def test_a_prompted_method_may_be_decoded_otherwise(original):
-    params = Params.model_validate(change(original, "methods.few_shot.min_p", 0.1))
-    assert params.methods["few_shot"].min_p == 0.1
-
-
 def test_a_method_s_role_follows_from_what_it_declares(original):
     methods = Params.model_validate(original).methods
     seeing = {name for name, method in methods.items() if method.sees_checker}
@@ -133,11 +124,9 @@ def test_a_method_s_role_follows_from_what_it_declares(original):
 
 
 def test_the_grid_has_a_method_on_the_domains_it_names(original):
-    params = Params.model_validate(change(original, "methods.gem.domains", ["replies"]))
-    assert params.runs("gem", "replies") and not params.runs("gem", "listqa")
-    assert params.runs("lora", "listqa") and params.runs("lora", "replies")
-    nowhere = Params.model_validate(change(original, "methods.gem.domains", []))
-    assert not any(nowhere.runs("gem", domain) for domain in nowhere.domains)
+    for named in ([], ["replies"], None):
+        params = Params.model_validate(change(original, "methods.gem.domains", named))
+        assert {domain for domain in params.domains if params.runs("gem", domain)} == set(params.domains if named is None else named)
 
 
 def test_a_method_has_as_many_seeds_as_it_says(original):
@@ -154,22 +143,13 @@ def test_nan_and_infinity_are_refused(key, value, original, tmp_path):
     assert key in message(tmp_path, change(original, key, value))
 
 
-def test_a_misspelt_key_is_named_with_the_one_that_lacks(original, tmp_path):
-    values = copy.deepcopy(original)
-    values["train"]["learning_rat"] = values["train"].pop("learning_rate")
-    text = message(tmp_path, values)
-    assert "train.learning_rat: no such key (misspelt?)" in text
-    assert "train.learning_rate: missing" in text
-    assert "2 error(s)" in text
-
-
 def test_each_domain_of_the_folder_has_a_section(original, tmp_path):
     params = Params.model_validate(original)
     assert [params.domain(name).steps for name in domain_names()] == [original[name]["steps"] for name in domain_names()]
     for name in domain_names():
-        assert f"  {name}: missing" in message(tmp_path, {key: value for key, value in original.items() if key != name})
+        assert f"  {name}: Field required" in message(tmp_path, {key: value for key, value in original.items() if key != name})
     text = message(tmp_path, original | {"poems": original["listqa"]})
-    assert "poems: no such key (misspelt?)" in text
+    assert "poems: Extra inputs are not permitted" in text
 
 
 @pytest.mark.parametrize("name", ALWAYS)
@@ -192,19 +172,15 @@ def test_a_domain_of_the_grid_needs_a_declaration_for_test(original, tmp_path):
     assert set(load_params(write_params(tmp_path, values)).analysis.test) == set(values["domains"])
 
 
-def test_several_mistakes_are_reported_at_once(original, tmp_path):
-    values = change(change(change(original, "lambda", "abc"), "seeds", [-1]), "sampling.n", 0)
-    values["sead"] = 3
+def test_several_mistakes_are_reported_at_once_and_long_values_are_cut(original, tmp_path):
+    values = change(change(change(original, "lambda", "x" * 5000), "seeds", [-1]), "sampling.n", 0)
+    values["train"]["learning_rat"] = values["train"].pop("learning_rate")
     del values["few_shot"]
     text = message(tmp_path, values)
-    assert "5 error(s)" in text
-    for line in ("  lambda: ", "  seeds.0: ", "  sampling.n: ", "  sead: no such key", "  few_shot: missing"):
-        assert f"\n{line}" in text
-
-
-def test_long_values_are_cut(original, tmp_path):
-    text = message(tmp_path, change(original, "lambda", "x" * 5000))
-    assert len(text) < 500 and "xxx..." in text
+    assert "6 error(s)" in text and len(text) < 1000
+    lines = ("lambda: ", "seeds.0: ", "sampling.n: ", "few_shot: Field required", "train.learning_rate: Field required",
+             "train.learning_rat: Extra inputs are not permitted")  # fmt: skip
+    assert all(f"\n  {line}" in text for line in lines)
 
 
 @pytest.mark.parametrize(("content", "fragments"), [
@@ -220,13 +196,6 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused(content, fragments, tmp_pa
         load_params(path)
     for fragment in [str(path), *fragments]:
         assert fragment in str(error.value)
-
-
-def test_sections_of_the_file_are_those_of_the_type(original):
-    """A section that params.py has and the file lacks, or the other way round, would fail; so would a comment that is gone."""
-    assert set(original) == {field.alias or name for name, field in Params.model_fields.items()}
-    commented = YAML().load(REPOSITORY / "params.yaml")
-    assert commented.ca.comment is not None
 
 
 # who runs where
@@ -252,12 +221,11 @@ def test_one_cell_is_found_by_name_or_refused(original):
     cell = params.cell("listqa", "dev", "polychromic", 0.7)
     assert cell.name == "polychromic-0.7" and cell.seeds == (0, 1, 2), "an ablation's weight, which the grid does not have"
     assert params.cell("listqa", "test", "polychromic").name == "polychromic-3.0", "on test it is declared"
-    assert len(params.adapters("listqa", params.cell("listqa", "test", "lora"))) == 5 and not params.adapters(
-        "listqa", params.cell("listqa", "dev", "zero_shot")
-    )
+    adapters = lambda split, method: len(params.adapters("listqa", params.cell("listqa", split, method)))
+    assert (adapters("test", "lora"), adapters("dev", "zero_shot")) == (5, 0)
     for arguments, text in (
         (("dev", "dora"), "method 'dora' does not exist"),
-        (("dev", "polychromic"), "needs a weight: add --lam"),
+        (("dev", "polychromic"), "needs a weight, a finite number: add --lam"),
         (("dev", "lora", 1.0), "takes no --lam"),
         (("test", "gem"), r"analysis\.test\.listqa\.systems has no 'gem'"),
         (("calibration", "lora"), r"listqa\.people has no 'lora'. Declared: none"),

@@ -13,33 +13,30 @@ import pytest
 
 from polychromic.base.io import read_json, read_jsonl
 from polychromic.pipeline.workspace import round_trip_yaml
+from tests import page_tools as pages
 from tests import pipeline_tools as tools
+from tests.workspace import REPOSITORY, make_models
 
-PAGE = (tools.REPOSITORY / "docs" / "domain.md").read_text(encoding="utf-8")
+PAGE = pages.read("domain.md")
 BASELINES = ("zero_shot", "few_shot", "lora", "polychromic")
 TRAINED = ("lora", "polychromic-3.0")
-TOPICS = (
-    "tea sun rain bread chess moon paint glass river stone cloud music paper honey wheel lemon piano snow tiger candle window forest boat "
-    "salt"
-).split()
-LENGTHS = {"three": "3", "four": "4"}
+TOPICS = """tea sun rain bread chess moon paint glass river stone cloud music
+    paper honey wheel lemon piano snow tiger candle window forest boat salt""".split()
+LENGTHS = (("three", "3"), ("four", "4"))
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
 
 def block(language: str, place: int = 0) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)[place]
+    return pages.blocks(PAGE, language)[place]
 
 
 def records() -> list[dict]:
     """The page's record, for other topics and two lengths."""
     shown = json.loads(block("json"))
-    found = []
-    for number, topic in enumerate(TOPICS):
-        stratum = list(LENGTHS)[number % 2]
-        changes = {"id": f"toy-{topic}", "group": topic, "stratum": stratum, "valid": [LENGTHS[stratum]]}
-        found.append(shown | changes | {"prompt": f"Write {LENGTHS[stratum]} letters about {topic}."})
-    return found
+    asked = [(topic, *LENGTHS[number % 2]) for number, topic in enumerate(TOPICS)]
+    of = lambda topic, stratum, length: {"id": f"toy-{topic}", "group": topic, "stratum": stratum, "valid": [length]}
+    return [shown | of(*one) | {"prompt": f"Write {one[2]} letters about {one[0]}."} for one in asked]
 
 
 def edit_yaml(path: Path, change) -> None:
@@ -89,8 +86,8 @@ class Run:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Run:
     base = tmp_path_factory.mktemp("toy")
-    tools.make_models(base)
-    workspace = tools.make_workspace(tools.REPOSITORY, base / "workspace", tools.TINY, BASELINES, ())
+    make_models(base)
+    workspace = tools.make_workspace(REPOSITORY, base / "workspace", tools.TINY, BASELINES, ())
     edited = add_toy(workspace)
     environment = tools.environment(workspace, base / "cache")
     tools.output(workspace, environment, "polychromic", "pipeline")
@@ -154,9 +151,3 @@ def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     assert "letters about" in toy.text("tables/toy-samples.tex")
     for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name
-
-
-def test_the_page_is_a_page_and_names_files_that_exist():
-    assert len(PAGE.splitlines()) <= 72
-    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
-        assert (tools.REPOSITORY / "docs" / target).exists(), target

@@ -26,23 +26,22 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]  # ids 0 (pad, unk), 1
 TEXTS = ("system user assistant", "Name one kind of fruit. apple banana pear", "Name a country that borders France. Spain Italy")
 
 
-def tiny_tokenizer(vocab_texts: Sequence[str] = TEXTS, vocab_size: int = 400) -> PreTrainedTokenizerFast:
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with a ChatML template; any text survives a round trip."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator(vocab_texts, trainer)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
     names = dict(bos_token=SPECIAL[1], eos_token=SPECIAL[2], pad_token=SPECIAL[0], unk_token=SPECIAL[0])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=CHATML, clean_up_tokenization_spaces=False, **names)
 
 
-def make_tiny_model(folder: str | Path, kind: str = "llama", vocab_texts: Sequence[str] = TEXTS, seed: int = 0) -> Path:
+def make_tiny_model(folder: str | Path, kind: str = "llama", seed: int = 0) -> Path:
     """Save a random causal LM (2 layers, hidden size 32) with its tokenizer in `folder`; `kind` is "llama" or "qwen3"."""
     config_class, model_class = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}[kind]
-    tokenizer = tiny_tokenizer(vocab_texts)
+    tokenizer = tiny_tokenizer()
     sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8)
     tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     config = config_class(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **sizes, **tokens)

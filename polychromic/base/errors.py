@@ -37,9 +37,9 @@ class DataError(PolychromicError):
         super().__init__(f"{where}: {problem}. Allowed: {allowed}. {remedy}")
 
 
-def problems(error: ValidationError) -> str:
-    """All that pydantic found wrong, in one line: each with its key and, where there is something, what was got."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" + ("" if e["type"] == "missing" else f" (got {str(e['input'])[:80]!r})")
+def problems(error: ValidationError, between: str = "; ", whole: str = "record") -> str:
+    """All that pydantic found wrong: each with its key, or what it is about as a `whole`, and what was got where there is something."""
+    return between.join(
+        f"{'.'.join(map(str, e['loc'])) or whole}: {e['msg']}" + ("" if e["type"] == "missing" else f" (got {str(e['input'])[:80]!r})")
         for e in error.errors(include_url=False)
     )

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-
-class Ticker(Protocol):
-    def __call__(self, done: int) -> None:
-        """Say how many of the total are done."""
-
-
-_silent = False
-
-
-def silence() -> None:
-    """From now on this process shows no progress of its own: one of several, of which one bar tells."""
-    global _silent
-    _silent = True
+Ticker = Callable[[int], None]  # is told how many of the total are done
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Ticker]:
-    """Yield a function that is called with the number done so far."""
-    if _silent:
+    """Yield a function that is called with the number done so far. A process of several shows nothing: one bar of their parent tells."""
+    if multiprocessing.parent_process():
         yield lambda done: None
         return
     console = Console(stderr=True)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from polychromic import __version__
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.cli.output import Json, print_json
+from polychromic.cli.output import Json, show
 from polychromic.cli.provenance import provenance_app
 from polychromic.cli.stages import DomainArgument, Lam, ParamsOption, errors, load, stage_app
 from polychromic.cli.yours import posts_app, replies_app
@@ -53,7 +52,7 @@ def _options(
 
 @app.command()
 def doctor(
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run HumanEval's own solutions in the sandbox (a minute).")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run two programs in the sandbox of domain code.")] = False,
     json: Json = False,
     params: ParamsOption = paths.PARAMS,
 ) -> None:
@@ -61,17 +60,9 @@ def doctor(
     from polychromic.pipeline import doctor as checks
 
     values = load(params)
-    found = checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder})
-    if sandbox:
-        from polychromic.base.progress import progress
-
-        with progress("sandbox", 164) as tick:
-            found.append(checks.sandbox_check(tick))
-    if json:
-        print_json(checks.to_json(found))
-    else:
-        Console().print(checks.render(found))
-    if checks.failed(found):
+    document = checks.to_json(checks.diagnose(Path("."), {"model": values.model, "encoder": values.encoder}, sandbox))
+    show(document, checks.render, json)
+    if not document["ok"]:
         raise typer.Exit(1)
 
 
@@ -127,15 +118,13 @@ def release() -> None:
 
 
 def main() -> None:
-    """Run the app; a domain error is one message and its exit code, a bug shows its traceback."""
+    """Run the app; a domain error, or a file that the system refuses, is one message and its exit code, a bug shows its traceback."""
     try:
         app(standalone_mode=True)
-    except PolychromicError as error:
-        if getattr(_options, "debug", False):
+    except (PolychromicError, OSError) as error:
+        refused = getattr(error, "filename", None)  # of an OSError that names its file
+        if getattr(_options, "debug", False) or not (refused or isinstance(error, PolychromicError)):
             raise
-        errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()
+        said = f"{refused}: {error.strerror}. Allowed: what can be read and written here. Give another place." if refused else str(error)
+        errors.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+        sys.exit(getattr(error, "exit_code", 1))

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
+from polychromic.base.io import dumps
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 notes = Console(stderr=True)
@@ -24,8 +26,6 @@ def say(*found: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    from polychromic.base.io import dumps
-
     print(dumps(value, indent=2))
 
 
@@ -34,17 +34,16 @@ def show(document: dict, draw: Callable[[dict], RenderableType], json: bool) -> 
     if json:
         print_json(document)
     else:
-        Console().print(draw(document), highlight=False)
+        drawn = draw(document)
+        Console().print(drawn, highlight=False, soft_wrap=isinstance(drawn, Text))  # YAML must not be broken within its lines
 
 
 def check_out(out: Path | None, such_as: str) -> None:
     """Raises UsageError for a folder in which the pipeline keeps its own files, and for a file."""
-    if out is None:
-        return
-    for tracked in TRACKED:
+    for tracked in TRACKED if out else ():
         if out.resolve().is_relative_to(tracked.resolve()):
             raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as {such_as}.")
-    if out.exists() and not out.is_dir():
+    if out and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Allowed: a folder, which is made where there is none. Give another name.")
 
 

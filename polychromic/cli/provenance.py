@@ -32,7 +32,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Say which printed numbers differ between the workspace and a revision or experiment, and in which sentences."""
-    from polychromic.provenance.diff import diff as run
+    from polychromic.provenance.trace import diff as run
 
     document = run(revision)
     show(document, brief, json)

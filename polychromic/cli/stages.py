@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,36 +21,22 @@ SplitOption = Annotated[
     Split, typer.Option("--split", help="Which of the domain's prompts; test is opened once its declaration is committed.")
 ]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
-Lam = Annotated[str | None, typer.Option("--lam", help="Weight of D; 3 means 3.0.")]
+Lam = Annotated[float | None, typer.Option("--lam", min=0, help="Weight of D; 3 means 3.0.")]
 REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
-def weight_of(text: str | None) -> float | None:
-    """The weight of D that --lam names. Raises UsageError for what is none."""
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or math.copysign(1, value) < 0:  # -0.0 would be a cell of its own
-        raise UsageError(f"--lam is {text!r}. Allowed: a finite number >= 0, such as 0.3.")
-    return value
-
-
-def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, str | None] | None = None):  # noqa: ANN201 - slow to import
+def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, float | None] | None = None):  # noqa: ANN201 - slow to import
     """params.yaml (polychromic.params.Params); with a cell, a pair of it and the cell that (split, method, --lam) name.
 
     Raises UsageError: a mistake in the file, metrics included, a domain or a cell that it does not have. Metrics are slow to import and
     come last.
     """
-    weight = weight_of(cell[2]) if cell else None
     from polychromic.params import load_params
 
     values = load_params(params)
     if domain is not None and domain not in values.domains:
         raise UsageError(f"domain {domain!r} is not in `domains:` of {params}. Allowed: {', '.join(values.domains)}.")
-    found = values.cell(domain, *cell[:2], weight) if cell else None
+    found = values.cell(domain, *cell) if cell else None
     from polychromic.score.metrics import check_metrics
 
     check_metrics(values)

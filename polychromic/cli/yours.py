@@ -6,7 +6,7 @@ What is wrong with the options is found before anything heavy is imported. Track
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,13 +34,9 @@ Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of th
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for tables as CSV and LaTeX, the JSON document and figures.")]
 
 COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
-# kind -> what it makes no use of, and what it takes
-REFUSED = {
-    "package": (("what", *COLUMNS, "base_url", "retries"), "--out, authors and limits"),
-    "file": (("base_url", "retries"), "a file, its columns, --out, authors and limits"),
-    "apify": ((), ""),
-}
-Kind = StrEnum("Kind", {name: name for name in REFUSED})
+NETWORK = ("base_url", "retries")
+UNUSED = {"package": ("what", *COLUMNS, *NETWORK), "file": NETWORK, "apify": ()}  # kind -> what it makes no use of
+Kind = StrEnum("Kind", {name: name for name in UNUSED})
 Folder = Annotated[Path, typer.Argument(help="What `polychromic curate` wrote: it holds candidates.jsonl.")]
 Reviewer = Annotated[str, typer.Option("--reviewer", help="Whose pass this is; names the log review-NAME.jsonl in FOLDER.")]
 
@@ -82,16 +78,14 @@ def evaluate(
     check_out(out, "my-evaluation")
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
     from polychromic.yours.evaluate import evaluate as evaluation
-    from polychromic.yours.evaluate.inputs import read_systems
 
-    files = list(samples or ())
+    files = samples
     if base:
         from polychromic.yours.evaluate.draw import Settings, draw_all
 
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
-    systems = read_systems(files)
-    _finish(evaluation.evaluate(systems, asked), systems, out, json)
+    _finish(files, lambda systems: evaluation.evaluate(systems, asked), out, json)
 
 
 @replies_app.command()
@@ -100,7 +94,6 @@ def compare_files(
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
-    common: Annotated[bool, typer.Option("--common", help="Use the prompts that all files have.")] = False,
     seed: Seed = 0,
     bootstrap: Boot = 10_000,
     out: Out = None,
@@ -110,17 +103,14 @@ def compare_files(
     check_out(out, "my-evaluation")
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
     from polychromic.yours.evaluate import evaluate as evaluation
-    from polychromic.yours.evaluate.inputs import read_systems
 
-    systems = read_systems(files)
-    _finish(evaluation.compare(systems, asked, common), systems, out, json)
+    _finish(files, lambda systems: evaluation.compare(systems, asked), out, json)
 
 
 @replies_app.command()
 def samples(
     files: Annotated[list[Path], typer.Argument(help="Files of replies; results/DOMAIN/SPLIT/CELL/samples.jsonl.gz are read, too.")],
-    only: Annotated[str | None, typer.Option("--id", help="Only this prompt.")] = None,
-    find: Annotated[str, typer.Option(help="Only prompts, or replies, that hold this text.")] = "",
+    find: Annotated[str, typer.Option(help="Only prompts whose id, text or replies hold this.")] = "",
     n: Annotated[int, typer.Option("--n", min=1, help="Replies shown per system.")] = 5,
     limit: Annotated[int, typer.Option(min=1, help="Prompts shown.")] = 10,
 ) -> None:
@@ -131,10 +121,9 @@ def samples(
     systems = read_systems(files)
     texts: dict[str, str] = {}  # id -> all that can be found there
     for (_, name), row in (item for system in systems for item in sorted(system.rows.items()) if item[0][0] == system.seeds[0]):
-        texts[name] = "\n".join([texts.get(name, ""), row.prompt, *row.samples]).lower()
-    ids = [name for name, text in texts.items() if only in (None, name) and find.lower() in text]
-    if not ids:
-        raise UsageError(f"no prompt fits --id {only!r} --find {find!r}. Known ids: {', '.join(list(texts)[:5])}, ...")
+        texts[name] = "\n".join([texts.get(name, name), row.prompt, *row.samples]).lower()
+    if not (ids := [name for name, text in texts.items() if find.lower() in text]):
+        raise UsageError(f"no prompt fits --find {find!r}. Allowed: a part of an id, a prompt or a reply, such as {min(texts)}.")
     for name in ids[:limit]:
         Console().print(output.replies_table(systems, name, n))
     if len(ids) > limit:
@@ -157,10 +146,12 @@ def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, boot
     return Asked(names or None, ks, not no_encoder, seed, bootstrap)
 
 
-def _finish(document: dict, systems: Sequence[System], out: Path | None, json: bool) -> None:
-    """Say the notes, write the folder, print the document or its table."""
+def _finish(files: Sequence[Path], judge: Callable[[list[System]], dict], out: Path | None, json: bool) -> None:
+    """Read the systems and judge them; say the notes, write the folder, print the document or its table."""
     from polychromic.yours.evaluate import output
+    from polychromic.yours.evaluate.inputs import read_systems
 
+    document = judge(systems := read_systems(files))
     say(*(f"note: {note}" for note in document["notes"]))
     if out is not None:
         say(f"wrote {', '.join(path.name for path in output.write(out, systems, document))} to {out}")
@@ -190,19 +181,19 @@ def collect(
 ) -> None:
     """Collect posts and replies into a raw log; the same command goes on where it was stopped."""
     check_out(out, "raw/mine")
-    refuse(context, f"collect {kind}", *REFUSED[kind])
+    refuse(context, f"collect {kind}", UNUSED[kind], f"{'a file, its columns, ' if kind == 'file' else ''}--out, authors and limits")
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
-    from polychromic.yours.collect import apify, run, sources
-    from polychromic.yours.collect.schema import Authors, read_salt
+    from polychromic.yours.collect import run, sources
+    from polychromic.yours.collect.schema import read_salt
 
     if kind == "apify":
-        source = apify.Apify(base_url, what, apify.read_token(), retries)
+        source = sources.Apify(base_url, what, sources.read_token(), retries)
     else:
         source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
     columns = {name: context.params[name] for name in COLUMNS}
-    authors = Authors(None if keep_authors else read_salt())
-    show(run.collect(source, columns, authors, out, say, page_size, author_cap, max_items), run.render, json)
+    salt = None if keep_authors else read_salt()
+    show(run.collect(source, columns, salt, out, say, page_size, author_cap, max_items), run.render, json)
 
 
 @posts_app.command()

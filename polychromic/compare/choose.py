@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +82,6 @@ def frontiers(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
 def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str, float]) -> dict:
     """What choices.json says about lambda: a row per weight of the grid, ascending from `lora` at 0; all on dev.
 
-    Args:
-        chosen: label -> temperature.
-
     Returns:
         rows: {"lambda", "label", "temperature" (chosen), "seeds", "validation_ce" (nats per token), "kl_to_base" (nats per
             reply), "reply_tokens", "objective" (D at temperature 1; null where it was not sampled), "primary" and "quality" at
@@ -110,7 +106,7 @@ def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str,
     trend, bound = None, rows[0]["validation_ce"] + params.analysis.ce_margin
     if len(rows) >= 3 and all(policies):
         d, levels = np.stack([policy.scores["objective"].mean(axis=0) for policy in policies]), [row["lambda"] for row in rows]
-        trend = {"levels": levels, "n_prompts": d.shape[1], **asdict(trend_test(levels, d))}
+        trend = {"levels": levels, "n_prompts": d.shape[1], **trend_test(levels, d)}
     return {
         "rows": rows,
         "headline": params.lam,
@@ -143,9 +139,10 @@ def against_lora(params: Params, domain: str, systems: Systems, labels: list[str
         # The same resamples for all rows: they differ by what was trained, and not by the prompts that were drawn.
         rng = np.random.default_rng(params.analysis.seed)
         found = mean_cis(differences, rng, params.analysis.bootstrap, params.analysis.confidence)
-        intervals = {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()}
-        head = {"label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts}
-        rows.append(head | {"metrics": intervals})
+        rows.append({
+            "label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts,
+            "metrics": {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()},
+        })  # fmt: skip
     return sorted(rows, key=lambda row: (row["lambda"], row["temperature"]))
 
 
@@ -160,8 +157,7 @@ def after_training(history: Path) -> dict[str, float | dict[str, list[float]]]:
     by_seed = {}
     for name, key in AFTER_TRAINING.items():
         if missing := [seed for seed, found in last.items() if key not in found]:
-            raise PolychromicError(
-                f"{history}: no {key} of seed {missing[0]}. Each seed ends with one. Run `dvc repro` to train the cell again."
-            )
+            said = f"no {key} of seed {missing[0]}. Each seed ends with one"
+            raise PolychromicError(f"{history}: {said}. Run `dvc repro` to train the cell again.")
         by_seed[name] = [last[seed][key] for seed in sorted(last)]
     return {name: float(np.mean(values)) for name, values in by_seed.items()} | {"by_seed": by_seed}

@@ -154,16 +154,14 @@ def plots_of(document: dict[str, Any]) -> dict[str, pd.DataFrame]:
         {"label": one["label"], "temperature": one["temperature"], **{name: one["metrics"][name]["mean"] for name in (quality, primary)}}
         for one in document["systems"]
     ]
-    weights = [
-        {key: row[key] for key in ("lambda", "label", "objective", "primary", "quality", "validation_ce", "kl_to_base")}
-        for row in document["selection"]["lambda"]["rows"]
-    ]
+    of_weights = ["lambda", "label", "objective", "primary", "quality", "validation_ce", "kl_to_base"]
+    weights = pd.DataFrame(document["selection"]["lambda"]["rows"], columns=of_weights)
     training = [
         {"method": name, "step": row["step"], "ce": row["ce_mean"], "objective": row["objective_mean"]}
         for name, rows in document["histories"].items()
         for row in rows
     ]
-    return {"frontier.csv": pd.DataFrame(frontier), "lambda.csv": pd.DataFrame(weights), "training.csv": pd.DataFrame(training)}
+    return {"frontier.csv": pd.DataFrame(frontier), "lambda.csv": weights, "training.csv": pd.DataFrame(training)}
 
 
 def _history(path: Path) -> list[dict]:
@@ -173,8 +171,5 @@ def _history(path: Path) -> list[dict]:
         if "ce" in row:
             steps[row["step"]].append(row)
 
-    def mean(rows: list[dict], key: str) -> float | None:
-        values = [row[key] for row in rows if key in row]
-        return float(np.mean(values)) if values else None
-
+    mean = lambda rows, key: float(np.mean(values)) if (values := [row[key] for row in rows if key in row]) else None
     return [{"step": step, "ce_mean": mean(rows, "ce"), "objective_mean": mean(rows, "objective")} for step, rows in sorted(steps.items())]

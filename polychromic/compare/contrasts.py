@@ -51,12 +51,7 @@ def contrasts(params: Params, pairs: dict[tuple[str, str], ContrastParams], syst
     temperature; the primary metric at matched quality, b's frontier being the temperatures that stood on it on dev; and D at
     temperature 1 where a trains on a set objective; all of it over the seeds that the two share (`on_shared_seeds`). One row per
     pair can be primary: the primary metric under the declared rule. p_adjusted: Holm's in the primary family, Benjamini and
-    Hochberg's in the secondary one. Where a side is the best peer of dev, `a_role` or `b_role` says which.
-
-    Args:
-        pairs: (a, b) -> what was declared of them, see `contrast_pairs`.
-        systems: (label, temperature) -> System on the split that the contrasts are about.
-        selection: what dev chose; of it "primary", "quality", "chosen", "fronts" and "best".
+    Hochberg's in the secondary one. `a_role`, `b_role`: of the best peers of dev. pairs: of `contrast_pairs`; selection: of `choose`.
 
     Raises PolychromicError: a contrast names a method that has no scores.
     """

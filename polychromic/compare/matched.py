@@ -38,15 +38,12 @@ def hypervolume(points: ArrayLike) -> float:
 def match_quality(quality: ArrayLike, coverage: ArrayLike, at: float) -> tuple[float, np.ndarray, bool]:
     """Coverage of a system at quality `at`, linear between neighbours of its Pareto front over temperature.
 
-    Temperatures that another one beats in both are left out: they are not what a user of the system would run. Within the
-    measured range but left of the front's lowest quality, the value is that of the front's end (more quality, no less
-    coverage). Outside the measured range the nearest end is taken.
+    Temperatures that another one beats in both are left out: they are not what a user of the system would run. Left of the front's lowest
+    quality, and outside the measured range, the value is that of the nearest end.
 
-    Args:
-        quality, coverage: (T,) means at each temperature, T >= 1, in any order.
+    quality, coverage: (T,) means at each temperature, T >= 1, in any order.
 
-    Returns:
-        The coverage there; (T,) the share of each temperature in it, at most two not 0, of sum 1; and whether `at` is outside the range.
+    Returns the coverage there; (T,) the share of each temperature in it, at most two not 0, sum 1; and whether `at` is outside the range.
     """
     q, c = np.asarray(quality, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
     order = np.lexsort((c, q))
@@ -94,13 +91,8 @@ def matched_contrast(
     over the declared seeds, the population is that of the prompts. The front is a maximum over b's temperatures: noise in them favours
     b, the peer. Where a's quality is outside b's range b's nearest end counts; above it, that grants b its coverage at a lower quality.
 
-    Args:
-        a_quality, a_value: (S, P) at a's one temperature.
-        b_quality, b_value: one (S, P) per temperature of b, the same prompts.
-        b_temperatures: (T,) all different, T >= 1.
-        rng: draws prompts, the same for a and all temperatures of b.
-
-    Raises PolychromicError: as `check_scores`.
+    a_quality, a_value: (S, P) at a's one temperature. b_quality, b_value: one (S, P) of the same prompts for each of b's (T,) temperatures,
+    all different, T >= 1. rng: draws prompts, the same for all. Raises PolychromicError: as `check_scores`.
     """
     count = len(b_temperatures)
     names = ["a's quality", "a's value", *(f"b's {what} at {t}" for what in ("quality", "value") for t in b_temperatures)]

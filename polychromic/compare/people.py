@@ -6,7 +6,7 @@ Drafts are drawn at temperature 1, the policy's own, so that they depend on no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,20 +28,15 @@ KS = (1, 3, 5, 10)  # drafts a person sees; the last one stands in the table
 def compare_people(params: Params, domain: str) -> None:
     """Write results/{domain}/calibration/compare.json from the drafts of the domain's `people` systems at the headline lambda: `summarise`.
 
-    Raises:
-        UsageError: the domain has no person-match, or none of its systems is set beside people.
-        PolychromicError: a system's drafts are missing.
+    Raises UsageError: the domain has no person-match, or no `people`. PolychromicError: a system's drafts are missing.
     """
     calibration = read_json(paths.calibration_file(domain))
     if calibration is None:
         raise UsageError(f"domain {domain!r} has no person-match. Allowed: a domain whose checker is people.")
     records = prompts_of(params, domain, "calibration")
-    drafts = {
-        method: [{"label": method, **row} for row in rows]
-        for method, lam, rows in sampled(params, domain, "calibration", {record.id: record for record in records})
-        if lam in (None, params.lam)
-    }
-    rows = [row for method in params.domain(domain).people for row in drafts[method]]
+    cells = sampled(params, domain, "calibration", {record.id: record for record in records})
+    drafts = {method: rows for method, lam, rows in cells if lam in (None, params.lam)}
+    rows = [{"label": method, **row} for method in params.domain(domain).people for row in drafts[method]]
     write_json(paths.compare_file(domain, "calibration"), summarise(params, rows, records, calibration["threshold"]))
 
 
@@ -59,8 +54,8 @@ def summarise(params: Params, rows: Sequence[dict], records: Sequence[Record], t
     targets = [held_out(len(texts), _stream(params, "held out", record.id)) for texts, record in zip(replies, records, strict=True)]
     alike = np.array([1 - semantic_diversity(embed(texts)) for texts in replies])
     settings = {"n_boot": params.analysis.bootstrap, "confidence": params.analysis.confidence}
-    ratio: Callable = lambda values: human_ratio(values, alike, _stream(params, "messages"), **settings)
-    mean: Callable = lambda values: human_ratio(values, np.ones(len(values)), _stream(params, "messages"), **settings)
+    ratio = lambda values, people=alike: human_ratio(values, people, _stream(params, "messages"), **settings)
+    mean = lambda values: ratio(values, np.ones(len(values)))
 
     def curves(rates: np.ndarray) -> dict[str, list[dict]]:
         named = zip(("human_recall", "pass"), rates, strict=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,16 +53,6 @@ class Contrast:
     n_prompts: int
     n_seeds_a: int
     n_seeds_b: int
-
-
-@dataclass(frozen=True)
-class Trend:
-    """Page's test that scores rise with the level: L, one-sided p, level means in ascending order of level, their Kendall tau-b."""
-
-    page_l: float
-    p: float
-    means: tuple[float, ...]
-    kendall_tau: float | None
 
 
 def check_scores(scores: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
@@ -208,17 +199,20 @@ def benjamini_hochberg(pvalues: Sequence[float]) -> np.ndarray:
     return multipletests(pvalues, method="fdr_bh")[1]
 
 
-def trend_test(levels: Sequence[float], values: ArrayLike) -> Trend:
+def trend_test(levels: Sequence[float], values: ArrayLike) -> dict[str, Any]:
     """Do scores rise with the level (lambda, temperature)? Page's (1963) test, prompts as blocks, one-sided.
 
     Levels are ranked within each prompt, so differences between prompts do not matter and only the order of levels counts.
     For a fall, negate the values. Ties make the p-value conservative (scipy corrects for none): all equal gives about .5.
 
     levels: K >= 3 different ones, in any order. values: (K, P) scores averaged over seeds; row k belongs to levels[k].
+
+    Returns {"page_l": L, "p": one-sided, "means": of the levels in ascending order, "kendall_tau": tau-b of the means, None where all are
+    equal}.
     """
     x = np.asarray(values, dtype=np.float64)
     x = snap(x[np.argsort(levels)], float(np.abs(x).max()))
     means = x.mean(axis=1)
     result = st.page_trend_test(x.T)
     tau = None if np.ptp(means) == 0 else float(st.kendalltau(np.arange(len(means)), means).statistic)
-    return Trend(float(result.statistic), float(result.pvalue), tuple(means.tolist()), tau)
+    return {"page_l": float(result.statistic), "p": float(result.pvalue), "means": means.tolist(), "kendall_tau": tau}

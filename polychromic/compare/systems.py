@@ -64,10 +64,8 @@ def read_systems(params: Params, domain: str, split: str, headline: float) -> Sy
     for (method, lam, temperature), scores in cells.items():
         seeds = tuple(sorted({seed for seed, _ in scores}))
         if missing := [(seed, prompt) for seed in seeds for prompt in prompts if (seed, prompt) not in scores]:
-            raise PolychromicError(
-                f"{path}: {method} at temperature {temperature} lacks {len(missing)} scores, "
-                f"first (seed, prompt) {missing[0]}. Run `dvc repro`."
-            )
+            lacks = f"{method} at temperature {temperature} lacks {len(missing)} scores, first (seed, prompt) {missing[0]}"
+            raise PolychromicError(f"{path}: {lacks}. Run `dvc repro`.")
         arrays = {name: np.array([[scores[seed, prompt][name] for prompt in prompts] for seed in seeds]) for name in names}
         label = label_of(method, lam, headline)
         systems[label, temperature] = System(label, method, lam, temperature, seeds, arrays)

@@ -1,8 +1,7 @@
 """One-function Python tasks from the families of families.toml: prompts, solutions and hidden tests, as records.
 
 A family is one idea ("the sum of the numbers above k"); its tasks differ in the constants alone, so that families, never tasks, are
-divided between training and test. The first solution of a family defines what is right. All that runs here is text of this
-repository; replies of models run in polychromic.data.domains.code.sandbox alone.
+divided between training and test. The first solution defines what is right. All that runs here is text of this repository.
 """
 
 from __future__ import annotations
@@ -60,9 +59,8 @@ def families() -> list[Family]:
     for shape, (kind, arguments, usual, numbers) in SHAPES.items():
         for name, row in table[shape].items():
             given, key = row.get("inputs", usual), "c" if "c" in row else "k"
-            values = inputs[given] if isinstance(given, str) else given
+            tests = [tuple(value) if shape == "pair" else (value,) for value in (inputs[given] if isinstance(given, str) else given)]
             constants = [{key: value} for value in row.get(key, numbers)] or [{}]
-            tests = [tuple(value) if shape == "pair" else (value,) for value in values]
             found.append(Family(name, kind, arguments, row["ask"], row["bodies"], tests, constants))
     return found
 

@@ -1,9 +1,8 @@
-"""creative: "Write one sentence that uses these words: dog, run." from the example sentences of WordNet.
+"""creative: "Write one sentence that uses these words: dog, run." from the examples, sentences and phrases, of WordNet.
 
-WordNet illustrates its senses with sentences and phrases that its lexicographers wrote. Those that are whole sentences are taken by rule,
-get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common words of a sentence, as lemmas, are
-its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a keyword is decided here and stands in
-the record; what else makes a reply valid belongs to polychromic/data/domains/creative.
+Whole sentences are taken by rule, get a capital and a full stop where they lack one, and are changed in nothing else. Two to four common
+words of a sentence, as lemmas, are its keywords; every sentence that holds all of them is a reference. Which forms count as uses of a
+keyword is decided here and stands in the record; what else makes a reply valid belongs to polychromic/data/domains/creative.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from typing import NamedTuple
 
 from polychromic.base.errors import PolychromicError
@@ -58,18 +57,17 @@ class Example(NamedTuple):
 def examples() -> Iterator[Example]:
     """All examples of WordNet, in the order of the database, without quotations from named authors; raises as wordnet.read does."""
     for part in PARTS:
-        for synset in (wordnet.synset(line, {}) for line in wordnet.read(f"data.{part}")):
-            for text, author in EXAMPLE.findall(synset.gloss):
-                if not author:
-                    yield Example(" ".join(text.split()), part, tuple(map(str.lower, synset.lemmas)))
+        for synset in wordnet.synsets(part):
+            found = [" ".join(text.split()) for text, author in EXAMPLE.findall(synset.gloss) if not author]
+            yield from (Example(text, part, tuple(map(str.lower, synset.lemmas))) for text in found)
 
 
 def is_finite(example: Example, said: Sequence[str], lexicon: Lexicon) -> bool:
     """Whether the example is a sentence and no phrase; a guess from its words that rather drops a sentence than keeps a phrase.
 
     It opens with a pronoun or a determiner, or stands in an entry of verbs and opens with a capital and a noun. It holds more finite
-    verbs than openings of relative clauses, where a word of FINITE counts, and a form of the verb whose entry it is in; or, right
-    after a pronoun, an inflected verb: a form in -s or a past form, by the best known lemma.
+    verbs (words of FINITE, forms of the verb whose entry it is in) than openings of relative clauses; or, right after a pronoun, a form
+    in -s or a past form of a verb, by the best known lemma.
     """
     first, rest = said[0], said[1:]
     illustrated = example.part == "verb" and example.text[0].isupper()
@@ -94,9 +92,8 @@ def sentences(found: Sequence[Example], lexicon: Lexicon) -> list[str]:
     kept: dict[str, str] = {}
     for example in found:
         said = words(example.text)
-        if not SENTENCE_WORDS[0] <= len(said) <= SENTENCE_WORDS[1] or not PLAIN.fullmatch(example.text):
-            continue
-        if TASK & set(said) or len(set(said)) < 0.7 * len(said):
+        plain = SENTENCE_WORDS[0] <= len(said) <= SENTENCE_WORDS[1] and PLAIN.fullmatch(example.text)
+        if not plain or TASK & set(said) or len(set(said)) < 0.7 * len(said):
             continue
         known = " ".join({form for word in said for form in (word, *lexicon.lemmas(word))})
         pleasant = suitable(known, WORD_LISTS) and suitable(said[0], ["first_names.txt"])
@@ -113,10 +110,9 @@ def content_lemmas(text: str, lexicon: Lexicon) -> list[str]:
     found = set()
     for word in words(text):
         best, *others = lexicon.lemmas(word) or [""]
-        count = lexicon.count(best)
-        if count < MIN_COUNT or len(best) < 3 or (others and count < CLEAR * lexicon.count(others[0])):
-            continue
-        if lexicon.part(best) in INFLECTED and not {word, best} & word_list("no_keywords.txt"):
+        count, vague = lexicon.count(best), {word, best} & word_list("no_keywords.txt")
+        clear = count >= MIN_COUNT and len(best) > 2 and (not others or count >= CLEAR * lexicon.count(others[0]))
+        if clear and not vague and lexicon.part(best) in INFLECTED:
             found.add(best)
     return sorted(found)
 
@@ -127,12 +123,11 @@ def choose_keywords(text: str, candidates: Sequence[str], numbers: Sequence[int]
     A noun is among them, and no two share a form. None where that fails.
     """
     ordered = sorted(candidates, key=lambda lemma: hashed(text, lemma))
-    for number in sorted(numbers, reverse=True):
-        for chosen in combinations(ordered, number) if is_long(text, number) else ():
-            forms = [lexicon.forms(lemma) for lemma in chosen]
-            apart = len(frozenset().union(*forms)) == sum(map(len, forms))
-            if apart and any(lexicon.part(lemma) == "noun" for lemma in chosen):
-                return chosen
+    for chosen in chain(*(combinations(ordered, number) for number in sorted(numbers, reverse=True) if is_long(text, number))):
+        forms = [lexicon.forms(lemma) for lemma in chosen]
+        apart = len(frozenset().union(*forms)) == sum(map(len, forms))
+        if apart and any(lexicon.part(lemma) == "noun" for lemma in chosen):
+            return chosen
     return None
 
 

@@ -5,7 +5,6 @@ No stage of the pipeline calls this: data/ is an input. Everything is built befo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -24,36 +23,24 @@ BUILDERS: dict[str, Callable[[], list[Record]]] = {
 }
 
 
-def build() -> dict[str, list[Record]]:
-    """Domain → its records. Raises PolychromicError where a source is missing or not the pinned one."""
-    return {domain: builder() for domain, builder in BUILDERS.items()}
+def build() -> dict[str, str]:
+    """File name → what it must hold. Raises PolychromicError where a source is missing or not the pinned one."""
+    lines = lambda records: "".join(dumps(record.model_dump()) + "\n" for record in records)
+    return {"LICENSES.txt": shipped("licences.txt"), **{f"{domain}.jsonl": lines(builder()) for domain, builder in BUILDERS.items()}}
 
 
-def _texts(found: dict[str, list[Record]]) -> dict[str, str]:
-    """File name → what it must hold."""
-    texts = {f"{domain}.jsonl": "".join(dumps(r.model_dump()) + "\n" for r in records) for domain, records in found.items()}
-    return {"LICENSES.txt": shipped("licences.txt"), **texts}
-
-
-def curate(out_dir: Path) -> dict[str, dict]:
-    """Write {domain}.jsonl and LICENSES.txt into `out_dir`; same bytes on every machine. Raises as `build` does.
-
-    Returns: {domain: {"records": n, "groups": n, "strata": {stratum: n}}}.
-    """
-    found = build()
-    for name, text in _texts(found).items():
+def curate(out_dir: Path) -> dict[str, int]:
+    """Write the files into `out_dir`, the same bytes on every machine. Returns: file name → its lines. Raises as `build` does."""
+    texts = build()
+    for name, text in texts.items():
         write_text(out_dir / name, text)
-    count = lambda field, records: Counter(sorted(getattr(record, field) for record in records))
-    return {
-        domain: {"records": len(records), "groups": len(count("group", records)), "strata": dict(count("stratum", records))}
-        for domain, records in found.items()
-    }
+    return {name: text.count("\n") for name, text in texts.items()}
 
 
 def check(data_dir: Path) -> list[str]:
     """Differences between `data_dir` and what curation makes, one line per file; empty for the same bytes. Raises as `build` does."""
     differences = []
-    for name, text in sorted(_texts(build()).items()):
+    for name, text in sorted(build().items()):
         path, want = data_dir / name, text.encode().split(b"\n")
         got = path.read_bytes().split(b"\n") if path.is_file() else []
         if got != want:

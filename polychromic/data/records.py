@@ -15,33 +15,20 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Record(BaseModel):
-    """A prompt with what is known about good replies to it.
-
-    Attributes:
-        id: unique within its file.
-        domain: the name of a domain (polychromic/data/domains).
-        prompt: what the user says, without any template.
-        references: human or curated replies, at least one; what cross-entropy trains on.
-        group: records of one group never stand in two splits (near-duplicates share a group).
-        stratum: a class whose share is kept equal in all splits (difficulty or engagement).
-        checker: "set" (a good reply is in `valid` after normalisation) or "person" (it matches a held-out human reply).
-        valid: the full set of valid answers for checker "set", else empty.
-        source: package and version the record was made from.
-        licence: SPDX identifier, or the licence's name.
-    """
+    """A prompt with what is known about good replies to it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    id: Text
-    domain: Text
-    prompt: Text
-    references: Annotated[list[Text], Field(min_length=1)]
-    group: Text
-    stratum: Text
-    checker: Literal["set", "person"]
-    valid: list[Text] = []
-    source: Text
-    licence: Text
+    id: Text  # unique within its file
+    domain: Text  # the name of a domain (polychromic/data/domains)
+    prompt: Text  # what the user says, without any template
+    references: Annotated[list[Text], Field(min_length=1)]  # human or curated replies; what cross-entropy trains on
+    group: Text  # records of one group never stand in two splits (near-duplicates share a group)
+    stratum: Text  # a class whose share is kept equal in all splits (difficulty or engagement)
+    checker: Literal["set", "person"]  # a good reply passes the domain's check by `valid`, or matches a held-out human reply
+    valid: list[Text] = []  # what the checker "set" needs: right answers, forms of keywords or hidden tests; else empty
+    source: Text  # package and version the record was made from
+    licence: Text  # SPDX identifier, or the licence's name
 
     @model_validator(mode="after")
     def _complete(self) -> Record:

@@ -1,7 +1,7 @@
 """replies: post → reply pairs between two people, and opening prompts with many human replies, from chitchat-dataset.
 
-Every filter is a rule that looks at one text, or at one post and its reply. No text is edited except for blanks: it is kept as typed or
-dropped. Sender ids tell the two people apart and cap what one person contributes; they never reach a record. Quality is not judged here.
+Every filter is a rule that looks at one text, or at a post and its reply; a text is kept as typed, but for blanks, or dropped. Sender ids
+tell the two people apart and cap what one person contributes; they never reach a record. Quality is not judged here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from polychromic.data.text import hashed, near_duplicates, normalised, shipped, 
 SOURCE, LICENCE = "chitchat-dataset 0.9.0", "MIT"
 POST_WORDS, REPLY_WORDS, OPENER_WORDS = (6, 40), (4, 30), (4, 40)
 # What one conversation and one person may contribute, so that no voice dominates.
-MAX_PER_CONVERSATION, MAX_PER_PERSON, MAX_OPENER_REPLIES = 3, 20, 40
-MIN_OPENER_REPLIES = 8
+MAX_PER_CONVERSATION, MAX_PER_PERSON = 3, 20
+MIN_OPENER_REPLIES, MAX_OPENER_REPLIES = 8, 40
 OPENER_TURNS = 4  # a reply to the opening prompt that comes later than this is about something else
 N_PAIRS = 1400
 QUOTES = "\u2018\u2019\u201c\u201d\u2026\u2013"  # curly quotation marks, ellipsis, dash: all else must be ASCII
@@ -47,10 +47,8 @@ FORBIDDEN = (
 
 
 class Turn(NamedTuple):
-    """What one person wrote before the other answered; messages joined by a blank."""
-
     person: str
-    text: str
+    text: str  # what the person wrote before the other answered; messages joined by a blank
 
 
 class Pair(NamedTuple):
@@ -77,8 +75,7 @@ def turns(conversation: Mapping) -> list[Turn]:
 
 @cache
 def acceptable(text: str, band: tuple[int, int]) -> bool:
-    """English written text of a length in `band` (words, inclusive) without greeting, small talk, links, numbers to reach a person, or
-    words on the lists."""
+    """English written text of a length in `band` (words, inclusive) without FORBIDDEN phrases and words on the lists."""
     n = len(words(text))
     return (
         band[0] <= n <= band[1]
@@ -150,14 +147,14 @@ def select(candidates: list[Pair], n: int = N_PAIRS, openers: Sequence[str] = ()
 def asks_opener(prompt: str, text: str) -> bool:
     """The turn puts the opening prompt to the other person: a question with at least half of the prompt's words."""
     asked = set(words(prompt))
-    return "?" in text and len(asked & set(words(text))) >= 0.5 * len(asked)
+    return "?" in text and 2 * len(asked.intersection(words(text))) >= len(asked)
 
 
 def opener_replies(corpus: Mapping[str, Mapping]) -> dict[str, list[str]]:
     """Opening prompt → human replies: the first acceptable turn of a conversation, one per person.
 
-    It stands among the first four turns and is no question (a question is put to the partner, it does not answer the prompt). The turn
-    before it must be absent, a short greeting, or the opening prompt put as a question: otherwise it answers something else.
+    It stands among the first OPENER_TURNS and is no question, which would be put to the partner. The turn before it must be absent, a
+    short greeting, or the opening prompt put as a question: otherwise it answers something else.
     """
     found: dict[str, dict[str, str]] = defaultdict(dict)  # prompt → person → reply
     for key in sorted((key for key, chat in corpus.items() if chat.get("prompt")), key=hashed):
@@ -185,9 +182,8 @@ def build(corpus: Mapping[str, Mapping], n: int = N_PAIRS) -> list[Record]:
     group = {pair.conversation: f"chat-{hashed('group', pair.post, pair.reply)[:12]}" for pair in reversed(selected)}  # of the first one
     records = []
     for pair, length in zip(selected, tercile([len(words(pair.reply)) for pair in selected]), strict=True):
-        stratum = f"{length}_{'high' if pair.rating is not None and pair.rating >= 7 else 'other'}"
-        place = {"id": f"replies-{hashed(pair.post)[:12]}", "group": group[pair.conversation], "stratum": stratum}
-        records.append(make(prompt=pair.post, references=[pair.reply], **place))
+        place = {"group": group[pair.conversation], "stratum": f"{length}_{'high' if (pair.rating or 0) >= 7 else 'other'}"}
+        records.append(make(id=f"replies-{hashed(pair.post)[:12]}", prompt=pair.post, references=[pair.reply], **place))
     return sorted(records, key=lambda record: record.id) + [
         make(id=f"replies-opener-{hashed(prompt)[:12]}", prompt=prompt, references=said, group="opener", stratum="opener")
         for prompt, said in openers.items()

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,9 @@ def check_sealed(root: Path) -> None:
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
     (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a file, a notice on
-    stderr says that nothing could be checked. root: the top of the repository, which holds params.yaml and dvc.lock. The PolychromicError
-    names both commits.
+    stderr says that nothing could be checked. root: the top of the repository. The PolychromicError names both commits.
     """
-    if shutil.which("git") is None or not (root / ".git").exists():
+    if not (shutil.which("git") and (root / ".git").exists()):
         return _notice("no Git repository here" if shutil.which("git") else "git is not installed")
     _git(root, "rev-parse", "--git-dir")  # a repository that Git refuses to read is an error, and no missing file
     now = _section((root / paths.PARAMS).read_text(encoding="utf-8")) if (root / paths.PARAMS).exists() else None
@@ -42,8 +42,6 @@ def check_sealed(root: Path) -> None:
             f"{paths.PARAMS}: {SECTION} differs from the last commit ({_differing(now, committed)}). "
             f"Allowed: test is analysed as committed beforehand. Commit the section or take the change back: `git diff {paths.PARAMS}`."
         )
-    if not _git(root, "rev-parse", "--verify", "--quiet", "HEAD", allowed=(0, 1)):
-        return None  # no commit yet
     first = next((commit for commit in _commits(root, "HEAD", LOCK) if OPENED.search(_text(root, commit, LOCK))), None)
     if first is None:
         return None
@@ -52,11 +50,10 @@ def check_sealed(root: Path) -> None:
         return _notice(f"the history begins with test opened, in commit {_name(root, first)}")
     declared = _section(_text(root, before, paths.PARAMS))
     if now != declared:
-        departure = None  # the commit since which the section is not the declared one
-        for commit in _commits(root, f"{before}..HEAD", paths.PARAMS):
-            departure = None if _section(_text(root, commit, paths.PARAMS)) == declared else departure or commit
+        differs = lambda commit: _section(_text(root, commit, paths.PARAMS)) != declared
+        since = ["HEAD", *takewhile(differs, reversed(_commits(root, f"{before}..HEAD", paths.PARAMS)))][-1]
         raise PolychromicError(
-            f"{paths.PARAMS}: {SECTION} was changed ({_differing(now, declared)}) in commit {_name(root, departure or 'HEAD')}, but test "
+            f"{paths.PARAMS}: {SECTION} was changed ({_differing(now, declared)}) in commit {_name(root, since)}, but test "
             f"is open since commit {_name(root, first)}. Allowed after that: no change of it. "
             f"Restore the section (`git show {before[:7]}:{paths.PARAMS}`); what was not declared can be said of dev."
         )
@@ -66,17 +63,15 @@ def check_sealed(root: Path) -> None:
 def _section(text: str) -> dict[str, Any] | None:
     """`analysis:` of params.yaml's text, without comments; None where it has none or is no YAML: such a revision declares nothing."""
     try:
-        section = YAML(typ="safe").load(text)[SECTION]
-    except (YAMLError, KeyError, TypeError):
+        return dict(YAML(typ="safe").load(text)[SECTION])
+    except (YAMLError, KeyError, TypeError, ValueError):
         return None
-    return section if isinstance(section, dict) else None
 
 
 def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     """The keys in which two sections differ."""
-    if one is None or other is None:
-        return "the whole section"
-    return ", ".join(key for key in sorted({*one, *other}) if (key in one, one.get(key)) != (key in other, other.get(key)))
+    one, other = one or {}, other or {}
+    return ", ".join(key for key in sorted({*one, *other}) if one.get(key, ...) != other.get(key, ...))
 
 
 def _commits(root: Path, revisions: str, path: Path) -> list[str]:

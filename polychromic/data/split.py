@@ -6,7 +6,6 @@ defect in `split` (or an edited file) fails the stage instead of leaking test pr
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -15,15 +14,10 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import write_json
 from polychromic.data.records import Record, read_records
-from polychromic.data.text import joined, near_duplicates, word_list
+from polychromic.data.text import hashed, joined, near_duplicates, word_list
 
 SPLITS = ("train", "dev", "test")
-CALIBRATION = "calibration"
-# Records of this stratum have many references each; they measure human diversity and are never trained or tested on.
-CALIBRATION_STRATUM = "opener"
-
-Splits = dict[str, list[str]]
-
+CALIBRATION_STRATUM = "opener"  # records with many references each: they measure human diversity and are never trained or tested on
 
 def is_seen(record: Record) -> bool:
     """The prompt, or one about its category, was used while the method was designed; it may not stand in test."""
@@ -45,17 +39,15 @@ def units(records: Sequence[Record]) -> list[list[Record]]:
     return [members[key] for key in sorted(members)]
 
 
-def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred: Collection[str] = ()) -> Splits:
+def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred: Collection[str] = ()) -> dict[str, list[str]]:
     """Assign records to train, dev, test and calibration.
 
     Units go one by one, the largest first and else in the order of a hash of seed and ids, to the split that lacks their strata most,
     relative to its target; a unit goes only where no stratum overshoots while another split has room. What no split needs stays out.
-    The result depends on the set of records, `sizes`, `seed` and `barred` alone.
 
     Args:
         records: of one domain, in any order.
         sizes: target number of records for "train", "dev" and "test"; each is met or exceeded by at most a unit.
-        seed: chooses among equally good splits.
         barred: ids that may not stand in test (nor may what shares a unit with them).
 
     Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
@@ -65,14 +57,13 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
     if sum(sizes.values()) > (total := strata.total()):
         raise UsageError(f"split sizes {dict(sizes)} need {sum(sizes.values())} records, there are {total}. Lower them in params.yaml.")
     need = {name: {stratum: sizes[name] * (count / total) for stratum, count in strata.items()} for name in SPLITS}
-    chosen: Splits = {name: [] for name in SPLITS}
+    chosen: dict[str, list[str]] = {name: [] for name in SPLITS}
 
     def may(name: str, unit: list[Record]) -> bool:
         return name != "test" or not any(record.id in barred for record in unit)
 
-    def order(unit: list[Record]) -> tuple:
-        digest = hashlib.sha256(f"{seed}:{':'.join(record.id for record in unit)}".encode()).hexdigest()
-        return (may("test", unit), -len(unit), digest)  # barred units first, while train and dev have room for them
+    def order(unit: list[Record]) -> tuple:  # barred units first, while train and dev have room for them
+        return may("test", unit), -len(unit), hashed(f"{seed}:{':'.join(record.id for record in unit)}")
 
     def put(name: str, unit: list[Record]) -> None:
         chosen[name] += [record.id for record in unit]
@@ -90,8 +81,7 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
     # Rounding leaves a split some records short: fill it with the units that distort its strata least.
     for name in SPLITS:
         while len(chosen[name]) < sizes[name]:
-            options = [unit for unit in waiting if may(name, unit)]
-            if not options:
+            if not (options := [unit for unit in waiting if may(name, unit)]):
                 raise PolychromicError(
                     f"split {name!r} got {len(chosen[name])} of {sizes[name]} records: the rest may not stand there. "
                     "Lower the sizes in params.yaml or curate more records."
@@ -99,7 +89,7 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
             best = max(options, key=lambda unit: sum(need[name][record.stratum] for record in unit) / len(unit))
             waiting.remove(best)
             put(name, best)
-    chosen[CALIBRATION] = [record.id for record in records if record.stratum == CALIBRATION_STRATUM]
+    chosen["calibration"] = [record.id for record in records if record.stratum == CALIBRATION_STRATUM]
     return {name: sorted(ids) for name, ids in chosen.items()}
 
 

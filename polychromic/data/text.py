@@ -60,17 +60,12 @@ def tercile(lengths: Sequence[int]) -> list[str]:
 
 def joined(names: Iterable[Key], pairs: Iterable[tuple[Key, Key]]) -> dict[Key, Key]:
     """Name → the least of the names that pairs join it with, directly or through others."""
-    parent = {name: name for name in names}
+    from scipy.cluster.hierarchy import DisjointSet
 
-    def root(name: Key) -> Key:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
+    sets = DisjointSet(names)
     for pair in pairs:
-        least, other = sorted(map(root, pair))
-        parent[other] = least
-    return {name: root(name) for name in parent}
+        sets.merge(*pair)
+    return {name: least for members in sets.subsets() for least in [min(members)] for name in members}
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.8, common: float = 0.02) -> list[tuple[int, int]]:

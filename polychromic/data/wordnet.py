@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -36,19 +36,12 @@ VOWELS = "aeiou"
 
 def read(name: str) -> list[str]:
     """The lines of a database file but for its licence's, which open with a blank. PolychromicError: missing, or not as pinned."""
-    path = FOLDER / name
+    path, remedy = FOLDER / name, f"Curation reads {SOURCE}, a Debian package: `apt-get install wordnet-base`."
     if not path.is_file():
-        raise PolychromicError(
-            f"{path}: file not found. Curation reads WordNet 3.0 from the Debian package wordnet-base: `apt-get install wordnet-base`."
-        )
+        raise PolychromicError(f"{path}: file not found. {remedy}")
     if (got := sha256_file(path)) != SHA256.get(name, got):
-        raise PolychromicError(f"{path}: sha256 is {got}, allowed is {SHA256[name]} ({SOURCE}). Install that version of wordnet-base.")
+        raise PolychromicError(f"{path}: sha256 is {got}, allowed is {SHA256[name]}. {remedy}")
     return [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != " "]
-
-
-def counts() -> dict[str, int]:
-    """Sense key → how often it was tagged in the semantic concordances; raises as `read` does."""
-    return {key: int(count) for key, _, count in map(str.split, read("cntlist.rev"))}
 
 
 class Synset(NamedTuple):
@@ -64,25 +57,30 @@ class Synset(NamedTuple):
     gloss: str  # definition and examples
 
 
-def synset(line: str, tagged: Mapping[str, int]) -> Synset:
-    """Of a line: offset lex_filenum type w_cnt (word lex_id)… p_cnt (symbol offset pos source)… | gloss. tagged: what `counts` says."""
-    body, _, gloss = line.partition("|")
-    fields = body.split()
-    lexfile, start = int(fields[1]), 4 + 2 * int(fields[3], 16)
-    words, numbers = fields[4:start:2], fields[5:start:2]
-    keys = [f"{word.lower()}%1:{lexfile:02d}:{int(number, 16):02d}::" for word, number in zip(words, numbers, strict=True)]
-    links = [fields[i : i + 3] for i in range(start + 1, start + 1 + 4 * int(fields[start]), 4)]
-    linked = [tuple(int(offset) for symbol, offset, part in links if (symbol, part) == (wanted, "n")) for wanted in ("~", "~i", "@i")]
-    lemmas = tuple(word.replace("_", " ") for word in words)
-    return Synset(int(fields[0]), lexfile, lemmas, tuple(tagged.get(key, 0) for key in keys), *linked, gloss)
+def counts() -> dict[str, int]:
+    """Sense key → how often it was tagged in the semantic concordances; raises as `read` does."""
+    return {key: int(count) for key, _, count in map(str.split, read("cntlist.rev"))}
+
+
+def synsets(part: str) -> Iterator[Synset]:
+    """Of lines: offset lex_filenum type w_cnt (word lex_id)… p_cnt (symbol offset pos source)… | gloss; raises as `read` does."""
+    tagged = counts() if part == "noun" else {}
+    for body, _, gloss in (line.partition("|") for line in read(f"data.{part}")):
+        fields = body.split()
+        lexfile, start = int(fields[1]), 4 + 2 * int(fields[3], 16)
+        words, numbers = fields[4:start:2], fields[5:start:2]
+        keys = [f"{word.lower()}%1:{lexfile:02d}:{int(number, 16):02d}::" for word, number in zip(words, numbers, strict=True)]
+        links = [fields[i : i + 3] for i in range(start + 1, start + 1 + 4 * int(fields[start]), 4)]
+        linked = [tuple(int(offset) for symbol, offset, part in links if (symbol, part) == (wanted, "n")) for wanted in ("~", "~i", "@i")]
+        lemmas = tuple(word.replace("_", " ") for word in words)
+        yield Synset(int(fields[0]), lexfile, lemmas, tuple(tagged.get(key, 0) for key in keys), *linked, gloss)
 
 
 class WordNet:
     """The nouns; raises as `read` does."""
 
     def __init__(self):
-        tagged = counts()
-        self.synsets = {found.offset: found for found in (synset(line, tagged) for line in read("data.noun"))}
+        self.synsets = {synset.offset: synset for synset in synsets("noun")}
         rows = map(str.split, read("index.noun"))
         self._index = {row[0].replace("_", " "): tuple(map(int, row[-int(row[2]) :])) for row in rows}
 
@@ -92,12 +90,10 @@ class WordNet:
 
     def below(self, above: Synset) -> list[Synset]:
         """All direct and indirect hyponyms, without the synset itself, by offset."""
-        found: set[int] = set()
-        stack = [above.offset]
-        while stack:
-            new = set(self.synsets[stack.pop()].hyponyms) - found
-            found |= new
-            stack += new
+        found, pending = set(), {above.offset}
+        while pending:
+            found |= pending
+            pending = {lower for offset in pending for lower in self.synsets[offset].hyponyms} - found
         return [self.synsets[offset] for offset in sorted(found - {above.offset})]
 
 
@@ -119,8 +115,7 @@ def with_ending(lemma: str, ending: str) -> set[str]:
 class Lexicon:
     """Single-word lemmas of WordNet that were tagged at least once, and their forms; raises as `read` does.
 
-    Irregular forms come from the exception lists (noun.exc and so on), counts from the tagged corpus. Any part of speech counts in which a
-    lemma was tagged: "play" is a noun and a verb, and has the forms of both.
+    Irregular forms come from the exception lists (noun.exc and so on), counts from the tagged corpus.
     """
 
     def __init__(self):
@@ -165,7 +160,7 @@ class Lexicon:
         return frozenset(form for form in forms if form.isalpha())
 
     def forms(self, lemma: str) -> frozenset[str]:
-        """The lemma and all its forms in the parts of speech in which it was tagged."""
+        """The lemma and all its forms in the parts of speech in which it was tagged: "play" has those of a noun and of a verb."""
         return frozenset({lemma}).union(*(self.forms_as(lemma, part) for part in INFLECTED if self.count(lemma, part)))
 
     @cached_property

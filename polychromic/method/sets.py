@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.domains import Domain, Embed
 from polychromic.data.records import Record
 from polychromic.method import advantages as adv
 from polychromic.method.objective import SetObjective, evaluate, make_objective

@@ -7,6 +7,7 @@ and dvc.yaml all ask it, so one entry of params.yaml adds a method, a domain, a 
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
-from polychromic.base.errors import UsageError
+from polychromic.base.errors import UsageError, problems
 from polychromic.data.domains import domain_names
 from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
@@ -137,15 +138,16 @@ class Params(Section):
         if method not in self.methods:
             allowed = ", ".join(self.methods)
             raise UsageError(f"method {method!r} does not exist. Allowed: {allowed}. Methods are declared under `methods:` in params.yaml.")
-        weight, cells = self.methods[method].lam, self.cells(domain, split)
-        if weight == "lambda" and lam is None and split != "test":
-            raise UsageError(f"method {method!r} needs a weight: add --lam, such as --lam {self.lam}.")
+        weight = self.methods[method].lam
+        if weight == "lambda" and split != "test" and (lam is None or not math.isfinite(lam)):
+            raise UsageError(f"method {method!r} needs a weight, a finite number: add --lam, such as --lam {self.lam}.")
         if weight != "lambda" and lam is not None:
             raise UsageError(f"method {method!r} takes no --lam: params.yaml sets methods.{method}.lam to {weight}. Leave the option out.")
-        if split == "dev" or (split == "calibration" and method in self.domain(domain).people):
-            return self._cell(domain, split, method, lam)
-        for cell in cells:
-            if split == "test" and cell.method == method and lam in (None, cell.lam):
+        cells = self.cells(domain, split)
+        if split == "dev" or method in {cell.method for cell in cells} and split == "calibration":
+            return self._cell(domain, split, method, None if lam is None else abs(lam))  # -0.0 is no weight of its own
+        for cell in cells if split == "test" else ():
+            if cell.method == method and lam in (None, cell.lam):
                 return cell
         where = f"analysis.test.{domain}.systems" if split == "test" else f"{domain}.people"
         allowed = ", ".join(cell.name for cell in cells) or "none"
@@ -220,19 +222,6 @@ def load_params(path: str | os.PathLike = paths.PARAMS) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        problems = []
-        for e in error.errors(include_url=False):
-            key = ".".join(str(part) for part in e["loc"] if part not in ("float", "constrained-float")) or "(top level)"
-            if e["type"] == "extra_forbidden":
-                problems.append(f"  {key}: no such key (misspelt?)")
-            elif e["type"] == "missing":
-                problems.append(f"  {key}: missing")
-            else:
-                problems.append(f"  {key}: {e['msg'].removeprefix('Value error, ')} (got {_short(e['input'])})")
+        found = problems(error, "\n  ", "params.yaml").replace("Value error, ", "")
         remedy = "Fix these keys; each is explained by the comment above it in params.yaml."
-        raise UsageError(f"{path}: {len(problems)} error(s):\n" + "\n".join(problems) + f"\n{remedy}") from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+        raise UsageError(f"{path}: {error.error_count()} error(s):\n  {found}\n{remedy}") from None

@@ -35,6 +35,11 @@ OF_SPLIT = {
     "test": (("analysis.seed", "analysis.test.{}"), "sampled on test, once what was declared for it is committed"),
     "calibration": (("seeds",), "answering what many people answered"),
 }
+# Beside the keys that decide on every split, and the scores.
+SCORED = {
+    "dev": (("seeds", "{}.lambdas"), ("calibration.json", "signatures.json")),
+    "test": (("analysis.seed", "analysis.test.{}"), ("machines.json",)),
+}
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,9 @@ class Group:
 
 def groups(root: Path, params: Params) -> Iterator[Group]:
     """All groups, inputs first; without the deps on code."""
-    yield Group(
-        "split",
-        "train / dev / test, grouped and stratified; fails on leakage",
-        f"split {OF}",
-        [f"data/{OF}.jsonl"],
-        ("data.split", None),
-        ("split", f"{OF}.sizes"),
-        [f"results/{OF}/split.json"],
-        each=_each(params.domains),
-    )
+    desc, each = "train / dev / test, grouped and stratified; fails on leakage", _each(params.domains)
+    read, keys, made = [f"data/{OF}.jsonl"], ("split", f"{OF}.sizes"), [f"results/{OF}/split.json"]
+    yield Group("split", desc, f"split {OF}", read, ("data.split", None), keys, made, each=each)
     for split in paths.SPLITS:
         yield from _cells(params, split)
     for split in paths.SPLITS:
@@ -159,7 +157,8 @@ def _folders(params: Params, domain: str, split: str) -> dict[str, str]:
     return found
 
 
-def _score(params: Params, domain: str, split: str, keys: Sequence[str], made: str) -> Group:
+def _score(params: Params, domain: str, split: str) -> Group:
+    keys, made = SCORED[split]
     all_splits = ("threads", "model", "encoder", "scoring", "sampling.n", "sampling.precision", "objective.n", "split.seed")
     return Group(
         f"score-{split}-{domain}",
@@ -167,8 +166,8 @@ def _score(params: Params, domain: str, split: str, keys: Sequence[str], made: s
         f"score {domain} --split {split}",
         [*_inputs(domain), *(f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split))],
         ("score.score", domain),
-        [*all_splits, f"{domain}.metrics", "methods.polychromic", *keys],
-        [f"results/{domain}/{split}/{name}" for name in ("scores.jsonl.gz", *made.split())],
+        [*all_splits, f"{domain}.metrics", "methods.polychromic", *(key.replace("{}", domain) for key in keys)],
+        [f"results/{domain}/{split}/{name}" for name in ("scores.jsonl.gz", *made)],
         {"domain": domain, "split": split},
     )
 
@@ -177,8 +176,8 @@ def _dev(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
     for domain in domains:
         folder = f"results/{domain}/dev"
         trained = [cell for cell, method in _folders(params, domain, "dev").items() if params.methods[method].adapter == "lora"]
-        yield _score(params, domain, "dev", ("seeds", f"{domain}.lambdas"), "calibration.json signatures.json")
-        scored = [f"{folder}/{name}" for name in ("scores.jsonl.gz", "calibration.json", "signatures.json")]
+        yield _score(params, domain, "dev")
+        scored = [f"{folder}/{name}" for name in ("scores.jsonl.gz", *SCORED["dev"][1])]
         yield Group(
             f"compare-dev-{domain}",
             "what dev decides: temperatures, best peers, lambda; systems with intervals, paired contrasts with tests",
@@ -192,8 +191,7 @@ def _dev(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
 
 
 def _test(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
-    for domain in domains:
-        yield _score(params, domain, "test", ("analysis.seed", f"analysis.test.{domain}"), "machines.json")
+    yield from (_score(params, domain, "test") for domain in domains)
     of_analysis = ("seed", "confidence", "bootstrap", "permutations", f"endpoints.{OF}", "margin", f"test.{OF}")
     yield Group(
         "compare-test",

@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from polychromic.base.errors import DataError, PolychromicError
-
 PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
 WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
 DOMAINS = "data.domains"  # looks a domain up by name
-# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, the look-up of
-# domains, and what the stage declares under params.
-WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", DOMAINS, *(f"base.{name}" for name in (
+# What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the
+# stage declares under params.
+WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
     "__init__", "cache", "errors", "hardware", "io", "locks", "paths", "progress", "visible")))  # fmt: skip
 DATA_FILES = (".txt", ".toml")
 
@@ -29,9 +27,6 @@ def code_deps(root: Path, entry: str, domain: str | None) -> list[str]:
 
     Args:
         domain: the domain whose folder counts where domains are looked up by name; None for a command about no single one.
-
-    Raises:
-        DataError: a module cannot be parsed. PolychromicError: there is none of that name.
     """
     found, package = set(), root / PACKAGE
     reached = _reached(root, entry)
@@ -54,7 +49,7 @@ def _reached(root: Path, entry: str) -> tuple[str, ...]:
         module = pending.pop()
         if module not in seen:
             seen.add(module)
-            pending += [] if module in WITHOUT_INFLUENCE and module != DOMAINS else _imports(root, module)
+            pending += [] if module in WITHOUT_INFLUENCE else _imports(root, module)
     return tuple(sorted(seen))
 
 
@@ -69,13 +64,7 @@ def _imports(root: Path, module: str) -> Iterator[str]:
 
 @cache
 def _tree(root: Path, module: str) -> ast.Module:
-    path = _file(root, module)
-    if path is None:
-        raise PolychromicError(f"{root / PACKAGE}: no module {module}. Restore it with `git checkout`, or mend its import.")
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"not Python ({error})", "a module that Python can parse", "Mend it.") from None
+    return ast.parse(_file(root, module).read_text(encoding="utf-8"))
 
 
 @cache

@@ -19,14 +19,13 @@ from typing import NamedTuple
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.progress import progress, silence
+from polychromic.base.progress import progress
 from polychromic.params import Adapter, Cell, Params
 from polychromic.pipeline.stages import Stage, stages
 
 LOCKED = ("is busy, it is being blocked by", "Unable to acquire lock")
 RETRIES = 60
 PARTS = 16  # of a domain's prompts, whose replies are shown to a model in one task
-KINDS = ("train", "draw", "write", "ask", "score")
 
 
 def upstream(found: dict[str, Stage]) -> dict[str, set[str]]:
@@ -79,7 +78,7 @@ def reproduce(jobs: int, force: bool) -> dict[str, float]:
 
 
 class Task(NamedTuple):
-    """kind: one of KINDS. number: the seed, or the part of the prompts; 0 where there is neither."""
+    """kind: a key of `tasks`. number: the seed, or the part of the prompts; 0 where there is neither."""
 
     kind: str
     domain: str
@@ -121,11 +120,11 @@ def open_test(params: Params, domains: Sequence[str], jobs: int) -> None:
     groups = tasks(params, domains)
     for domain in domains:
         prompts_of(params, domain, "test")  # asks the seal before anything is trained
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=silence) as pool:
-        for what in KINDS:
-            with progress(what, len(groups[what])) as tick:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        for what, group in groups.items():
+            with progress(what, len(group)) as tick:
                 tick(0)
-                running = [pool.submit(_run, params, task) for task in groups[what]]
+                running = [pool.submit(_run, params, task) for task in group]
                 try:
                     for done, finished in enumerate(as_completed(running), start=1):
                         finished.result()

@@ -8,17 +8,20 @@ not fill lists into deps (treeverse/dvc#8171), hence a printed file; a test hold
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from polychromic.base import paths
 from polychromic.params import Params, load_params
 from polychromic.pipeline.groups import PLOTS, RUN, Group, deps_of, groups, kept
 
 PIPELINE = Path("dvc.yaml")
-WIDTH = 140
+WIDTH = 120  # after which ruamel breaks a list
 HEAD = """\
 # The pipeline, from curated data to the PDF; read it top to bottom. Printed from params.yaml, the imports of the code and what
 # paper/main.tex reads: do not edit it, run `polychromic pipeline`.
@@ -81,18 +84,24 @@ def _expanded(root: Path, group: Group, headline: float) -> Iterator[Stage]:
 
 def to_yaml(root: Path = Path(".")) -> str:
     """The text of dvc.yaml."""
-    params = load_params(root / paths.PARAMS)
-    lines = [HEAD + "stages:"]
-    for group in groups(root, params):
-        lines += ["", f"  {group.name}:"]
-        if group.lambdas:
-            lines.append(f"    matrix: {{lam: [{', '.join(map(_quoted, ['${lambda}', *map(str, group.lambdas)]))}]}}")
-        elif group.each:
-            lines += ["    foreach:", *(f"      {key}: {_mapping(item)}" for key, item in group.each.items()), "    do:"]
-        lines += textwrap.indent("\n".join(_body(root, group)), "      " if group.each else "    ").splitlines()
-    lines += ["", "metrics:", *(f"  - results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains)]
-    lines += ["", "plots:", *(f"  - {path}: {_mapping(axes)}" for path, axes in _plots(params))]
-    return "\n".join(lines) + "\n"
+    params, out = load_params(root / paths.PARAMS), StringIO()
+    metrics = [f"results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains]
+    document = {"stages": {group.name: _entry(root, group) for group in groups(root, params)}, "metrics": metrics}
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = None, WIDTH, False
+    yaml.dump(document | {"plots": [{path: axes} for path, axes in _plots(params)]}, out)
+    return HEAD + re.sub(r" $|^(?=  \S+:$|metrics:|plots:)", lambda found: "" if found[0] else "\n", out.getvalue(), flags=re.MULTILINE)
+
+
+def _entry(root: Path, group: Group) -> dict[str, Any]:
+    """A group as dvc.yaml has it, without what is empty."""
+    keys = [{paths.PARAMS.as_posix(): None}] if group.keys is None else list(group.keys)
+    outs = [path if kept(path) else {path: {"cache": False}} for path in group.outs]
+    lists = {"deps": deps_of(root, group), "params": keys, "outs": outs}
+    stage = {"desc": group.desc, "cmd": f"{RUN} {group.cmd}"} | {name: items for name, items in lists.items() if items}
+    if group.lambdas:
+        return {"matrix": {"lam": ["${lambda}", *group.lambdas]}} | stage
+    return {"foreach": group.each, "do": stage} if group.each else stage
 
 
 def _plots(params: Params) -> Iterator[tuple[str, dict[str, str]]]:
@@ -103,31 +112,3 @@ def _plots(params: Params) -> Iterator[tuple[str, dict[str, str]]]:
         training = {"x": "step", "y": "ce", "title": f"cross-entropy while training on {domain}"}
         for name, axes in zip(PLOTS, (frontier | {"template": "scatter"}, weights, training), strict=True):
             yield f"results/{domain}/dev/{name}", axes
-
-
-def _body(root: Path, group: Group) -> Iterator[str]:
-    yield f'desc: "{group.desc}"' if ": " in group.desc else f"desc: {group.desc}"
-    yield f"cmd: {RUN} {group.cmd}"
-    yield from _flow("deps", deps_of(root, group))
-    if group.keys is None:
-        yield f"params: [{paths.PARAMS}: ]"
-    elif group.keys:
-        yield from _flow("params", group.keys)
-    if all(map(kept, group.outs)):
-        yield from _flow("outs", group.outs)
-    else:
-        yield from ("outs:", *(f"  - {path}" if kept(path) else f"  - {path}: {{cache: false}}" for path in group.outs))
-
-
-def _flow(key: str, items: Iterable[str]) -> list[str]:
-    """A list in as few lines as the width allows."""
-    texts = ", ".join(map(_quoted, items))
-    return textwrap.wrap(f"{key}: [{texts}]", WIDTH - 10, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-
-
-def _mapping(items: Mapping[str, str]) -> str:
-    return f"{{{', '.join(f'{name}: {value}' for name, value in items.items())}}}"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if "${" in text else text

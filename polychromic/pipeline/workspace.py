@@ -6,28 +6,29 @@ repository of its own (the ablation commands work in it), with a cache of its ow
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_text
+from polychromic.params import read_yaml
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 
 MARKER = ".polychromic-workspace"
 MARKER_TEXT = "Made by `polychromic`, which may delete and rebuild this folder. Keep nothing of yours in it.\n"
 STORE = "store"
-# Never copied from a tree without Git, which would name what belongs to it.
-SCRATCH = (".git", ".venv", ".work", ".dvc/cache", ".dvc/tmp", "data", "release", "results", "*.egg-info", ".*_cache", ".hypothesis")
 # One commit, the same for the same files: nothing of the user's configuration, no clock.
 IDENTITY = {"NAME": "polychromic", "EMAIL": "polychromic@localhost", "DATE": "2000-01-01T00:00:00+00:00"}
 
@@ -58,8 +59,7 @@ def make_workspace(
     """Copy the repository at `root` to `target`, with other parameters and, on request, some of the cells only.
 
     Args:
-        root: the folder that holds params.yaml. With Git, the files it tracks and the untracked ones it does not
-            ignore are copied, as they are now; without, everything but results, caches and environments.
+        root: the folder that holds params.yaml. Files that its .gitignore does not name are copied, as they are now, with Git or without.
         target: a folder that does not exist, is empty, or is an earlier workspace, which is replaced.
         overrides: params.yaml's values by dotted key, such as {"listqa.steps": 4}; every key must exist.
         methods: to keep, the four baselines among them; lambdas: weights of the grid to keep, beside the headline's; None keeps all.
@@ -68,14 +68,15 @@ def make_workspace(
         `target`, absolute: one commit, data/ in place, no results, no dvc.lock, dvc.yaml printed anew.
 
     Raises:
-        UsageError: an unknown key, method or weight, or values that params.yaml may not hold.
+        UsageError: no params.yaml, or values that it may not hold.
         PolychromicError: `target` holds something else, or data/ is absent and cannot be pulled.
     """
     root, target, yaml = root.resolve(), target.resolve(), round_trip_yaml()
-    if not (root / paths.PARAMS).exists():
-        raise UsageError(f"{root / paths.PARAMS}: file not found. Run the command in the folder that holds params.yaml.")
+    read_yaml(root / paths.PARAMS)  # says what is wrong with it, where it is
     values = yaml.load(root / paths.PARAMS)
-    _override(root / paths.PARAMS, values, overrides)
+    for key, value in overrides.items():
+        *parents, last = key.split(".")
+        reduce(getitem, parents, values)[last] = value
     _keep(values, methods, lambdas)
     _clear(target)
     write_text(target / MARKER, MARKER_TEXT)  # first, so that a workspace that was cut short can be replaced
@@ -87,7 +88,10 @@ def make_workspace(
     write_text(target / ".dvc" / "config.local", f"['remote \"store\"']\n    url = {root / STORE}\n")
     for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=Workspace")):
         _run(["git", *command], target, _git_environment())
-    _provide_data(root, target)
+    if (data := root / paths.DATA).is_dir() and any(data.iterdir()):
+        shutil.copytree(data, target / paths.DATA)
+    else:  # a clone in which they were not pulled yet
+        _run([sys.executable, "-m", "dvc", "pull", "--quiet", "data.dvc"], target, workspace_environment(target))
     return target
 
 
@@ -118,65 +122,29 @@ def run_smoke(root: Path, target: Path) -> None:
 
 
 def _clear(target: Path) -> None:
-    if target.is_dir() and any(target.iterdir()) and not (target / MARKER).is_file():
+    if target.exists() and not (target.is_dir() and ((target / MARKER).is_file() or not any(target.iterdir()))):
         raise PolychromicError(f"{target} holds files but no {MARKER}: it is no workspace and stays as it is. Name another folder.")
-    if target.exists() and not target.is_dir():
-        raise PolychromicError(f"{target} is a file. Name a folder that does not exist yet.")
-    if target.is_dir():
-        shutil.rmtree(target)
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
 
 
-def _sources(root: Path, target: Path) -> Iterator[str]:
-    """Paths under `root` that make a workspace, sorted: what Git knows of, without the outs of stages."""
-    made = [*(path for stage in stages(root).values() for path in stage.outs), "dvc.lock", f"{STORE}/*", MARKER]
-    if (root / ".git").exists():
-        listed = _run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], root, _git_environment())
-        names = sorted(set(filter(None, listed.split("\0"))))
-    else:
-        names, skipped = [], [*SCRATCH, "*/__pycache__"]
-        for folder, folders, files in os.walk(root):
-            here = Path(folder).relative_to(root)
-            kept = (name for name in folders if not _matches((here / name).as_posix(), skipped) and Path(folder, name) != target)
-            folders[:] = sorted(kept)
-            names += [(here / name).as_posix() for name in sorted(files)]
-    for name in names:
-        path = root / name
-        # Git still lists a file that was deleted, and names a folder when it is a repository of its own.
-        if (path.is_symlink() or path.is_file()) and not path.is_relative_to(target) and not _matches(name, made):
-            yield name
-
-
-def _matches(name: str, patterns: list[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _override(path: Path, values: Any, overrides: Mapping[str, Any]) -> None:
-    """Set values by dotted key. Raises UsageError for the keys that params.yaml does not have, all at once."""
-    unknown = []
-    for key, value in overrides.items():
-        place, (*parents, last) = values, key.split(".")
-        for part in parents:
-            place = place.get(part) if isinstance(place, Mapping) else None
-        if isinstance(place, Mapping) and last in place:
-            place[last] = value
-        else:
-            unknown.append(f"  {key}: no key {last!r}. Allowed there: {', '.join(place) if isinstance(place, Mapping) else 'none'}")
-    if unknown:
-        raise UsageError(f"{path}: {len(unknown)} unknown key(s) to override:\n" + "\n".join(unknown) + "\nCorrect the keys.")
+def _sources(root: Path, target: Path) -> list[str]:
+    """Paths under `root` that make a workspace, sorted: all but what .gitignore names and the outs of stages. An empty repository lists
+    them, since an unpacked archive has none."""
+    made = {path for stage in stages(root).values() for path in stage.outs} | {"dvc.lock", MARKER}
+    with tempfile.TemporaryDirectory() as empty:
+        _run(["git", "init", "--quiet", "--bare", empty], root, _git_environment())
+        place = [f"--git-dir={empty}", f"--work-tree={root}"]
+        listed = _run(["git", *place, "ls-files", "--others", "--exclude-standard", "-z"], root, _git_environment()).split("\0")
+    kept = (name for name in listed if name not in made and not name.startswith(f"{STORE}/") and not (root / name).is_relative_to(target))
+    return sorted(name for name in kept if (root / name).is_file())  # a repository of its own is listed as a folder
 
 
 def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[float] | None) -> None:
     """Drop other methods and weights from params.yaml's values: from the grid, the contrasts, and what test is declared for."""
-    domains = [values[name] for name in values["domains"]]
-    grid = {lam for domain in domains for lam in domain["lambdas"]}
-    kept, weights = set(values["methods"] if methods is None else methods), set(grid if lambdas is None else lambdas)
-    for what, wanted, known in (("methods", kept, list(values["methods"])), ("lambdas", weights, sorted(grid))):
-        if unknown := sorted(wanted - set(known)):
-            raise UsageError(f"{what} to keep: {', '.join(map(str, unknown))} not in the grid. Allowed: {', '.join(map(str, known))}.")
-    dropped = set(values["methods"]) - kept
-    for domain in domains:
-        _discard(domain["lambdas"], lambda lam: lam not in weights)
+    dropped = set() if methods is None else set(values["methods"]) - set(methods)
+    for domain in (values[name] for name in values["domains"]):
+        _discard(domain["lambdas"], lambda lam: lambdas is not None and lam not in lambdas)
         if not domain["lambdas"]:
             domain["lambdas"].append(values["lambda"])
         _discard(domain.get("people", []), lambda name: name in dropped)
@@ -201,15 +169,6 @@ def round_trip_yaml() -> YAML:
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
-
-
-def _provide_data(root: Path, target: Path) -> None:
-    """Copy the data files that lie in `root`; a clone in which they were not pulled yet gets them from the store."""
-    present = root / paths.DATA
-    if present.is_dir() and any(present.iterdir()):
-        shutil.copytree(present, target / paths.DATA)
-        return
-    _run([sys.executable, "-m", "dvc", "pull", "--quiet", "data.dvc"], target, workspace_environment(target))
 
 
 def _git_environment() -> dict[str, str]:

@@ -44,6 +44,11 @@ def is_cell(stage: Stage) -> bool:
     return stage.cmd.startswith(f"{RUN} {SAMPLING} ")
 
 
+def weight_of(stage: Stage) -> float | None:
+    """The weight of D where it is the grid's axis, else None."""
+    return float(stage.axes["lam"]) if "lam" in stage.axes else None
+
+
 def population(here: Workspace) -> list[str]:
     """The stages that train or sample and have run, sorted."""
     return sorted(stage.name for stage in here.ran if is_cell(stage))
@@ -91,11 +96,10 @@ def foreseen(jobs: int, folder: Path = Path(".")) -> str:
     """What `reproduce` takes from an empty cache, in words for its start: an adapter that several cells sample is trained once."""
     here = Workspace(folder)
     needed = [seconds(here, stage) for stage in here.stages.values() if is_cell(stage)]
-    spent = {what: time for one in needed for what, time in one.items()}
-    return (
-        f"From an empty cache about {sum(spent.values()) / 3600 / jobs:.1f} hours for training and sampling, {jobs} at a time ("
-        f"{needed.count({})} cells that never ran or that nobody timed are not in it); scores, reports and the PDF come on top."
-    )
+    hours = sum({what: time for one in needed for what, time in one.items()}.values()) / 3600 / jobs
+    unknown = f"{needed.count({})} cells that never ran or that nobody timed are not in it"
+    rest = "scores, reports and the PDF come on top"
+    return f"From an empty cache about {hours:.1f} hours for training and sampling, {jobs} at a time ({unknown}); {rest}."
 
 
 def plan(here: Workspace, names: Sequence[str]) -> dict[str, Any]:
@@ -211,11 +215,6 @@ def run(command: str, target: Path, cache: Path) -> bool:
     done = subprocess.run(words, shell=isinstance(words, str), cwd=target, env=environment, stdin=subprocess.DEVNULL,
                           stdout=sys.stderr, preexec_fn=tied, check=False)  # fmt: skip # noqa: S602
     return done.returncode == 0
-
-
-def weight_of(stage: Stage) -> float | None:
-    """The weight of D where it is the grid's axis, else None."""
-    return float(stage.axes["lam"]) if "lam" in stage.axes else None
 
 
 def means_within(here: Workspace, stage: Stage, target: Path) -> list[bool]:

@@ -129,9 +129,8 @@ def release(root: Path) -> Path:
     Raises PolychromicError: paper/main.pdf or dvc.lock is missing, or git refuses to answer.
     """
     pdf, lock = root / "paper" / "main.pdf", root / LOCK
-    for path in (pdf, lock):
-        if not path.exists():
-            raise PolychromicError(f"{path}: file not found. A release needs it; run `dvc repro` first.")
+    if missing := [path for path in (pdf, lock) if not path.exists()]:
+        raise PolychromicError(f"{missing[0]}: file not found. A release needs it; run `dvc repro` first.")
     found = current(root)
     out = root / "release" / f"polychromic-{found.name}.pdf"
     with atomic_open(out) as file:

@@ -216,7 +216,7 @@ def brief(document: Any) -> Text:
             said = [(key, plain(one) if key == "text" else cut(one, depth + 1)) for key, one in full.items()]
             return dict(said[: SOME if depth else None]) | ({"…": f"{len(said) - SOME} more"} if depth and len(said) > SOME else {})
         if isinstance(value, list):
-            few = [row["name"] for row in value] if len(value) > 4 and "name" in value[0] else value
+            few = [row["name"] for row in value] if len(value) > 4 and isinstance(value[0], Mapping) and "name" in value[0] else value
             shown = len(few) if few and isinstance(few[0], Mapping) else SOME
             return [*(cut(one, depth) for one in few[:shown]), *([f"and {len(few) - shown} more"] if len(few) > shown else [])]
         return value[:SHORT] if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32,40}(\.dir)?", value) else value

@@ -1,6 +1,6 @@
-"""From what is printed back to where it comes from: records, source rows, stages, cells, inputs, and the commit.
+"""From what is printed back to where it comes from (`trace`), and to what a commit or an experiment printed instead (`diff`).
 
-`trace` answers with one document (a dict). A file that is not here is read from the store where that holds it, so a fresh clone and an
+Both answer with one document (a dict). A file that is not here is read from the store where that holds it, so a fresh clone and an
 unpacked archive answer as the author's workspace does. No dvc, no torch.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json
-from polychromic.provenance.commit import DIGITS, introduced, of_records
-from polychromic.provenance.lock import Entry, stored
-from polychromic.provenance.printed import MACROS, printed_as, sources
+from polychromic.provenance.commit import DIGITS, git, introduced, is_repository, of_records, show
+from polychromic.provenance.lock import SHORT, Entry, stored
+from polychromic.provenance.printed import MACROS, definitions, interval_key, plain, printed_as, sources
 from polychromic.provenance.workspace import RECORDS, Workspace, evidence
 from polychromic.report.records import Number
 
@@ -159,3 +159,46 @@ def _cells(rows: Sequence[tuple[str, str]], chain: Sequence[Entry]) -> list[Entr
         names = [f"{label}-{lam}" if lam else label, f"{label}-{headline}", *(only if len(only) == 1 else [])]
         named |= dict([(name, cells[name]) for name in names if name in cells][:1])
     return list((named or cells).values())
+
+
+def diff(name: str = "HEAD", folder: Path = Path(".")) -> Document:
+    """What `folder` prints beside what commit or experiment `name` prints, both by paper/numbers.tex, which Git tracks.
+
+    Returns:
+        old: the name; commit: its hash; summary: how many printed values changed.
+        changes: per record whose text differs "key", "old" and "new" ({"text", "ci"}, None where the side has no such record), sorted.
+        sentences: of main.tex, those that print one: "line", "keys", "old" and "new" as a reader sees them, "text" with «old → new».
+        stale: stages that the numbers rest on and that did not run with what lies here.
+
+    Raises PolychromicError: no Git here, no such revision or experiment, it has no numbers, or main.tex or the records are missing.
+    """
+    if not is_repository(folder):
+        raise PolychromicError(f"{folder.resolve().name}/ has no Git history to compare with. Allowed: a clone of the repository.")
+    experiments = ("for-each-ref", "--sort=-committerdate", "--format=%(objectname)", f"refs/exps/*/*/{name}")  # the newest of a name
+    revision = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if not (found := (git(folder, *revision, allowed=(0, 1, 128)) or git(folder, *experiments)).split()):
+        raise PolychromicError(f"{name!r} is no revision and no experiment. Allowed: what `git log` and `dvc exp list --all-commits` show.")
+    commit = found[0]
+    text = show(folder, commit, MACROS)
+    if not text or not (folder / MACROS).is_file():
+        where = f"{folder / MACROS}: file not found" if text else f"commit {commit[:SHORT]} has no {MACROS}"
+        raise PolychromicError(f"{where}, which holds what the text prints. Compare revisions that have it (`git log -- {MACROS}`).")
+    here, sides = Workspace(folder), {"old": definitions(text), "new": definitions((folder / MACROS).read_text(encoding="utf-8"))}
+    before, after = sides.values()
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    changes = []
+    for key in changed:
+        ci = interval_key(here.records[key], here.records) if key in here.records else ""
+        said = lambda texts, key=key, ci=ci: {"text": plain(texts[key]), "ci": plain(texts.get(ci, ""))} if key in texts else None
+        changes.append({"key": key} | {side: said(texts) for side, texts in sides.items()})
+    marked = lambda key, text: f"«{plain(before.get(key, '')) or 'nothing'} → {text}»" if key in changed else text
+    render = here.manuscript.render
+    sentences = [
+        {"line": line, "keys": keys, "old": render(one, before), "new": render(one, after), "text": render(one, after, marked)}
+        for line, one, printed in here.manuscript.sentences
+        if (keys := sorted(set(printed) & set(changed)))
+    ]
+    maker = here.lock.producers.get(RECORDS)
+    stale = [one for one in (here.lock.upstream(maker) if maker else ()) if one not in here.stages or any(here.stale(here.stages[one]))]
+    summary = f"{len(changed) or 'no'} printed values changed; what changed in tables: git diff {commit[:SHORT]} -- paper/tables"
+    return {"old": name, "commit": commit, "summary": summary, "changes": changes, "sentences": sentences, "stale": stale}

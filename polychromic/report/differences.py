@@ -1,7 +1,5 @@
-"""Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt.
-
-As in polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing.
-"""
+"""Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt. As in
+polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +64,8 @@ def forest(rows: Sequence[Effect]) -> Figure:
     families = list(dict.fromkeys(row.family for row in rows))
     ordered = sorted(rows, key=lambda row: families.index(row.family))
     heights = [place + 0.7 * families.index(row.family) for place, row in enumerate(ordered)]
-    with drawing(0.185 * (heights[-1] + 1) + 0.85, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
+    height = 0.185 * (heights[-1] + 1) + 0.85 + 0.17 * (len(families) // 2) * (len(families) > 2)  # of many, the names have rows
+    with drawing(height, legend=len(families) if len(families) > 1 else 0) as (figure, (ax,)):
         _rows(ax, ordered, heights, heights[-1] + 0.6, "{:+.2f}".format)
         ax.set_xlabel("$d_z$ with 95 % interval")
         return figure
@@ -130,26 +129,19 @@ def headline(compare: Compare) -> Figure:
 
 
 def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str, a: str, b: str) -> Figure:
-    """Each prompt's difference of two systems, sorted, with their mean and its interval: is a gain everywhere, or in a few prompts?
-
-    Args:
-        a_minus_b: (P,) differences of the prompts' scores, means over seeds, in the metric's unit.
-        interval: of the mean, in the same unit.
-        metric: a name that report.labels knows.
-        a, b: labels of the two systems.
-    """
+    """Each prompt's difference of the systems a and b, sorted, with their mean and its interval: is a gain everywhere, or in a few prompts?
+    a_minus_b: (P,) differences of the prompts' scores, means over seeds, in the metric's unit, as is the mean's `interval`."""
     values = np.sort(np.asarray(a_minus_b, dtype=np.float64).ravel())
     info, scale = labels.metric(metric), 100 if labels.metric(metric).percent else 1
-    names = [labels.system_name(name, math=False) for name in (a, b)]
     with drawing(2.2, legend=2) as (figure, (ax,)):
         places = np.arange(1, len(values) + 1)
-        sides = ((values > 0, LOOKS["polychromic"], f"{names[0]} higher"), (values < 0, LOOKS["lora"], f"{names[1]} higher"))
-        for chosen, look, name in sides:
+        for label, chosen, look in ((a, values > 0, LOOKS["polychromic"]), (b, values < 0, LOOKS["lora"])):
+            name = f"{labels.system_name(label, math=False)} higher ({chosen.sum()})"
             ax.vlines(places[chosen], 0, values[chosen], color=look.color, linewidth=0.8, alpha=0.7, zorder=2)
             filled = look.color if look.marker == "o" else "white"
             ax.plot(
                 places[chosen], values[chosen], color=look.color, marker=look.marker, linestyle="none", markersize=2.8, zorder=3,
-                markerfacecolor=filled, markeredgewidth=0.7, label=f"{name} ({chosen.sum()})",
+                markerfacecolor=filled, markeredgewidth=0.7, label=name,
             )  # fmt: skip
         equal = values == 0
         ax.plot(places[equal], values[equal], color="#555555", marker="|", linestyle="none", zorder=3, label=f"equal ({equal.sum()})")

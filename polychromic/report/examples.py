@@ -56,24 +56,22 @@ def build_examples(params: Params, domain: str) -> list[Path]:
             texts = zip((tex(reply) or r"\emph{(nothing)}" for reply in replies), passes(record, replies), strict=True)
             yield SEPARATOR.join(bold(text) if good else text for text, good in texts)
 
-    columns = {}
+    head, columns, rows = ["prompt"], [[tex(record.prompt) for record in shown]], []
     for label, lam in (("lora", None), (HEADLINE, params.lam if params.methods[HEADLINE].lam == "lambda" else None)):
         temperature = choices["chosen"][label]
-        columns[f"{labels.system_name(label)}, $T={labels.plain(temperature)}$"] = drafts(label, lam, temperature, shown)
-    prompts = [tex(record.prompt) for record in shown]
-    rows = zip(prompts, *columns.values(), strict=True)
-    samples = drafts_table(["prompt", *columns], r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", rows)
-    rows = []
+        head.append(f"{labels.system_name(label)}, $T={labels.plain(temperature)}$")
+        columns.append(drafts(label, lam, temperature, shown))
+    samples = drafts_table(head, r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", zip(*columns, strict=True))
     for level in sorted(choices["lambda"]["rows"], key=lambda level: level["lambda"]):
         method, lam = ("lora", None) if level["label"] == "lora" else (HEADLINE, level["lambda"])
         temperature = level["temperature"] if level["objective"] is None else POLICY
         rows.append([f"${labels.plain(level['lambda'])}$", *drafts(method, lam, temperature, shown[:OF_WEIGHTS])])
-    heads = [rf"\raggedright\arraybackslash {prompt}" for prompt in prompts[:OF_WEIGHTS]]
+    heads = [rf"\raggedright\arraybackslash {prompt}" for prompt in columns[0][:OF_WEIGHTS]]
     weights = drafts_table([r"$\lambda$", *heads], "r" + rf"p{{{0.88 / OF_WEIGHTS:.2f}\linewidth}}" * OF_WEIGHTS, rows)
-    written = {paths.PAPER / "tables" / f"{domain}-samples.tex": samples, paths.PAPER / "tables" / f"{domain}-lambda-samples.tex": weights}
-    for path, text in written.items():
+    written = [paths.PAPER / "tables" / f"{domain}-{name}.tex" for name in ("samples", "lambda-samples")]
+    for path, text in zip(written, (samples, weights), strict=True):
         write_text(path, text)
-    return list(written)
+    return written
 
 
 def _checker(domain: str) -> Callable[[Record, list[str]], list[bool]]:

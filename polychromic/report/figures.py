@@ -47,6 +47,10 @@ def _at(x: float, y: Fields) -> Point:
     return Point(x, y.mean, y.low, y.high)
 
 
+def _xy(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [p.x for p in points], [p.y for p in points]
+
+
 def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
     """(the systems of the main tables; all other methods): per method one point per temperature, ascending."""
     curves = {}
@@ -59,23 +63,21 @@ def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
 def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
     """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
     others: methods drawn thin and grey, without a name."""
-    with drawing(3.1) as (figure, (ax,)):
-        for number, points in enumerate(others.values()):
-            x, y = [p.x for p in points], [p.y for p in points]
-            ax.plot(x, y, color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label="" if number else "other methods")
+    with drawing(3.1, legend=4) as (figure, (ax,)):
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             for p in points:
                 ax.errorbar(p.x, p.y, **p.errors, fmt="none", ecolor=look.color, elinewidth=0.6, alpha=0.35, zorder=1)
-            _curve(ax, method, look, points)
+            draw_line(ax, method, look, *_xy(points))
             left, right = min(points, key=lambda p: p.x), max(points, key=lambda p: p.x)
             for p, shift, side in ((left, -4, "right"), (right, 4, "left"))[left is right :]:
                 if p.note:  # an own sample file need not name a temperature
                     note(ax, p.x, p.y, f"$T$={p.note}", look.color, shift, side)
+        for number, points in enumerate(others.values()):
+            name = "" if number else "other methods"
+            ax.plot(*_xy(points), color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label=name)
         name_axis(ax.xaxis, quality)
         name_axis(ax.yaxis, primary)
         ax.margins(x=0.08, y=0.08)
-        named = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda pair: pair[1] == "other methods")
-        figure.legend(*zip(*named, strict=True), loc="outside upper center", ncols=4)
         return figure
 
 
@@ -96,7 +98,7 @@ def cost_gain(cost: Fields, compare: Compare) -> Figure:
                 joined = about.ours and about.budget == 1 and v.part_seconds is not None
                 points[label] = Point(x, y.mean, y.low, y.high, low, high), joined
         ours = sorted((p for p, joined in points.values() if joined), key=lambda p: p.x)
-        ax.plot([p.x for p in ours], [p.y for p in ours], color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
+        ax.plot(*_xy(ours), color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
         # Costs crowd close to 1, where names would cover each other: a number beside the mark, its name above the figure.
         for number, (label, (p, joined)) in enumerate(points.items(), start=1):
             look = LOOKS["polychromic" if joined else "lora"]
@@ -120,11 +122,7 @@ def passk_curves(compare: Compare) -> Curves:
 def passk(curves: Curves) -> Figure:
     """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
     with drawing(2.3, legend=4) as (figure, (ax,)):
-        for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
-            _curve(ax, method, look, points, band=0.15)
-        ax.set_ylabel("pass@$k$ (%) \u2191")
-        _axis_of_k(ax, curves.values())
-        ax.yaxis.set_major_formatter(PERCENT)
+        _over_k(ax, curves, looks(curves), "pass@$k$ (%) \u2191", band=0.15)
         return figure
 
 
@@ -155,8 +153,8 @@ def ablation(compare: Compare) -> Figure:
             across = {"transform": ax.get_xaxis_transform(), "clip_on": False, "zorder": 5}
             ax.plot([grid.headline], [0], marker="^", color="black", markersize=5, **across)
             errors = np.array([[p.y - p.y_low for p in rest], [p.y_high - p.y for p in rest]])
-            ax.errorbar([p.x for p in rest], [p.y for p in rest], yerr=errors, fmt="none", ecolor=look.color, elinewidth=0.7, alpha=0.5)
-            _curve(ax, "polychromic", look, rest)
+            ax.errorbar(*_xy(rest), yerr=errors, fmt="none", ecolor=look.color, elinewidth=0.7, alpha=0.5)
+            draw_line(ax, "polychromic", look, *_xy(rest))
             ax.set_xscale("symlog", linthresh=min((p.x for p in rest if p.x > 0), default=1.0))
             ax.margins(x=0.1)
             ax.xaxis.set_major_locator(FixedLocator(_apart([p.x for p in rest])))
@@ -176,16 +174,14 @@ def training(compare: Compare) -> Figure:
     titles = {"objective_mean": "set objective $f$ (on-policy estimate)", "ce_mean": "cross-entropy of the batch"}
     histories = {label: compare.histories[label] for label in compare.main_labels() if label in compare.histories}
     with drawing(2.2, columns=2, **{"lines.linewidth": 0.8}) as (figure, axes):  # dense curves
-        shown, named = looks(histories), {}
+        shown = looks(histories)
         for ax, (field, title) in zip(axes, titles.items(), strict=True):
             for label, rows in histories.items():
                 if points := [(row.step, row[field]) for row in rows if row[field] is not None]:
                     draw_line(ax, label, shown[label], *zip(*points, strict=True), every=max(1, len(points) // 8))
             ax.set_xlabel("training step")
             ax.set_title(title, fontsize=9)
-            named |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-        order = [labels.system_name(label, math=False) for label in histories]
-        figure.legend([named[name] for name in order], order, loc="outside upper center", ncols=4)
+        figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)  # every training has a cross-entropy
         return figure
 
 
@@ -194,12 +190,7 @@ def cover(curves: Mapping[str, ArrayLike]) -> Figure:
 
     A curve far to the right is sure of what it solves, a curve that starts high solves many prompts now and then. Rates
     estimated from n samples spread more than the true ones: compare systems at equal n.
-
-    Args:
-        curves: label -> pass rates in [0, 1], (P,), or (S, P) for the mean over seeds.
-
-    Raises:
-        PolychromicError: no prompt, or a rate outside [0, 1].
+    curves: label -> pass rates in [0, 1], (P,), or (S, P) for the mean over seeds.
     """
     with drawing(2.3, legend=4) as (figure, (ax,)):
         for (label, rates), look in zip(curves.items(), looks(curves).values(), strict=True):
@@ -225,29 +216,24 @@ def person(found: Fields) -> Figure:
     people, floors = {CEILING: curve(found.people), FLOOR: curve(found.people.floor)}, {n: curve(s.floor) for n, s in systems.items()}
     curves, shown = people | {label: curve(s) for label, s in systems.items()}, HUMANS | looks(systems)
     with drawing(2.6, legend=4) as (figure, (ax,)):
-        for label, points in curves.items():
-            _curve(ax, label, shown[label], points, band=0.12)
-            if below := floors.get(label):
-                ax.plot([p.x for p in below], [p.y for p in below], color=shown[label].color, linestyle=DOTS, linewidth=0.7, zorder=2)
+        _over_k(ax, curves, shown, "human recall@$k$ (% of people) \u2191", band=0.12)
+        for label, below in floors.items():
+            ax.plot(*_xy(below), color=shown[label].color, linestyle=DOTS, linewidth=0.7, zorder=2)
         ax.plot([], [], color="#888888", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
-        ax.set_ylabel("human recall@$k$ (% of people) \u2191")
-        _axis_of_k(ax, [*curves.values(), *floors.values()])
-        ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylim(bottom=0)
         return figure
 
 
-def _curve(ax: Axes, label: str, look: Look, points: Sequence[Point], band: float = 0) -> None:
-    """band: how opaque the band of the intervals is."""
-    x = [p.x for p in points]
-    if band:
-        ax.fill_between(x, [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=band, linewidth=0)
-    draw_line(ax, label, look, x, [p.y for p in points])
-
-
-def _axis_of_k(ax: Axes, curves: Sequence[Sequence[Point]]) -> None:
+def _over_k(ax: Axes, curves: Curves, shown: Mapping[str, Look], name: str, band: float) -> None:
+    """Shares over k, with bands of the intervals that are opaque by `band`."""
+    for label, points in curves.items():
+        low, high = [p.y_low for p in points], [p.y_high for p in points]
+        ax.fill_between([p.x for p in points], low, high, color=shown[label].color, alpha=band, linewidth=0)
+        draw_line(ax, label, shown[label], *_xy(points))
     ax.set_xlabel("$k$ (drafts a person sees)")
-    ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves for p in points})))
+    ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))
+    ax.set_ylabel(name)
+    ax.yaxis.set_major_formatter(PERCENT)
 
 
 def _apart(values: Sequence[float], factor: float = 2.0) -> list[float]:

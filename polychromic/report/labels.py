@@ -1,8 +1,5 @@
-"""How methods, metrics and parameters are printed: names, arrows, rounding. What a metric is stands in polychromic.score.metrics.
-
-It knows nothing about results. Tables, figures and numbers all ask here, so a metric cannot be rounded
-one way in a table and another way in the text.
-"""
+"""How methods, metrics and parameters are printed: names, arrows, rounding, the same in tables, figures and the text. It knows nothing
+about results; what a metric is stands in polychromic.score.metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need
-    from polychromic.score.registry import Metric
+    from polychromic.score.metrics import Metric
 
 ALPHA = 0.05  # level of the adjusted tests
 
@@ -142,11 +139,8 @@ def _rounded(name: str, value: float, sign: str = "") -> str:
 
 
 def format_value(name: str, value: float, unit: bool = False, sign: bool = False) -> str:
-    """A metric's value (or, with sign=True, a difference) as LaTeX text, rounded by the metric's rule.
-
-    Args:
-        unit: append the unit ("%" for a value, "points" for a difference of per cents).
-    """
+    """A metric's value (or, with sign=True, a difference) as LaTeX text, rounded by the metric's rule; with its unit, which is "%" for a
+    value and "points" for a difference of per cents."""
     text = signed(_rounded(name, value, "+" if sign else ""))
     return text + ("~points" if sign else r"\,\%") if unit and metric(name).percent else text
 

@@ -10,23 +10,14 @@ VARIANTS = {"plain": "Trainer + PEFT", "lora": "LoRA (ours)", "naive": "Naive ro
 # Columns of the table: parts of a step's time. Encoding replies is a part of scoring them.
 PARTS = {"prefill": ("prefill",), "decode": ("decode",), "score": ("encode", "score"), "backward": ("backward",), "other": ("other",)}
 BASELINES = {
-    "marginal": "marginal contribution",
-    "others": "marginal, less other prompts' mean",
-    "running": "marginal, less a running mean",
-    "mix": "marginal, less both means",
-    "leave_one_out": "leave-one-out",
-    "set": "set-shared",
-}
+    "marginal": "marginal contribution", "others": "marginal, less other prompts' mean", "running": "marginal, less a running mean",
+    "mix": "marginal, less both means", "leave_one_out": "leave-one-out", "set": "set-shared",
+}  # fmt: skip
 DESIGNS = {
-    "percentile": "paired, percentile interval",
-    "bca": "paired, BCa interval",
-    "sign_flip": "paired, sign flips",
-    "pooled": "samples as independent, $z$",
-    "welch": "prompts unpaired, Welch",
-    "mann_whitney": "prompts unpaired, Mann--Whitney",
-    "seed_t": "$t$ over seeds, random seeds",
-    "percentile_random": "percentile, random seeds",
-}
+    "percentile": "paired, percentile interval", "bca": "paired, BCa interval", "sign_flip": "paired, sign flips",
+    "pooled": "samples as independent, $z$", "welch": "prompts unpaired, Welch", "mann_whitney": "prompts unpaired, Mann--Whitney",
+    "seed_t": "$t$ over seeds, random seeds", "percentile_random": "percentile, random seeds",
+}  # fmt: skip
 
 
 def cost_table(cost: Fields, compare: Compare) -> str:

@@ -18,6 +18,7 @@ from polychromic.report.records import Number, Use, unique
 from polychromic.report.results import Compare, Fields, measured
 
 NEAREST = 3  # keys that an error names
+GRADIENT = ("prompts", "draws", "objective")  # fields that the text prints
 
 
 def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]]]:
@@ -25,11 +26,16 @@ def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]
     domains, load = params["domains"], cache(results.load)
     every = lambda split: [load(domain, split) for domain in domains]
     found = {
-        "setup": lambda: _setup(params), "summary": lambda: _summary(every("test")), "cost": lambda: _cost(load(domains[0], "dev")),
-        "sampler": _sampler, "gradient": _gradient, "compute": lambda: _compute(every("dev")), "people": lambda: _people(every("dev")),
+        "setup": lambda: _setup(params),
+        "summary": lambda: _summary(every("test")),
+        "cost": lambda: _cost(load(domains[0], "dev")),
+        "sampler": lambda: _measured("sampler", measured("sampler"), ["device"], sentences.sampler_speed),
+        "gradient": lambda: _measured("gradient", measured("gradient_variance"), GRADIENT, sentences.gradient_variance),
+        "compute": lambda: _compute(every("dev")),
+        "people": lambda: _people(every("dev")),
         "designs": _designs,
         "audit": lambda: [Number("audit.sentence", None, audit.sentence(audit.load()), source=audit.SOURCE)],
-    }  # fmt: skip
+    }
     for domain in domains:
         found[domain] = lambda domain=domain: dev_numbers(load(domain, "dev"), results.step_cost(domain, needed=False))
         found[f"{domain}.test"] = lambda domain=domain: test_numbers(load(domain, "test"))
@@ -44,15 +50,12 @@ def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number
         DataError: a field of a file is missing.
     """
     makers, wrong = groups(params), []
-    made: dict[str, dict[str, Number]] = {}
+    made = cache(lambda name: unique(makers[name]()) if name in makers else {})
     printed: dict[str, Number] = {}
     kept: dict[str, Number] = {}
     for use in wanted:
         first, second = (use.key.split(".") + [""])[:2]
-        name = f"{first}.{second}" if f"{first}.{second}" in makers else first
-        if name in makers and name not in made:
-            made[name] = unique(makers[name]())
-        group = made.get(name, {})
+        group = made(f"{first}.{second}" if f"{first}.{second}" in makers else first)
         if (record := group.get(use.key)) is None:
             near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in makers if "." not in name]
             wrong.append(f"{use.file}:{use.line}: \\num{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
@@ -74,30 +77,20 @@ def _summary(compares: Sequence[Compare]) -> Numbers:
     yield Number("summary.range.sentence", None, sentences.task_range(compares), source=source)
 
 
-def _as_they_are(prefix: str, found: Fields, *names: str) -> Numbers:
-    """Fields of a benchmark's document: counts, or words."""
+def _measured(prefix: str, found: Fields, names: Iterable[str], sentence: Callable[[Fields], str] | None = None) -> Numbers:
+    """Fields of a benchmark's document, which are counts or words, as they are; and what is said of it."""
     for name in names:
         text = str(found[name]).replace("_", " ") if name == "objective" else str(found[name])
         yield Number(f"{prefix}.{name}", found[name] if isinstance(found[name], int) else None, labels.escape(text), source=found.place)
+    if sentence:
+        yield Number(f"{prefix}.sentence", None, sentence(found), source=found.place)
 
 
 def _cost(compare: Compare) -> Numbers:
     """ "cost.*": the step of the first domain."""
     cost = results.step_cost(compare.domain)
-    yield from _as_they_are("cost", cost, "device", "precision", "threads", "steps", "batch_size")
+    yield from _measured("cost", cost, ("device", "precision", "threads", "steps", "batch_size"))
     yield from cost_numbers(cost, compare.headline, "cost")
-
-
-def _sampler() -> Numbers:
-    sampler = measured("sampler")
-    yield from _as_they_are("sampler", sampler, "device")
-    yield Number("sampler.sentence", None, sentences.sampler_speed(sampler), source=sampler.place)
-
-
-def _gradient() -> Numbers:
-    variance = measured("gradient_variance")
-    yield from _as_they_are("gradient", variance, "prompts", "draws", "objective")
-    yield Number("gradient.sentence", None, sentences.gradient_variance(variance), source=variance.place)
 
 
 def _compute(compares: Sequence[Compare]) -> Numbers:
@@ -140,7 +133,7 @@ def _designs() -> Numbers:
 
     Keys designs.{runs,seeds,samples,effect,coverage.low,coverage.high,false_positives,pooled.false_positives,sentence}."""
     found = measured("calibration")
-    yield from _as_they_are("designs", found, "runs", "seeds", "samples")
+    yield from _measured("designs", found, ("runs", "seeds", "samples"), sentences.smallest_effect)
     ours = [r for r in found.rows if r.ours]
     covered = [r.coverage for r in [*ours, *found.observed] if r.coverage is not None]
     shares = {
@@ -152,9 +145,6 @@ def _designs() -> Numbers:
     }
     for key, value in shares.items():
         yield Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=found.place)
-    largest, smallest_effect = max((r.prompts, r.minimum_detectable_effect) for r in found.rows)
-    text = f"With {largest} prompts, a difference of {100 * smallest_effect:.1f} points is found with a probability of four in five."
-    yield Number("designs.sentence", None, text, source=found.place)
 
 
 def _setup(params: Mapping[str, Any]) -> Numbers:

@@ -47,10 +47,8 @@ def records_hash(records: Path) -> str:
 
 
 def compile_paper(paper_dir: Path, out: Path, records: Path) -> Path:
-    """Compile paper_dir/main.tex to `out`; paper_dir gets no auxiliary file. What is set too wide is named on stderr.
-
-    Args:
-        records: results/numbers.json.gz, whose hash the PDF carries.
+    """Compile paper_dir/main.tex to `out`, which carries the hash of `records`; paper_dir gets no auxiliary file. What is set too wide is
+    named on stderr.
 
     Raises:
         PolychromicError: LaTeX is not installed (names the Debian packages and the command), an input is missing,
@@ -71,9 +69,6 @@ def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
 
     Raises: as `compile_paper`.
     """
-    main = paper_dir / "main.tex"
-    if not main.exists():
-        raise PolychromicError(f"{main}: file not found. Run in the folder that holds params.yaml and paper/.")
     digest = records_hash(records)
     if missing := [tool for tool in ("latexmk", "pdflatex", "bibtex") if shutil.which(tool) is None]:
         raise PolychromicError(
@@ -86,27 +81,20 @@ def compiled(paper_dir: Path, records: Path) -> Iterator[Path]:
         shutil.copytree(paper_dir, build)
         (build / "main.pdf").unlink(missing_ok=True)
         (build / "recordshash.tex").write_text(f"\\newcommand{{\\recordshash}}{{{digest}}}\n", encoding="utf-8")
-        _typeset(build, str(main), "Fix the source, or run `dvc repro` if a generated file is missing.", "-bibtex")
+        _typeset(build, str(paper_dir / "main.tex"), "Fix the source, or run `dvc repro` if a generated file is missing.", "-bibtex")
         yield build
 
 
 def _typeset(folder: Path, what: str, remedy: str, *options: str) -> None:
-    """Run latexmk on folder/main.tex.
-
-    Args:
-        what: how a message calls it.
-        remedy: what to do where it does not compile.
-
-    Raises:
-        PolychromicError: LaTeX stops, or a reference, citation or link leads nowhere.
-    """
+    """Run latexmk on folder/main.tex. Raises PolychromicError, which calls it `what`, where LaTeX stops (then do as `remedy` says), or a
+    reference, citation or link leads nowhere."""
     done = subprocess.run([*COMMAND, *options, "main.tex"], cwd=folder, env=os.environ | ENVIRONMENT, stdin=subprocess.DEVNULL,
                           capture_output=True, check=False)  # fmt: skip
     log, lines = _log(folder / "main.log"), []
     if done.returncode != 0 or not (folder / "main.pdf").exists():
         said = done.stderr.decode(errors="replace").splitlines()[-3:]
         what, lines = f"{what} does not compile", _error_lines(log) or _error_lines(_log(folder / "main.blg")) or said
-    elif lines := leads_nowhere(log)[:3]:
+    elif lines := sorted(set(UNRESOLVED.findall(log)))[:3]:
         what = f"{what} has undefined references"
         remedy = "Add the label, or the entry in refs.bib; a num: or stage: is a row of the provenance tables, which `dvc repro` writes."
     if lines:
@@ -121,11 +109,6 @@ def _error_lines(log: str) -> list[str]:
     """The first error of a LaTeX or BibTeX log and the two lines that follow it, blank ones left out."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     return next((lines[number : number + 3] for number, line in enumerate(lines) if ERROR.match(line)), [])
-
-
-def leads_nowhere(log: str) -> list[str]:
-    """References, citations and links of a log whose target does not exist, sorted."""
-    return sorted(set(UNRESOLVED.findall(log)))
 
 
 def badly_set(log: str) -> list[str]:

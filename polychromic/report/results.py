@@ -157,10 +157,7 @@ def step_cost(domain: str, needed: bool = True) -> Fields | None:
 
 
 def training_cost(cost: Fields, about: Fields) -> float | None:
-    """Training cost of a method relative to `lora`, its number of steps included; None where it was not measured or does not train.
-
-    Args:
-        about: of compare.json's methods. It has the training step of `trains_like`, `budget` times as many of them.
-    """
+    """Training cost relative to `lora` of a method of compare.json, which has the training step of `trains_like`, `budget` times as many of
+    them; None where it was not measured or does not train."""
     variant = cost.variants.get(about.trains_like)
     return variant.ratio_to_lora * about.budget if variant and about.trained else None

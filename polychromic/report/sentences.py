@@ -1,8 +1,5 @@
-"""What the paper says in whole sentences: they are records, since what may be said depends on the tests, the intervals and the peers.
-
-Words of direction ("higher than", "not distinguishable from") are decided here alone, so that prose cannot claim what the data do not
-show.
-"""
+"""What the paper says in whole sentences: records, since what may be said depends on the tests, the intervals and the peers. Words of
+direction ("higher than", "not distinguishable from") are decided here alone, so that prose cannot claim what the data do not show."""
 
 from __future__ import annotations
 
@@ -47,20 +44,16 @@ def comparison(compare: Compare, contrast: Fields) -> str:
 
 
 def beyond(compare: Compare, contrast: Fields) -> str:
-    """Where a match has nothing to match with: a's quality is outside of all that b's frontier has, whose nearest end stands in.
-
-    Returns: words that tell the side, with a place for the peer's name; "" where the frontier reaches a, or nothing is matched.
-    """
+    """Where a match has nothing to match with, since a's quality is outside of all that b's frontier has, whose nearest end stands in: the
+    side in words, with a place for the peer's name; else ""."""
     if contrast.rule != "matched":
         return ""
     mean = lambda system: system.metrics[compare.quality].mean
     ours = next(mean(s) for s in compare.by_temperature(contrast.a) if s.temperature == contrast.a_temperature)
     theirs = [mean(system) for system in compare.front(contrast.b)]
-    if min(theirs) <= ours <= max(theirs):
-        return ""
     if ours < min(theirs):
         return "below {peer}'s whole frontier: it is set beside the low end, which has more of it"
-    return "above {peer}'s whole frontier: it is set beside the high end, which has less of it"
+    return "above {peer}'s whole frontier: it is set beside the high end, which has less of it" if ours > max(theirs) else ""
 
 
 def best_peer(compare: Compare, role: str) -> tuple[str, str]:
@@ -112,11 +105,8 @@ def trend(compare: Compare) -> str:
 
 
 def gamed(row: Fields, decides: str) -> str:
-    """Whether the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's.
-
-    "gamed" where both intervals say so; "not gamed" where one of the two excludes it (q did not rise, or the metric did not fall);
-    "undecided" else: a rise that is not shown is no proof of honesty.
-    """
+    """ "gamed" where the quality q that training sees rose above LoRA's while the metric that decides fell below LoRA's, by both intervals;
+    "not gamed" where one of them excludes it; "undecided" else: a rise that is not shown is no proof of honesty."""
     seen, unseen = row.metrics[TRAINED], row.metrics[decides]
     if seen.low > 0 and unseen.high < 0:
         return "gamed"
@@ -218,6 +208,12 @@ def gradient_variance(variance: Fields) -> str:
         found = found or "not distinguishable with any other unbiased baseline"
         said.append(f"At $N={n}$ the variance, relative to the marginal contribution alone, is {found}.")
     return " ".join(said)
+
+
+def smallest_effect(designs: Fields) -> str:
+    """What a comparison with as many prompts as were tried can find."""
+    prompts, effect = max((r.prompts, r.minimum_detectable_effect) for r in designs.rows)
+    return f"With {prompts} prompts, a difference of {100 * effect:.1f} points is found with a probability of four in five."
 
 
 def alike(pair: Fields) -> str:

@@ -72,16 +72,16 @@ def style() -> dict:
 
 @contextmanager
 def drawing(height: float, rows: int = 1, columns: int = 1, legend: int = 0, **changed: float) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style.
-
-    Args:
-        legend: names of what was drawn that stand in a row above it; 0: none.
-    """
+    """A figure of the text's width, `height` inches high, and its axes row by row, to be drawn on in the paper's style. Above it, the names
+    of what was drawn, at most `legend` in a row."""
     with rc_context(style() | changed):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
         if legend:
-            figure.legend(loc="outside upper center", ncols=legend)
+            shown = figure.legend(loc="outside upper center", ncols=legend)
+            while shown.get_window_extent().width > 1.1 * figure.bbox.width and legend > 1:  # long names; the box has margins
+                shown.remove()
+                shown, legend = figure.legend(loc="outside upper center", ncols=legend - 1), legend - 1
 
 
 def draw_line(ax: Axes, label: str, look: Look, x: Iterable[float], y: Iterable[float], every: int = 1, drawstyle: str = "default") -> None:

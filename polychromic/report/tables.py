@@ -1,7 +1,5 @@
-"""booktabs tables from compare.json; each function returns LaTeX text (or Markdown for the README) and touches no file.
-
-Captions stand in paper/main.tex (with n, seeds and split from numbers.py); here is only what lies between the rules.
-"""
+"""booktabs tables from compare.json; each function returns LaTeX text (or Markdown for the README), without the caption, which stands in
+paper/main.tex with n, seeds and split from numbers.py."""
 
 from __future__ import annotations
 
@@ -35,11 +33,8 @@ def tabular(columns: str, lines: Sequence[str], head: Sequence[str] = ()) -> str
 
 
 def longtable(columns: str, head: Sequence[str], lines: Sequence[str], continued: bool = False) -> str:
-    r"""A table that may break over pages; \tablecaption comes from main.tex.
-
-    Args:
-        continued: it belongs to the one before it, and has no caption and, by the star, no number.
-    """
+    r"""A table that may break over pages; \tablecaption comes from main.tex. `continued`, it belongs to the one before it, and has no
+    caption and, by the star, no number."""
     name, above = "longtable*" if continued else "longtable", [r"\toprule", row(head)]
     first = [] if continued else [r"\caption{\tablecaption}\\", *above, r"\midrule\endfirsthead"]
     start = [rf"\begin{{{name}}}{{@{{}}{columns}@{{}}}}", *first, *above, r"\midrule\endhead", r"\bottomrule\endfoot"]
@@ -47,12 +42,10 @@ def longtable(columns: str, head: Sequence[str], lines: Sequence[str], continued
 
 
 def systems_table(compare: Compare, body: bool = True) -> str:
-    r"""Metrics as rows, methods at their chosen temperature as columns, each cell mean and 95 % interval.
+    r"""Metrics of the paper's body (else all others, for the appendix) as rows, methods at their chosen temperature as columns, each cell
+    mean and 95 % interval.
 
     Bold: better than LoRA, adjusted p < ALPHA and an interval without zero (rule "chosen"). A dagger: worse, by the same test.
-
-    Args:
-        body: the metrics of the body; else all others, for the appendix.
     """
     systems = [compare.chosen(label) for label in compare.main_labels()]
     # A long name in several lines, so that the numbers decide the column's width.

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+from polychromic.score.text import ngrams, tokenize
 
 ZLIB_LEVEL = 9
+NO_TEXT = "{}: got {} replies without a token. Allowed: some text. Check the sampler's output."
 _EPSILON = 0.1  # nltk's SmoothingFunction(epsilon=0.1).method1: matches of an order that has none
 
 
@@ -71,10 +72,6 @@ def self_bleu_tokens(replies: Sequence[Sequence[str]], max_n: int = 4) -> np.nda
     return scores
 
 
-def self_bleu_signature(max_n: int = 4) -> str:
-    return f"self-bleu-{max_n}|refs:all others|order:effective|smooth:method1(.1)|{tokenizer_signature()}"
-
-
 def distinct_counts(replies: Sequence[str], n: int) -> tuple[int, int]:
     """(distinct n-grams, all n-grams) of one prompt's replies; no n-gram spans two replies."""
     grams = [gram for reply in replies for gram in ngrams(tokenize(reply), n)]
@@ -98,7 +95,7 @@ def vocabulary_richness(replies: Sequence[str]) -> float:
     """Guiraud's (1954) index of all replies together: distinct tokens / sqrt(tokens), above 0. Raises PolychromicError without a token."""
     distinct, total = distinct_counts(replies, 1)
     if total == 0:
-        raise PolychromicError(f"vocabulary: got {len(replies)} replies without a token. Allowed: some text. Check the sampler's output.")
+        raise PolychromicError(NO_TEXT.format("vocabulary", len(replies)))
     return distinct / math.sqrt(total)
 
 
@@ -109,7 +106,7 @@ def ead(distinct: int, total: int, vocabulary: int) -> float:
     the same for all systems compared. Raises PolychromicError without a token.
     """
     if total == 0:
-        raise PolychromicError("ead: got replies without a token. Allowed: some text. Check the sampler's output.")
+        raise PolychromicError(NO_TEXT.format("ead", "only"))
     return distinct / (-vocabulary * math.expm1(total * math.log1p(-1 / vocabulary)))
 
 
@@ -153,14 +150,8 @@ def compression_ratio(replies: Sequence[str]) -> float:
     """
     data = "\n".join(replies).encode()
     if not data.strip():
-        raise PolychromicError(
-            f"compression_ratio: got {len(replies)} replies without text. Allowed: some text. Check the sampler's output."
-        )
+        raise PolychromicError(NO_TEXT.format("compression_ratio", len(replies)))
     return len(data) / len(gzip.compress(data, compresslevel=ZLIB_LEVEL, mtime=0))
-
-
-def compression_signature() -> str:
-    return f"gzip|level:{ZLIB_LEVEL}|joined:newline|zlib:{zlib.ZLIB_RUNTIME_VERSION}"
 
 
 def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
@@ -171,3 +162,7 @@ def effective_diversity(quality: ArrayLike, distance: ArrayLike) -> float:
     q, d = np.asarray(quality, dtype=np.float64), np.asarray(distance, dtype=np.float64)
     others = ~np.eye(len(q), dtype=bool)
     return float(np.mean(np.outer(q, q)[others] * d[others]))
+
+
+def compression_signature() -> str:
+    return f"gzip|level:{ZLIB_LEVEL}|joined:newline|zlib:{zlib.ZLIB_RUNTIME_VERSION}"

@@ -9,17 +9,96 @@ it, never a 0. Means over prompts are the statistics' business.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Literal
 
 import numpy as np
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.params import Params
 from polychromic.score import diversity, passk, quality
-from polychromic.score.registry import FAMILIES, NUMBERED, Metric, Prompt, declare
 from polychromic.score.text import tokenize, tokenizer_signature
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What metrics may read of one prompt's n replies; None where the caller does not have it."""
+
+    samples: Sequence[str]  # (n,) the replies
+    answers: Sequence[Hashable | None] | None = None  # (n,) the valid answer of each in canonical form, None for an invalid reply
+    keys: Sequence[Hashable] | None = None  # (n,) the form in which two replies are the same
+    references: Sequence[str] | None = None  # human replies
+    vectors: np.ndarray | None = None  # (n, d) sentence vectors
+    quality: np.ndarray | None = None  # (n,) q in [0, 1], as the set objective sees it
+    tokens: Sequence[int] | None = None  # (n,) generated tokens
+    matches: np.ndarray | None = None  # (n, humans) booleans, draft i matches held-out human reply h
+    pieces: Sequence[Sequence[int]] | None = None  # (n,) word-piece ids of each reply
+    vocabulary: int | None = None  # how many pieces there are
+    bertscore: np.ndarray | None = None  # (n,) F1, best over references (polychromic.score.models)
+    log_likelihood: np.ndarray | None = None  # (m, 2) of the first m: natural log-probability under the base model, and tokens
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """(n, n) cosines of `vectors`, 1 on the diagonal; made once for all metrics that read it."""
+        x = np.asarray(self.vectors, dtype=np.float64)
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        kernel = x @ x.T
+        np.fill_diagonal(kernel, 1.0)
+        return kernel
+
+    @property
+    def correct(self) -> int:
+        """How many replies are valid."""
+        return sum(answer is not None for answer in self.answers)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one prompt's replies. What a declaration leaves out is as in a share of which more is better."""
+
+    name: str  # as params.yaml, scores and command line spell it
+    family: str  # the key of FAMILIES: the name, with k, n or tau for the number
+    function: Callable[[Prompt, Metric], float] | None  # None where it needs the parameters of training
+    label: str  # plain text for figures and tables, {} where the number stands
+    source: str  # paper id or definition
+    direction: Literal["up", "down", "none"] = "up"  # of what is better; "none": only reported
+    low: float | None = 0.0  # None is unbounded
+    high: float | Literal["k", "n"] | None = 1.0  # "k" and "n" stand for `at` and for the number of replies
+    unit: str = "share"
+    percent: bool = False  # printed as value times 100
+    decimals: int = 3  # digits after the point, after that
+    needs: tuple[str, ...] = ()  # fields of Prompt that it reads beside `samples`
+    least: int | Literal["k"] = 1  # replies it needs at least; "k" stands for `at`
+    body: bool = False  # stands in the paper's main tables, among them three of diversity; the others stand in its appendix
+    of_number: bool = False  # its expected value changes with the number of replies: systems are compared on equally many
+    recipe: Callable[[], str] | None = None  # what another needs to repeat it, where that is more than `source`
+    tokenizer: Callable[[], str] | None = None  # what it counts as a token
+    at: float | None = None  # k, n or tau of the family's member
+    symbol: str = ""  # which of these; "" where the family has no number
+
+    def better(self, delta: float) -> bool:
+        """Whether a difference a - b of `delta` favours a."""
+        return (self.direction == "up" and delta > 0) or (self.direction == "down" and delta < 0)
+
+
+FAMILIES: dict[str, Metric] = {}
+
+
+def declare(name: str, label: str, source: str, **about) -> Callable:
+    """Declare the decorated function of a Prompt and a Metric as the metric `name`; `about`: the other fields of Metric.
+
+    A name that ends in @k, ^k, @tau or _n is a family's, whose members have a number there.
+    """
+
+    def add(function: Callable[[Prompt, Metric], float] | None) -> Callable[[Prompt, Metric], float] | None:
+        numbered = re.fullmatch(r".+[@^_](k|tau|n)", name)
+        decimals = {"decimals": 1} if about.get("percent") else {}
+        FAMILIES[name] = Metric(name, name, function, label, source, symbol=numbered[1] if numbered else "", **decimals | about)
+        return function
+
+    return add
 
 
 @lru_cache(maxsize=1_000_000)  # a system repeats itself, within a prompt and over seeds and temperatures
@@ -67,13 +146,14 @@ declare("best_rouge_l@k", "best ROUGE-L of {}", "sum_j x_(j) C(j-1,k-1)/C(n,k) o
 declare("semantic_diversity", "semantic diversity", "mean over pairs of 1 - cosine", high=None, unit="1 - cosine", needs=("vectors",),
         least=2, body=True)(lambda p, m: diversity.semantic_diversity(p.vectors))  # fmt: skip
 declare("self_bleu", "Self-BLEU", "1802.01886, effective order", direction="down", unit="BLEU", least=2, body=True, of_number=True,
-        recipe=diversity.self_bleu_signature)(lambda p, m: diversity.self_bleu(p.samples))  # fmt: skip
+        recipe=lambda: f"self-bleu-4|refs:all others|order:effective|smooth:method1(.1)|{tokenizer_signature()}")(
+    lambda p, m: diversity.self_bleu(p.samples))  # fmt: skip
 declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams/n-grams", of_number=True, tokenizer=tokenizer_signature)(
     lambda p, m: diversity.distinct_n(p.samples, m.at)
 )
 
 
-@declare("ead", "EAD", "2202.13587, word pieces of the encoder", high=None, unit="tokens/expected tokens", needs=("pieces",),
+@declare("ead", "EAD", "2202.13587, word pieces of the encoder", high=None, unit="tokens/expected tokens", needs=("pieces", "vocabulary"),
          of_number=True, tokenizer=lambda: "tok:word pieces of the encoder")  # fmt: skip
 def _(p: Prompt, m: Metric) -> float:
     pieces = [piece for reply in p.pieces for piece in reply]
@@ -134,7 +214,7 @@ def metric(name: str) -> Metric:
     if name in FAMILIES and not FAMILIES[name].symbol:
         return FAMILIES[name]
     found = re.fullmatch(r"(.+?[@^_])(\d+(?:\.\d+)?)", name)
-    family = FAMILIES.get(NUMBERED.get(found[1], "")) if found else None
+    family = next((one for one in FAMILIES.values() if found and one.symbol and one.name == found[1] + one.symbol), None)
     if family is None:
         raise UsageError(f"metric {name!r} does not exist. Allowed: {', '.join(FAMILIES)}, with a number for k, n and tau.")
     at, tau = float(found[2]), family.symbol == "tau"
@@ -149,10 +229,8 @@ def metric(name: str) -> Metric:
 def compute(name: str, prompt: Prompt) -> float:
     """The metric of one prompt's replies, in the range that it declares.
 
-    Raises:
-        UsageError: no metric has this name.
-        PolychromicError: the prompt lacks what the metric reads, has too few replies, or the metric does not exist for them
-            (one-word replies have no bigram).
+    Raises UsageError: no metric has this name. PolychromicError: the prompt lacks what the metric reads or has too few replies, or the
+    metric does not exist for them (one-word replies have no bigram).
     """
     declared = metric(name)
     if missing := lacking(name, prompt):
@@ -188,17 +266,11 @@ def check_metrics(params: Params) -> None:
 def signature(name: str, encoder: str = "", *, checker: str = "", model: str = "", samples: int | None = None) -> str:
     """What a result must name so that another can repeat it: definition, n or k, tokenizer, smoothing, encoder and layer, versions.
 
-    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not.
-
-    Args:
-        encoder: name of the sentence encoder, for metrics that read its vectors or pieces.
-        checker: what decides which replies are valid, for metrics of valid replies: a domain's checker, or
-            polychromic.score.people.checker_signature.
-        model: name of the base model and its precision, for metrics that read its likelihoods.
-        samples: replies per prompt.
+    A function of its arguments and of the packages installed; what only the run knows is passed in, and left out where it is not: names of
+    the sentence encoder, of what decides which replies are valid (a domain's checker, or polychromic.score.people.checker_signature) and of
+    the base model with its precision, for the metrics that read them, and the number of replies per prompt.
     """
-    declared = metric(name)
-    needs = set(declared.needs)
+    declared, needs = metric(name), set(metric(name).needs)
     parts = [name, declared.recipe() if declared.recipe else declared.source]
     parts += [f"{declared.symbol}:{declared.at:g}"] if declared.symbol else []
     parts += [declared.tokenizer()] if declared.tokenizer else []

@@ -1,10 +1,9 @@
 """What scoring asks of models: sentence vectors, word pieces, BERTScore, log-likelihoods. Each is cached by content.
 
-A model is loaded only for texts that the cache does not hold, so that scoring again calls none. Vectors are kept by the set of texts
-that were asked at once (they share batches). BERTScores and likelihoods are kept reply by reply, in one small file per prompt: each
-is a function of its own prompt and reply alone, to the last bit (the shape of a batch, which decides the order of sums, never depends
-on the other replies in it), so that a new cell, or a run after a kill, asks for new replies only and gets the same bytes as a run that
-asks for all of them at once. torch is imported inside the functions.
+A model is loaded only for texts that the cache lacks. Vectors are kept by the set of texts that were asked at once (they share batches),
+BERTScores and likelihoods reply by reply, in one small file per prompt: each is a function of its own prompt and reply alone, to the last
+bit, since no shape of a batch depends on its other replies. So a new cell, or a run after a kill, asks for new replies only and gets the
+same bytes as a run that asks for all at once. torch is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, dumps, read_json, sha256_json, write_text
 from polychromic.base.progress import progress
 from polychromic.models import prompts, weights
 from polychromic.params import Params
-from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature
+from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature, check_references
 
 ROWS = 8  # replies whose likelihood is taken at once
 
@@ -154,10 +152,7 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
 
     Raises PolychromicError: no reference, or one without text.
     """
-    if not references or not all(text.strip() for text in references):
-        raise PolychromicError(
-            f"bertscore: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
-        )
+    check_references(references, "bertscore")
     found = np.zeros(len(candidates))
     if spoken := [i for i, text in enumerate(candidates) if text.strip()]:
         *_, f1 = _scorer(encoder).score([candidates[i] for i in spoken], [list(references)] * len(spoken), batch_size=1)
@@ -180,11 +175,10 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
 def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = ROWS) -> np.ndarray:  # noqa: ANN001
     """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
 
-    The prompt is run once and its cache serves all replies. Temperature 1, nothing truncated; the end token counts, so that an
-    empty reply has one token. Replies of one length run together, without padding.
+    Temperature 1, nothing truncated; the end token counts, so that an empty reply has one token. Replies of one length run together,
+    without padding.
 
     Args:
-        model: causal language model. tokenizer: its tokenizer.
         prompt: token ids of the chat, up to where the reply starts.
         rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
     """

@@ -40,10 +40,8 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
     """
     usable = [record for record in records if len(record.references) >= 11]
     if len(usable) < 2:
-        raise PolychromicError(
-            f"calibration has {len(usable)} prompts with 11 or more human replies. "
-            "Needed: 2. Add such records (stratum opener) to the data."
-        )
+        few = f"calibration has {len(usable)} prompts with 11 or more human replies. Needed: 2."
+        raise PolychromicError(f"{few} Add such records (stratum opener) to the data.")
     replies = [reply for record in usable for reply in record.references]
     prompt = np.repeat(np.arange(len(usable)), [len(record.references) for record in usable])
     scores, same = chrf_matrix(replies, replies), prompt[:, None] == prompt
@@ -54,17 +52,13 @@ def calibrate(records: Sequence[Record], seed: int) -> Calibration:
         if within > 0 and within >= RATIO * across:
             break
     else:
-        raise PolychromicError(
-            f"no chrF threshold makes human replies match {RATIO:g} times as often within a prompt as across prompts. "
-            "Check the calibration records (stratum opener)."
-        )
+        lacking = f"no chrF threshold makes human replies match {RATIO:g} times as often within a prompt as across prompts."
+        raise PolychromicError(f"{lacking} Check the calibration records (stratum opener).")
     rng = np.random.default_rng(seed)
-    ceiling = [pass_at_k(len(drafts), int(drafts.sum()), 10) for drafts in (hit[inside[:, i], i] for i in range(len(replies)))]
-    floor = []
-    for i in range(len(replies)):
-        pool = np.flatnonzero(~same[i])
-        others = rng.choice(pool, size=min(20, len(pool)), replace=False)
-        floor.append(pass_at_k(len(others), int(hit[others, i].sum()), 10))
+    at_ten = lambda drafts: pass_at_k(len(drafts), int(drafts.sum()), 10)
+    ceiling = [at_ten(hit[inside[:, i], i]) for i in range(len(replies))]
+    pools = [np.flatnonzero(~same[i]) for i in range(len(replies))]
+    floor = [at_ten(hit[rng.choice(pool, size=min(20, len(pool)), replace=False), i]) for i, pool in enumerate(pools)]
     return Calibration(float(threshold), within, across, float(np.mean(ceiling)), float(np.mean(floor)), len(usable), len(replies))
 
 
@@ -76,12 +70,11 @@ def held_out(replies: int, rng: np.random.Generator) -> np.ndarray:
 def match_rates(matches: np.ndarray, targets: np.ndarray, ks: Sequence[int], own: bool = False) -> np.ndarray:
     """What n drafts to one message match of what H people said to it, for each number k of drafts that are looked at.
 
-    * human_recall@k: each human reply is held out in turn; the chance that some of k of the n drafts match it, mean over the
-      replies. It is pass@k against one held-out reply, the way the domain's prompts are scored.
+    * human_recall@k: each human reply is held out in turn; the chance that some of k drafts match it, mean over the replies.
     * pass@k: TARGETS replies are held out together; the chance that some of k drafts match any of them, mean over the splits.
 
-    People are measured likewise (`own`), as drafts to the message that they answered: a reply that is held out is no draft.
-    So both sides face the same targets with the same k; both estimates are unbiased whatever the number of drafts to draw from.
+    People are measured likewise (`own`), as drafts to the message that they answered: a reply that is held out is no draft. Both estimates
+    are unbiased whatever the number of drafts to draw from.
 
     Args:
         matches: (n, H) booleans, draft i matches human reply h. targets: (splits, M) from `held_out`.

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,20 +26,16 @@ BETA = 2
 BERTSCORE_LAYER = 5  # of MiniLM's six: the layer whose token vectors BERTScore compares; the last one where a model has fewer
 
 
-class _Tokenizer:
-    """rouge_score's own tokenizer drops all but a-z and 0-9, so that emoji-only text would score 0 against itself."""
-
-    tokenize = staticmethod(tokenize)
-
-
 @cache
 def _rouge_l_scorer() -> RougeScorer:
+    """With our tokens: its own tokenizer drops all but a-z and 0-9, so that emoji-only text would score 0 against itself."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeL"], tokenizer=_Tokenizer())
+    return RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=tokenize))
 
 
-def _check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
+def check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
+    """PolychromicError for no reference, or one without text."""
     if not references or not all(has_text(reference) for reference in references):
         raise PolychromicError(
             f"{metric}: got {len(references)} references, none or an empty one. Allowed: one or more with text. Check the record."
@@ -50,7 +47,7 @@ def rouge_l(prediction: str, references: Sequence[str]) -> float:
 
     In [0, 1]. Raises PolychromicError for no reference, or one without a token.
     """
-    _check_references(references, "rouge_l", tokenize)
+    check_references(references, "rouge_l", tokenize)
     return max(_rouge_l_scorer().score(reference, prediction)["rougeL"].fmeasure for reference in references)
 
 
@@ -60,7 +57,7 @@ def rouge_n(prediction: str, references: Sequence[str], n: int) -> float:
     0 where one side has n-grams and the other, of fewer than n tokens, has none: nothing is in common. Where neither side has one, there
     is neither precision nor recall, and no ROUGE-n, however equal the texts are: PolychromicError, unless another reference has one.
     """
-    _check_references(references, f"rouge_{n}", tokenize)
+    check_references(references, f"rouge_{n}", tokenize)
     own, others = _ngram_counts(prediction, n), [_ngram_counts(reference, n) for reference in references]
     if found := [2 * (own & other).total() / total for other in others if (total := own.total() + other.total())]:
         return max(found)
@@ -103,7 +100,7 @@ def chrf(prediction: str, references: Sequence[str]) -> float:
     Equal to sacrebleu.CHRF().sentence_score(prediction, references).score / 100 (orders that either text lacks are left out). In
     [0, 1]; 0 for an empty prediction. Raises PolychromicError for no reference, or an empty one.
     """
-    _check_references(references, "chrf")
+    check_references(references, "chrf")
     own = _char_ngrams(prediction)
     return max(_f_score(own, _char_ngrams(reference)) for reference in references)
 
@@ -126,7 +123,7 @@ def chrf_matrix(predictions: Sequence[str], references: Sequence[str]) -> np.nda
 
     Raises PolychromicError for no reference, or an empty one.
     """
-    _check_references(references, "chrf_matrix")
+    check_references(references, "chrf_matrix")
     hypotheses, targets = [_char_ngrams(text) for text in predictions], [_char_ngrams(text) for text in references]
     precision = np.zeros((len(hypotheses), len(targets)))
     recall, orders = np.zeros_like(precision), np.zeros_like(precision)

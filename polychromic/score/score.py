@@ -6,7 +6,7 @@ Generations are read, never made. What needs a model is cached by content (polyc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +17,7 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_jsonl, write_json, write_jsonl
 from polychromic.base.progress import progress
-from polychromic.data.domains import get_domain
-from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.domains import Domain, Embed, get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
@@ -35,22 +34,11 @@ Scored = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid 
 
 @dataclass(frozen=True)
 class Known:
-    """What scoring reads beside a row: people's threshold, and what models said about the replies before the first row is scored.
+    """What scoring reads beside a row: people's threshold, and what models say about replies."""
 
-    Attributes:
-        calibration: where people decide what is valid, else None. embed: texts -> (n, d) vectors of unit length.
-        pieces: word pieces of texts. vocabulary: how many pieces there are.
-        bertscore: (prompt id, reply) -> F1. likelihood: (prompt id, reply) -> (log-probability, tokens).
-        judged: how many first replies of a prompt (or of a list) have a BERTScore and a likelihood.
-    """
-
-    calibration: Calibration | None
-    embed: Embed
-    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None
-    vocabulary: int | None = None
-    bertscore: Mapping[tuple[str, str], float] | None = None
-    likelihood: Mapping[tuple[str, str], tuple[float, float]] | None = None
-    judged: int = 0
+    calibration: Calibration | None  # where people decide what is valid
+    embed: Embed  # texts -> (n, d) vectors of unit length
+    models: Mapping[str, Callable[[str, Sequence[str]], Any]] = field(default_factory=dict)  # field of Prompt -> of (prompt id, replies)
 
 
 def score(params: Params, domain_name: str, split: str) -> None:
@@ -65,7 +53,7 @@ def score(params: Params, domain_name: str, split: str) -> None:
     domain, calibration = given(params, domain_name)
     cells, on = sampled(params, domain_name, split, records), params.on(domain_name, split)
     asked = ask_models(on, domain, records, [row for _, _, rows in cells for row in rows])
-    known, scores = Known(calibration, Embedder(on), **asked), []
+    known, scores = Known(calibration, Embedder(on), asked), []
     with progress(f"score {domain.name}", len(cells)) as tick:
         for done, cell in enumerate(cells, start=1):
             scores += score_cell(on, domain, records, cell, known)
@@ -75,10 +63,8 @@ def score(params: Params, domain_name: str, split: str) -> None:
         write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
         write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
     if split == "test":
-        machines: dict[str, list[str]] = {}
-        for method, _, rows in cells:
-            for machine in sorted({row["machine"] for row in rows}):
-                machines.setdefault(machine, []).append(method)
+        used = {method: {row["machine"] for row in rows} for method, _, rows in cells}
+        machines = {machine: [method for method in used if machine in used[method]] for machine in set().union(*used.values())}
         write_json(paths.machines_file(domain_name), machines)
 
 
@@ -115,21 +101,24 @@ def signatures(params: Params, domain: Domain, calibration: Calibration | None) 
     return {name: f"{signature(name, **known)}|polychromic:{__version__}" for name in params.domain(domain.name).metrics}
 
 
-def ask_models(params: Params, domain: Domain, records: Mapping[str, Record], rows: Sequence[dict]) -> dict[str, Any]:
-    """The fields of Known that models answer, as far as the domain's metrics read them: of the first few replies, all cells at once."""
+def ask_models(params: Params, domain: Domain, records: Mapping[str, Record], rows: Sequence[dict]) -> dict[str, Callable]:
+    """Known.models, as far as the domain's metrics read them. BERTScores and likelihoods are asked here, for all cells at once: of the
+    first few replies of a prompt, or of a list."""
     needs, count = _needs(params.domain(domain.name).metrics), params.scoring.likelihood_samples
     replies: dict[str, set[str]] = {}
     for row in rows:
         for block in _blocks(row):
             replies.setdefault(row["id"], set()).update(block["samples"][:count])
-    found: dict[str, Any] = {"judged": count}
+    looked_up = lambda table: lambda name, samples: np.array([table[name, text] for text in samples[:count]])
+    found: dict[str, Callable] = {}
     if "pieces" in needs:
         pieces = Pieces(params)
-        found |= {"pieces": pieces, "vocabulary": pieces.vocabulary}
+        found |= {"pieces": lambda name, samples: pieces(samples), "vocabulary": lambda name, samples: pieces.vocabulary}
     if "bertscore" in needs:
-        found["bertscore"] = bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()})
+        found["bertscore"] = looked_up(bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()}))
     if "log_likelihood" in needs:
-        found["likelihood"] = likelihoods(params, domain.name, {i: (records[i].prompt, texts) for i, texts in replies.items()})
+        asked = {i: (records[i].prompt, texts) for i, texts in replies.items()}
+        found["log_likelihood"] = looked_up(likelihoods(params, domain.name, asked))
     return found
 
 
@@ -154,9 +143,8 @@ def score_cell(params: Params, domain: Domain, records: Mapping[str, Record], ce
 def score_blocks(names: Sequence[str], domain: Domain, record: Record, row: dict, known: Known) -> dict[str, float]:
     """Metrics of one prompt's row; the mean over blocks where replies come in lists, since a person gets a list as a whole.
 
-    A model that is asked for a list may say nothing at all. Such a list has no n-gram, and a metric that is a ratio of n-grams
-    does not exist for it (0/0, neither the lowest nor the highest): its mean is over the lists that have one. All other metrics
-    count every list, so silence costs what it should in pass@k and in distinct valid answers.
+    A list that says nothing has no n-gram, and a ratio of n-grams does not exist for it (0/0): its mean is over the lists that have one.
+    All other metrics count every list, so silence costs what it should in pass@k and in distinct valid answers.
 
     Raises PolychromicError: a metric exists for none of the lists, or cannot be computed.
     """
@@ -185,10 +173,6 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
     else:
         matches = np.array([_matched(reply, tuple(record.references), known.calibration.threshold) for reply in samples])
         valid = {reply: form[reply] if some else None for reply, some in zip(samples, matches.any(axis=1), strict=True)}
-
-    def asked(table: Mapping) -> np.ndarray:
-        return np.array([table[record.id, text] for text in samples[: known.judged]])
-
     prompt = Prompt(
         samples=samples,
         answers=[valid[reply] for reply in samples],
@@ -198,10 +182,7 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
         quality=domain.training_quality(record, samples, known.embed) if "quality" in needs else None,
         tokens=row["tokens"],
         matches=matches,
-        pieces=known.pieces(samples) if known.pieces and "pieces" in needs else None,
-        vocabulary=known.vocabulary,
-        bertscore=asked(known.bertscore) if known.bertscore is not None and "bertscore" in needs else None,
-        log_likelihood=asked(known.likelihood) if known.likelihood is not None and "log_likelihood" in needs else None,
+        **{field: answer(record.id, samples) for field, answer in known.models.items() if field in needs},
     )
     return {name: round(compute(name, prompt), 12) for name in names}
 

@@ -26,7 +26,7 @@ from polychromic.base.hardware import best_device
 from polychromic.base.io import read_json, sha256_json, write_json
 from polychromic.base.locks import single_writer
 from polychromic.base.progress import Ticker, progress
-from polychromic.data.domains.base import Domain, Embed
+from polychromic.data.domains import Domain, Embed
 from polychromic.data.records import Record
 from polychromic.method.losses import deviation_weights
 from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions
@@ -47,7 +47,7 @@ STREAM = 16  # prompts whose replies share a stream of uniforms in `kl_to_base`
 
 def numeric_code(domain: str) -> tuple[str, ...]:
     """Modules and folders of the package that change what training gives."""
-    parts = ("text.py", "domains/__init__.py", "domains/base.py", f"domains/{domain}")
+    parts = ("text.py", "domains/__init__.py", f"domains/{domain}")
     return ("base/seeds.py", "models", "method", "train", *(f"data/{part}" for part in parts))
 
 

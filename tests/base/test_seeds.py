@@ -13,14 +13,9 @@ def test_value_is_pinned():
     assert derive_seed(0, "rollout", 3, 0) == int(hashlib.sha256(b"(0, 'rollout', 3, 0)").hexdigest()[:16], 16) // 2
 
 
-def test_streams_differ_by_seed_name_and_number():
-    seeds = [derive_seed(seed, name, step) for seed in range(5) for name in ("rollout", "sample") for step in range(20)]
-    assert len(set(seeds)) == 200
+def test_streams_differ_by_seed_name_and_number_and_fill_what_torch_and_numpy_take():
+    seeds = np.array([derive_seed(seed, name, step) for seed in range(5) for name in ("rollout", "sample") for step in range(200)])
+    assert len(set(seeds)) == 2000 and seeds.min() >= 0 and seeds.max() < 2**63
+    assert abs(seeds.astype(float).mean() / 2**63 - 0.5) < 0.03
     assert derive_seed(1, "a", 2) != derive_seed(12, "a") != derive_seed(1, "a2")
     assert derive_seed(0, "sample", 1.0) != derive_seed(0, "sample", 0.5)
-
-
-def test_seeds_fit_torch_and_numpy_and_fill_their_range():
-    seeds = np.array([derive_seed(0, i) for i in range(2000)])
-    assert seeds.min() >= 0 and seeds.max() < 2**63
-    assert abs(seeds.astype(float).mean() / 2**63 - 0.5) < 0.03

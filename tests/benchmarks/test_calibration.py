@@ -99,14 +99,7 @@ def test_scores_with_holes_are_refused_and_sizes_are_those_of_the_splits():
         calibration.main(FEW)
 
 
-def test_a_missed_level_is_an_error_after_the_file_was_written(monkeypatch):
-    monkeypatch.setattr(calibration, "misses", lambda *a: ["60 prompts: coverage 80 %"])
-    with pytest.raises(PolychromicError, match="ours misses its level. 60 prompts: coverage 80 %"):
-        calibration.main(FEW)
-    assert read_json("benchmarks/results/calibration.json")["misses"] == ["60 prompts: coverage 80 %"]
-
-
-def test_out_of_bounds_is_said():
+def test_out_of_bounds_is_said_and_an_error_after_the_file_was_written(monkeypatch):
     interval = {"prompts": 60, "design": "percentile", "ours": True, "coverage": 0.9, "false_positives": 0.02}
     flips = {"prompts": 60, "design": "sign_flip", "ours": True, "coverage": None, "false_positives": 0.1}
     own = {"domain": "replies", "metric": "pass@10", "rule": "matched", "coverage": 0.92}
@@ -118,6 +111,10 @@ def test_out_of_bounds_is_said():
     ]
     fine = [interval | {"coverage": 0.93, "false_positives": 0.07}, flips | {"false_positives": 0.06}, interval | {"ours": False}]
     assert calibration.misses(fine, 0.05) == []
+    monkeypatch.setattr(calibration, "misses", lambda *a: ["60 prompts: coverage 80 %"])
+    with pytest.raises(PolychromicError, match="ours misses its level. 60 prompts: coverage 80 %"):
+        calibration.main(FEW)
+    assert read_json("benchmarks/results/calibration.json")["misses"] == ["60 prompts: coverage 80 %"]
 
 
 def test_experiments_of_scored_prompts_hold_the_contrast_over_all_of_them():

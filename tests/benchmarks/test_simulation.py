@@ -35,8 +35,6 @@ def test_components_by_hand():
         assert np.square(astuple(variance_components(a, b, samples=10**9))[1:]) == pytest.approx(variances, abs=1e-8)
 
 
-
-
 @pytest.mark.parametrize("known", [Components(0.3, 0.3, 0.12, 0.1, 0.02), Components(0.6, 0.2, 0.05, 0.2, 0.0)])
 def test_components_are_found_again(known):
     passes = simulate(known, 0.0, Design(10_000, 20, 10), 1, rng(1), random_seeds=True)[0]
@@ -58,7 +56,7 @@ def test_means_are_those_of_the_components(effect):
         assert rates[:, 1].mean() == pytest.approx(0.3, abs=0.005)
 
 
-def test_variances_are_those_of_the_components():
+def test_variances_are_those_of_the_components_and_seeds_count_when_they_are_random_alone():
     still = replace(WIDE, seed_sd=0.0)  # means that move squeeze the prompts a little
     rates = simulate(still, 0.0, Design(500, 3, 10), 200, rng(2)) / 10
     a, b = rates[:, 0].mean(axis=1), rates[:, 1].mean(axis=1)
@@ -67,9 +65,6 @@ def test_variances_are_those_of_the_components():
     assert (a - b).var(axis=1, ddof=1).mean() == pytest.approx(still.difference_sd(3, 10) ** 2, rel=0.02)
     # a sample alone is a Bernoulli draw of the mean, whatever makes up its rate
     assert simulate(still, 0.0, Design(500, 3, 1), 200, rng(3)).var() == pytest.approx(0.3 * 0.7, rel=0.02)
-
-
-def test_seeds_vary_when_they_are_random_and_cancel_when_declared():
     for random_seeds, seeds in ((False, 0), (True, 2 * WIDE.seed_sd**2 / 3)):
         a, b = simulate(WIDE, 0.0, Design(1000, 3, 20), 300, rng(4), random_seeds).mean(axis=(2, 3)).T / 20
         assert (a - b).var() == pytest.approx(WIDE.difference_sd(3, 20) ** 2 / 1000 + seeds, rel=0.25)

@@ -18,9 +18,9 @@ from polychromic.compare.systems import label_of
 from polychromic.params import Params, load_params
 from polychromic.provenance.workspace import Workspace
 from polychromic.report.results import Compare
+from tests.compare.test_compare import GUARD, MAIN, rows_of
 from tests.workspace import REPOSITORY, small_values
 
-MAIN, GUARD = "valid_distinct@10", "pass@1"
 PROMPTS = [f"q{i}" for i in range(12)]
 SEEDS = [4, 0, 2]  # the first ones count, whatever their size
 SYSTEMS = {
@@ -38,12 +38,7 @@ CONTRASTS = [
 ]
 LEVEL = {"zero_shot": 1.0, "few_shot": 2.0, "lora": 3.0, "rft": 4.1, "polychromic": 4.0}
 QUALITY = {0.5: 0.7, 0.7: 0.6, 1.0: 0.4}
-CELLS = [
-    (name, seed, temperature)
-    for name, system in SYSTEMS.items()
-    for seed in SEEDS[: system["seeds"]]
-    for temperature in system["temperatures"]
-]
+CELLS = [(name, seed, heat) for name, one in SYSTEMS.items() for seed in SEEDS[: one["seeds"]] for heat in one["temperatures"]]
 
 
 def params(**changes: Any) -> Params:
@@ -52,9 +47,6 @@ def params(**changes: Any) -> Params:
     values["analysis"]["test"]["listqa"] = plan
     values["analysis"] |= changes.pop("analysis", {})
     return Params.model_validate(values | changes)
-
-
-METRICS = (*params().listqa.metrics, "objective")
 
 
 def score(name: str, seed: int, temperature: float, prompt: str, metric: str) -> float:
@@ -70,15 +62,8 @@ def matrix(name: str, temperature: float, metric: str, seeds: int | None = None)
     return np.array([[score(name, seed, temperature, prompt, metric) for prompt in PROMPTS] for seed in own])
 
 
-def rows(cells=CELLS) -> list[dict]:
-    return [
-        {
-            "method": name, "lambda": SYSTEMS[name].get("lam"), "seed": seed, "temperature": temperature, "split": "test", "id": prompt,
-            "metrics": {metric: score(name, seed, temperature, prompt, metric) for metric in METRICS},
-        }
-        for name, seed, temperature in cells
-        for prompt in PROMPTS
-    ]  # fmt: skip
+def rows() -> list[dict]:
+    return rows_of(CELLS, {name: system["lam"] for name, system in SYSTEMS.items() if "lam" in system}, "test", PROMPTS, score)
 
 
 def write_results() -> Path:

@@ -71,8 +71,8 @@ def world(tmp_path, monkeypatch):
     for row in rows:
         full = {"ISO": {"alpha3": row["name"][:3].upper()}, "capital": f"{row['name']} City", "region": "Europe", **row}
         (tmp_path / "countries" / f"{row['name']}.json").write_text(json.dumps(full))
-    found = SimpleNamespace(locate_file=lambda name: tmp_path / "countries")
-    monkeypatch.setattr(listqa.metadata, "distribution", lambda name: found)
+    found = SimpleNamespace(version=listqa.COUNTRYINFO_VERSION, locate_file=lambda name: tmp_path / "countries")
+    monkeypatch.setattr(listqa.metadata, "distributions", lambda name: [found])
     return listqa.load_countries()
 
 
@@ -106,14 +106,11 @@ def test_questions_with_the_same_answers_share_a_group():
     assert len({groups[key] for key in ("fruit", "food", "tool", "other")}) == 4
 
 
-def test_build_makes_complete_records(wordnet, world):
+def test_build_makes_complete_records_and_refuses_another_version_of_countryinfo(wordnet, world, monkeypatch):
     records = listqa.build(wordnet, world)
     assert [r.id for r in records] == sorted(r.id for r in records) and all(set(r.references) <= set(r.valid) for r in records)
     assert {(r.source.split()[0], r.licence) for r in records} == {("WordNet", "WordNet-3.0"), ("countryinfo", "MIT")}
     assert {r.stratum for r in records} == {"wordnet_few", "country_few"}
-
-
-def test_wrong_version_of_countryinfo(monkeypatch):
     monkeypatch.setattr(listqa.metadata, "distributions", lambda name: [SimpleNamespace(version="0.1.2")])
     with pytest.raises(PolychromicError, match=r"countryinfo is 0\.1\.2; .* needs 1\.0\.1"):
         listqa.load_countries()

@@ -20,8 +20,12 @@ def write(tmp_path, *lines):
     return path
 
 
-def test_reads_good_lines_and_skips_blank_ones(tmp_path):
+def test_reads_good_lines_skips_blank_ones_and_refuses_no_file_and_no_record(tmp_path):
     assert read_records(write(tmp_path, GOOD, b"", GOOD | {"id": "b"})) == [Record(**GOOD), Record(**GOOD | {"id": "b"})]
+    with pytest.raises(PolychromicError, match="file not found"):
+        read_records(tmp_path / "none.jsonl")
+    with pytest.raises(DataError, match="holds no record"):
+        read_records(write(tmp_path, b""))
 
 
 @pytest.mark.parametrize(("line", "said"), [
@@ -36,10 +40,3 @@ def test_bad_line_is_named_with_file_and_line(tmp_path, line, said):
         read_records(path)
     assert str(caught.value).startswith(f"{path}:3: ") and said in str(caught.value) and caught.value.exit_code == 1
     assert "Allowed: " in str(caught.value) and (line is not GOOD or f"{path}:1" in str(caught.value))
-
-
-def test_missing_and_empty_file(tmp_path):
-    with pytest.raises(PolychromicError, match="file not found"):
-        read_records(tmp_path / "none.jsonl")
-    with pytest.raises(DataError, match="holds no record"):
-        read_records(write(tmp_path, b""))

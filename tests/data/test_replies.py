@@ -38,18 +38,14 @@ They're probably going to win the world cup again
 """
 
 
-@pytest.mark.parametrize(("texts", "kept"), [(KEPT, True), (DROPPED, False), ("word " * 41, False)])
-def test_what_is_a_post(texts, kept):
-    for text in texts.strip().splitlines():
-        assert replies.is_pair(text, "That would be fun to see") == kept, text
-
-
-@pytest.mark.parametrize(("reply", "kept"), [
-    ("Yeah, bread in the morning!", True),  # it may point back
-    ("the best smell is BREAD from the oven!", False), ("Hey, nice to hear from someone", False), ("Me too", False),
+@pytest.mark.parametrize(("posts", "reply", "kept"), [
+    (KEPT, "That would be fun to see", True), (DROPPED, "That would be fun to see", False), ("word " * 41, "That would be fun", False),
+    ("The best smell is bread from the oven", "Yeah, bread in the morning!", True),  # it may point back
+    *(("The best smell is bread from the oven", reply, False) for reply in ("the best smell is BREAD from the oven!", "Me too")),
+    ("The best smell is bread from the oven", "Hey, nice to hear from someone", False),
 ])  # fmt: skip
-def test_what_is_a_reply(reply, kept):
-    assert replies.is_pair("The best smell is bread from the oven", reply) == kept
+def test_what_is_a_post_and_its_reply(posts, reply, kept):
+    assert [post for post in posts.strip().splitlines() if replies.is_pair(post, reply) != kept] == []
 
 
 def pair(post, reply="a reply here", i=0):
@@ -96,15 +92,12 @@ def test_build_is_anonymous_and_grouped():
     assert {r.stratum.split("_")[1] for r in pairs} == {"high", "other"}
 
 
-def test_caps_on_conversation_and_person(monkeypatch):
+def test_caps_on_a_person_and_near_duplicate_posts_and_openers(monkeypatch):
     monkeypatch.setattr(replies, "MAX_PER_PERSON", 5)
     candidates = list(replies.pairs(corpus()))
     assert len(candidates) == 20 and len(replies.select(candidates, 5)) == 5
     with pytest.raises(PolychromicError, match="5 pairs pass the filters, 6 are needed"):
         replies.select(candidates, 6)
-
-
-def test_near_duplicate_posts_and_openers_are_dropped():
     posts = ["Bananas grow quickly on sunny islands", "bananas grow QUICKLY on sunny islands!"]
     posts += ["What if pigs could fly then", "Snow fell on the red barn"]
     kept = replies.select([pair(post, f"reply number {i} here", i) for i, post in enumerate(posts)], 2, ["What if pigs could fly?"])

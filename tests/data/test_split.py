@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -43,9 +44,8 @@ def test_sizes_groups_and_strata(records, splits):
     assert {name: len(splits[name]) for name in SIZES} == pytest.approx(SIZES, abs=2)
     groups = [{by_id[key].group for key in splits[name]} for name in SIZES]
     assert len(set.union(*groups)) == sum(map(len, groups)), "no group stands in two"
-    hard = sum(r.stratum == "hard" for r in records) / 160
     for name in SIZES:
-        assert Counter(by_id[key].stratum for key in splits[name])["hard"] / len(splits[name]) == pytest.approx(hard, abs=0.05)
+        assert Counter(by_id[key].stratum for key in splits[name])["hard"] / len(splits[name]) == pytest.approx(42 / 160, abs=0.05)
     assert splits["calibration"] == ["r900", "r901", "r902", "r903"]
     assert split(random.Random(1).sample(records, len(records)), SIZES, seed=0) == splits != split(records, SIZES, seed=4)
 
@@ -68,8 +68,7 @@ LONG = "alpha beta gamma delta epsilon zeta eta theta"
 
 
 @pytest.mark.parametrize(("changes", "kind"), [
-    (({"group": "one"}, {"group": "one"}), "group 'one'"), (({"prompt": LONG}, {"prompt": LONG.upper()}), "near-duplicate"),
-    (({"prompt": LONG}, {"prompt": LONG + " iota"}), "near-duplicate prompts"),
+    (({"group": "one"}, {"group": "one"}), "group 'one'"), (({"prompt": LONG}, {"prompt": LONG.upper() + " iota"}), "near-duplicate"),
 ])  # fmt: skip
 def test_leaks_are_caught(records, splits, changes, kind):
     changed = dict(zip((splits["train"][0], splits["test"][0]), changes, strict=True))
@@ -87,33 +86,22 @@ def test_lost_strata_and_barred_short_double_and_unknown_ids_are_all_reported_at
         assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("prompt", "seen"), [
-    ("Name one kind of vegetable.", True), ("Name one kind of root vegetable.", False), ("Name a country that no list names.", False),
-    ("Name a country in Africa.", True),  # a prompt of the earlier split
-])  # fmt: skip
-def test_seen_categories(prompt, seen):
-    assert is_seen(record(1, prompt=prompt)) == seen
+def test_seen_categories_and_prompts_of_the_earlier_split():
+    assert all(is_seen(record(1, prompt=prompt)) for prompt in ("Name one kind of vegetable.", "Name a country in Africa."))
+    assert not any(is_seen(record(1, prompt=text)) for text in ("Name one kind of root vegetable.", "Name a country that no list names."))
 
 
-def write_data(folder, records):
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "toy.jsonl").write_text("".join(json.dumps(r.model_dump()) + "\n" for r in records), encoding="utf-8")
-
-
-def test_stage_writes_the_same_bytes_whatever_the_hash_seed(tmp_path, records):
+def test_stage_writes_the_same_bytes_whatever_the_hash_seed_and_nothing_when_the_check_fails(tmp_path, monkeypatch, records):
     found = []
-    for hash_seed in ("1", "2"):
-        write_data(tmp_path / hash_seed, records if hash_seed == "1" else records[::-1])
+    for hash_seed, rows in (("1", records), ("2", records[::-1])):
+        (tmp_path / hash_seed / "data").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / hash_seed)
+        Path("data/toy.jsonl").write_text("".join(json.dumps(r.model_dump()) + "\n" for r in rows), encoding="utf-8")
+        with pytest.raises(PolychromicError, match="stratum"):
+            run("toy", SIZES, 0, tolerance=0.0)
+        assert not Path("results").exists()
         code = f"from polychromic.data.split import run; run('toy', {SIZES}, 5, 0.1)"
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(REPOSITORY)}
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path / hash_seed, check=True, env=environment)
-        found.append((tmp_path / hash_seed / "results" / "toy" / "split.json").read_bytes())
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+        found.append(Path("results/toy/split.json").read_bytes())
     assert found[0] == found[1] and json.loads(found[0])["seed"] == 5
-
-
-def test_stage_writes_nothing_when_the_check_fails(tmp_path, monkeypatch, records):
-    monkeypatch.chdir(tmp_path)
-    write_data(tmp_path, records)
-    with pytest.raises(PolychromicError, match="stratum"):
-        run("toy", SIZES, 0, tolerance=0.0)
-    assert not (tmp_path / "results").exists()

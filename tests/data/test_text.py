@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,14 +13,11 @@ def test_words_fold_case_accents_and_quotes():
     assert normalised("  What?! if—pigs could FLY… ") == normalised("what if pigs could fly")
 
 
-def test_unsuitable_words_match_as_whole_words_only():
+def test_unsuitable_words_match_as_whole_words_only_and_comments_of_lists_are_none():
     assert suitable("an assistant from Scunthorpe takes a class on peacocks, graphics and titles")
     assert not suitable("what an ASS.") and not suitable("ass-backwards")
-
-
-@pytest.mark.parametrize("name", ["seen_words", "unsuitable_words", "profane_words", "first_names", "territories"])
-def test_comments_of_word_lists_are_no_words(name):
-    assert word_list(f"{name}.txt") and not any(word[0] == "#" or word != word.strip() for word in word_list(f"{name}.txt"))
+    for name in ("seen_words", "unsuitable_words", "profane_words", "first_names", "territories"):
+        assert word_list(f"{name}.txt") and not any(word[0] == "#" or word != word.strip() for word in word_list(f"{name}.txt"))
 
 
 def test_joined_names_take_the_least_one():

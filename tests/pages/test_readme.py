@@ -14,7 +14,6 @@ from polychromic.params import Params, read_yaml
 from polychromic.pipeline.stages import stages
 from polychromic.report.paper import with_results
 from tests import page_tools as pages
-from tests.workspace import make_models, small_values, write_listqa, write_params
 
 REPOSITORY = pages.REPOSITORY
 README, MAKEFILE, DOCKERFILE = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "Makefile", "Dockerfile"))
@@ -65,19 +64,6 @@ def test_the_map_has_the_loss_as_it_stands_and_every_folder_in_the_order_of_the_
     assert loss in (REPOSITORY / "polychromic" / "train" / "trainer.py").read_text(encoding="utf-8")
     mapped = re.findall(r"^\| \[([a-z]+)(?:\.py)?\]", README, flags=re.MULTILINE)
     assert mapped == re.findall(r"^\| \d+ \| `(\w+)`", pages.read("architecture.md"), flags=re.MULTILINE)
-
-
-def test_what_is_said_about_ones_own_model(tmp_path, monkeypatch, command):
-    make_models(tmp_path)
-    write_params(tmp_path, small_values())
-    write_listqa(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
-    assert command("split", "listqa")[0] == 0
-    (doctor, said, _), (train, _, problem) = (command(*line.split()[1:]) for line in MODEL)
-    assert doctor in (0, 1) and "python" in said and "weights" in said
-    assert train == 0, problem
-    assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in (tmp_path / "my-adapter").iterdir()}
 
 
 def test_the_larger_model_is_one_that_params_yaml_takes():

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from polychromic.base.errors import PolychromicError
 from polychromic.data.domains import domain_names
 from polychromic.params import read_yaml
 from polychromic.pipeline import groups, imports
@@ -79,15 +78,6 @@ def test_imports_lead_to_what_changes_numbers_and_to_nothing_else():
     assert "polychromic/compare" in compare and not {"polychromic/train", "polychromic/score", "polychromic/models"} & set(compare)
     for module in imports.WITHOUT_INFLUENCE:
         assert imports._file(REPOSITORY, module), module
-
-
-def test_what_cannot_be_walked_is_said(tmp_path):
-    (tmp_path / "polychromic").mkdir()
-    with pytest.raises(PolychromicError, match="no module gone"):
-        imports.code_deps(tmp_path, "gone", None)
-    (tmp_path / "polychromic" / "bad.py").write_text("def (:\n")
-    with pytest.raises(PolychromicError, match="bad.py: not Python"):
-        imports.code_deps(tmp_path, "bad", None)
 
 
 def test_no_stage_about_test_reads_a_choice():

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import json
 import shutil
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from polychromic.pipeline.stages import Stage
 from polychromic.provenance.lock import md5_of, read_yaml
 from polychromic.provenance.workspace import Workspace, values_of
 from polychromic.report.paper import records_hash
+from tests.pipeline_tools import git
 
 REPO = Path(__file__).resolve().parents[2]
 NUMBERS, MACROS = "results/numbers.json.gz", "paper/numbers.tex"
@@ -138,6 +138,12 @@ def put(folder: Path, files: dict[str, str | bytes]) -> None:
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
 def compiled(folder: Path) -> bytes:
     """A PDF that carries the hash of the records, as pdfTeX writes it."""
     page = b"BT [(Records)]TJ/F68 9 Tf 35 0 Td [(" + records_hash(folder / NUMBERS).encode() + b")]TJ ET"
@@ -166,11 +172,6 @@ def ran(folder: Path, stages: dict[str, Stage] = STAGES) -> None:
     put(folder, {"data.dvc": yaml.safe_dump({"outs": [entry]})})
     text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
     put(folder, {"dvc.lock": text.replace("1.0e-05", "1e-05").replace("'on'", "on")})  # YAML 1.2, as DVC writes it
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgSign=false", "-c", "init.defaultBranch=main"]
-    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit(folder: Path, message: str) -> str:
@@ -203,7 +204,7 @@ def _made(tmp_path_factory) -> Path:
     })  # fmt: skip
     put(root, {"paper/main.pdf": compiled(root)})
     ran(root)
-    git(root, "init", "--quiet")
+    git(root, "init", "--quiet", "--initial-branch=main")
     commit(root, "First results")
     return root
 

@@ -9,7 +9,7 @@ import pytest
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, write_json
 from polychromic.provenance.commit import Commit, current, introduced, release
-from polychromic.provenance.diff import diff
+from polychromic.provenance.trace import diff
 from tests.provenance.conftest import COMPARE, KEY, MACROS, NUMBERS, archive, commit, git, put, ran
 
 LINE = r"\definenumber{listqa.n_prompts}{141}%"

@@ -33,10 +33,10 @@ def test_records_by_key_also_from_the_store(repository):
 
 @pytest.mark.parametrize("text", ['{"a": 1}', "[1]", '[{"key": "a"}]', '[{"key": 1, "seeds": []}]', "nonsense"])
 def test_a_malformed_file_of_records_is_named(tmp_path, text):
-    put(tmp_path, {NUMBERS: gzip.compress(text.encode()), "twice": packed([record("a.b", "1"), record("a.b", "2")])})
+    put(tmp_path, {NUMBERS: gzip.compress(text.encode()), "twice": packed([record("a.b", "1", source=it) for it in ("here", "there")])})
     with pytest.raises(DataError, match=r"results/numbers\.json\.gz"):
         load_records(tmp_path / NUMBERS)
-    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice"):
+    with pytest.raises(PolychromicError, match=r"'a\.b' is defined twice \(here, there\)"):
         load_records(tmp_path / "twice")
 
 
@@ -140,7 +140,7 @@ def row_of(folder, name: str, target: str) -> list[str]:
     return [cell.strip() for cell in line.removesuffix(r" \\").split(" & ")]
 
 
-def test_every_printed_record_and_every_float_has_its_row(repository):
+def test_every_printed_record_and_float_has_its_row_and_a_sentence_names_the_row_it_is_made_from(repository):
     appendix.write(repository)
     found = [found[1] for line in written(repository, "numbers") if (found := re.match(r"\\hypertarget\{num:([^}]+)\}", line))]
     assert found == Manuscript.load(repository).keys and KEY in found
@@ -153,6 +153,11 @@ def test_every_printed_record_and_every_float_has_its_row(repository):
     for path, target in ((FIGURE, r"figure.\getrefnumber{fig:listqa-frontier}"), (TABLE, r"table.\getrefnumber{tab:contrasts}")):
         cells = [rf"\texttt{{{text}}}" for text in (path, "report-dev@listqa", md5_of(repository / path)[:8])]
         assert row_of(repository, "outputs", f"stage:{target}")[1:] == cells
+    long = record(KEY, "Of all that was compared, this is the one that stands out.", source=f"{TEST}#contrasts/{TEST_ROW}")
+    put(repository, {NUMBERS: packed([long, *RECORDS[1:]])})
+    appendix.write(repository)
+    text = row_of(repository, "numbers", f"num:{KEY}")[1]
+    assert text.startswith(r"Of all that was compared, this is the~\dots (\texttt{contrasts/") and len(text) < 200
 
 
 def test_every_source_has_the_hashes_that_a_trace_shows(repository):
@@ -168,14 +173,6 @@ def test_every_source_has_the_hashes_that_a_trace_shows(repository):
         assert source(key)[1:] == [rf"\texttt{{{text}}}" for text in texts]
     assert source("setup.lambda")[1:3] == [r"\texttt{params.yaml}", "--"]
     assert source("listqa.cost.sentence")[2].startswith(r"\texttt{cost.json ")
-
-
-def test_a_sentence_names_the_row_it_is_made_from(repository):
-    long = record(KEY, "Of all that was compared, this is the one that stands out.", source=f"{TEST}#contrasts/{TEST_ROW}")
-    put(repository, {NUMBERS: packed([long, *RECORDS[1:]])})
-    appendix.write(repository)
-    text = row_of(repository, "numbers", f"num:{KEY}")[1]
-    assert text.startswith(r"Of all that was compared, this is the~\dots (\texttt{contrasts/") and len(text) < 200
 
 
 def test_a_record_or_a_file_that_does_not_exist_is_named(repository):

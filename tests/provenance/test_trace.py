@@ -7,9 +7,12 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from polychromic.base.errors import PolychromicError
+from polychromic.cli.output import show
 from polychromic.provenance.lock import Lock, md5_of
+from polychromic.provenance.printed import brief
 from polychromic.provenance.trace import trace
 from polychromic.report.paper import records_hash
 from tests.provenance import conftest as mini
@@ -32,17 +35,13 @@ def test_a_record_leads_to_row_stage_cells_inputs_and_commit(repository):
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize(
-    ("key", "cells", "data", "values"),
-    [
-        ("listqa.lora.pass@1", ["tuned-dev@listqa-lora"], [DATA], {"label": "lora", "temperature": 0.5, "mean": 0.242}),
-        ("listqa.n_prompts", sorted(cell.name for cell in CELLS if cell.axes["split"] == "dev"), [DATA], None),
-        ("setup.lambda", [], [], {"lambda": 3.0}),
-        ("listqa.cost.sentence", [], [mini.COST], None),
-        (mini.TEST_KEY, ["checked-test@listqa-polychromic", "tuned-test@listqa-lora"], [DATA], {"id": mini.TEST_ROW, "delta": 0.17}),
-        ("listqa.test.lora.pass@1", ["tuned-test@listqa-lora"], [DATA], {"label": "lora", "temperature": 0.5, "mean": 0.25}),
-    ],
-)
+@pytest.mark.parametrize(("key", "cells", "data", "values"), [
+    ("listqa.lora.pass@1", ["tuned-dev@listqa-lora"], [DATA], {"label": "lora", "temperature": 0.5, "mean": 0.242}),
+    ("listqa.n_prompts", sorted(cell.name for cell in CELLS if cell.axes["split"] == "dev"), [DATA], None),
+    ("setup.lambda", [], [], {"lambda": 3.0}), ("listqa.cost.sentence", [], [mini.COST], None),
+    (mini.TEST_KEY, ["checked-test@listqa-polychromic", "tuned-test@listqa-lora"], [DATA], {"id": mini.TEST_ROW, "delta": 0.17}),
+    ("listqa.test.lora.pass@1", ["tuned-test@listqa-lora"], [DATA], {"label": "lora", "temperature": 0.5, "mean": 0.25}),
+])  # fmt: skip
 def test_a_record_rests_on_the_cells_of_its_row(repository, key, cells, data, values):
     """On its row's where it names them, on all behind a file, on none behind a parameter or a timing; on its own split alone."""
     found = trace(key, repository)
@@ -133,12 +132,22 @@ def test_the_command(repository, inside):
     assert "not here; in the store" in inside("trace", mini.TEST)[1]
 
 
+@pytest.mark.parametrize("many", [[0, 1, 2, 3, 4], ["name of one", "b", "c", "d", "e"], [{"name": name} for name in "abcde"]])
+def test_many_of_a_kind_are_printed_as_yaml_whose_lines_are_whole(many, capsys):
+    show({"seeds": many, "text": "word " * 60}, brief, json=False)
+    said = yaml.safe_load(capsys.readouterr().out)
+    assert said["seeds"][:3] == [one["name"] if isinstance(one, dict) else one for one in many[:3]]
+
+
 HEAVY = {"torch", "transformers", "peft", "sentence_transformers", "dvc", "matplotlib"}
 
 
-@pytest.mark.parametrize(("module", "heavy"), [("trace", HEAVY | {"pandas", "numpy", "pydantic"}), ("verify", HEAVY)])
-def test_nothing_heavy_is_loaded(module, heavy):
-    code = f"import sys; from polychromic.provenance import {module}, diff; print(*sys.modules)"
+@pytest.mark.parametrize(("modules", "heavy"), [
+    ("provenance.trace", HEAVY | {"pandas", "numpy", "pydantic"}), ("provenance.verify", HEAVY),
+    ("report.build", {"matplotlib", "pydantic", "torch"}), ("report.figures", {"torch", "pandas"}),
+])  # fmt: skip
+def test_nothing_heavy_is_loaded(modules, heavy):
+    code = f"import sys, polychromic.{modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())
 

@@ -20,7 +20,7 @@ from polychromic.provenance.lock import Lock, data_files, md5_of, stored
 from polychromic.provenance.verify import CHECKS, verify
 from polychromic.provenance.workspace import Workspace
 from tests.provenance import conftest as mini
-from tests.provenance.conftest import COMPARE, DATA, MACROS, MAIN, NUMBERS, REPO, SPLIT, STAGES, TABLE, archive, commit, git, put, ran
+from tests.provenance.conftest import COMPARE, DATA, MACROS, MAIN, NUMBERS, REPO, SPLIT, STAGES, TABLE, archive, commit, edit, git, put, ran
 
 
 def test_the_repository_lock_reads_as_dvc_reads_it_and_fast():
@@ -111,12 +111,6 @@ def got(folder, name: str) -> str:
     return answer if isinstance(answer, str) else "; ".join(answer[1])
 
 
-def edit(path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-
 def test_the_miniature_is_whole_and_a_folder_without_a_pipeline_is_refused(whole, tmp_path):
     with pytest.raises(PolychromicError, match=r"dvc\.yaml: file not found"):
         verify(tmp_path)
@@ -126,19 +120,16 @@ def test_the_miniature_is_whole_and_a_folder_without_a_pipeline_is_refused(whole
 RATE = "params.yaml: train.learning_rate is 2e-05, prompted-dev@listqa-zero_shot ran with 1e-05"
 
 
-@pytest.mark.parametrize(
-    ("path", "old", "new", "found"),
-    [
-        (TABLE, "& b", "& c", {"files": f"{TABLE}: md5 ", "rebuilt": f"{TABLE}:1 is not what", "freshness": "tables changed since"}),
-        (MACROS, "{141}", "{142}", {"files": f"{MACROS}: md5 "}),
-        (COMPARE, "-0.0812", "-0.0912", {"files": f"{COMPARE}: md5 ", "rebuilt": MACROS, "freshness": f"{COMPARE} changed since numbers"}),
-        ("params.yaml", "1e-05", "2e-05", {"params.yaml": "params.yaml differs from the last", "freshness": RATE}),
-        ("polychromic/train/trainer.py", "loss = 1", "loss = 2", {"freshness": "polychromic/train changed since "}),
-        ("dvc.yaml", "stages: {}", "stages: {a: b}", {"rebuilt": "dvc.yaml:1 is not what comes out"}),
-        ("paper/main.tex", "Nothing is printed", "It wins on 93.1\\,\\% of", {"text": "It wins on 93.1"}),
-        (DATA, "baker", "bakers", {"files": f"{DATA}: md5 ", "freshness": f"{DATA} changed since "}),
-    ],
-)
+@pytest.mark.parametrize(("path", "old", "new", "found"), [
+    (TABLE, "& b", "& c", {"files": f"{TABLE}: md5 ", "rebuilt": f"{TABLE}:1 is not what", "freshness": "tables changed since"}),
+    (MACROS, "{141}", "{142}", {"files": f"{MACROS}: md5 "}),
+    (COMPARE, "-0.0812", "-0.0912", {"files": f"{COMPARE}: md5 ", "rebuilt": MACROS, "freshness": f"{COMPARE} changed since numbers"}),
+    ("params.yaml", "1e-05", "2e-05", {"params.yaml": "params.yaml differs from the last", "freshness": RATE}),
+    ("polychromic/train/trainer.py", "loss = 1", "loss = 2", {"freshness": "polychromic/train changed since "}),
+    ("dvc.yaml", "stages: {}", "stages: {a: b}", {"rebuilt": "dvc.yaml:1 is not what comes out"}),
+    ("paper/main.tex", "Nothing is printed", "It wins on 93.1\\,\\% of", {"text": "It wins on 93.1"}),
+    (DATA, "baker", "bakers", {"files": f"{DATA}: md5 ", "freshness": f"{DATA} changed since "}),
+])  # fmt: skip
 def test_one_edit_and_the_checks_that_name_it(whole, path, old, new, found):
     edit(whole / path, old, new)
     rows = failing(whole)
@@ -152,21 +143,18 @@ LEAK = json.dumps({"splits": {"train": ["p0", "p2"], "dev": ["p2"], "test": ["p3
 OTHER_PDF = b"%PDF\nstream\n" + zlib.compress(b"nothing") + b"\nendstream"
 
 
-@pytest.mark.parametrize(
-    ("files", "check", "said"),
-    [
-        ({f"data/{number}": "x" for number in range(5)}, "files", "data/2: not in data.dvc; data/3: not in data.dvc"),
-        ({".dvc/config.local": "['remote \"store\"']\n    url = /elsewhere\n"}, "store", ".dvc/config.local names another remote"),
-        ({"store/files/md5/ab/c": "x"}, "store", "store/files/md5/ab/c: its content has md5 9dd4e461"),
-        ({NUMBERS: "[]"}, "PDF", "paper/main.pdf carries "),
-        ({"paper/main.pdf": OTHER_PDF}, "PDF", "carries none that can be read, the records have "),
-        ({SPLIT: LEAK}, "splits", "stands in dev and in train"),
-        ({"paper/main.tex": re.sub(r"\\num\{listqa\.primary\.(delta|ci)\}|\\input\{tables/listqa-contrasts\}", "", MAIN)}, "text",
-         "listqa.primary.delta is printed nowhere"),
-        ({AUDIT: json.dumps({"population": 3, "cells": [AN_AUDIT | {"outs": [{"path": "a", "expected": "b", "got": "c"}]}]})}, "audit",
-         "a came out otherwise on A; a was audited with outs that dvc.lock no longer has"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("files", "check", "said"), [
+    ({f"data/{number}": "x" for number in range(5)}, "files", "data/2: not in data.dvc; data/3: not in data.dvc"),
+    ({".dvc/config.local": "['remote \"store\"']\n    url = /elsewhere\n"}, "store", ".dvc/config.local names another remote"),
+    ({"store/files/md5/ab/c": "x"}, "store", "store/files/md5/ab/c: its content has md5 9dd4e461"),
+    ({NUMBERS: "[]"}, "PDF", "paper/main.pdf carries "),
+    ({"paper/main.pdf": OTHER_PDF}, "PDF", "carries none that can be read, the records have "),
+    ({SPLIT: LEAK}, "splits", "stands in dev and in train"),
+    ({"paper/main.tex": re.sub(r"\\num\{listqa\.primary\.(delta|ci)\}|\\input\{tables/listqa-contrasts\}", "", MAIN)}, "text",
+     "listqa.primary.delta is printed nowhere"),
+    ({AUDIT: json.dumps({"population": 3, "cells": [AN_AUDIT | {"outs": [{"path": "a", "expected": "b", "got": "c"}]}]})}, "audit",
+     "a came out otherwise on A; a was audited with outs that dvc.lock no longer has"),
+])  # fmt: skip
 def test_a_file_and_the_check_that_names_it(whole, files, check, said):
     assert got(whole, check) == ""
     put(whole, files)

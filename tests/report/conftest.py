@@ -22,7 +22,7 @@ MAIN = r"""\documentclass{article}
 \pdfsuppressptexinfo=-1 \pdftrailerid{polychromic}
 \begin{document}
 \title{Records \texttt{\recordshash}}\maketitle
-Of \num{listqa.n_prompts} prompts (\num{listqa.primary.delta}) % \num{key} in a comment
+Of \num{listqa.n_prompts} prompts (\num{listqa.primary.delta}) \num{listqa.lora.pass@1} % \num{key} in a comment
 see \num{setup.lambda}, \cite{hu2022lora}.
 \input{tables/designs}
 \bibliographystyle{plain}\bibliography{refs}
@@ -55,7 +55,7 @@ def on_test(tested: dict) -> Compare:
 
 @pytest.fixture
 def workspace(tmp_path: Path, compares, tested, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, and the current one, with results/ of all domains, benchmarks/results/ and paper/main.tex, which prints three records."""
+    """A folder, and the current one, with results/ of all domains, benchmarks/results/ and paper/main.tex, which prints four records."""
     root = tmp_path / "workspace"
     root.mkdir()
     monkeypatch.chdir(root)

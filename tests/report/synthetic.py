@@ -13,12 +13,8 @@ from polychromic.report.results import Compare, Fields
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = ["objective", "pass@1", "pass@3", "pass@5", "pass@10", "distinct@10", "semantic_diversity", "self_bleu", "rouge_l", "tokens"]
-METRICS = {
-    "listqa": [*SHARED, "valid_distinct@10"],
-    "replies": [*SHARED, "distinct_2", "quality"],
-    "creative": [*SHARED, "valid_distinct@10", "perplexity"],
-    "code": [*SHARED, "valid_distinct@10"],
-}
+OWN = {"replies": ["distinct_2", "quality"], "creative": ["valid_distinct@10", "perplexity"]}
+METRICS = {domain: SHARED + OWN.get(domain, ["valid_distinct@10"]) for domain in ("listqa", "replies", "creative", "code")}
 PRIMARY = {domain: "pass@10" if domain == "replies" else "valid_distinct@10" for domain in METRICS}
 TEMPERATURES = {"listqa": [0.3, 0.5, 0.7, 0.85, 1.0], "replies": [0.5, 0.8, 1.0], "creative": [0.7, 1.0], "code": [0.5, 1.0]}
 SYSTEMS = {  # label -> (temperature, strength)
@@ -27,12 +23,8 @@ SYSTEMS = {  # label -> (temperature, strength)
     "polychromic@0.3": (0.7, 0.85), "polychromic@10": (0.85, 0.95), "polychromic_quarter": (0.85, 0.93),
 }  # fmt: skip
 REPLIES = ("zero_shot", "few_shot", "lora", "rft", "polychromic", "polychromic@0.3", "polychromic@10")
-BEST = {
-    "listqa": {"best_without_checker": "gem", "best_with_checker": "rft"},
-    "replies": {"best_without_checker": "lora", "best_with_checker": None},
-    "creative": {"best_without_checker": "lora", "best_with_checker": "rft"},
-    "code": {"best_without_checker": "lora", "best_with_checker": None},
-}
+PEERS = {"listqa": ("gem", "rft"), "replies": ("lora", None), "creative": ("lora", "rft"), "code": ("lora", None)}
+BEST = {domain: {"best_without_checker": without, "best_with_checker": seeing} for domain, (without, seeing) in PEERS.items()}
 LAMBDA = {"polychromic": 3.0, "polychromic@0.3": 0.3, "polychromic@10": 10.0}
 PROMPTED = ("zero_shot", "few_shot")
 
@@ -78,11 +70,8 @@ def make_compare(domain: str) -> dict:
     by_cell = {row["label"]: row for row in systems if row["chosen"]}
     pairs = [("few_shot", "zero_shot"), ("lora", "few_shot"), ("polychromic", "lora"), ("polychromic_plain", "lora")]
     pairs += [("polychromic", peer) for peer in best.values() if peer not in ("lora", None)]
-    contrasts = []
-    for a, b in pairs:
-        if a in by_cell:
-            contrasts += [_contrast(a, b, name, by_cell, "chosen") for name in (PRIMARY[domain], "pass@1", "semantic_diversity")]
-            contrasts.append(_contrast(a, b, PRIMARY[domain], by_cell, "matched", "primary" if a == "polychromic" else "secondary"))
+    family = lambda a: "primary" if a == "polychromic" else "secondary"
+    contrasts = [c for a, b in pairs if a in by_cell for c in _contrasts(domain, a, b, by_cell, "matched", family(a))]
     contrasts += [_contrast("polychromic", b, "objective", by_cell, "policy") for b in ("lora", "zero_shot")]
     names = [label for label in by_cell if "@" not in label]
     shape = lambda name, s: {"ce_mean": 1.5 + 2 / (1 + s / 10), "objective_mean": 0.1 + 0.2 * s / 100 if name == "polychromic" else None}
@@ -100,25 +89,19 @@ def make_compare(domain: str) -> dict:
 def make_test(domain: str) -> dict:
     """compare.json of what params.yaml declares for test; stronger with every system, the plainest ones aside."""
     plan = read_yaml(REPOSITORY / "params.yaml")["analysis"]["test"][domain]
-    systems, contrasts = [], []
-    for place, (name, declared) in enumerate(plan["systems"].items()):
-        strength, chosen = SYSTEMS.get(name, (0, 0.9 + place / 40))[1], declared["temperatures"][0]
-        about = {"seeds": plan["seeds"][: declared["seeds"]], "n_prompts": plan.get("prompts", 240)}
-        systems += [_system(domain, name, declared.get("lam"), t, chosen, strength, **about) for t in declared["temperatures"]]
+    systems = []
+    for place, (name, opened) in enumerate(plan["systems"].items()):
+        strength, (chosen, *_) = SYSTEMS.get(name, (0, 0.9 + place / 40))[1], opened["temperatures"]
+        about = {"seeds": plan["seeds"][: opened["seeds"]], "n_prompts": plan.get("prompts", 240)}
+        systems += [_system(domain, name, opened.get("lam"), t, chosen, strength, **about) for t in opened["temperatures"]]
     by_cell = {row["label"]: row for row in systems if row["chosen"]}
-    for declared in plan["contrasts"]:
-        for metric, how in [
-            *((metric, "chosen") for metric in (PRIMARY[domain], "pass@1", "semantic_diversity")),
-            (PRIMARY[domain], "matched"),
-        ]:
-            is_declared = metric == PRIMARY[domain] and how == declared.get("rule", "matched")
-            family = declared["family"] if is_declared else "secondary"
-            contrasts.append(_contrast(declared["a"], declared["b"], metric, by_cell, how, family))
+    declared = [{"rule": "matched"} | contrast for contrast in plan["contrasts"]]
+    contrasts = [c for one in declared for c in _contrasts(domain, one["a"], one["b"], by_cell, one["rule"], one["family"])]
     sides = {name: {"ours": name.startswith("polychromic"), "sees_checker": name.startswith(("polychromic", "rft"))} for name in by_cell}
     return _document(domain, "test", systems, contrasts) | {
         "machines": {"GPU_0, torch 2": ["lora"], "a processor": ["few_shot"]},
         "training": {"runs": 24, "steps": 3360},
-        "declared": [{"rule": "matched"} | declared for declared in plan["contrasts"]],
+        "declared": declared,
         "methods": sides,
     }
 
@@ -151,6 +134,13 @@ def _selection(domain: str, systems: list[dict]) -> dict:
                    "gaming": gaming if "quality" in METRICS[domain] else None},
         "tries": [tried(row) | {k: row["metrics"][name]["mean"] for k, name in values.items()} for row in systems],
     }  # fmt: skip
+
+
+def _contrasts(domain: str, a: str, b: str, by_cell: dict, rule: str, family: str) -> list[dict]:
+    """Each side as chosen on three metrics, and matched on the primary one, which belongs to the family under `rule`."""
+    primary = PRIMARY[domain]
+    pairs = [(primary, "chosen"), ("pass@1", "chosen"), ("semantic_diversity", "chosen"), (primary, "matched")]
+    return [_contrast(a, b, name, by_cell, how, family if (name, how) == (primary, rule) else "secondary") for name, how in pairs]
 
 
 def _contrast(a: str, b: str, metric: str, by_cell: dict, rule: str, family: str = "secondary") -> dict:
@@ -197,23 +187,15 @@ def make_benchmarks() -> dict[str, dict]:
         for name, ratio in ratios.items()
     }  # fmt: skip
     head = {"device": "a CPU_with & marks", "commit": "abc1234"}
-    return {
-        "step_cost-listqa.json": head | {
-            "threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants,
-        },
-        "sampler.json": head | {"rows": [
-            {"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
-            for b in (1, 8)
-        ]},
-        "gradient_variance.json": head | {
-            "objective": "coverage", "prompts": 16, "draws": 64,
-            "rows": [
-                {"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
-                for n in (4, 8)
-                for name, x in (("marginal", 1.0), ("others", 0.8), ("leave_one_out", 0.98), ("set", 3.1), ("wrong", 0.5))
-            ],
-        },
-    }  # fmt: skip
+    steps = {"threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants}
+    speeds = [{"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
+              for b in (1, 8)]  # fmt: skip
+    of_marginal = {"marginal": 1.0, "others": 0.8, "leave_one_out": 0.98, "set": 3.1, "wrong": 0.5}
+    rows = [{"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
+            for n in (4, 8) for name, x in of_marginal.items()]  # fmt: skip
+    variance = {"objective": "coverage", "prompts": 16, "draws": 64, "rows": rows}
+    documents = {"step_cost-listqa": steps, "sampler": {"rows": speeds}, "gradient_variance": variance}
+    return {f"{name}.json": head | document for name, document in documents.items()}
 
 
 def make_designs() -> dict:
@@ -232,21 +214,14 @@ def make_designs() -> dict:
 
 def make_people() -> dict:
     """compare.json of calibration: people match most, systems less, floors least; R of the headline is not told apart from LoRA's."""
-
-    def curve(level: float) -> list[dict]:
-        return [{"k": k, "value": level * k, "low": 0.9 * level * k, "high": 1.1 * level * k} for k in (1, 3, 5, 10)]
-
-    def beside(level: float) -> dict:
-        floor = {"human_recall": curve(level / 5), "pass": curve(level)}
-        return {"human_recall": curve(level), "pass": curve(4 * level), "floor": floor}
-
+    curve = lambda level: [{"k": k, "value": level * k, "low": 0.9 * level * k, "high": 1.1 * level * k} for k in (1, 3, 5, 10)]
+    matched = lambda level: {"human_recall": curve(level), "pass": curve(4 * level)}
+    beside = lambda level: matched(level) | {"floor": {"human_recall": curve(level / 5), "pass": curve(level)}}
     systems = {}
     for name, r, level in (("zero_shot", 1.7, 0.006), ("few_shot", 1.6, 0.007), ("lora", 1.5, 0.008), ("polychromic", 1.45, 0.009)):
         above = {"value": 8 * level, "low": -0.01 if name == "zero_shot" else 6 * level, "high": 10 * level}
         systems[name] = beside(level) | {"seeds": [0, 1], "ratio": {"value": r, "low": r - 0.1, "high": r + 0.1}, "above_floor": above}
-    contrasts = [
-        {"a": "polychromic", "b": name, "value": 1.45 - systems[name]["ratio"]["value"], "low": -0.12, "high": 0.02}
-        for name in systems if name != "polychromic"
-    ]  # fmt: skip
+    contrasts = [{"a": "polychromic", "b": name, "value": 1.45 - one["ratio"]["value"], "low": -0.12, "high": 0.02}
+                 for name, one in systems.items() if name != "polychromic"]  # fmt: skip
     return {"n_prompts": 34, "temperature": 1.0, "drafts": 10, "targets": 10, "human_collision": 0.21, "people": beside(0.012),
             "systems": systems, "contrasts": contrasts}  # fmt: skip

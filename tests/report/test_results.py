@@ -7,7 +7,7 @@ import pytest
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.io import write_json
-from polychromic.report.records import Number, Use, to_latex, unique, uses
+from polychromic.report.records import Use, uses
 from polychromic.report.results import Compare, load
 from tests.report.synthetic import parsed
 
@@ -55,10 +55,3 @@ def test_uses_are_those_of_main_tex_and_of_the_tables_it_reads_without_comments(
     (tmp_path / "tables/one.tex").write_text("\n\\num{e@1}")
     main, table = (tmp_path / "main.tex").as_posix(), (tmp_path / "tables/one.tex").as_posix()
     assert uses(tmp_path) == [Use("a.b", main, 2), Use("c", main, 2), Use("e@1", table, 2)]
-
-
-def test_a_record_is_a_macro_and_has_a_key_of_its_own():
-    one, two = Number("setup.a@1", 1, r"1\,\%", source="here"), Number("setup.a@1", 2, "2", source="there")
-    assert to_latex([one]).splitlines()[1:] == [r"\definenumber{setup.a@1}{1\,\%}%"]
-    with pytest.raises(PolychromicError, match=r"'setup\.a@1' is defined twice \(here, there\)"):
-        unique([one, two])

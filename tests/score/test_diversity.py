@@ -7,17 +7,8 @@ from hypothesis import strategies as hs
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.diversity import (
-    compression_ratio,
-    distinct_counts,
-    distinct_n,
-    ead,
-    effective_diversity,
-    self_bleu,
-    self_bleu_tokens,
-    semantic_diversity,
-    vendi,
-)  # fmt: skip
+from polychromic.score import diversity
+from polychromic.score.diversity import compression_ratio, distinct_counts, distinct_n, ead, effective_diversity, semantic_diversity, vendi
 from polychromic.score.text import tokenize
 
 
@@ -36,12 +27,12 @@ words = hs.sampled_from(["a", "b", "c", "the", "😂", "你", "é"])
 
 @given(hs.lists(hs.lists(words, max_size=8), min_size=2, max_size=7), hs.integers(1, 5), hs.randoms(use_true_random=False))
 def test_self_bleu_equals_the_nltk_loop_in_any_order(replies, max_n, random):
-    scores = self_bleu_tokens(replies, max_n)
+    scores = diversity.self_bleu_tokens(replies, max_n)
     assert scores == pytest.approx(nltk_loop(replies, max_n), abs=1e-14)
     assert ((scores >= 0) & (scores <= 1 + 1e-12)).all()
     order = random.sample(range(len(replies)), len(replies))
-    assert self_bleu_tokens([replies[i] for i in order], max_n) == pytest.approx(scores[order], abs=1e-15)
-    assert self_bleu_tokens([*replies, replies[0]], max_n)[[0, -1]] == pytest.approx([1, 1], abs=1e-12), "a copy scores 1"
+    assert diversity.self_bleu_tokens([replies[i] for i in order], max_n) == pytest.approx(scores[order], abs=1e-15)
+    assert diversity.self_bleu_tokens([*replies, replies[0]], max_n)[[0, -1]] == pytest.approx([1, 1], abs=1e-12), "a copy scores 1"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +45,7 @@ def test_self_bleu_equals_the_nltk_loop_in_any_order(replies, max_n, random):
 )
 def test_self_bleu_of_texts(replies, value):
     """nltk's four fixed orders give two equal tokens a third: orders 3 and 4, which they lack, are smoothed to (.1 / 1)^(1/4) each."""
-    assert self_bleu(replies) == pytest.approx(value, abs=1e-15)
+    assert diversity.self_bleu(replies) == pytest.approx(value, abs=1e-15)
 
 
 @given(hs.lists(hs.text(hs.sampled_from("ab 😂你"), max_size=8), min_size=1, max_size=6), hs.integers(1, 3))
@@ -127,10 +118,10 @@ def test_compression_ratio():
     ("call", "message"),
     [
         (lambda: distinct_n(["cat", "dog"], 2), "without one 2-gram"),
-        (lambda: ead(0, 0, 10), "ead: got replies without a token"),
+        (lambda: ead(0, 0, 10), "ead: got only replies without a token"),
         (lambda: semantic_diversity([[1.0, 0.0], [0.0, 0.0]]), "row 1 has length 0"),
         (lambda: semantic_diversity([[np.nan, 0.0], [1.0, 0.0]]), "row 0 has length nan"),
-        (lambda: compression_ratio(["", " "]), "without text"),
+        (lambda: compression_ratio(["", " "]), "compression_ratio: got 2 replies without a token"),
     ],
 )
 def test_a_value_that_does_not_exist_is_an_error(call, message):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as hs
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+from polychromic.score.text import ngrams, tokenize
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,3 @@ def test_ngrams(tokens, n):
     assert ngrams(tokens, n) == [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
     with pytest.raises(PolychromicError, match="n = 0"):
         ngrams(tokens, 0)
-
-
-def test_signature_names_tokenizer_and_version():
-    assert "TweetTokenizer" in tokenizer_signature() and "nltk:" in tokenizer_signature()

@@ -12,6 +12,7 @@ from polychromic.data import curate as shipped
 from polychromic.data.records import read_records
 from polychromic.yours.curate.rules import DEFAULT
 from tests.workspace import REPOSITORY
+from tests.yours.collect.conftest import write
 from tests.yours.review.bench import candidate, passed, write_candidates
 
 ROWS = [{"post": f"What is the use of thing {n}?", "reply": f"[red]you[/red] can put it on shelf {n} a{n} b{n}"} for n in range(5)]
@@ -22,7 +23,7 @@ LOGS = ("mine/review-anna.jsonl", "mine/review-ben.jsonl")
 def work(command, monkeypatch, tmp_path):
     """Run the command line in a folder that holds raw.jsonl, and `mine` with six candidates and three reviewers' logs."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, ROWS[0] | {"reply": "a \x1b[31m b c"}]))
+    write("raw.jsonl", [*ROWS, ROWS[0] | {"reply": "a \x1b[31m b c"}])
     candidates = write_candidates(tmp_path / "mine", *map(candidate, range(6)))
     for reviewer, said in (("anna", "aass"), ("ben", "asaa"), ("cy", "")):
         passed(candidates, reviewer, said)
@@ -31,7 +32,7 @@ def work(command, monkeypatch, tmp_path):
 
 def test_a_log_gives_candidates_a_report_and_a_table_or_json(work, tmp_path):
     code, out, err = work("curate", "raw.jsonl", "--rules", str(DEFAULT), "--out", "new")
-    assert code == 0 and "filtering: 6 of 6" in err
+    assert code == 0 and "filtering: 10 of 10" in err and "near-duplicates: 5 of 5" in err
     assert "unreadable" in out and "\x1b[31m" not in out and "5 candidates in 5 groups" in out
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["candidates.jsonl", "report.json"]
     code, out, _ = work("curate", "raw.jsonl", "--out", "new", "--json")
@@ -63,22 +64,15 @@ def test_agreement(work):
     assert code == 0 and json.loads(out)["table"] == [[1, 1], [2, 0]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code", "fragment"),
-    [
-        ("curate raw.jsonl", 2, "Missing option '--out'"),
-        ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
-        ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
-        ("curate none.jsonl --out x", 1, "none.jsonl: file not found"),
-        ("review none", 1, "none/candidates.jsonl: file not found"),
-        ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
-        ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
-        ("review-export mine --out x", 1, "review-reviewer.jsonl: no file with a whole line"),
-        ("review-export mine --reviewer cy --out x", 1, "none of 0 reviewed candidates is accepted"),
-        ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: no file with a whole line"),
-        ("agreement mine a.jsonl", 2, "Missing argument"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "exit_code", "fragment"), [
+    ("curate raw.jsonl", 2, "Missing option '--out'"), ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
+    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
+    ("curate none.jsonl --out x", 1, "none.jsonl: file not found"), ("review none", 1, "none/candidates.jsonl: file not found"),
+    ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
+    ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
+    ("review-export mine --reviewer cy --out x", 1, "none of 0 reviewed candidates is accepted"),
+    ("agreement mine a.jsonl b.jsonl", 1, "a.jsonl: no file with a whole line"),
+])  # fmt: skip
 def test_what_is_refused(arguments, exit_code, fragment, work, tmp_path):
     code, out, err = work(*arguments.split())
     assert code == exit_code and out == "" and fragment in " ".join(err.split()) and "Traceback" not in err
@@ -97,7 +91,7 @@ def test_the_shipped_data_are_rebuilt_or_compared(work, monkeypatch):
 
 
 def test_no_heavy_import():
-    modules = "curate.run", "collect.run", "collect.apify", "review.session", "review.results"
+    modules = "curate.run", "collect.run", "review.session", "review.results"
     code = f"import sys, {', '.join(f'polychromic.yours.{name}' for name in modules)}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "pandas", "scipy", "statsmodels"} & set(found)

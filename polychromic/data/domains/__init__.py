@@ -1,16 +1,52 @@
-"""The table of domains: each module of this folder but `base` is one, under its own name."""
+"""What a domain must say: which replies are good, and which are the same; and the table of domains.
+
+Each folder in this one is a domain, under its own name: a module that ends in DOMAIN = ... Its prompts stand in prompts.yaml, its
+parameters and the names of its metrics in one section of params.yaml.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
+import numpy as np
+
 from polychromic.base.errors import UsageError
-from polychromic.data.domains.base import Domain
+from polychromic.data.records import Record
+from polychromic.data.text import unaccented
+
+Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> (n, d) float32, unit length
+
+
+def normalise(reply: str) -> str:
+    """Lower case without accents, punctuation, a leading article and repeated blanks."""
+    return re.sub(r"^(?:an?|the|some|one)\s+", "", " ".join(re.sub(r"[^\w\s]+", " ", unaccented(reply).lower()).split()))
+
+
+class Domain:
+    """A subclass sets the three texts, and says what differs from a checker that compares normalised replies."""
+
+    name: str
+    checker: str  # "set" (answers are checked against a set) or "person" (drafts are matched with held-out human replies)
+    similarity: str  # of the coverage objective: "exact" or "semantic"
+
+    def key(self, record: Record, reply: str) -> str:
+        """The form in which two replies to this prompt are the same answer."""
+        return normalise(reply)
+
+    def answer(self, record: Record, reply: str) -> str | None:
+        """With checker "set": the key of a valid reply, else None; pass@k counts it."""
+        raise NotImplementedError(f"domain {self.name} has checker {self.checker!r}: no set of answers")
+
+    def training_quality(self, record: Record, replies: Sequence[str], embed: Embed) -> np.ndarray:
+        """(N,) quality q in [0, 1] that the set objective sees; uses training data only. Here: 1 for a valid reply, else 0."""
+        return np.array([self.answer(record, reply) is not None for reply in replies], dtype=float)
 
 
 def domain_names() -> list[str]:
-    return sorted(module.name for module in iter_modules(__path__) if module.name != "base")
+    return sorted(module.name for module in iter_modules(__path__))
 
 
 def get_domain(name: str) -> Domain:

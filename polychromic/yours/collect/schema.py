@@ -81,49 +81,48 @@ def pick(item: Mapping[str, Any], column: str) -> Any:
     return pick(inner, rest) if isinstance(inner, Mapping) else ABSENT
 
 
-def read_item(item: object, columns: Mapping[str, str | None], source: str, authors: Authors) -> RawRecord | str:
-    """One item of a source as a record, or the reason why it is none. A field that `columns` gives no column is that of its own name."""
+def read_item(item: object, columns: Mapping[str, str | None], source: str, salt: bytes | None) -> RawRecord | str:
+    """One item of a source as a record, or the reason why it is none. A field that `columns` gives no column is that of its own name.
+
+    salt: of the pseudonyms (see `hidden`).
+    """
     if not isinstance(item, Mapping):
         return "not an object"
     found = {name: pick(item, columns.get(name) or name) for name in FIELDS}
     try:
-        return authors.hide(RawRecord(**{name: value for name, value in found.items() if value not in (ABSENT, None)}, source=source))
+        return hidden(RawRecord(**{name: value for name, value in found.items() if value not in (ABSENT, None)}, source=source), salt)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0])
     return "engagement is not a number" if name == "engagement" else REASONS.get(first["type"], "{} is not text").format(name)
 
 
-class Authors:
-    """Takes the handles out of records. `salt` None keeps them."""
+def hidden(record: RawRecord, salt: bytes | None) -> RawRecord:
+    """The record with an id where the source gave none and, where there is a salt, pseudonyms for its author and for ids that may name
+    somebody."""
+    changes: dict[str, str] = {}
+    if salt is not None:
+        bare = re.escape((record.author or "").strip().lstrip("@"))
+        # Ids are kept as given, but not addresses (https://host/HANDLE/status/1) and not those in which the author's handle stands.
+        somebody = re.compile(rf"[/@]|(?<![^\W_]){bare}(?![^\W_])" if bare else "[/@]", re.IGNORECASE)
+        named = {name: value for name in ("id", "post_id") if (value := getattr(record, name)) and somebody.search(value)}
+        changes = {name: f"i-{_hash(salt, 'id', value)}" for name, value in named.items()}
+        if record.author is not None:
+            changes["author"] = f"a-{_hash(salt, 'author', record.author.strip())}"
+    if record.id is None:
+        # The same post, reply and author are the same record: this keeps a source without ids from giving it twice.
+        content = (changes.get("author", record.author) or "", record.post, record.reply)
+        changes["id"] = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:24]
+    return record.model_copy(update=changes)
 
-    def __init__(self, salt: bytes | None):
-        self._salt = salt
 
-    @property
-    def fingerprint(self) -> str:
-        """Tells two salts apart without giving either away; "kept" when handles are."""
-        return "kept" if self._salt is None else self._hash("which salt is this", "")
+def fingerprint(salt: bytes | None) -> str:
+    """Tells two salts apart without giving either away; "kept" when handles are."""
+    return "kept" if salt is None else _hash(salt, "which salt is this", "")
 
-    def hide(self, record: RawRecord) -> RawRecord:
-        """The record with a pseudonym for its author and for ids that may name somebody, and an id where the source gave none."""
-        changes: dict[str, str] = {}
-        if self._salt is not None:
-            bare = re.escape((record.author or "").strip().lstrip("@"))
-            # Ids are kept as given, but not addresses (https://host/HANDLE/status/1) and not those in which the author's handle stands.
-            somebody = re.compile(rf"[/@]|(?<![^\W_]){bare}(?![^\W_])" if bare else "[/@]", re.IGNORECASE)
-            named = {name: value for name in ("id", "post_id") if (value := getattr(record, name)) and somebody.search(value)}
-            changes = {name: f"i-{self._hash('id', value)}" for name, value in named.items()}
-            if record.author is not None:
-                changes["author"] = f"a-{self._hash('author', record.author.strip())}"
-        if record.id is None:
-            # The same post, reply and author are the same record: this keeps a source without ids from giving it twice.
-            content = (changes.get("author", record.author) or "", record.post, record.reply)
-            changes["id"] = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:24]
-        return record.model_copy(update=changes)
 
-    def _hash(self, kind: str, text: str) -> str:
-        return hmac.new(self._salt, f"{kind}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:16]
+def _hash(salt: bytes, kind: str, text: str) -> str:
+    return hmac.new(salt, f"{kind}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def read_salt() -> bytes:
@@ -143,8 +142,6 @@ def read_salt() -> bytes:
             path.touch(mode=0o600)
             path.write_bytes(secrets.token_bytes(32))
     if len(salt := path.read_bytes()) != 32:
-        raise PolychromicError(
-            f"{path}: {len(salt)} bytes. Allowed: the 32 random bytes that collect wrote. Restore the file; if it is lost, delete it: "
-            "logs begun with it cannot be continued then, and new ones name the same people differently."
-        )
+        allowed = "the 32 random bytes that collect wrote. Restore them; if they are lost, delete it: new logs name people differently"
+        raise PolychromicError(f"{path}: {len(salt)} bytes. Allowed: {allowed}.")
     return salt

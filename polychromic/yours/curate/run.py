@@ -20,8 +20,8 @@ from polychromic.base.progress import progress
 from polychromic.base.visible import visible
 from polychromic.data.records import Record
 from polychromic.yours.curate import selection
-from polychromic.yours.curate.raw import Pair, Text, read_pairs, written
 from polychromic.yours.curate.rules import Rules
+from polychromic.yours.curate.selection import Pair, read_pairs, written
 
 CANDIDATES, REPORT = "candidates.jsonl", "report.json"
 REVIEWS = "review-*.jsonl"  # logs of polychromic.yours.review beside the candidates
@@ -53,8 +53,11 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
     """
     funnel = Funnel(list(read_pairs(raw)))
     total = len(funnel.pairs)
-    for name, why in _judged(funnel.pairs, rules).items():
-        funnel.drop(name, why)
+    with progress("filtering", len(rules.filters)) as tick:
+        for number, (name, judge) in enumerate(rules.filters.items(), start=1):
+            judged = ((place, p.problem or judge(p.post, p.reply, p.engagement)) for place, p in enumerate(funnel.pairs))
+            funnel.drop(name, {place: why for place, why in judged if why is not None})
+            tick(number)
     # Of pairs with the same texts the one with most engagement comes first; the rest of the key only makes ties fall the same way.
     funnel.pairs.sort(key=lambda p: (p.digest, p.engagement is None, -(p.engagement or 0), p.author or "", p.source))
     funnel.drop("exact_duplicates", selection.exact_duplicates(funnel.pairs, rules.exact_duplicates.of))
@@ -90,37 +93,15 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
         "rules": rules.model_dump(mode="json", by_alias=True),
     }
     content = "".join(dumps(record.model_dump()) + "\n" for record in sorted(records, key=lambda record: record.id)).encode()
-    _refuse_to_replace(out, content)
-    with atomic_open(out / CANDIDATES) as file:
-        file.write(content)
-    write_json(out / REPORT, report)
-    return report
-
-
-def _judged(pairs: list[Pair], rules: Rules) -> dict[str, dict[int, str]]:
-    """Filter of one pair -> {place among the pairs that those before it left: why it drops the pair}."""
-    found: dict[str, dict[int, str]] = {name: {} for name in rules.filters}
-    with progress("filtering", len(pairs)) as tick:
-        reached = Counter()  # filter -> pairs that came as far
-        for number, pair in enumerate(pairs, start=1):
-            post, reply = Text(pair.post), Text(pair.reply)
-            for name, judge in rules.filters.items():
-                if (why := pair.problem or judge(post, reply, pair.engagement)) is not None:
-                    found[name][reached[name]] = why
-                reached[name] += 1
-                if why is not None:
-                    break
-            if number % selection.EVERY == 0 or number == len(pairs):
-                tick(number)
-    return found
-
-
-def _refuse_to_replace(out: Path, content: bytes) -> None:
-    """Decisions name the candidates they were made on: new ones would leave the reviews without a meaning."""
+    # Decisions name the candidates they were made on: new ones would leave the reviews without a meaning.
     reviews, target = sorted(out.glob(REVIEWS)), out / CANDIDATES
     if reviews and (not target.is_file() or target.read_bytes() != content):
         allowed = "the same candidates, or a folder without reviews. Give another --out FOLDER"
         raise PolychromicError(f"{out}: {reviews[0].name} reviews other candidates than the log and rules make now. Allowed: {allowed}.")
+    with atomic_open(out / CANDIDATES) as file:
+        file.write(content)
+    write_json(out / REPORT, report)
+    return report
 
 
 def render(report: dict) -> Group:
@@ -134,9 +115,6 @@ def render(report: dict) -> Group:
     strata = Table("stratum", Column("candidates", justify="right"))
     for name, count in report["strata"].items():
         strata.add_row(name, f"{count:,}")
-    candidates, number, largest = report["candidates"], report["groups"]["count"], report["groups"]["largest"]
-    note = Shown(f"{candidates:,} candidates in {number:,} groups, the largest of {largest:,}")
-    if largest * 2 > candidates > 1:
-        note.append("\nwarning: one group holds more than half of them, and a group is never parted: no split is possible. ")
-        note.append("Set records.group to post.")
+    number, largest = report["groups"].values()
+    note = f"{report['candidates']:,} candidates in {number:,} groups, the largest of {largest:,}"
     return Group(Shown(f"{report['input']['pairs']:,} pairs of {visible(report['input']['file'])}"), table, strata, note)

@@ -1,4 +1,4 @@
-"""A pair among the others: equal and nearly equal texts, caps, groups that may not be parted, strata by quantiles, the final selection.
+"""Pairs of a log, and a pair among the others: equal and nearly equal texts, caps, groups, strata by quantiles, the final selection.
 
 Near-duplicates are exact, not approximate: the index finds every kept text above the threshold. Words are ranked from rare to
 frequent. Two sets of m and n words with a Jaccard index of at least t share a = max(⌈tm⌉, ⌈tn⌉) words or more, so the l rarest
@@ -9,28 +9,81 @@ threshold of one half two texts that match share two words, but for texts of one
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
+from polychromic.base.io import read_jsonl
 from polychromic.base.progress import progress
-from polychromic.data.text import joined, normalised
-from polychromic.yours.curate.raw import Pair, Text, fast_words
-from polychromic.yours.curate.rules import count_words
+from polychromic.data.text import normalised
+from polychromic.yours.collect.schema import read_item
+from polychromic.yours.curate.rules import Text, count_words
 
-Key = Callable[[Pair], Hashable | None]
 CLASSES = {"length": (["any"], ["short", "long"], ["short", "medium", "long"])}
 CLASSES["engagement"] = (["any"], ["low", "high"], ["low", "middle", "high"])
-KEYS: dict[str, Key] = {"author": lambda pair: pair.author, "post": lambda pair: normalised(pair.post) or pair.post}
-EVERY = 1000  # pairs between two updates of the progress bar
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A post and one reply to it, blanks collapsed and else as typed.
+
+    Attributes:
+        where: "file:line" of the log; of this machine no folder is named.
+        author: who wrote the reply, by whatever name the log has; it never reaches a record.
+        engagement: in the log's own unit (likes, rating …).
+        source: where the pair is from; the file's name when the log does not say.
+        problem: why the line is no such pair; "" where it is one.
+    """
+
+    where: str
+    post: Text
+    reply: Text
+    author: str | None
+    engagement: float | None
+    source: str
+    problem: str = ""
+
+    @property
+    def digest(self) -> str:
+        """An order that has nothing to do with content or place, and is the same everywhere; its head is the record's id."""
+        return hashlib.sha256(f"{self.post}\x1f{self.reply}".encode()).hexdigest()
+
+
+def read_pairs(path: Path) -> Iterator[Pair]:
+    """Pairs in the order of the file; columns are those of collect.schema.RawRecord, and others are left alone.
+
+    Raises PolychromicError: no such file; DataError: a line that is no JSON object.
+    """
+    return (read_pair(Path(where).name, row) for where, row in read_jsonl(path))
+
+
+def read_pair(where: str, row: dict[str, Any]) -> Pair:
+    source = " ".join(str(row.get("source") or "").split()) or where.rpartition(":")[0]
+    found = read_item(row, {}, source, None)
+    if isinstance(found, str):
+        return Pair(where, Text(row.get("post") or ""), Text(row.get("reply") or ""), None, None, source, found)
+    post, reply = (Text(" ".join(text.split())) for text in (found.post, found.reply))
+    return Pair(where, post, reply, found.author, found.engagement, written(source))
+
+
+def written(text: str) -> str:
+    """`text` as UTF-8 can hold it: halves of surrogate pairs, which JSON may spell, become their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+KEYS: dict[str, Callable[[Pair], str | None]] = {"author": lambda p: p.author, "post": lambda p: normalised(p.post) or p.post}
 
 
 def exact_key(pair: Pair, of: str) -> str:
     """Equal for texts that differ only in case, accents, punctuation or blanks; emoji count where there is no word."""
-    key = lambda text: " ".join(fast_words(text)) or Text(text).folded
+    key = lambda text: " ".join(text.words) or text.folded
     return key(pair.reply) if of == "reply" else f"{key(pair.post)}\n{key(pair.reply)}"
 
 
@@ -43,15 +96,15 @@ def exact_duplicates(pairs: Sequence[Pair], of: str) -> dict[int, str]:
 
 def near_duplicates(pairs: Sequence[Pair], of: str, threshold: float) -> dict[int, str]:
     """place -> which pair that is kept before it is how close; closeness is the Jaccard index of the sets of words."""
-    texts = [fast_words({"post": pair.post, "reply": pair.reply, "pair": f"{pair.post} {pair.reply}"}[of]) for pair in pairs]
-    sets, near = [frozenset(text) for text in texts], {}
+    words: dict[str, Callable[[Pair], list[str]]] = {"post": lambda p: p.post.words, "reply": lambda p: p.reply.words}
+    words["pair"] = lambda p: p.post.words + p.reply.words
+    sets, near = [frozenset(words[of](pair)) for pair in pairs], {}
     with progress("near-duplicates", len(pairs)) as tick:
         for place, original in enumerate(closest(sets, threshold), start=1):
             if original is not None:
                 a, b = sets[place - 1], sets[original]
                 near[place - 1] = f"{len(a & b) / len(a | b):.2f} like {pairs[original].where}"
-            if place % EVERY == 0 or place == len(pairs):
-                tick(place)
+            tick(place)
     return near
 
 
@@ -86,7 +139,7 @@ def _alike(a: frozenset[str], b: frozenset[str], t: Fraction) -> bool:
 
 def over_cap(pairs: Sequence[Pair], what: str, most: int) -> dict[int, str]:
     """place -> why, of the pairs beyond the first `most` of one author or post ("what"); unknown authors are not one author."""
-    seen: Counter[Hashable] = Counter()
+    seen: Counter[str | None] = Counter()
     over = {}
     for place, name in enumerate(map(KEYS[what], pairs)):
         seen[name] += 1
@@ -96,17 +149,14 @@ def over_cap(pairs: Sequence[Pair], what: str, most: int) -> dict[int, str]:
 
 
 def groups(pairs: Sequence[Pair], by: str) -> list[str]:
-    """A name per pair, equal for pairs that may not be parted: of one post, of one author, or linked by either ("both").
+    """A name per pair, equal for pairs that may not be parted: of one post, or of one author; who has no name is alone.
 
     Names are made of the least digest in the group: they say nothing about posts or authors, and do not hang on the order.
     """
-    digests, links = [pair.digest for pair in pairs], []
-    for what in ("post", "author") if by == "both" else (by,):
-        first: dict[Hashable, str] = {}
-        named = [(name, digest) for name, digest in zip(map(KEYS[what], pairs), digests, strict=True) if name is not None]
-        links += [(first.setdefault(name, digest), digest) for name, digest in named]
-    least = joined(digests, links)
-    return [f"{by}-{least[digest][:12]}" for digest in digests]
+    keys, least = [KEYS[by](pair) or pair.digest for pair in pairs], {}
+    for key, pair in zip(keys, pairs, strict=True):
+        least[key] = min(least.get(key, pair.digest), pair.digest)
+    return [f"{by}-{least[key][:12]}" for key in keys]
 
 
 def quantile_names(values: Sequence[float | None], names: Sequence[str]) -> list[str]:

@@ -3,14 +3,18 @@
 Prompts are drawn in blocks of at most ROWS replies that are decoded together, each block with a stream of its own, and a block's
 lines are appended at once: a run that is cut draws again only the block in which it was cut, and ends with the bytes of an
 undisturbed one. A block is as small as that can be: all of its replies end in the same decoding.
+
+Whether a LoRA adapter belongs to the base is answered before the base's weights are read or a reply drawn. PEFT loads it onto a base
+without memory ("meta"): a wider base differs in shapes, a deeper or shallower one in names. A base of the same architecture with other
+weights looks the same, and the name that the adapter recorded decides nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,15 +22,15 @@ from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.base.io import dumps, read_json, read_jsonl, sha256_json, write_json, write_jsonl
+from polychromic.base.io import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
 from polychromic.base.locks import single_writer
 from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.models.prompts import SLOT, PromptVariant
 from polychromic.params import Params, load_params
-from polychromic.yours.evaluate.adapters import check_adapter, fingerprint
 from polychromic.yours.evaluate.inputs import Row, group, read_row
 
+ADAPTER = CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 DEFAULT = "default"  # the pinned model of params.yaml
 ROWS = 64  # replies decoded at once, 3 prompts of 20: what a kill can cost, and enough to keep a processor busy
 Shots = Sequence[tuple[str, str]]  # (prompt, reply) of solved examples
@@ -70,9 +74,48 @@ def draw_all(
         for name, adapter, shots in runs:
             chats = [chat(variant, row["prompt"], shots) for row in rows]
             identity = {"base": weights.fingerprint(source), "adapter": adapter and fingerprint(adapter), "prompts": sha256_json(chats)}
-            load = partial(_load, folder, adapter)
-            _draw(out / f"samples-{name}.jsonl", name, identity | asdict(settings), rows, chats, settings, load)
+            _draw(out / f"samples-{name}.jsonl", name, identity, rows, chats, settings, folder, adapter)
     return [out / f"samples-{name}.jsonl" for name in names]
+
+
+def check_adapter(adapter: Path, base: str, folder: Path) -> None:
+    """Raises PolychromicError for an adapter that is incomplete, or does not fit the model in `folder`, which the user called `base`."""
+    import torch
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    named = None
+    try:
+        if missing := [name for name in ADAPTER if not (adapter / name).is_file()]:
+            raise ValueError(f"no {' and no '.join(missing)}")
+        config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+        if (kind := config.get("peft_type")) != "LORA":
+            raise ValueError(f"an adapter of type {kind!r}")
+        named = config.get("base_model_name_or_path")
+        saved = load_peft_weights(str(adapter), device="cpu")
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        lora = LoraConfig.from_pretrained(adapter)
+        lora.base_model_name_or_path = None  # another name is ours to tell
+        result = set_peft_model_state_dict(get_peft_model(model, lora, low_cpu_mem_usage=True), saved, low_cpu_mem_usage=True)
+        if names := result.unexpected_keys:
+            raise ValueError(f"{len(names)} tensors for which the base has no module, such as {names[0]}")
+        if names := [name for name in result.missing_keys if ".lora_" in name]:
+            raise ValueError(f"{len(names)} tensors are lacking, such as {names[0]}")
+    except (ValueError, TypeError, RuntimeError, SafetensorError) as error:  # a RuntimeError's first line says nothing of the sizes
+        head, *lines = str(error).splitlines()
+        said = "; ".join(line.strip(" \t.")[:300] for line in lines[:2] or [head])
+        made = f"It names {named!r} as its base: give" if named else "Give"
+        allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
+        raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
+
+
+def fingerprint(adapter: Path) -> str:
+    """Of its weights and its configuration, which scales them; not of where it lies or what it says about its base."""
+    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    return sha256_json([{key: value for key, value in config.items() if key != "base_model_name_or_path"}, sha256_file(adapter / WEIGHTS)])
 
 
 def pinned() -> Params:
@@ -127,7 +170,7 @@ def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dic
 
 
 def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokenizer)
-    """The base model, with the adapter merged where there is one (it fits, see adapters.py), in bfloat16 on the best device."""
+    """The base model, with the adapter merged where there is one (it fits, see check_adapter), in bfloat16 on the best device."""
     from polychromic.base.hardware import best_device
     from polychromic.models.decode import check_head
     from polychromic.models.load import load_causal_lm
@@ -145,7 +188,8 @@ def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokeniz
 
 
 def _draw(
-    path: Path, name: str, identity: dict, rows: Sequence[dict], chats: Sequence[list[dict]], settings: Settings, load: Callable[[], tuple],
+    path: Path, name: str, identity: dict, rows: Sequence[dict], chats: Sequence[list[dict]], settings: Settings, folder: Path,
+    adapter: Path | None,
 ) -> None:  # fmt: skip
     """Replies to all chats in `path`, what is there already kept; `identity` says what decides them, and is kept beside it.
 
@@ -153,31 +197,33 @@ def _draw(
     """
     from polychromic.sample.draw import sample_prompts
 
-    identity |= {"n_prompts": len(rows), "rows": ROWS}
+    identity |= asdict(settings) | {"n_prompts": len(rows), "rows": ROWS}
     facts = path.with_suffix(".json")
     before = read_json(facts) if facts.exists() else {}
     if path.exists() and before != identity:
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
         problem = f"was begun with another {changed}" if before else "was not drawn here"
         raise PolychromicError(f"{path} {problem}. Allowed: to go on as it was begun. Choose another --out, or delete it.")
-    size = max(1, ROWS // settings.n)
-    done = _complete(path, size, len(rows))
-    if done < len(rows):
-        model, tokenizer = load()
+    size, total = max(1, ROWS // settings.n), len(rows)
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
+    done = total if len(lines) == total else len(lines) // size * size  # first lines, in complete blocks; what comes after is cut off
+    if done < total:
+        model, tokenizer = _load(folder, adapter)
         write_json(facts, identity)
         encoded = [prompts.encode(tokenizer, one) for one in chats]
     with path.open("ab") as file:
-        for first in range(done, len(rows), size):
+        if (kept := sum(map(len, lines[:done]))) < path.stat().st_size:
+            file.truncate(kept)
+        for first in range(done, total, size):
             part = slice(first, first + size)
             drawn = sample_prompts(
                 model, tokenizer, encoded[part], n=settings.n, temperature=settings.temperature, rows=ROWS, min_p=settings.min_p,
                 max_new_tokens=settings.max_new_tokens, seed=derive_seed(settings.seed, "evaluate", first),
-                what=f"{name}, prompts {first + 1} to {min(first + size, len(rows))} of {len(rows)}",
+                what=f"{name}, prompts {first + 1} to {min(first + size, total)} of {total}",
             )  # fmt: skip
             about = {"system": name, "seed": settings.seed, "temperature": settings.temperature}
             replies = [{key: reply[key] for key in ("samples", "tokens")} for reply in drawn]
-            lines = [dumps({**row, **about, **reply}) + "\n" for row, reply in zip(rows[part], replies, strict=True)]
-            file.write("".join(lines).encode())
+            file.write("".join(dumps({**row, **about, **reply}) + "\n" for row, reply in zip(rows[part], replies, strict=True)).encode())
             file.flush()
             os.fsync(file.fileno())
     saved = [line for _, line in read_jsonl(path)]
@@ -185,12 +231,3 @@ def _draw(
     renewed = [{key: value for key, value in line.items() if key not in own} | row for line, row in zip(saved, rows, strict=True)]
     if renewed != saved:
         write_jsonl(path, renewed)
-
-
-def _complete(path: Path, size: int, total: int) -> int:
-    """How many first lines of the file stand in complete blocks of `size`; what comes after them is cut off."""
-    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")] if path.exists() else []
-    count = total if len(lines) == total else len(lines) // size * size
-    if path.exists() and (kept := sum(len(line) for line in lines[:count])) < path.stat().st_size:
-        os.truncate(path, kept)
-    return count

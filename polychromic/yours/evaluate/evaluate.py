@@ -5,9 +5,10 @@ Values come from polychromic.score.metrics, statistics from polychromic.compare.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from polychromic.compare import stats
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
 from polychromic.score.text import answer_key, answer_key_signature
-from polychromic.yours.evaluate.inputs import Row, System, common_ids, other_prompts
+from polychromic.yours.evaluate.inputs import Row, System, other_prompts
 
 ALPHA = 0.05
 PERMUTATIONS = 10_000  # at least; 100 for each test, so that the adjusted p can fall below ALPHA
@@ -40,7 +41,7 @@ class Asked:
 
     Attributes:
         metrics: by name, and an error where one does not exist; None takes what DEFAULT_METRICS and the input allow.
-        ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the number of samples allows.
+        ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the samples reach.
         encoder: whether metrics may read sentence vectors. seed, n_boot: of the bootstrap, and its resamples.
     """
 
@@ -51,20 +52,14 @@ class Asked:
     n_boot: int = 10_000
 
 
-@dataclass(frozen=True)
-class Scores:
-    """values: system -> metric -> (seeds, prompts), of the same metrics for all systems; counts: metric -> system -> samples it reads."""
+class Scores(NamedTuple):
+    """values: system -> metric -> (seeds, prompts), of the same metrics for all systems; counts: metric -> system -> samples it reads;
+    signatures: metric -> definition, tokenizer, encoder, answer key, samples, version: what another needs to repeat it."""
 
     values: dict[str, dict[str, np.ndarray]]
     counts: dict[str, dict[str, int]]
-    encoder: str
+    signatures: dict[str, str]
     notes: list[str]
-
-    def signature(self, name: str, *systems: str) -> str:
-        """What a result must name so that another can repeat it: definition, tokenizer, encoder, answer key, samples, version."""
-        ns = dict.fromkeys(self.counts[name][system] for system in systems or self.counts[name])
-        key = [answer_key_signature()] if {"answers", "keys"} & set(metric(name).needs) else []
-        return "|".join([definition(name, self.encoder), *key, f"n:{','.join(map(str, ns))}", f"polychromic:{__version__}"])
 
 
 def evaluate(systems: Sequence[System], asked: Asked) -> dict:
@@ -78,50 +73,47 @@ def evaluate(systems: Sequence[System], asked: Asked) -> dict:
         arrays, means = scores.values[system.name], {}
         intervals = stats.mean_cis(arrays, np.random.default_rng(asked.seed), asked.n_boot) if len(system.prompts) > 1 else {}
         for name, array in arrays.items():
-            ends = {end: getattr(intervals.get(name), end, None) for end in ("low", "high")}
-            about = {"n_samples": scores.counts[name][system.name], "signature": scores.signature(name, system.name)}
-            means[name] = {"mean": float(array.mean())} | ends | about
+            low, high = (intervals[name].low, intervals[name].high) if intervals else (None, None)
+            means[name] = {"mean": float(array.mean()), "low": low, "high": high, "n_samples": scores.counts[name][system.name]}
         found.append(_about(system, len(system.prompts)) | {"label": system.label, "temperature": system.temperature, "metrics": means})
-    advice = "do not compare their means. `polychromic compare-files --common` uses the prompts that both have."
-    apart = [f"{differ}: {advice}" for system in systems[1:] if (differ := other_prompts(systems[0], system))]
-    signatures = {name: scores.signature(name) for name in scores.values[systems[0].name]}
-    return {"systems": found, "signatures": signatures, "notes": [*apart, *scores.notes]}
+    apart = [f"{differ}: do not compare their means" for system in systems[1:] if (differ := other_prompts(systems[0], system))]
+    return {"systems": found, "signatures": scores.signatures, "notes": [*apart, *scores.notes]}
 
 
-def compare(systems: Sequence[System], asked: Asked, common: bool) -> dict:
+def compare(systems: Sequence[System], asked: Asked) -> dict:
     """The document of `polychromic compare-files`: paired contrasts a - b of all pairs of systems and metrics, and a verdict for each.
 
     A verdict needs two things: the interval excludes 0, and the permutation p, adjusted by Holm over all contrasts of the
     document, is below ALPHA. An interval alone would call one metric in twenty different between equal systems.
 
-    Raises as `common_ids`, to which `common` goes, and `score`.
+    Raises UsageError: one system; PolychromicError: the systems answer different prompts; and as `score`.
     """
     if len(systems) < 2:
         raise UsageError(f"compare-files has one system, {systems[0].name!r}. Allowed: two or more in files or folders. Add a file.")
-    ids = common_ids(systems, common)
+    if differ := next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), None):
+        raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. Correct the ids, or take the others out.")
+    ids = list(systems[0].prompts)
     scores = score(systems, {system.name: ids for system in systems}, asked)
-    names, pairs = list(scores.values[systems[0].name]), list(combinations([system.name for system in systems], 2))
+    names, pairs = list(scores.signatures), list(combinations([system.name for system in systems], 2))
     tests, rows = len(names) * len(pairs), []
+    draws = max(PERMUTATIONS, 100 * tests)
     for (a, b), name in product(pairs, names):
-        ours, theirs = scores.values[a][name], scores.values[b][name]
-        rng, draws = np.random.default_rng(asked.seed), max(PERMUTATIONS, 100 * tests)
+        ours, theirs, rng = scores.values[a][name], scores.values[b][name], np.random.default_rng(asked.seed)
         rows.append({
             "a": a, "b": b, "metric": name, **asdict(stats.paired_contrast(ours, theirs, rng, asked.n_boot, draws)),
             "n_samples_a": scores.counts[name][a], "n_samples_b": scores.counts[name][b],
-            "signature": scores.signature(name, a, b), "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
+            "differences": (ours.mean(axis=0) - theirs.mean(axis=0)).tolist(),
         })  # fmt: skip
     for row, adjusted in zip(rows, stats.holm([row["p_permutation"] for row in rows]), strict=True):
         row |= {"p_holm": float(adjusted)} | verdict(row["metric"], row["a"], row["b"], row["low"], row["high"], float(adjusted))
     how = {"tests": tests, "over": f"{len(names)} metrics x {len(pairs)} pairs", "alpha": ALPHA}
-    extra = {system.name: len(system.prompts) - len(ids) for system in systems}
-    dropped = [f"{count} prompts of {name!r} left out, which others lack" for name, count in extra.items() if count]
     return {
         "contrasts": rows,
         "prompts": ids,
         "systems": [_about(system, len(ids)) for system in systems],
         "adjustment": how | {"method": "Holm", "test": "two-sided sign-flip permutation, paired by prompt"},
-        "signatures": {name: scores.signature(name) for name in names},
-        "notes": [*dropped, *scores.notes],
+        "signatures": scores.signatures,
+        "notes": scores.notes,
     }
 
 
@@ -135,12 +127,7 @@ def verdict(name: str, a: str, b: str, low: float, high: float, p_holm: float) -
 
 
 def _about(system: System, prompts: int) -> dict:
-    return {"system": system.name, "n_prompts": prompts, "n_samples": system.n, "n_empty": _empty(system), "seeds": system.seeds}
-
-
-def _empty(system: System) -> int:
-    """Replies that show nothing: each is wrong, has no word, and is like no reference."""
-    return sum(not text.strip() for row in system.rows.values() for text in row.samples)
+    return {"system": system.name, "n_prompts": prompts, "n_samples": system.n, "n_empty": system.empty, "seeds": system.seeds}
 
 
 def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: Asked) -> Scores:
@@ -149,7 +136,7 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     Raises UsageError: an unknown metric; PolychromicError: k is larger than the number of samples; a metric that was asked for does not
     exist for a line, which is named; or no metric is left.
     """
-    names, notes = _wanted(systems, asked)
+    names, notes = _wanted(systems, asked), []
     least = min(system.n for system in systems)
     counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
     vectors, encoder = _vectors(systems, names) if asked.encoder else ({}, "")
@@ -161,7 +148,7 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
         with progress(f"metrics of {system.name}", len(own)) as tick:
             for column, (place, seed) in product(range(len(own)), enumerate(system.seeds)):
                 row = system.rows[seed, own[column]]
-                prompts = {n: _prompt(row, n, vectors) for n in (least, system.n)}
+                prompts = {n: _prompt(row, n, vectors) for n in {least, system.n}}
                 for name in [name for name in names if name not in lost]:
                     prompt = prompts[counts[name][system.name]]
                     try:
@@ -174,36 +161,33 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
         why, first = next(iter(gone.items()))
         allowed = "input for which the metric exists. Add what it lacks, take the line out, or ask for other --metrics"
         raise PolychromicError(f"{first} cannot be computed: {why}. Allowed: {allowed}.")
-    cut = [name for name in names if name not in lost and metric(name).of_number]
-    if cut and any(system.n > least for system in systems):
+    names = [name for name in names if name not in lost]
+    if any(system.n > least for system in systems) and (cut := [name for name in names if metric(name).of_number]):
         said = ", ".join(f"{system.name} has {system.n}" for system in systems)
-        notes.append(
-            f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each "
-            "system; the other metrics read all, which does not shift their mean"
-        )
+        notes.append(f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each")
     notes += [f"{first} left out: {why}" for why, first in gone.items()]
-    for system in systems:
-        values[system.name] = {name: array for name, array in values[system.name].items() if name not in lost}
-        if empty := _empty(system):
-            total = len(system.rows) * system.n
-            notes.append(f"{empty} of {total} replies of {system.name!r} are empty and count as such: 0 words, like no reference")
-    return Scores(values, counts, encoder, notes)
+    kept = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
+    return Scores(kept, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
 
 
-def _wanted(systems: Sequence[System], asked: Asked) -> tuple[list[str], list[str]]:
-    """(metrics to compute, notes)."""
+def _signature(name: str, encoder: str, counts: Iterable[int]) -> str:
+    key = [answer_key_signature()] if {"answers", "keys"} & set(metric(name).needs) else []
+    ns = ",".join(map(str, dict.fromkeys(counts)))
+    return "|".join([definition(name, encoder), *key, f"n:{ns}", f"polychromic:{__version__}"])
+
+
+def _wanted(systems: Sequence[System], asked: Asked) -> list[str]:
+    """The metrics to compute; by default each of DEFAULT_METRICS for each k that the samples reach."""
     first = min(systems, key=lambda system: system.n).first
     n = len(first.samples)
     if large := [k for k in asked.ks or () if k > n]:
         remedy = f"Draw {large[0]} or more per prompt, or lower --k"
         raise PolychromicError(f"{first.where} has {n} samples, and --k asks for {large[0]}. Allowed: k up to their number. {remedy}.")
     if asked.metrics is not None:
-        return list(dict.fromkeys(asked.metrics)), []
+        return list(dict.fromkeys(asked.metrics))
     ks = asked.ks or [k for k in DEFAULT_KS if k <= n]
     wanted = [name.replace("@k", f"@{k}") for name in DEFAULT_METRICS for k in (ks if name.endswith("@k") else [None])]
-    wanted = [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
-    large = [] if asked.ks else [str(k) for k in DEFAULT_KS if k > n]
-    return wanted, [f"k = {', '.join(large)} left out: {first.where} has {n} samples per prompt"] if large else []
+    return [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
 
 
 def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray], str]:

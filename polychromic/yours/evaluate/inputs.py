@@ -6,7 +6,6 @@ one per sample, or of answers that are right), "system", "temperature", "seed". 
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -100,11 +99,16 @@ class System:
         """Samples per prompt."""
         return len(self.first.samples)
 
+    @property
+    def empty(self) -> int:
+        """Replies that show nothing: each is wrong, has no word, and is like no reference."""
+        return sum(not text.strip() for row in self.rows.values() for text in row.samples)
+
 
 def read_row(where: str, raw: dict, **defaults: Any) -> Row:
     """One line, checked; `defaults` are of columns that it does not have.
 
-    Raises DataError: says what was got, what is allowed, and which column may have been meant.
+    Raises DataError: says what was got and what is allowed.
     """
     columns = [name for name in Row.model_fields if name not in ("where", "raw")]
     try:
@@ -116,9 +120,8 @@ def read_row(where: str, raw: dict, **defaults: Any) -> Row:
         raise DataError(where, f"the line cannot be written again ({error})", "numbers, and whole Unicode characters") from None
     column = str(first["loc"][0])
     if first["type"] == "missing":
-        near = difflib.get_close_matches(column, [name for name in raw if name not in columns], n=1, cutoff=0.5)
-        remedy = f"Did you mean {near[0]!r}? Rename it to {column!r}." if near else "Add it and run the command again."
-        raise DataError(where, f"no column {column!r}; found: {', '.join(map(repr, raw))}", f"columns {', '.join(columns)}", remedy)
+        found = f"no column {column!r}; found: {', '.join(map(repr, raw))}"
+        raise DataError(where, found, f"columns {', '.join(columns)}", "Add it, or rename what is meant.")
     allowed = first["ctx"]["error"].args[0] if first["type"] == "value_error" else Row.model_fields[column].description
     raise DataError(where, f"{column} is {repr(raw[column])[:60]}", allowed)
 
@@ -176,10 +179,11 @@ def _lines(path: Path) -> Iterator[Row]:
     """The lines of a file, or of the files of replies of a folder."""
     files = [path]
     if path.is_dir():
-        if not (path / EVALUATION).is_file():
+        found = read_json(path / EVALUATION) if (path / EVALUATION).is_file() else None
+        if not isinstance(found, dict) or not all(isinstance(s, dict) and "replies" in s for s in found.get("systems") or [None]):
             allowed = "a folder that `polychromic evaluate --out` wrote, or files of replies. Evaluate into it first, or name the files"
-            raise PolychromicError(f"{path}: the folder holds no {EVALUATION}. Allowed: {allowed}.")
-        files = list(dict.fromkeys(path / system["replies"] for system in read_json(path / EVALUATION)["systems"]))
+            raise PolychromicError(f"{path}: the folder holds no {EVALUATION} that names systems. Allowed: {allowed}.")
+        files = list(dict.fromkeys(path / system["replies"] for system in found["systems"]))
     for file in files:
         parents = file.resolve().parents
         cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.RESULTS.resolve()
@@ -204,23 +208,6 @@ def _with_prompts(path: Path, name: str) -> Iterator[tuple[str, dict]]:
 
 def other_prompts(one: System, other: System) -> str:
     """What tells the prompts of two systems apart, whose means are then of different things; "" where they are the same."""
-    ours, theirs = one.prompts, other.prompts
-    extra = ((one, other, ours.keys() - theirs.keys()), (other, one, theirs.keys() - ours.keys()))
-    parts = [f"{len(ids)} of {a.name!r} that {b.name!r} lacks, such as {min(ids)!r}" for a, b, ids in extra if ids]
-    if renamed := sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]):
-        parts.append(f"{len(renamed)} ids stand for other text, such as {renamed[0]!r}")
+    extra = ((a, b, a.prompts.items() - b.prompts.items()) for a, b in ((one, other), (other, one)))
+    parts = [f"{len(rest)} of {a.name!r} that {b.name!r} lacks, such as {min(rest)[0]!r}" for a, b, rest in extra if rest]
     return f"{one.name!r} and {other.name!r} answer different prompts ({'; '.join(parts)})" if parts else ""
-
-
-def common_ids(systems: Sequence[System], common: bool) -> list[str]:
-    """The prompts of all systems, sorted; with `common` without those that some system lacks.
-
-    Raises PolychromicError: the prompts differ (and `common` is off), none is shared, or an id stands for several.
-    """
-    differ = next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), "")
-    shared = sorted(set.intersection(*(set(system.prompts) for system in systems)))
-    renamed = [name for name in shared if len({system.prompts[name] for system in systems}) > 1]
-    if differ and (not common or renamed or not shared):
-        remedy = "Correct the ids, or add --common to use the prompts that all have"
-        raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. {remedy}.")
-    return shared

@@ -6,7 +6,8 @@ The folder holds the document as JSON, tables as CSV and LaTeX, figures, and the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -86,20 +87,18 @@ def concluded(contrast: dict) -> str:
 def replies_table(systems: Sequence[System], name: str, count: int) -> Table:
     """The first `count` replies of each system's first seed to one prompt, side by side; valid ones in bold with a check mark."""
     found = [system.rows.get((system.seeds[0], name)) for system in systems]
-    there = [reply for reply in found if reply]
-    drawn = Table(title=escape(f"{name}: {there[0].prompt}"))
+    drawn = Table(title=escape(f"{name}: {next(one.prompt for one in found if one)}"))
     for system in systems:
         drawn.add_column(escape(system.name), overflow="fold", ratio=1)
-    for place in range(min(count, max(len(reply.samples) for reply in there))):
-        drawn.add_row(*("" if reply is None or place >= len(reply.samples) else _reply(reply, place) for reply in found))
+    for replies in islice(zip_longest(*(_replies(one) if one else () for one in found)), count):
+        drawn.add_row(*replies)
     return drawn
 
 
-def _reply(row: Row, place: int) -> str:
-    text = escape(row.samples[place]) or "[dim](empty)[/]"
-    if row.answers is None:
-        return text
-    return f"[bold]\u2713 {text}[/]" if row.answers[place] is not None else f"[dim]  {text}[/]"
+def _replies(found: Row) -> Iterator[str]:
+    for text, answer in zip(found.samples, found.answers or found.samples, strict=True):
+        shown = escape(text) or "[dim](empty)[/]"
+        yield shown if found.answers is None else f"[dim]  {shown}[/]" if answer is None else f"[bold]\u2713 {shown}[/]"
 
 
 def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
@@ -111,19 +110,20 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 
     Raises UsageError where a file of replies exists that was drawn there, or was read and holds other systems, too.
     """
-    body = [row(found) for found in cells(document, tex=True)]
+    body, signatures = [row(found) for found in cells(document, tex=True)], document["signatures"]
     body.insert(1, r"\midrule")
     if "contrasts" in document:
         name, stem, command, drawn = "comparison.json", "contrasts", "compare-files", _contrasts(document)
         note = f"% {adjusted(document)}\n"
-        columns, rows = "llrrl", [r | {"verdict": concluded(r)} for r in document["contrasts"]]
+        columns, rows = "llrrl", [r | {"verdict": concluded(r), "signature": signatures[r["metric"]]} for r in document["contrasts"]]
         head = "a b metric n_prompts n_samples_a n_samples_b delta low high p_permutation p_holm d_z verdict signature"
     else:
         kept = _keep_replies(out, systems)
         for system in document["systems"]:
             system["replies"] = kept[system["system"]]
-        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document)
-        columns, rows = "l" + "r" * len(systems), [s | {"metric": m} | v for s in document["systems"] for m, v in s["metrics"].items()]
+        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document, systems)
+        columns = "l" + "r" * len(systems)
+        rows = [s | {"metric": m, "signature": signatures[m]} | v for s in document["systems"] for m, v in s["metrics"].items()]
         head = "system n_prompts n_samples metric mean low high signature"
     tables = [out / f"{stem}.csv", out / f"{stem}.tex"]
     write_text(tables[0], pd.DataFrame(rows)[head.split()].to_csv(index=False, lineterminator="\n"))
@@ -158,25 +158,23 @@ def plain(name: str) -> str:
     return name.replace("@", " at ").replace("$", r"\$")
 
 
-def _curves(document: dict) -> dict[str, Figure]:
-    """pass@k over k where there are two or more; quality against diversity where there are two systems and both metrics.
-
-    The temperatures of one system are one curve, and a mark carries its temperature where the replies do.
-    """
+def _curves(document: dict, read: Sequence[System]) -> dict[str, Figure]:
+    """pass@k over k where there are two or more; quality against diversity where there are both, the temperatures of
+    one system a curve."""
     systems, names, drawn = document["systems"], list(document["signatures"]), {}
     if any(value["low"] is None for s in systems for value in s["metrics"].values()):
         return drawn
+    points = lambda s, ks: [Point(k, *(s["metrics"][f"pass@{k}"][end] for end in ENDS)) for k in ks]
     if len(ks := sorted(int(name.removeprefix("pass@")) for name in names if name.startswith("pass@"))) > 1:
-        points = lambda s: [Point(k, *(s["metrics"][f"pass@{k}"][end] for end in ENDS)) for k in ks]
-        drawn["passk"] = figures.passk({plain(s["system"]): points(s) for s in systems})
+        drawn["passk"] = figures.passk({plain(s["system"]): points(s, ks) for s in systems})
     diversity = [*(name for name in names if name.startswith("valid_distinct@")), *({"semantic_diversity"} & set(names))]
     if diversity and "pass@1" in names and len(systems) > 1:
-        found: dict[str, list[Point]] = {plain(s["label"]): [] for s in systems}
-        for s in sorted(systems, key=lambda s: s["temperature"] or 0):
-            x, y, t = s["metrics"]["pass@1"], s["metrics"][diversity[0]], s["temperature"]
-            note = "" if t is None else f"{t:g}"
-            found[plain(s["label"])].append(Point(x["mean"], y["mean"], y["low"], y["high"], x["low"], x["high"], note))
-        drawn["quality-diversity"] = figures.frontier(found, {}, "pass@1", diversity[0])
+        curves: dict[str, list[Point]] = {plain(one.label): [] for one in read}
+        for one, s in sorted(zip(read, systems, strict=True), key=lambda pair: pair[0].temperature or 0):
+            (x, left, right), (y, low, high) = ([s["metrics"][name][end] for end in ENDS] for name in ("pass@1", diversity[0]))
+            note = "" if one.temperature is None else f"{one.temperature:g}"
+            curves[plain(one.label)].append(Point(x, y, low, high, left, right, note))
+        drawn["quality-diversity"] = figures.frontier(curves, {}, "pass@1", diversity[0])
     return drawn
 
 
@@ -187,15 +185,10 @@ def _contrasts(document: dict) -> dict[str, Figure]:
     pair = lambda r: f" {MINUS} ".join(names(r))
     scaled = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
     if effects := [effect for effect in scaled if effect is not None]:
-        figure = drawn["forest"] = forest(effects)
-        handles, families = figure.axes[0].get_legend_handles_labels()
-        with rc_context(style()):
-            if len(families) == 1:
-                figure.axes[0].set_title(effects[0].family, fontsize=9)
-            elif len(families) > 2:  # their names in rows that the figure can hold
-                figure.legends[0].remove()
-                figure.set_figheight(figure.get_figheight() + 0.17 * (len(families) // 2))
-                figure.legend(handles, families, loc="outside upper center", ncols=2)
+        drawn["forest"] = forest(effects)
+        if len({effect.family for effect in effects}) == 1:
+            with rc_context(style()):
+                drawn["forest"].axes[0].set_title(effects[0].family, fontsize=9)
     if len(document["systems"]) == 2:
         r = rows[0]
         drawn["differences"] = differences(r["differences"], (r["low"], r["high"]), r["metric"], *names(r))

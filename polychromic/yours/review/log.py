@@ -180,10 +180,9 @@ def read_log(path: Path, candidates: Candidates, reviewer: str = "") -> Log:
             if number > 1:
                 log.apply(Action(**row))
             elif row != {"candidates": candidates.sha256}:
-                raise PolychromicError(
-                    f"{path}: the log reviews other candidates (sha256 {str(row.get('candidates'))[:12]}) than {candidates.path} (sha256 "
-                    f"{candidates.sha256[:12]}). Allowed: a log of these. Restore those, or start a log with another --reviewer."
-                )
+                found = f"the log reviews other candidates (sha256 {str(row.get('candidates'))[:12]}) than {candidates.path}"
+                allowed = "a log of these. Restore those, or start a log with another --reviewer"
+                raise PolychromicError(f"{path}: {found} (sha256 {candidates.sha256[:12]}). Allowed: {allowed}.")
         except ValueError as error:  # of json, of Action, of apply
             problem = problems(error) if isinstance(error, ValidationError) else str(error)
             allowed = "one JSON object a line: act, id and what the act needs, all texts, and an action that follows those before it"

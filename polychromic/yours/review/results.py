@@ -14,28 +14,22 @@ from rich.text import Text
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_json, write_jsonl
 from polychromic.base.visible import visible
-from polychromic.data.records import Record
 from polychromic.yours.review.log import REASONS, Action, Log
 
 
-def accepted(log: Log) -> list[Record]:
-    """What is accepted, with its edits, in the order of the ids; id, group and stratum stay those of the candidate."""
-    found = []
-    for name, record in sorted(log.candidates.records.items()):
-        if name in log.decisions and log.decisions[name].act != "reject":
-            prompt, reply = log.texts(name)
-            found.append(record.model_copy(update={"prompt": prompt, "references": [reply, *record.references[1:]]}))
-    return found
-
-
 def export(log: Log, out: Path) -> dict:
-    """Write `out`/replies.jsonl (the schema of data.records) and `out`/replies-review.json: how much of it a person has read.
+    """Write what is accepted, with its edits, to `out`/replies.jsonl (the schema of data.records; id, group and stratum stay those of the
+    candidate), and to `out`/replies-review.json how much of it a person has read.
 
     Returns: The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
     "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
     Raises PolychromicError: nothing is accepted.
     """
-    counts, records = log.counts(), accepted(log)
+    counts, records = log.counts(), []
+    for name, record in sorted(log.candidates.records.items()):
+        if name in log.decisions and log.decisions[name].act != "reject":
+            prompt, reply = log.texts(name)
+            records.append(record.model_copy(update={"prompt": prompt, "references": [reply, *record.references[1:]]}))
     if not records:
         found = f"none of {counts['reviewed']} reviewed candidates is accepted"
         raise PolychromicError(f"{log.path}: {found}. Allowed: one or more. Review on, and export then.")
@@ -62,12 +56,11 @@ def kappa(table: list[list[int]]) -> dict[str, float | None]:
     import numpy as np
     from statsmodels.stats.inter_rater import cohens_kappa
 
-    counts = np.array(table, dtype=float)
-    if counts.sum() in (counts[0, 0], counts[1, 1]):
-        return {"value": None, "low": None, "high": None}
-    with np.errstate(invalid="ignore"):  # of a variance of 0 that rounding made negative
-        found = cohens_kappa(counts)
+    with np.errstate(invalid="ignore"):  # 0 / 0, and a variance of 0 that rounding made negative
+        found = cohens_kappa(np.array(table, dtype=float))
         value, spread = float(found.kappa), 1.959963984540054 * float(np.nan_to_num(found.std_kappa))
+    if np.isnan(value):
+        return {"value": None, "low": None, "high": None}
     return {"value": value, "low": max(value - spread, -1.0), "high": min(value + spread, 1.0)}
 
 
@@ -118,17 +111,15 @@ def render(found: dict) -> Group:
     # Two names may be the same: two passes of one person under different logs.
     a, b = (f"{number}: {visible(name)}" for number, name in enumerate(found["reviewers"], start=1))
     share, k, ((yes, yes_no), (no_yes, no)) = found["agreement"], found["kappa"], found["table"]
-    kappa_said = "is not defined: both gave one and the same verdict to all"
-    if k["value"] is not None:
-        kappa_said = f"{k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}"
+    known = k["value"] is not None
     numbers = (
         f"{found['both']:,} candidates decided by both ({found['only_a']:,} by the first alone, {found['only_b']:,} by the second alone, "
         f"{found['undecided']:,} by none)\n"
         f"both accept {yes:,}, both reject {no:,} ({found['same_reason']:,} for the same reason), only the first accepts {yes_no:,}, "
-        f"only the second {no_yes:,}\n"
-        f"agreement {share['share']:.1%}, 95 % interval {share['low']:.1%} to {share['high']:.1%}\n"
-        f"Cohen's kappa {kappa_said}"
-    )
+        f"only the second {no_yes:,}\nagreement {share['share']:.1%}, 95 % interval {share['low']:.1%} to {share['high']:.1%}\n"
+        + (f"Cohen's kappa {k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}" if known else
+           "Cohen's kappa is not defined: both gave one and the same verdict to all")
+    )  # fmt: skip
     apart = Table("id", "post", "reply", escape(a), escape(b), title="Disagreements", title_justify="left", show_lines=True)
     for row in found["disagreements"]:
         apart.add_row(*(Text(visible(text), overflow="fold") for text in row.values()))

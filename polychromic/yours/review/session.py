@@ -180,10 +180,8 @@ def read_line(label: str, text: str, empty: bool = False) -> str | None:
     keys = KeyBindings()
     for name in (BACK, "c-c"):
         keys.add(name, eager=True)(lambda event: event.app.exit(result=None))
-    keys.add("c-o")(lambda event: event.current_buffer.open_in_editor() and None)
-    toolbar = "Enter keep  Esc back  Ctrl-O opens $VISUAL or $EDITOR"
     prompt: PromptSession[str | None] = PromptSession(
-        f"{label}: ", key_bindings=keys, input_processors=[Visible()], bottom_toolbar=toolbar,
+        f"{label}: ", key_bindings=keys, input_processors=[Visible()], bottom_toolbar="Enter keep  Esc back",
         validator=Validator.from_callable(fine, "empty, or holds a control character"), validate_while_typing=False,
     )  # fmt: skip
     prompt.app.ttimeoutlen = ESCAPE

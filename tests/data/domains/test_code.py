@@ -33,19 +33,6 @@ def test_the_program_is_found_in_the_reply(reply):
     assert extract("Sure, x = 1") == "Sure, x = 1" and extract("``` ```") == "``` ```", "without a fence the reply is the program"
 
 
-SAME = [
-    RIGHT,
-    "def f(numbers):\n    return sum(n for n in numbers if n > 2)",
-    "def f(xs):\n    '''Adds.'''\n    # those above two\n    return sum((x for x in xs if (x > 2)))",
-    'def f(xs: list[int]) -> int:\n    """Adds."""\n    return sum(x for x in xs if x > 2)\n\nprint(f([1, 2, 3]))',
-]
-OTHER = [
-    "def f(xs):\n    return sum([x for x in xs if x > 2])",
-    "def f(xs):\n    return sum(x for x in xs if x >= 3)",
-    "def f(xs):\n    total = 0\n    for x in xs:\n        if x > 2:\n            total += x\n    return total",
-]
-
-
 # Pairs of programs, "|" for the end of a line and ">" for an indent: one program in other names, and two.
 ONE = """
 x = 'a' ~ y = u"a"
@@ -79,9 +66,12 @@ def test_programs_that_differ_in_names_alone_are_one(pairs, same):
 
 def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
     """The canonical form is its own, and runs as the program does."""
-    assert {DOMAIN.answer(SUM, reply) for reply in SAME} == {DOMAIN.key(SUM, RIGHT)} == {DOMAIN.key(SUM, reply) for reply in SAME}
-    forms = {canonical(reply) for reply in [RIGHT, *OTHER]}
-    assert len(forms) == 1 + len(OTHER) and all(canonical(form) == form == DOMAIN.answer(SUM, form) for form in forms)
+    noted = "def f(xs):\n    '''Adds.'''\n    # those above two\n    return sum((x for x in xs if (x > 2)))"
+    typed = 'def f(a: list[int]) -> int:\n    """Adds."""\n    return sum(b for b in a if b > 2)\n\nprint(f([1, 2, 3]))'
+    assert {DOMAIN.answer(SUM, reply) for reply in (RIGHT, noted, typed)} == {DOMAIN.key(SUM, RIGHT)} == {DOMAIN.key(SUM, typed)}
+    loop = "def f(xs):\n    total = 0\n    for x in xs:\n        if x > 2:\n            total += x\n    return total"
+    forms = {canonical(reply) for reply in (RIGHT, RIGHT.replace("x > 2", "x >= 3"), "def f(xs):\n    return sum([x for x in xs if x > 2])", loop)}
+    assert len(forms) == 4 and all(canonical(form) == form == DOMAIN.answer(SUM, form) for form in forms)
 
 
 NO_PROGRAM = ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)]

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from polychromic.base.errors import UsageError
-from polychromic.data.domains import domain_names, get_domain
-from polychromic.data.domains.base import normalise
+from polychromic.data.domains import domain_names, get_domain, normalise
 from polychromic.data.domains.creative import MAX_WORDS as LONGEST_SENTENCE
 from polychromic.data.domains.creative import is_list, is_one_sentence, words
 from polychromic.data.domains.replies import MAX_WORDS, RELEVANT
@@ -70,12 +69,9 @@ def test_the_table_of_domains():
         if name in params.domains:
             assert {params.endpoint(name).primary, params.endpoint(name).quality} <= metrics, "the metrics that contrasts are about"
         assert all(prompts.variant(name, params.methods[m].prompt) for m in params.methods if params.runs(m, name))
-
-
-@pytest.mark.parametrize("name", ["poems", "base", "text", "__init__", "../listqa"])
-def test_what_is_no_domain_is_refused(name):
-    with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
-        get_domain(name)
+    for name in ("poems", "__init__", "../listqa"):
+        with pytest.raises(UsageError, match=f"domain '{name}' does not exist. Allowed: code, creative, listqa, replies."):
+            get_domain(name)
 
 
 RUN, CHILD, HAPPY, TREE = "run ran running runs", "child children", "happy happier happiest", "tree trees"
@@ -84,14 +80,9 @@ DATA = REPOSITORY / "data" / "creative.jsonl"
 PROMPT = "Write one sentence that uses these words: run, child."
 TWO = record("creative", RUN, CHILD, prompt=PROMPT)
 VALID = [
-    "The children ran to the sea.",
-    "A CHILD RUNS TO THE SEA!",
-    "Why is the child running to the sea?",
-    "  The child's dog ran to the sea.\n",
-    "The child\u2019s dog ran to the sea.",
-    "\u201cThe children ran to the sea.\u201d",
-    "Running is what a well-fed child loves.",
-    "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6.",
+    *("The children ran to the sea.", "A CHILD RUNS TO THE SEA!", "Why is the child running to the sea?"),
+    *("  The child's dog ran to the sea.\n", "The child\u2019s dog ran to the sea.", "\u201cThe children ran to the sea.\u201d"),
+    *("Running is what a well-fed child loves.", "The ch\u00efld r\u00e1n to the c\u00f4te d'Azur \U0001f3d6."),
 ]
 INVALID = [
     *("The grandchildren ran to the sea.", "The child runner went to the sea."),  # another word
@@ -99,65 +90,40 @@ INVALID = [
     *("The children ran to the sea", "The children ran to the sea,"),  # no end
     *("1. The children ran to the sea.", "- The children ran to the sea.", "**The children ran to the sea.**"),
     *("The children ran. They fell into the sea.", "The children ran to the sea.They fell.", "The children ran to the sea.\nThe end."),
-    "The children\nran to the sea.",
-    *("Children ran here.", "Child, run."),  # too short
-    *("Run, child, run, child, run.", "Run, child, sea, tree and sky."),  # a list
-    "The child ran and ran and ran and ran and ran and ran.",  # a loop
-    *("These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
-    PROMPT,
+    *("The children\nran to the sea.", "Children ran here.", "Child, run."),  # two lines, too short
+    *("Run, child, run, child, run.", "Run, child, sea, tree and sky.", "The child ran and ran and ran and ran and ran."),  # list, loop
+    *(PROMPT, "These words, run and child, go well together.", "Here is a sentence about a child on the run."),  # talk about the task
     *("", " \n", ".", "\U0001f600\U0001f600\U0001f600", "\u5b50\u4f9b\u304c\u8d70\u308b\u3002"),
 ]
-
-
-@pytest.mark.parametrize(("reply", "good"), [*((reply, True) for reply in VALID), *((reply, False) for reply in INVALID)])
-def test_a_reply_is_valid_when_all_constraints_hold(reply, good):
-    """Neither vectors nor references are asked for."""
-    assert (CREATIVE.answer(TWO, reply) is not None) == good
-    quality = CREATIVE.training_quality(TWO, [reply], lambda texts: pytest.fail("asked for vectors"))
-    assert quality.dtype == np.float64 and quality.tolist() == [float(good)]
-    assert CREATIVE.training_quality(TWO.model_copy(update={"references": [reply]}), [reply], None).tolist() == quality.tolist()
 
 
 FILLER = " ".join(f"w{chr(97 + i)}" for i in range(LONGEST_SENTENCE - 2))
 
 
 @pytest.mark.parametrize(("keywords", "reply", "good"), [
+    *(([RUN, CHILD], reply, True) for reply in VALID), *(([RUN, CHILD], reply, False) for reply in INVALID),
     ([RUN, CHILD], f"Children ran {FILLER}.", True), ([RUN, CHILD], f"Children ran {FILLER} more.", False),
     ([RUN, CHILD], "Children ran to the sea.", True), ([RUN, CHILD], "Children ran there today.", False),  # length
+    ([RUN], "He ran here today.", False), ([RUN, CHILD], "The very old child ran ran ran ran ran ran ran.", False),  # too short, a loop
     ([RUN], HAPPIEST, True), ([RUN, CHILD], HAPPIEST, True), ([RUN, CHILD, HAPPY], HAPPIEST, True),  # every keyword is needed
     ([RUN, TREE], HAPPIEST, False), ([RUN, CHILD, TREE], HAPPIEST, False), ([RUN, CHILD, HAPPY, TREE], HAPPIEST, False),
     ([RUN, CHILD, HAPPY], "The happy child will run.", False), ([RUN, CHILD, HAPPY], "The happy child will run home.", True),
 ])  # fmt: skip
-def test_length_keywords_and_other_words(keywords, reply, good):
-    assert CREATIVE.holds(record("creative", *keywords), reply) == good
+def test_a_reply_is_valid_when_all_constraints_hold(keywords, reply, good):
+    """Neither vectors nor references are asked for."""
+    asked = record("creative", *keywords, prompt=PROMPT).model_copy(update={"references": [reply]})
+    assert (CREATIVE.answer(asked, reply) is not None) == good
+    assert CREATIVE.training_quality(asked, [reply], lambda texts: pytest.fail("asked for vectors")).tolist() == [float(good)]
 
 
-ONE = """
-Mr. Smith ran home.
-He met J. R. Smith.
-The U.S. Army ran.
-He paid 3.5 dollars.
-He came at 5 p.m. and left.
-"Stop!" he said.
-I ran... and fell.
-The dog ran!!!
-It rained; we ran (and fell).
-"""
-MORE = """
-I ran... Then I fell.
-"Stop!" He ran.
-What?! No.
-So do I. He left.
-i went home. he stayed.
-He ran\uff01 She ran.
-He ran\u3002She ran.
-"""
-
-
-@pytest.mark.parametrize(("texts", "one"), [(ONE, True), (MORE, False)])
+@pytest.mark.parametrize(("texts", "one"), [
+    ("Mr. Smith ran home.|He met J. R. Smith.|The U.S. Army ran.|He paid 3.5 dollars.|He came at 5 p.m. and left.", True),
+    ('"Stop!" he said.|I ran... and fell.|The dog ran!!!|It rained; we ran (and fell).', True),
+    ('I ran... Then I fell.|"Stop!" He ran.|What?! No.|So do I. He left.|i went home. he stayed.', False),
+    ("He ran\uff01 She ran.|He ran\u3002She ran.", False),
+])  # fmt: skip
 def test_one_sentence(texts, one):
-    for text in texts.strip().splitlines():
-        assert is_one_sentence(text) == one, text
+    assert [text for text in texts.split("|") if is_one_sentence(text) != one] == []
 
 
 def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
@@ -172,10 +138,10 @@ def test_words_are_folded_and_lists_are_told_from_sentences_with_commas():
 @pytest.mark.skipif(not DATA.is_file(), reason="data/creative.jsonl is not here: dvc pull data.dvc")
 def test_what_people_wrote_passes():
     records = read_records(DATA)
-    held = [CREATIVE.holds(found, text) for found in records for text in found.references]
+    held = [CREATIVE.answer(found, text) is not None for found in records for text in found.references]
     assert np.mean(held) >= 0.99
-    assert not any(CREATIVE.holds(found, found.prompt) for found in records), "the prompt is no reply to itself"
-    swapped = [CREATIVE.holds(a, b.references[0]) for a, b in zip(records, records[1:] + records[:1], strict=True)]
+    assert not any(CREATIVE.answer(found, found.prompt) for found in records), "the prompt is no reply to itself"
+    swapped = [CREATIVE.answer(a, b.references[0]) is not None for a, b in zip(records, records[1:] + records[:1], strict=True)]
     assert np.mean(swapped) < 0.01, "a sentence for other words is no reply"
 
 
@@ -193,17 +159,11 @@ def test_a_reply_is_well_formed(reply, good):
     assert REPLIES.well_formed(POST, reply) == good
 
 
-# Reply: (cosine to the post, to one human reply, to the other; quality).
-COSINES = {
-    "near post": (0.7, 0.0, 0.0, 1),
-    "near one human": (0.0, 0.1, 0.7, 1),
-    "near other": (0.1, 0.55, 0.0, 1),
-    "a little of both": (0.25, 0.3, 0.3, 0),
-    "far away": (0.0, 0.0, 0.0, 0),
-    "against it": (-0.5, 0.6, 0.0, 0),
-    "fine words": (0.9, 0.3, 0.0, 1),
-    "one": (0.9, 0.3, 0.0, 0),  # relevant, and no reply
-}
+COSINES = {  # reply: (cosine to the post, to one human reply, to the other; quality)
+    "near post": (0.7, 0.0, 0.0, 1), "near one human": (0.0, 0.1, 0.7, 1), "near other": (0.1, 0.55, 0.0, 1),
+    "a little of both": (0.25, 0.3, 0.3, 0), "far away": (0.0, 0.0, 0.0, 0), "against it": (-0.5, 0.6, 0.0, 0),
+    "fine words": (0.9, 0.3, 0.0, 1), "one": (0.9, 0.3, 0.0, 0),  # the last is relevant, and no reply
+}  # fmt: skip
 
 
 def test_quality_is_zero_or_one_at_the_mean_of_post_and_nearest_human():

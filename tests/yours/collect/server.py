@@ -26,7 +26,7 @@ class DatasetServer(ThreadingHTTPServer):
 
     Attributes:
         faults: offset -> what to do with the next requests for it, one after the other, instead of answering. A number is a status,
-            "429 7" a status with Retry-After, else see Handler.fault. "HEAD" in place of an offset is for that question.
+            "429 7" a status with Retry-After, else see Handler.do_GET. "HEAD" in place of an offset is for that question.
         token: what the client must send, None for anything.
         headers: names of pagination headers that are sent.
         seen: all requests.
@@ -78,58 +78,49 @@ class Handler(BaseHTTPRequestHandler):
             if len(self.server.seen) > MOST_REQUESTS:
                 fault = 410
         page = self.server.items[offset : offset + limit]
+        body, quiet = json.dumps(page).encode(), {"Connection": "close"}
         if self.server.token is not None and token != self.server.token:
-            self.error(401, "Authentication token is not valid" + (f": {token}" if token else ""))
-        elif fault is None:
-            self.page(page, offset)
+            fault, said = 401, "Authentication token is not valid" + (f": {token}" if token else "")
         else:
-            self.fault(fault, page, offset, limit)
+            said = "told to fail"
+        match fault:
+            case None:
+                self.page(page, offset)
+            case "cut":  # fewer bytes than announced
+                self.answer(200, body[: len(body) // 2], {"Content-Length": str(len(body))} | quiet)
+            case "cut quietly":  # nothing announced, half of the JSON
+                self.answer(200, body[: len(body) // 2], quiet)
+            case "cut in a chunk":
+                self.answer(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"} | quiet)
+            case "fewer":  # good JSON, but not all of the page
+                self.page(page[:-1], offset)
+            case "empty":
+                self.page([], offset)
+            case "all":  # a server that does not know limit
+                self.page(self.server.items, 0)
+            case "elsewhere":  # a server that does not know offset
+                self.page(self.server.items[:limit], 0)
+            case "drop" | "hang":
+                self.server.closing.wait(60 if fault == "hang" else 0)
+                self.close_connection = True
+            case "object":
+                self.answer(200, b'{"items": []}', quiet)
+            case "moved":
+                self.answer(302, b"", {"Location": "http://127.0.0.1:9/"} | quiet)
+            case _:  # a status, and what to wait
+                status, _, wait = str(fault).partition(" ")
+                answer = json.dumps({"error": {"type": "x", "message": said}}).encode()
+                self.answer(int(status), answer, {"Content-Length": str(len(answer))} | ({"Retry-After": wait} if wait else {}))
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str], length: int | None = -1) -> None:
-        """`length` that is announced: by default the body's, None for none; another than the body's closes the connection."""
+    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        lengths = {} if length is None else {"Content-Length": str(len(body) if length < 0 else length)}
-        for name, value in (lengths | headers | ({} if length == -1 else {"Connection": "close"})).items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def error(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        self.answer(status, json.dumps({"error": {"type": "x", "message": message}}).encode(), headers or {})
-
     def page(self, page: list, offset: int) -> None:
-        known = {"Total": len(self.server.items), "Offset": offset}
+        body, known = json.dumps(page).encode(), {"Total": len(self.server.items), "Offset": offset}
         headers = {f"X-Apify-Pagination-{name}": str(value) for name, value in known.items() if name in self.server.headers}
-        self.answer(200, json.dumps(page).encode(), headers)
-
-    def fault(self, fault: object, page: list, offset: int, limit: int) -> None:
-        body = json.dumps(page).encode()
-        match fault:
-            case int():
-                self.error(fault, "told to fail")
-            case "cut":  # fewer bytes than announced
-                self.answer(200, body[: len(body) // 2], {}, len(body))
-            case "cut quietly":  # nothing announced, half of the JSON
-                self.answer(200, body[: len(body) // 2], {}, None)
-            case "cut in a chunk":
-                self.answer(200, b"1000\r\n" + body[:10], {"Transfer-Encoding": "chunked"}, None)
-            case "fewer":  # good JSON, but not all of the page
-                self.page(page[:-1], offset)
-            case "empty":
-                self.page([], offset)
-            case "drop":
-                self.close_connection = True
-            case "hang":
-                self.server.closing.wait(60)
-                self.close_connection = True
-            case "object":
-                self.answer(200, b'{"items": []}', {})
-            case "moved":
-                self.answer(302, b"", {"Location": "http://127.0.0.1:9/"})
-            case "all":  # a server that does not know limit
-                self.page(self.server.items, 0)
-            case "elsewhere":  # a server that does not know offset
-                self.page(self.server.items[:limit], 0)
-            case _:
-                self.error(int(fault[:3]), "told to wait", {"Retry-After": fault[4:]})
+        self.answer(200, body, {"Content-Length": str(len(body))} | headers)

@@ -6,10 +6,11 @@ agree in one place at most, so no two of them are alike, although every word is 
 
 from __future__ import annotations
 
-import json
 import random
 from itertools import count
 from pathlib import Path
+
+from tests.yours.collect.conftest import write
 
 Q = 331  # a prime; Q * Q > 100,000
 CODED = 10  # words of a reply that the code chooses
@@ -65,5 +66,5 @@ def write_crowd(path: Path, share: int) -> dict[str, int]:
     rows += [row() | {"author": "busy"} for _ in range(CAP)]  # under the cap
     rows += [row() for _ in range(PAIRS // share - len(rows))]
     random.Random(0).shuffle(rows)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write(path, rows)
     return {name: dropped // share for name, (dropped, _) in SPOIL.items()}

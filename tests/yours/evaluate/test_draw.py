@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,19 +13,17 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from polychromic.base.errors import PolychromicError
+from polychromic.sample.draw import sample_prompts
 from polychromic.yours.evaluate import draw
-from polychromic.yours.evaluate.adapters import check_adapter
-from tests.pipeline_tools import PATIENCE
+from polychromic.yours.evaluate.draw import check_adapter
 from tests.tiny import make_tiny_model
-from tests.workspace import REPOSITORY
 from tests.yours.evaluate.conftest import GOOD, compare, evaluate, invoke, read, write
 
 OTHER = {"wide": {"hidden_size": 64, "num_attention_heads": 8}, "deep": {"num_hidden_layers": 3}, "shallow": {"num_hidden_layers": 1}}
 
 DATA = {
     "empty": [], "columns": [{"question": "what?"}], "some": [{"prompt": "a", "valid": ["x"]}, {"prompt": "b", "valid": []}],
-    "flags": [{"prompt": "a", "valid": [True, False]}], "lacks": [{"prompt": "a", "references": ["x"]}, {"prompt": "b"}],
-    "twice": [{"prompt": "a", "id": "x"}, {"prompt": "b", "id": "x"}],
+    "flags": [{"prompt": "a", "valid": [True, False]}],
 }  # fmt: skip
 
 
@@ -92,33 +86,26 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
     assert [message["content"] for message in chat] == [variant.system, "Name a {y}", "cat", "ask {z}"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fragments"),
-    [
-        ("--adapter red --adapter wide", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "It names",
-         "as its base: give that model as --base"]),
-        ("--adapter deep", ["deep does not fit base: 2 tensors for which the base has no module", "layers.2.self_attn.q_proj"]),
-        ("--adapter red --adapter shallow", ["shallow does not fit base: 2 tensors are lacking", "layers.1.self_attn.q_proj"]),
-        ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
-        ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
-        ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
-        ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
-        ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
-        ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
-        ("--base nosuch", ["--base nosuch: no such folder"]),
-        ("--prompt nothing", ["--prompt is 'nothing'"]),
-        ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
-        ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
-        ("--few-shot empty.jsonl", ["empty.jsonl: the file holds no line"]),
-        ("--few-shot data.jsonl", ["data.jsonl:1: columns id, prompt", "a list of references, of which the first is shown"]),
-        ("--data empty.jsonl", ["empty.jsonl: the file holds no line"]),
-        ("--data columns.jsonl", ["columns.jsonl:1: no column 'prompt'; found: 'question'", "Add it"]),
-        ("--data some.jsonl", ["some.jsonl:2: '1' has 1 samples, '0' at some.jsonl:1 has 1 samples, valid"]),
-        ("--data flags.jsonl", ["flags.jsonl:1: valid is [True, False]", "one boolean for each of 1 samples"]),
-        ("--data lacks.jsonl", ["lacks.jsonl:2: '1' has 1 samples, '0' at lacks.jsonl:1 has 1 samples, references"]),
-        ("--data twice.jsonl", ["twice.jsonl:2: id 'x' was already used at twice.jsonl:1"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("arguments", "fragments"), [
+    ("--adapter red --adapter wide", ["wide does not fit base: size mismatch for", "[2, 64]", "[2, 32]", "It names",
+     "as its base: give that model as --base"]),
+    ("--adapter deep", ["deep does not fit base: 2 tensors for which the base has no module", "layers.2.self_attn.q_proj"]),
+    ("--adapter red --adapter shallow", ["shallow does not fit base: 2 tensors are lacking", "layers.1.self_attn.q_proj"]),
+    ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
+    ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
+    ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
+    ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
+    ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
+    ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
+    ("--base nosuch", ["--base nosuch: no such folder"]), ("--prompt nothing", ["--prompt is 'nothing'"]),
+    ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
+    ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
+    ("--few-shot data.jsonl", ["data.jsonl:1: columns id, prompt", "a list of references, of which the first is shown"]),
+    ("--data empty.jsonl", ["empty.jsonl: the file holds no line"]),
+    ("--data columns.jsonl", ["columns.jsonl:1: no column 'prompt'; found: 'question'", "Add it"]),
+    ("--data some.jsonl", ["some.jsonl:2: '1' has 1 samples, '0' at some.jsonl:1 has 1 samples, valid"]),
+    ("--data flags.jsonl", ["flags.jsonl:1: valid is [True, False]", "one boolean for each of 1 samples"]),
+])  # fmt: skip
 def test_errors_before_the_first_draw(arguments, fragments, model):
     (model / "bad.yaml").write_text("system: hi\nask: no slot\n")
     for name, rows in DATA.items():
@@ -169,36 +156,15 @@ def test_runs_are_compared_by_their_folders_and_not_mixed_with_what_was_not_draw
 
 
 @pytest.mark.parametrize("lines", [1, 3, 4])
-def test_a_file_that_was_cut_is_gone_on_with_at_its_block(lines, model):
-    path = model / "out" / "samples-zero_shot.jsonl"  # three blocks of two prompts
-    assert drawn("out", n=draw.ROWS // 2).exit_code == 0
-    calm = path.read_bytes()
-    path.write_bytes(b"".join(calm.splitlines(keepends=True)[:lines]) + b'{"half a line')
+def test_a_run_that_was_killed_goes_on_at_its_block(lines, model, monkeypatch):
+    path, written = model / "out" / "samples-zero_shot.jsonl", []  # three blocks of two prompts
+    spy = lambda *given, **named: written.append(path.read_bytes().count(b"\n")) or sample_prompts(*given, **named)
+    with monkeypatch.context() as patched:
+        patched.setattr("polychromic.sample.draw.sample_prompts", spy)
+        assert drawn("out", n=draw.ROWS // 2).exit_code == 0
+    assert written == [0, 2, 4], "a block is in the file before the next is drawn"
+    calm = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    path.write_bytes(b"".join(calm[path.name].splitlines(keepends=True)[:lines]) + b'{"half a line')
     result = drawn("out", n=draw.ROWS // 2)
-    assert path.read_bytes() == calm
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == calm
     assert int(re.search(r"zero_shot, prompts (\d+) to", result.stderr)[1]) == lines // 2 * 2 + 1, "not begun anew"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2 * PATIENCE)
-def test_killed_runs_resume_at_the_block_they_were_in(model):
-    """SIGKILL in the middle of drawing, twice: the end is the bytes of an undisturbed run."""
-    write(model / "data.jsonl", *({"id": f"q{i}", "prompt": f"Name {i}"} for i in range(40)))
-    asked = f"evaluate --base base --data data.jsonl --n {draw.ROWS // 2} --max-new-tokens 12 --no-encoder --metrics distinct@2 --out"
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "POLYCHROMIC_CACHE": str(model / "cache"), "OMP_NUM_THREADS": "1"}
-    path, reached = model / "rough" / "samples-zero_shot.jsonl", [0]
-    start = lambda out: subprocess.Popen([sys.executable, "-m", "polychromic", *asked.split(), out], env=environment)
-    lines = lambda: path.read_bytes().count(b"\n") if path.exists() else 0
-    assert start("calm").wait(PATIENCE) == 0
-    for _ in range(2):
-        process = start("rough")
-        while lines() <= reached[-1]:
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
-        reached.append(lines())
-    assert reached[1] < reached[2] < 40, "a kill came too late to be in the middle"
-    assert start("rough").wait(PATIENCE) == 0
-    for name in ("samples-zero_shot.jsonl", "table.csv", "evaluation.json"):
-        assert (model / "rough" / name).read_bytes() == (model / "calm" / name).read_bytes()

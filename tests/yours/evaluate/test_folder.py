@@ -9,7 +9,7 @@ import pytest
 
 from polychromic import __version__
 from polychromic.yours.evaluate import output
-from tests.yours.evaluate.conftest import GOOD, compare, evaluate, read, write
+from tests.yours.evaluate.conftest import compare, evaluate, read, write
 
 
 def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
@@ -25,6 +25,7 @@ def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
     assert f"|n:4|polychromic:{__version__}" in lines[1] and "answer:NFC" in lines[1]
     tex = (out / "table.tex").read_text()
     assert r"\toprule" in tex and tex.startswith("% written by `polychromic evaluate`\n") and "polychromic report" not in tex
+    assert output.plain("a$b@T=0.5") == "a\\$b at T=0.5"
 
 
 def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
@@ -39,13 +40,21 @@ def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
     assert r"\toprule" in tex
 
 
+def test_the_temperatures_of_one_system_are_one_curve(two, tmp_path, monkeypatch):
+    drawn, frontier = [], output.figures.frontier
+    monkeypatch.setattr(output.figures, "frontier", lambda curves, *rest: (drawn.append(curves), frontier(curves, *rest))[1])
+    warm = write(tmp_path / "warm.jsonl", *(row | {"temperature": t} for t in (1.0, 0.5) for row in read(two[0])))
+    assert evaluate(warm, two[1], out=tmp_path / "out").exit_code == 0
+    assert {name: [point.note for point in points] for name, points in drawn[0].items()} == {"warm": ["0.5", "1"], "best": [""]}
+
+
 def test_folders_of_evaluations_are_compared_by_their_replies(two, tmp_path):
     for path in two:
-        write(path, *(row | {"system": "model/1", "temperature": 0.5} for row in read(path)))
+        write(path, *(row | {"system": "a$b/1", "temperature": 0.5} for row in read(path)))  # "$": figures are drawn all the same
         assert evaluate(path, out=tmp_path / f"run-{path.stem}").exit_code == 0
-    assert (tmp_path / "run-one" / "samples-model-1.jsonl").exists()
+    assert (tmp_path / "run-one" / "samples-a-b-1.jsonl").exists()
     (row,) = json.loads(compare(tmp_path / "run-one", tmp_path / "run-best", more="--metrics pass@1 --json").stdout)["contrasts"]
-    assert (row["a"], row["b"], row["delta"]) == ("run-one/model/1", "run-best/model/1", pytest.approx(-1 / 8))
+    assert (row["a"], row["b"], row["delta"]) == ("run-one/a$b/1", "run-best/a$b/1", pytest.approx(-1 / 8))
 
 
 def test_an_evaluation_of_its_own_replies_leaves_them_as_they_are(two, tmp_path):
@@ -55,28 +64,3 @@ def test_an_evaluation_of_its_own_replies_leaves_them_as_they_are(two, tmp_path)
     assert evaluate(kept, out=tmp_path / "run").exit_code == 0 and kept.stat().st_mtime_ns == before
     write(kept, *(row | {"system": "other"} for row in read(kept)))
     assert "holds samples-one.jsonl, which is not to be overwritten" in str(evaluate(two[0], kept, out=tmp_path / "run").exception)
-
-
-@pytest.mark.parametrize(
-    ("temperatures", "marks"),
-    [
-        ((None, None), []),
-        ((None, 0.7), ["$T$=0.7"]),  # once, although it is both ends of its curve
-        ((1.0, 0.5, 0.7), ["$T$=0.7", "$T$=1"]),  # one curve; its ends in quality are named
-    ],
-)
-def test_marks_carry_a_temperature_where_there_is_one(temperatures, marks):
-    value = {"mean": 0.5, "low": 0.4, "high": 0.6}
-    systems = [
-        {"system": f"mine{t}", "label": "mine" if t else f"s{place}", "temperature": t,
-         "metrics": {"pass@1": value | {"mean": 0.5 - 0.01 * place}, "valid_distinct@3": value}}
-        for place, t in enumerate(temperatures)
-    ]  # fmt: skip
-    drawn = output._curves({"systems": systems, "signatures": {"pass@1": "", "valid_distinct@3": ""}})
-    assert sorted(text.get_text() for text in drawn["quality-diversity"].axes[0].texts) == marks
-
-
-def test_names_with_signs_of_formulas_are_drawn(tmp_path):
-    path = write(tmp_path / "x.jsonl", *(GOOD | {"system": "a$b@c", "temperature": t, "id": i} for t in (0.5, 1) for i in "pq"))
-    assert evaluate(path, out=tmp_path / "out").exit_code == 0
-    assert "a\\$b at c at T=0.5" == output.plain("a$b@c@T=0.5")

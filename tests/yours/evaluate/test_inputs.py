@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
-from itertools import product
 
 import pytest
 
 from polychromic.base.errors import PolychromicError
-from polychromic.yours.evaluate.inputs import common_ids, other_prompts, read_systems
+from polychromic.yours.evaluate.evaluate import Asked, compare
+from polychromic.yours.evaluate.inputs import other_prompts, read_systems
 from tests.workspace import listqa_record, write_listqa
 from tests.yours.evaluate.conftest import GOOD, write
 
 LANGUAGES = {"samples": ["C++", "c++.", "C", "C#"], "valid": ["C++", "C#"]}
 
 
-@pytest.mark.parametrize(
-    ("changes", "answers"),
-    [
-        ({}, ("red", "red", "blue", None)),
-        ({"valid": [True, True, False, True]}, ("red", "red", None, "stone")),
-        (LANGUAGES, ("c++", "c++", None, "c#")),
-        ({"valid": []}, None),  # on every line: not known, and not four wrong replies
-        ({"valid": None}, None),
-    ],
-)
+@pytest.mark.parametrize(("changes", "answers"), [
+    ({}, ("red", "red", "blue", None)), ({"valid": [True, True, False, True]}, ("red", "red", None, "stone")),
+    (LANGUAGES, ("c++", "c++", None, "c#")),
+    ({"valid": []}, None),  # on every line: not known, and not four wrong replies
+    ({"valid": None}, None),
+])  # fmt: skip
 def test_valid_replies_in_the_form_in_which_two_are_one_answer(changes, answers, tmp_path):
     (system,) = read_systems([write(tmp_path / "mine.jsonl", GOOD | changes, GOOD | changes | {"id": "b"})])
     assert (system.name, system.n, list(system.prompts), system.seeds) == ("mine", 4, ["a", "b"], [0])
@@ -42,35 +37,28 @@ def test_one_file_or_several_may_hold_systems_temperatures_and_seeds(tmp_path):
     assert [(s.name, s.label, s.temperature) for s in systems] == [("lora@T=0.5", "lora", 0.5), ("lora@T=1", "lora", 1)]
 
 
-@pytest.mark.parametrize(
-    ("rows", "fragments"),
-    [
-        ([{"id": "a", "prompt": "p", "sample": ["x"]}],
-         ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Did you mean 'sample'?"]),
-        ([{"id": "a", "text": "p", "samples": ["x"]}], ["x.jsonl:1: no column 'prompt'", "Add it"]),
-        ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]),
-        ([GOOD | {"samples": "red"}], ["x.jsonl:1: samples is 'red'", "a list of one or more texts"]),
-        ([GOOD | {"samples": []}], ["samples is []"]),
-        ([GOOD | {"samples": ["red", 3]}], ["samples is ['red', 3]"]),
-        ([GOOD, GOOD], ["x.jsonl:2: id 'a' was already used at", "x.jsonl:1"]),
-        ([GOOD | {"valid": [True]}], ["valid is [True]", "one boolean for each of 4 samples"]),
-        ([GOOD | {"valid": ["red", True]}], ["valid is ['red', True]", "a list of booleans, one per sample, or a list of right answers"]),
-        ([GOOD, GOOD | {"id": "b", "valid": []}], ["x.jsonl:2: 'b' has 4 samples, 'a'", "booleans that are all false"]),
-        ([GOOD, GOOD | {"id": "b", "samples": ["red"]}], ["x.jsonl:2: 'b' has 1 samples, valid, 'a' at", "x.jsonl:1 has 4 samples"]),
-        ([GOOD, GOOD | {"id": "b", "references": ["x"]}], ["x.jsonl:2: 'b' has 4 samples, valid, references, 'a' at"]),
-        ([GOOD, GOOD | {"id": "b", "seed": 1}], ["no line for id 'b' with seed 0"]),
-        ([GOOD | {"seed": "0"}], ["seed is '0'", "a whole number"]),
-        ([GOOD | {"temperature": True}], ["temperature is True", "a number"]),
-        (['{"id": "a", "prompt": "p", "samples": ["ok"], "temperature": NaN}'], ["x.jsonl:1: the line cannot be written again (Out"]),
-        ([GOOD | {"system": ""}], ["system is ''", "text that is not empty"]),
-        ([GOOD | {"id": ""}], ["id is ''"]),
-        ([GOOD | {"valid": ["red", " "]}], ["valid is ['red', ' ']", "texts that are not empty"]),
-        ([GOOD | {"references": ["a red one", ""]}], ["x.jsonl:1: references is ['a red one', '']"]),
-        ([GOOD | {"references": []}], ["references is []", "a list of one or more texts"]),
-        (['{"id": "a", "prompt": "p", "samples": ["ok \\ud83d"]}'], ["x.jsonl:1: the line cannot be written again ('utf-8' codec"]),
-        ([], ["x.jsonl: the file holds no line"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("rows", "fragments"), [
+    ([{"id": "a", "prompt": "p", "sample": ["x"]}],
+     ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Add it, or rename what is meant"]),
+    ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]),
+    ([GOOD | {"samples": "red"}], ["x.jsonl:1: samples is 'red'", "a list of one or more texts"]),
+    ([GOOD | {"samples": []}], ["samples is []"]), ([GOOD | {"samples": ["red", 3]}], ["samples is ['red', 3]"]),
+    ([GOOD, GOOD], ["x.jsonl:2: id 'a' was already used at", "x.jsonl:1"]),
+    ([GOOD | {"valid": [True]}], ["valid is [True]", "one boolean for each of 4 samples"]),
+    ([GOOD | {"valid": ["red", True]}], ["valid is ['red', True]", "a list of booleans, one per sample, or a list of right answers"]),
+    ([GOOD, GOOD | {"id": "b", "valid": []}], ["x.jsonl:2: 'b' has 4 samples, 'a'", "booleans that are all false"]),
+    ([GOOD, GOOD | {"id": "b", "samples": ["red"]}], ["x.jsonl:2: 'b' has 1 samples, valid, 'a' at", "x.jsonl:1 has 4 samples"]),
+    ([GOOD, GOOD | {"id": "b", "references": ["x"]}], ["x.jsonl:2: 'b' has 4 samples, valid, references, 'a' at"]),
+    ([GOOD, GOOD | {"id": "b", "seed": 1}], ["no line for id 'b' with seed 0"]),
+    ([GOOD | {"seed": "0"}], ["seed is '0'", "a whole number"]), ([GOOD | {"temperature": True}], ["temperature is True", "a number"]),
+    (['{"id": "a", "prompt": "p", "samples": ["ok"], "temperature": NaN}'], ["x.jsonl:1: the line cannot be written again (Out"]),
+    ([GOOD | {"system": ""}], ["system is ''", "text that is not empty"]), ([GOOD | {"id": ""}], ["id is ''"]),
+    ([GOOD | {"valid": ["red", " "]}], ["valid is ['red', ' ']", "texts that are not empty"]),
+    ([GOOD | {"references": ["a red one", ""]}], ["x.jsonl:1: references is ['a red one', '']"]),
+    ([GOOD | {"references": []}], ["references is []", "a list of one or more texts"]),
+    (['{"id": "a", "prompt": "p", "samples": ["ok \\ud83d"]}'], ["x.jsonl:1: the line cannot be written again ('utf-8' codec"]),
+    ([], ["x.jsonl: the file holds no line"]),
+])  # fmt: skip
 def test_what_is_wrong_is_named_with_its_line(rows, fragments, tmp_path):
     with pytest.raises(PolychromicError) as error:
         read_systems([write(tmp_path / "x.jsonl", *rows)])
@@ -81,30 +69,30 @@ def test_what_is_wrong_is_named_with_its_line(rows, fragments, tmp_path):
 def test_files_that_cannot_be_read(tmp_path):
     path = write(tmp_path / "x.jsonl", *(GOOD | {"id": f"q{i}"} for i in range(16)))
     path.write_bytes(path.read_bytes() + b'{"id": "q\xff"}\n')
-    with pytest.raises(PolychromicError, match=r"x.jsonl:17: invalid UTF-8"):
-        read_systems([path])
-    with pytest.raises(PolychromicError, match="nosuch.jsonl: file not found"):
-        read_systems([tmp_path / "nosuch.jsonl"])
-    with pytest.raises(PolychromicError, match="the folder holds no evaluation.json"):
-        read_systems([tmp_path])
     (tmp_path / "b").mkdir()
-    with pytest.raises(PolychromicError, match="system 'y' was read before"):
-        read_systems([write(tmp_path / "y.jsonl", GOOD), write(tmp_path / "b" / "y.jsonl", GOOD)])
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "evaluation.json").write_text('{"systems": [{}]}')
+    twice = [write(folder / "y.jsonl", GOOD) for folder in (tmp_path, tmp_path / "b")]
+    for paths, said in (
+        ([path], r"x\.jsonl:17: invalid UTF-8"), ([tmp_path / "nosuch.jsonl"], r"nosuch\.jsonl: file not found"),
+        ([tmp_path], r"the folder holds no evaluation\.json"), ([tmp_path / "damaged"], "no evaluation.json that names systems"),
+        (twice, "system 'y' was read before"),
+    ):  # fmt: skip
+        with pytest.raises(PolychromicError, match=said):
+            read_systems(paths)
 
 
 def test_systems_are_compared_on_the_same_prompts_only(tmp_path):
     one, same = (write(tmp_path / f"{name}.jsonl", GOOD, GOOD | {"id": "b"}) for name in ("one", "same"))
     two = write(tmp_path / "two.jsonl", GOOD, GOOD | {"id": "c"})
-    hue, zed = write(tmp_path / "hue.jsonl", GOOD | {"prompt": "Name a hue."}), write(tmp_path / "zed.jsonl", GOOD | {"id": "z"})
+    hue = write(tmp_path / "hue.jsonl", GOOD | {"prompt": "Name a hue."}, GOOD | {"id": "b"})
     assert other_prompts(*read_systems([one, same])) == ""
     note = "'one' and 'two' answer different prompts (1 of 'one' that 'two' lacks, such as 'b'; 1 of 'two' that 'one' lacks, such as 'c')"
     assert other_prompts(*read_systems([one, two])) == note
-    with pytest.raises(PolychromicError, match=re.escape(note) + ".*--common"):
-        common_ids(read_systems([one, two]), common=False)
-    assert common_ids(read_systems([one, two]), common=True) == ["a"]
-    for common, (other, said) in product((True, False), ((hue, "1 ids stand for other text, such as 'a'"), (zed, "2 of 'one' that 'zed'"))):
-        with pytest.raises(PolychromicError, match=said):
-            common_ids(read_systems([one, other]), common)
+    assert "1 of 'one' that 'hue' lacks, such as 'a'; 1 of 'hue' that 'one' lacks, such as 'a'" in other_prompts(*read_systems([one, hue]))
+    for other in (two, hue):
+        with pytest.raises(PolychromicError, match="answer different prompts .*Allowed: the same prompts under the same ids"):
+            compare(read_systems([same, one, other]), Asked())
 
 
 def test_the_pipelines_own_replies_get_prompts_and_answers_from_the_data(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.yours.review.log import REASONS, Action, Candidates, Log, log_path, read_candidates, read_log
-from tests.yours.review.bench import candidate, write_candidates
+from tests.yours.review.bench import candidate, play, write_candidates
 
 CANDIDATES = Candidates(Path("candidates.jsonl"), "0" * 64, {record.id: record for record in map(candidate, range(6))})
 IDS = tuple(CANDIDATES.records)
@@ -66,7 +67,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def record(folder, done) -> Log:
+def record(folder: Path, done: list[Action]) -> Log:
     log = read_log(log_path(folder, "anna"), read_candidates(folder), "anna")
     for action in done:
         log.append(action)
@@ -109,31 +110,26 @@ def test_a_crash_at_any_byte_costs_at_most_the_line_it_cut(tmp_path_factory, dat
     assert path.read_bytes() == whole
 
 
-def test_a_disk_that_is_full_leaves_the_log_as_it_was(folder, monkeypatch):
+def test_a_disk_that_is_full_leaves_the_log_as_it_was_and_is_said_on_the_screen(folder, monkeypatch):
     log = record(folder, ACTIONS[:1])
     before = log.path.read_bytes()
     monkeypatch.setattr("polychromic.yours.review.log.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(PolychromicError, match=r"the decision was not written .*No space left on device"):
-        log.append(ACTIONS[1])
-    assert log.path.read_bytes() == before and list(log.decisions) == [IDS[1]]
+    session, screens = play(log, "a")
+    assert re.search(r"the decision was not written \(.*No space\s+left on device\)", screens[-1])
+    assert log.path.read_bytes() == before and list(log.decisions) == [IDS[1]] and session.at == "replies-002"
 
 
-@pytest.mark.parametrize(
-    ("line", "fragment"),
-    [
-        ("{oops", "Expecting property name"),
-        ("[1]", "a JSON list"),
-        ("\xff", "can't decode byte 0xff"),
-        ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
-        ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
-        ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
-        ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
-        ('{"act": "undo", "id": "replies-001"}', "not what was done last"),
-        ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
-        ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
-        ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
-    ],
-)
+@pytest.mark.parametrize(("line", "fragment"), [
+    ("{oops", "Expecting property name"), ("[1]", "a JSON list"), ("\xff", "can't decode byte 0xff"),
+    ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
+    ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
+    ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),
+    ('{"act": "accept", "id": "replies-999"}', "id 'replies-999' is none of the candidates"),
+    ('{"act": "undo", "id": "replies-001"}', "not what was done last"),
+    ('{"act": "reject", "id": "replies-001", "reason": "dull"}', "reason 'dull'; allowed: off_topic"),
+    ('{"act": "reject", "id": "replies-001", "reason": "other"}', "other with a note"),
+    ('{"act": "edit", "id": "replies-001", "prompt": " ", "reply": "x"}', "an edit with an empty text"),
+])  # fmt: skip
 def test_a_damaged_line_is_named(line, fragment, folder):
     path = record(folder, []).path
     path.write_bytes(path.read_bytes() + line.encode("latin-1") + b'\n{"act": "skip", "id": "replies-001", "reviewer": "anna"}\n')

@@ -10,20 +10,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from polychromic.base.errors import PolychromicError
-from polychromic.yours.review.results import accepted, agreement, kappa, render
+from polychromic.data.records import read_records
+from polychromic.yours.review.results import agreement, export, kappa, render
 from tests.yours.review.bench import candidate, passed, write_candidates
 
 
-def rendered(found: dict) -> str:
-    console = Console(width=160)
-    with console.capture() as shown:
-        console.print(render(found))
-    return shown.get()
-
-
 def test_the_set_is_in_the_order_of_ids_with_edits_and_all_else_kept(tmp_path):
-    records = accepted(passed(write_candidates(tmp_path, *map(candidate, range(5, -1, -1))), "anna", ".a.se."))
-    assert records == [candidate(1).model_copy(update={"prompt": "p", "references": ["[red]r[/red]\x1b"]}), candidate(4)]
+    export(passed(write_candidates(tmp_path, *map(candidate, range(5, -1, -1))), "anna", ".a.se."), tmp_path)
+    edited = candidate(1).model_copy(update={"prompt": "p", "references": ["[red]r[/red]\x1b"]})
+    assert read_records(tmp_path / "replies.jsonl") == [edited, candidate(4)]
 
 
 def test_a_table_by_hand():
@@ -64,15 +59,17 @@ def test_two_passes(tmp_path):
         {"id": "replies-004", "post": "post 4", "reply": "reply 4", "a": off_topic, "b": "accept"},
         {"id": "replies-008", "post": "post 8", "reply": "reply 8", "a": edited, "b": off_topic},
     ]
-    shown = rendered(found)
+    console = Console(width=160)
+    with console.capture() as shown:
+        console.print(render(found))
     for part in ("both accept 3, both reject 2 (1 for", "agreement 71.4%", "Cohen's kappa 0.42", "replies-004", "[red]r[/red]\u241b"):
-        assert part in shown, part
+        assert part in shown.get(), part
 
 
 def test_kappa_that_is_not_defined_and_passes_that_share_nothing(tmp_path):
     candidates = write_candidates(tmp_path, *map(candidate, range(4)))
     anna, ben, cy = (passed(candidates, reviewer, said) for reviewer, said in (("anna", "aaa."), ("ben", "aaa."), ("cy", "...a")))
     found = agreement(anna, ben)
-    assert "kappa is not defined" in rendered(found) and "agreement 100.0%" in rendered(found) and found["agreement"]["high"] == 1
+    assert "kappa is not defined" in render(found).renderables[0].plain and found["agreement"]["share"] == found["agreement"]["high"] == 1
     with pytest.raises(PolychromicError, match="share no decided candidate"):
         agreement(anna, cy)

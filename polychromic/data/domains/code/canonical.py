@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator
+from itertools import count
 
 LONGEST = 20_000  # characters; what is longer is not parsed
 KEPT = "f"
@@ -83,21 +85,17 @@ class _Renamer:
     """Numbers, in place, the names that the program binds; `kept` and names of nowhere (builtins) stay."""
 
     def __init__(self, kept: set[str]):
-        self.kept, self.scopes, self.count = kept, [], 0
+        self.kept, self.names, self.numbers = kept, ChainMap(), count()
 
     def name(self, name: str) -> str:
-        return next((table[name] for table in reversed(self.scopes) if name in table), name)
+        return self.names.get(name, name)
 
     def scope(self, names: Iterable[str], parts: Iterable[ast.AST], outer: Collection[str] = ()) -> None:
         """Visit the parts of a new scope that binds the names, those of an outer scope apart."""
-        table: dict[str, str] = {}
-        for name in names:
-            if name not in table and name not in self.kept and name not in outer:
-                table[name] = f"v{self.count}"
-                self.count += 1
-        self.scopes.append(table)
+        new = [name for name in dict.fromkeys(names) if name not in self.kept and name not in outer]
+        self.names = self.names.new_child({name: f"v{next(self.numbers)}" for name in new})
         self.visit(parts)
-        self.scopes.pop()
+        self.names = self.names.parents
 
     def visit(self, nodes: Iterable[ast.AST | None]) -> None:
         for node in filter(None, nodes):
@@ -118,9 +116,9 @@ class _Renamer:
                     self.scope(_bound(generator.target for generator in node.generators), [*parts, *result])
                 case ast.ClassDef():
                     node.name = self.name(node.name)
-                    self.scopes.append({name: name for name in _bound(node.body)})  # attributes, which keep their names
+                    self.names = self.names.new_child({name: name for name in _bound(node.body)})  # attributes, which keep their names
                     self.visit(ast.iter_child_nodes(node))
-                    self.scopes.pop()
+                    self.names = self.names.parents
                 case ast.alias() if node.asname or ("." not in node.name and node.name != "*"):
                     renamed = self.name(node.asname or node.name)
                     node.asname = None if renamed == node.name else renamed

@@ -1,11 +1,9 @@
 """Creative writing under constraints: "Write one sentence that uses these words: dog, run." A reply is good when all constraints hold.
 
-The constraints are declared below and are all that is checked: whether the sentence is any good is not. `valid` of a record has a
-line for each keyword, its forms with the keyword first ("run ran running runs"); references are never read.
-
-Training sees the same validity as the evaluation's pass@k, so the two are not independent here: a method with a set objective or
-self-training sees the checker. What is reported beside it and never trained on (likeness to the references, perplexity under the base
-model, diversity in words) says whether validity was bought with something else.
+The constraints below are all that is checked: whether the sentence is any good is not. `valid` of a record has a line for each keyword,
+its forms with the keyword first ("run ran running runs"); references are never read. A method with a set objective or self-training
+sees the checker of pass@k: what is reported beside it and never trained on (likeness to the references, perplexity under the base model,
+diversity in words) says whether validity was bought with something else.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from polychromic.data.domains.base import Domain
+from polychromic.data.domains import Domain
 from polychromic.data.records import Record
 from polychromic.data.text import unaccented
 
@@ -73,18 +71,15 @@ class Creative(Domain):
         return " ".join(words(reply))
 
     def answer(self, record: Record, reply: str) -> str | None:
-        """The sentence in its normalised form when all constraints hold, else None."""
-        return self.key(record, reply) if self.holds(record, reply) else None
-
-    def holds(self, record: Record, reply: str) -> bool:
-        """Every keyword in some form; one sentence; 5 to 25 words, at least 3 different others among them; no list, loop or echo."""
+        """The sentence in its normalised form, or None unless it holds every keyword in some form, is one sentence of 5 to 25 words with
+        at least 3 different others among them, and no list, loop or echo."""
         said = words(reply)
         if not MIN_WORDS <= len(said) <= MAX_WORDS or not is_one_sentence(reply) or is_list(reply):
-            return False
+            return None
         different, keywords = set(said), [frozenset(line.split()) for line in record.valid]
         others = different.difference(*keywords)
-        used = all(forms & different for forms in keywords)
-        return used and len(others) >= MIN_OTHERS and len(different) >= LOOP * len(said) and not others & TASK
+        holds = all(forms & different for forms in keywords) and len(others) >= MIN_OTHERS and not others & TASK
+        return " ".join(said) if holds and len(different) >= LOOP * len(said) else None
 
 
 DOMAIN = Creative()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from polychromic.data.domains.base import Domain, normalise
+from polychromic.data.domains import Domain, normalise
 from polychromic.data.records import Record
 
 # Endings of a plural after two letters or more, and what stands in their place in the singular: cherries, boxes, cats.

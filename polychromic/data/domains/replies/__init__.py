@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polychromic.data.domains.base import Domain, Embed, normalise
+from polychromic.data.domains import Domain, Embed, normalise
 from polychromic.data.records import Record
 
 MIN_WORDS, MAX_WORDS = 2, 60

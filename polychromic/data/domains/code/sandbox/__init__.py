@@ -1,1 +1,1 @@
-"""Runs programs that nobody has read. `run` is the door; `isolate` and `child` are scripts that it starts."""
+"""Runs programs that nobody has read. `run` is the door; `isolate` and `serve` are scripts that it starts."""

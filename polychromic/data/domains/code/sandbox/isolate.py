@@ -1,11 +1,10 @@
 """Script: shut this process off from network, files and other processes, then become the server of programs (serve.py).
 
-Started by run.py as `python -I -S -c SOURCE ARGUMENT`, standard library alone. It takes, in this order, an ordinary
-user (never root), namespaces of its own for users, mounts, network, processes and messages, a file system that is read-only
-but for a small one in memory at the working directory and in which the home folder is empty, and a filter without sockets: those of
-files would lead to the user's own daemons. The first process of the new process namespace is a reaper: when it ends, the kernel kills
-all that are left. Any step that fails ends it with NOT_ISOLATED before a line of a program runs. The server
-uses this file as a module, too: what each program's process goes through once more, and its limits.
+Started by run.py as `python -I -S -c SOURCE ARGUMENT`, standard library alone. It takes, in this order, an ordinary user (never root),
+namespaces of its own, a file system that is read-only but for a small one in memory at the working directory and in which the home folder
+is empty, and a filter without sockets: those of files would lead to the user's own daemons. Process 1 of the new process namespace is a
+reaper: when it ends, the kernel kills all that are left. A step that fails ends it with NOT_ISOLATED before a line of a program runs.
+The server uses this file as a module, too: what each program's process goes through once more, and its limits.
 
 Argument: one JSON object with "folder", "isolate" (false: limits alone), "command" (the interpreter first), "prefix" (its folder),
 "python" (an empty folder at which "prefix" is shown where its own place is out of reach), "home" (the folder to empty) and "file_bytes"

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data.domains.code.sandbox import isolate, serve
@@ -47,25 +47,23 @@ class Limits:
     open_files: int = 32
 
 
-@dataclass(frozen=True)
-class Test:
+class Test(NamedTuple):
     """One call of a program's function with plain data, and what it must return."""
-
-    __test__ = False  # no test of pytest's
 
     function: str
     arguments: tuple
     expected: Any
 
 
+Test.__test__ = False  # no test of pytest's
+
+
 def passes(program: str, tests: Sequence[Test], limits: Limits = Limits()) -> bool:
     """Whether every call returns what it must, as `same` says. PolychromicError: no test, or no verdict for a reason that `call` names."""
     if not tests:
         raise PolychromicError("sandbox: got no test. Allowed: one or more. A program without tests neither passes nor fails.")
-    answers = call(program, [(test.function, test.arguments) for test in tests], limits)
-    return answers is not None and all(
-        kind == "value" and same(value, test.expected) for (kind, value), test in zip(answers, tests, strict=True)
-    )
+    answers = call(program, [test[:2] for test in tests], limits) or [("error", None)] * len(tests)
+    return all(kind == "value" and same(value, test.expected) for (kind, value), test in zip(answers, tests, strict=True))
 
 
 def same(value: Any, expected: Any) -> bool:
@@ -84,14 +82,10 @@ def same(value: Any, expected: Any) -> bool:
 def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limits()) -> list[Answer] | None:
     """Run the program once and call its functions in order, each with its own arguments of plain data.
 
-    Returns:
-        An answer per call; what is no plain data is a TypeError. None where the program did not answer: it ran into a limit, wrote too
-        much or left on its own.
-
-    Raises:
-        PolychromicError: this system grants no namespaces, and the environment does not say UNISOLATED=1. Or twice, the second time with
-            a server started anew, the program could not be shut off, or the server broke or gave no answer in time. A program that is
-            shut off cannot bring this about; one that runs with UNISOLATED=1 can, as it may kill the server.
+    Returns: An answer per call; what is no plain data is a TypeError. None where the program ran into a limit, wrote too much or left.
+    Raises: PolychromicError, this system grants no namespaces, and the environment does not say UNISOLATED=1. Or twice, the second time
+        with a server started anew, the program could not be shut off, or the server broke or gave no answer in time. A program that is
+        shut off cannot bring this about; one that runs with UNISOLATED=1 can, as it may kill the server.
     """
     try:
         if os.environ.get(UNISOLATED) == "1":
@@ -108,10 +102,9 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
 
 
 class Session:
-    """One server of programs and its temporary folder. Not for several threads at once.
+    """One server of programs and its temporary folder, for one thread at a time; without shut_off, limits alone, for one program.
 
-    shut_off: False runs programs with limits alone; a session is then good for one of them. OSError: the system grants no process,
-    descriptor or folder.
+    OSError: the system grants no process, descriptor or folder.
     """
 
     def __init__(self, shut_off: bool):
@@ -136,10 +129,8 @@ class Session:
         self._answers = self._socket.makefile("rb")
 
     def close(self) -> None:
-        """End the server and all that it runs; with namespaces, the end of the reaper takes along whoever left the process group.
-
-        In a fork of the owner it lets go of the server, which goes on as the owner's, and so does the folder.
-        """
+        """End the server and all that it runs (the end of the reaper takes along whoever left the process group), and the folder; in a
+        fork of the owner, let go of both."""
         if self.owner == os.getpid():
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)

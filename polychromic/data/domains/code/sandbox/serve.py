@@ -1,12 +1,12 @@
 """Script: run one program after the other, each in a process and in namespaces of its own that end with it.
 
-What isolate.py becomes, already shut off: an interpreter takes longer to start than most programs run, so each
-program gets a fork of this one. Nothing that a program leaves reaches the next: its processes, files and shared memory go with
-its namespaces, this process cannot be signalled or read from within them, and its jobs come one at a time.
+What isolate.py becomes, already shut off: an interpreter takes longer to start than most programs run, so each gets a fork of this one.
+Nothing that a program leaves reaches the next: its processes, files and shared memory go with its namespaces, this process cannot be
+signalled or read from within them, and its jobs come one at a time.
 
 A job is a line of JSON on the socket that is standard input: "nonce", "program", "calls" (pairs of a function's name and its encoded
 arguments), "limits". The answer, on the same: a line of JSON with "failed" and "size", then that many bytes: what the program's process
-wrote before it ended within its limits, or the reason where it "failed", which is to say that it could not be shut off and did not run.
+wrote before it ended within its limits, or why it "failed": could not be shut off and did not run.
 
 Argument: one JSON object with "isolate" (false: limits alone), "folder", and "source", the text of isolate.py. Standard library alone.
 """
