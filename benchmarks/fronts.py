@@ -8,7 +8,7 @@ one system against "itself" on interleaved temperatures. A true gap lifts a's va
 same runs. Coverage shall be 93 to 97 %, |bias| at most .01 of the best value, false positives at most 6 %, each within two of its
 Monte-Carlo standard errors; else the exit code is 1, but for intervals that cover more.
 Beside them, from dev: systems against themselves, and what a contrast of the two would detect with the prompts of test.
-Writes benchmarks/results/fronts.json. A few minutes on one quiet core for 1,000 runs.
+Writes benchmarks/results/fronts.json. A few minutes on one quiet core for 600 runs.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ def options_of(arguments: Sequence[str] | None, params: Params) -> argparse.Name
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="what is compared")
     parser.add_argument("--temperatures", type=int, default=6, help="temperatures of each system, 6 or more for a self-contrast by cubics")
     parser.add_argument("--effect", type=float, default=0.1, help="true gap at which power is read, as a share of the best value")
-    parser.add_argument("--runs", type=int, default=1000, help="experiments per row, 2 or more")
+    parser.add_argument("--runs", type=int, default=600, help="experiments per row, 2 or more")
     parser.add_argument("--boot", type=int, default=200, help="resamples within each, of seeds, of prompts and of both")
     parser.add_argument("--seed", type=int, default=0, help="of the simulation")
     options = parser.parse_args(arguments)

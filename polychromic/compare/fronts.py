@@ -23,7 +23,7 @@ from polychromic.base.errors import PolychromicError
 from polychromic.compare.crossed import Estimate, crossed_means, estimate
 from polychromic.compare.stats import check_level, snap
 
-STEPS = 128  # cells of the grid over temperature, at least
+STEPS = 64  # cells of the grid over temperature, at least
 LEAST = 0.02  # qualities shared over less than that are no match
 RARE = 0.05  # with more resamples than that without a match, the data do not say that there is one
 
