@@ -2,11 +2,13 @@
 
 Curves and spreads are those of `lora` on dev (what differs between systems: of `lora` and `polychromic`): a logistic and a log polynomial
 through its means, its prompts' profiles over temperature, and covariances of quality and value between seeds, prompt x system,
-prompt x seed and single cells. Two systems with seeds and prompts of their own errors are sampled at 6 even temperatures, fronts estimated
-anew in each run: "same" curves, or "stretched", a having its curve at .85 of b's temperatures, hence the same front from other points; and
-one system against "itself" on interleaved temperatures. A true gap lifts a's values and shifts its estimate alike: power is read from the
-same runs. Coverage shall be 93 to 97 %, |bias| at most .01 of the best value, false positives at most 6 %, each within two of its
-Monte-Carlo standard errors; else the exit code is 1, but for intervals that cover more.
+prompt x seed and single cells. Two systems with errors of their own answer the same prompts at 6 even temperatures, fronts estimated anew
+in each run: "same" curves, or "stretched", a having its curve at .85 of b's temperatures, hence the same front from other points; and one
+system against "itself" on interleaved temperatures. A true gap lifts a's values and shifts its estimate alike: power is read from the same
+runs. Runs in which a resample is no match are left out and counted ("unmatched").
+
+Coverage shall be 93 to 97 %, |bias| at most .01 of the best value, false positives at most 6 %, each within two of its Monte-Carlo standard
+errors; else the exit code is 1, but for intervals that cover more.
 Beside them, from dev: systems against themselves, and what a contrast of the two would detect with the prompts of test.
 Writes benchmarks/results/fronts.json. A few minutes on one quiet core for 600 runs.
 """
