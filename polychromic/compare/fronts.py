@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from polychromic.base.errors import PolychromicError
 from polychromic.compare.crossed import Estimate, crossed_means, estimate
-from polychromic.compare.stats import check_level, snap
+from polychromic.compare.stats import snap
 
 STEPS = 64  # cells of the grid over temperature, at least
 LEAST = 0.02  # qualities shared over less than that are no match
@@ -161,7 +161,8 @@ def front_contrast(
     Raises:
         PolychromicError: seeds or prompts that differ between a and b, fewer than 2 seeds or clusters, a bad level or `least`.
     """
-    check_level(confidence, n_boot=n_boot)
+    if not 0 < confidence < 1 or n_boot < 1:
+        raise PolychromicError(f"fronts: confidence: got {confidence}, n_boot: got {n_boot}. Allowed: in (0, 1); 1 or more.")
     if not 0 < least < np.inf:
         raise PolychromicError(f"least: got {least}. Allowed: above 0, finite. Use {LEAST}.")
     if a.quality.shape[1:] != b.quality.shape[1:]:
