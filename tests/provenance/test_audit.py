@@ -195,5 +195,6 @@ def test_only_an_audit_sees_a_forged_input_of_everything(tmp_path):
     words = [sys.executable, "-m", "polychromic", "audit", "--cell", "split@listqa", "--cell", "split@code"]
     done = subprocess.run(words, cwd=folder, env=workspace_environment(folder) | {"COLUMNS": "300"}, capture_output=True, text=True)
     assert done.returncode == 1 and "dvc repro --force --single-item split@listqa" in done.stdout, done.stderr
-    honest, forged = read_json(folder / SOURCE)["cells"]
+    found = {cell["stage"]: cell for cell in read_json(folder / SOURCE)["cells"]}  # beside those of earlier audits
+    honest, forged = found["split@code"], found["split@listqa"]
     assert honest["equal"] and not forged["equal"] and forged["outs"][0]["got"] == recorded and not (folder / ".work/audit").exists()
