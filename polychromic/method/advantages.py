@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from polychromic.method.objective import Array, SetObjective, evaluate
+from polychromic.method.objective import Array, SetObjective, diverse_reward, evaluate
 
 BASELINES = {
     "marginal": "f(S) - f(S without i), the divisor unchanged: reply i's marginal contribution; not centred",
@@ -24,7 +24,11 @@ BASELINES = {
     "mix": "marginal, minus half of `others` and half of `running`",
     "leave_one_out": "f(S) - f of the other N - 1 replies as a set of their own; centred for pairwise objectives",
     "set": "f(S) for every reply, no baseline: the highest variance, for comparison only",
+    "negative": "marginal - 1/N; with reward only bad replies weigh: negative sample reinforcement (arXiv 2506.01347)",
+    "negative_first": "marginal - 1/(1.1 N); with reward good replies weigh a tenth of bad ones: W-REINFORCE (arXiv 2506.01347)",
 }
+CONSTANTS = {"negative": 1.0, "negative_first": 1 / 1.1}
+OWN = "own"  # DARLING's, for objective darling alone: biased, since a reply is not credited with what it does for the others
 
 
 def marginal_contributions(objective: SetObjective, q: Array, s: Array) -> Array:
@@ -80,7 +84,7 @@ def advantages(
     """The weight of grad log pi(y_i|x) for each reply, (B, N); summed over a set and averaged over sets it estimates grad E[f].
 
     Args:
-        baseline: a key of BASELINES.
+        baseline: a key of BASELINES, or OWN.
         q, s: (B, N) and (B, N, N) as in polychromic.method.objective.
         others: (B,) mean marginal of the prompts other than each row's, for `others` and `mix` where the batch is spread over
             processes; None computes it from the B rows, which then are one set each of B different prompts.
@@ -88,16 +92,36 @@ def advantages(
 
     Raises ValueError: an unknown baseline, or leave_one_out with an objective that is not defined for N - 1 replies.
     """
+    if baseline == OWN:
+        return own_terms(objective, q, s)
     if baseline not in BASELINES:
-        raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(BASELINES)}.")
+        raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(BASELINES)}, {OWN}.")
     if baseline == "set":
         return np.repeat(evaluate(objective, q, s)[:, None], q.shape[1], axis=1)
     if baseline == "leave_one_out":
         return leave_one_out(objective, q, s)
     marginals = marginal_contributions(objective, q, s)
+    if baseline in CONSTANTS:
+        return marginals - CONSTANTS[baseline] / q.shape[1]
     means, past = marginals.mean(axis=1), running or 0.0
     elsewhere = (mean_of_others(means, means) if others is None else np.asarray(others))[:, None]
     return marginals - {"marginal": 0.0, "others": elsewhere, "running": past, "mix": 0.5 * elsewhere + 0.5 * past}[baseline]
+
+
+def own_terms(objective: SetObjective, q: Array, s: Array) -> Array:
+    """DARLING's advantage (arXiv 2509.02534): a reply's own term of `diverse_reward`, less the mean term of the set: (B, N).
+
+    With g_1 the gradient of E[q_1 (1 - s_12)] in the policy of reply 1 and g_2 in that of reply 2, its mean is
+    g_1 - (g_1 + g_2) / N, where the gradient of the objective is g_1 + g_2.
+
+    Raises: ValueError: another objective, or scores that `evaluate` refuses.
+    """
+    if objective is not diverse_reward:
+        raise ValueError(f"baseline {OWN} is for objective darling, whose terms it takes one by one; take another baseline.")
+    evaluate(objective, q, s)
+    n = q.shape[1]
+    terms = q * (1.0 - s).sum(axis=-1) / (n * (n - 1))
+    return terms - terms.mean(axis=1, keepdims=True)
 
 
 def check_baseline(baseline: str, objective: SetObjective, n: int) -> None:

@@ -34,6 +34,7 @@ LOSSES = {
     "entropy": Loss("cross-entropy minus beta times the entropy of the next-token distribution", ("beta",)),
     "gem": Loss("cross-entropy of the logits divided by beta, times beta (GEM, arXiv 2408.16673)", ("beta",)),
     "tofu": Loss("gem with each token weighted by the focal factor of its probability (TOFU, arXiv 2605.00195)", ("beta", "gamma")),
+    "coverage": Loss("-log(1 - (1 - p)^n) of the whole reply, p its probability (direct coverage optimisation, arXiv 2502.07154)", ("n",)),
     "deviation": Loss("cross-entropy; references unlike the prompt's others weigh more (after arXiv 2503.17126): deviation_weights"),
 }
 # what a setting is called -> (is it allowed?, the allowed range in words)
@@ -41,6 +42,7 @@ RANGES = {
     "epsilon": (lambda x: 0 <= x < 1, "0 <= epsilon < 1"),
     "beta": (lambda x: x > 0, "beta > 0"),
     "gamma": (lambda x: x >= 0, "gamma >= 0"),
+    "n": (lambda x: x >= 1, "n >= 1"),
 }
 
 
@@ -68,6 +70,7 @@ def token_loss(name: str, logits: Tensor, target: Tensor, settings: Mapping[str,
     With z the logits, y the target, p = softmax(z) and p^b = softmax(z / beta):
 
         ce, deviation     -log p_y
+        coverage          -log p_y; `reply_factor` makes the loss of whole replies of it
         label_smoothing   -(1 - epsilon) log p_y - (epsilon / V) sum_v log p_v
         entropy           -log p_y - beta H(p): the negative entropy of the model's own distribution is minimised beside ce
         gem               -beta log p^b_y; its gradient in z is p^b - onehot(y), GEM's (arXiv 2408.16673, with h linear)
@@ -101,6 +104,26 @@ def token_loss(name: str, logits: Tensor, target: Tensor, settings: Mapping[str,
         loss = settings["beta"] * F.cross_entropy(logits / settings["beta"], target, reduction="none")
         return loss if name == "gem" else _focal_factor(logits.detach(), target, settings["gamma"]) * loss
     return F.cross_entropy(logits, target, reduction="none")
+
+
+def reply_factor(name: str, log_p: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """By what the gradient of each reply's -log p is multiplied, (R,), without a gradient of its own; 1 but for loss coverage.
+
+    The gradient of -log(1 - (1 - p)^n) is that of -log p times n p (1 - p)^(n - 1) / (1 - (1 - p)^n), in (0, 1]: 1 for a reply that n
+    draws would hardly find, 0 for one that they would: the loss of a reply that some of n drafts is meant to be (arXiv 2502.07154).
+
+    Args: log_p (R,) log-probability of the whole reply, end token included; half precision is computed in float32.
+    """
+    import torch
+
+    if name != "coverage":
+        return torch.ones_like(log_p)
+    n, log_p = settings["n"], log_p.detach().double().clamp_max(-1e-12)  # p = 1 would be 0 / 1 by way of log 0
+    log_miss = torch.where(log_p > -0.5, torch.log(-torch.expm1(log_p)), torch.log1p(-torch.exp(log_p)))
+    found = -torch.expm1(n * log_miss)
+    # for p near 0 both n p and `found` vanish at the same rate
+    factor = torch.where(found > 0, n * torch.exp(log_p + (n - 1) * log_miss) / found.clamp_min(torch.finfo(found.dtype).tiny), 1.0)
+    return factor.clamp(0.0, 1.0)
 
 
 def _focal_factor(logits: Tensor, target: Tensor, gamma: float) -> Tensor:

@@ -97,11 +97,39 @@ def poly_epo(q: Array, s: Array, keep: Mask, size: int) -> Array:
     return (q[:, members].mean(axis=-1) * distinct).sum(axis=-1) / divisor
 
 
+def reward_plus_diversity(q: Array, s: Array, keep: Mask) -> Array:
+    """Half of mean q plus half of the mean of 1 - s_ij over pairs: variety beside quality, not of what is good.
+
+    SetPO (arXiv 2602.01062) without its division by the group's standard deviation: a reply's advantage is its reward relative to
+    the group plus its leave-one-out share of the set's diversity, which is baseline leave_one_out of this sum.
+
+    Returns: (B,) in [0, 1]. Raises ValueError for N = 1, which has no pair.
+    """
+    return 0.5 * (mean_reward(q, s, keep) + plain_diversity(q, s, keep))
+
+
+def diverse_reward(q: Array, s: Array, keep: Mask) -> Array:
+    """Mean of q_i (1 - s_ij) over the ordered pairs i != j: each reply's quality times the share of the others that differ from it.
+
+    The reward of DARLING (arXiv 2509.02534), which credits a reply with its own term alone: baseline `own`. The other baselines
+    give the gradient of the whole, in which a reply is also credited with how it sets the others apart.
+
+    Returns: (B,) in [0, 1]. Raises ValueError for N = 1, which has no pair.
+    """
+    n = q.shape[-1]
+    if n < 2:
+        raise ValueError(f"an objective over pairs needs N >= 2 replies, got {n}")
+    differ = ((1.0 - s) * keep).sum(axis=-1) / (n - 1)
+    return (q * keep * differ).sum(axis=-1) / n
+
+
 OBJECTIVES: dict[str, SetObjective] = {
     "coverage": effective_coverage,
     "plain": plain_diversity,
     "gated": gated_pairs,
     "reward": mean_reward,
+    "setpo": reward_plus_diversity,
+    "darling": diverse_reward,
 }
 SUBSET_OBJECTIVES: dict[str, Callable[[int], SetObjective]] = {
     "passk": lambda size: partial(pass_at_k, k=size),

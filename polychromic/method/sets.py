@@ -91,7 +91,11 @@ class SetObjectiveConfig:
     max_new_tokens: int = 64  # horizon T; replies are cut there
     share: float = 1.0  # share rho of the batch's prompts that get a rollout, in (0, 1]
     every: int = 1  # rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean
-    baseline: str = "marginal"  # a key of polychromic.method.advantages.BASELINES
+    after: int = 0  # optimiser steps of pure L_quality before the first rollout, which then meets no model whose replies are all bad
+    # The norm at which a step's gradient of D, before lam, is clipped apart from that of L_quality: D cannot take L_quality's share of a
+    # common clip, and lam acts in proportion. None: both are clipped together, as the Trainer does.
+    max_grad_norm: float | None = None
+    baseline: str = "marginal"  # a key of polychromic.method.advantages.BASELINES, or OWN
     seed: int = 0  # of the rollout streams
 
     def __post_init__(self) -> None:
@@ -101,6 +105,8 @@ class SetObjectiveConfig:
             "max_new_tokens": (self.max_new_tokens >= 1, "1 or more, the horizon of replies"),
             "share": (0 < self.share <= 1, "above 0, at most 1"),
             "every": (self.every >= 1, "1 or more"),
+            "after": (self.after >= 0, "0 or more"),
+            "max_grad_norm": (self.max_grad_norm is None or 0 < self.max_grad_norm < np.inf, "a number above 0, or None"),
         }
         if wrong := [f"{name} is {getattr(self, name)}, allowed: {rule}" for name, (fits, rule) in ranges.items() if not fits]:
             raise ValueError(f"set objective: {'; '.join(wrong)}.")

@@ -84,6 +84,7 @@ class DomainParams(Section):
 
 class SelfTraining(Section):
     after: Inside
+    every: Positive | None = None  # share of the domain's steps from one round of sampling to the next; None: one round
 
 
 class Method(Section):
@@ -100,8 +101,11 @@ class Method(Section):
     similarity: Literal["domain", "exact", "semantic"] = "domain"
     lam: Weight | Literal["lambda"] | None = None
     rollouts: Rollouts | None = None  # None: the domain's
+    after: Weight = 0.0  # of an objective: warm-up of pure L_quality, as a share of the domain's steps
+    clip: Positive | None = None  # norm at which D's gradient is clipped apart; None: together with L_quality's
     self_training: SelfTraining | None = None
-    budget: Positive = 1.0
+    budget: Positive = 1.0  # times the domain's steps
+    cost: Positive | None = None  # times the FLOPs of LoRA's steps in the domain: ends training in place of a number of steps
     learning_rate: Positive | None = None  # None: that of `train`
     scale: Weight = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -129,14 +133,14 @@ class Method(Section):
             raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective")
         if self.grid_seeds and self.lam != "lambda":
             raise ValueError("grid_seeds is for a method with lam: lambda, whose weights it names; use seeds for any other")
-        if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline")]):
+        if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline", "after", "clip")]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
         check_loss(self.loss, self.settings)
         return self
 
 
-OF_TRAINING = ("objective", "loss", "self_training", "targets", "budget", "learning_rate", "scale")
-APART = {"budget", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}  # of methods that train alike
+OF_TRAINING = ("objective", "loss", "self_training", "targets", "budget", "cost", "learning_rate", "scale")
+APART = {"budget", "cost", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}  # where methods train alike
 
 
 class Split(Section):

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ from polychromic.models import prompts, weights
 from polychromic.models.decode import Prefill, evaluating, head, pad_sequences, prefill, sample, uniforms
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
-from polychromic.params import Method, Params, Train
+from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.train.batches import encode_completion
+from polychromic.train.flops import of_rows
 from polychromic.train.self_training import SelfTraining
-from polychromic.train.trainer import PolychromicTrainer
+from polychromic.train.trainer import DECAY, PolychromicTrainer
+from polychromic.train.trunk import Mark, Marks, furthest
 
 KEPT = ("adapter_config.json", "adapter_model.safetensors", "history.json")
 STREAM = 16  # prompts whose replies share a stream of uniforms in `kl_to_base`
@@ -91,11 +94,16 @@ def trainer_extras(
     extras: dict[str, Any] = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
         rollouts, baseline = method.rollouts or settings.rollouts, method.baseline or params.objective.baseline
-        own = {"name": method.objective, "subset": method.subset, "baseline": baseline, "lam": lam, "n": params.objective.n}
-        extras["objective"] = SetObjectiveConfig(**own, share=rollouts.share, every=rollouts.every, **shared)
+        extras["objective"] = SetObjectiveConfig(
+            name=method.objective, subset=method.subset, baseline=baseline, lam=lam, n=params.objective.n,
+            share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), max_grad_norm=method.clip, **shared,
+        )  # fmt: skip
     if method.self_training is not None:
-        after = round(method.self_training.after * round(settings.steps * method.budget))
-        extras["self_training"] = SelfTraining(after=after, samples=settings.pool_samples, **shared)
+        every = method.self_training.every
+        extras["self_training"] = SelfTraining(
+            after=_first_draw(settings, method), samples=settings.pool_samples,
+            every=None if every is None else max(1, round(every * settings.steps)), **shared,
+        )  # fmt: skip
     return extras
 
 
@@ -156,26 +164,65 @@ def train_adapter(
             "encoder": weights.fingerprint(params.encoder),
             "records": sha256_json([record.model_dump() for record in train]),
         }
+    if method.cost is not None:
+        identity["cost"] = method.cost
     fingerprint = sha256_json(identity)
     folder = paths.cache_dir() / "runs" / fingerprint
     with single_writer(folder, wait_seconds=3600):
         if not (folder / "manifest.json").exists():
             model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
+            marks: list[Mark] = []
+            if method.cost is not None:
+                extras["budget"] = method.cost * steps * settings.batch_size * of_rows(model, rows)
+                steps = ceil(2 * method.cost * steps)  # never reached: no step costs less than half of LoRA's mean
+                marks = _marks(params, domain, method, identity, extras)
             arguments = training_arguments(settings, steps, seed, folder / "checkpoints", validate=bool(dev_rows))
-            history = _train(model, tokenizer, arguments, extras, rows, dev_rows)
+            history = _train(model, tokenizer, arguments, extras, rows, dev_rows, marks)
             # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
             model.peft_config["default"].base_model_name_or_path = str(params.model)
             model.save_pretrained(folder)
             if encoded := [row["prompt"] for row in dev_rows]:
                 distance = kl_to_base(model, tokenizer, encoded, settings.kl_samples, horizon, seed, rows_at_once(STREAM))
-                history = [*history, {"step": steps, **distance}]
+                history = [*history, {"step": history[-1]["step"] if method.cost else steps, **distance}]
             write_json(folder / "history.json", history)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
     return Trained(folder, read_json(folder / "history.json"), fingerprint)
 
 
-def _train(model, tokenizer, arguments: TrainingArguments, extras: dict, rows: list[dict], dev_rows: list[dict]) -> list[dict]:  # noqa: ANN001
+def _marks(params: Params, domain: Domain, method: Method, identity: dict, extras: dict) -> list[Mark]:
+    """Places on the way of a run with a budget that other runs begin with as well, in the order of the way: where its first rollout
+    or pool is drawn, until which it is LoRA, and where the rate begins to fall in it and in the same method with smaller budgets."""
+    trunks = paths.cache_dir() / "trunks"
+    shared = {key: value for key, value in identity.items() if key != "cost"}
+    alone = {key: value for key, value in shared.items() if key not in ("objective", "self_training", "similarity", "encoder", "records")}
+    drawing = extras.get("objective") or extras.get("self_training")
+    if drawing is not None:
+        starts = {drawing.after}
+    else:  # LoRA, with which the others begin
+        starts = {_first_draw(params.domain(domain.name), other) for other in params.methods.values()} - {None, 0}
+    marks = [Mark(trunks / sha256_json([alone, after]), step=after) for after in sorted(starts)]
+    costs = {other.cost for other in params.methods.values() if other.cost is not None and other.cost <= method.cost}
+    falls = {cost: (1 - DECAY) * cost * extras["budget"] / method.cost for cost in sorted(costs)}
+    return marks + [Mark(trunks / sha256_json([shared, "rate falls", cost]), flops=flops) for cost, flops in falls.items()]
+
+
+def _first_draw(settings: DomainParams, method: Method) -> int | None:
+    """The step before which a method with rollouts or a pool trains as LoRA does; None for one without."""
+    if method.self_training is not None:
+        return round(method.self_training.after * round(settings.steps * method.budget))
+    return None if method.objective == "none" else round(method.after * settings.steps)
+
+
+def _train(
+    model,  # noqa: ANN001
+    tokenizer,  # noqa: ANN001
+    arguments: TrainingArguments,
+    extras: dict,
+    rows: list[dict],
+    dev_rows: list[dict],
+    marks: list[Mark],
+) -> list[dict]:
     """Trains the model in place, from the last checkpoint where there is one; the history."""
     trainer = PolychromicTrainer(
         model=model,
@@ -190,7 +237,10 @@ def _train(model, tokenizer, arguments: TrainingArguments, extras: dict, rows: l
     trainer.remove_callback(PrinterCallback)
     with progress(f"train, seed {arguments.seed}", arguments.max_steps) as tick:
         trainer.add_callback(_Tick(tick))
-        trainer.train(resume_from_checkpoint=_last_complete(Path(arguments.output_dir)))
+        checkpoints = Path(arguments.output_dir)
+        trainer.add_callback(Marks(marks, trainer.resume_state, checkpoints))
+        start = _last_complete(checkpoints) or furthest(marks)
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
     return trainer.history
 
 

@@ -30,12 +30,15 @@ class ResumeState(TrainerCallback, ExportableState):
     def __init__(self) -> None:
         self.restore()
 
-    def restore(self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None) -> None:
+    def restore(
+        self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None, flops: float = 0.0, checked: int = 0
+    ) -> None:
         self.running = running  # running mean of marginal contributions, None before the first rollout
         self.pool = pool  # accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled
+        self.flops, self.checked = flops, checked  # of training so far (train/flops.py); replies that q and s were asked about
 
     def state(self) -> dict[str, Any]:
-        return {"args": {}, "attributes": {"running": self.running, "pool": self.pool}}
+        return {"args": {}, "attributes": {"running": self.running, "pool": self.pool, "flops": self.flops, "checked": self.checked}}
 
 
 class Sampler:
@@ -77,6 +80,8 @@ class Drawn(NamedTuple):
     weight: np.ndarray  # (len(rows),) float64, of its log-probability; `sum(weight * log_p)` has the gradient of D, summed over the prompts
     prompts: int  # with a rollout, in this process, at least 1
     notes: dict[str, float]
+    index: Tensor  # (R,) prompt, and (R, T) tokens, of all that were drawn
+    mask: Tensor
 
 
 class Rollouts:
@@ -84,6 +89,9 @@ class Rollouts:
 
     def __init__(self, config: SetObjectiveConfig, sampler: Sampler, state: ResumeState):
         self.config, self.sampler, self.state = config, sampler, state
+
+    def due(self, step: int) -> bool:
+        return step >= self.config.after and (step - self.config.after) % self.config.every == 0
 
     def prompts(self, b: int) -> int:
         """How many prompts of a batch of b per process get a rollout, over all processes."""
@@ -109,17 +117,19 @@ class Rollouts:
         """
         config, b = self.config, len(batch["prompt"])
         here = self.chosen(b, names)
-        scored, rows, notes = None, [], {}
+        scored, rows, notes, mask = None, [], {}, torch.zeros(0, 1)
+        index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
         if len(here):
-            index = torch.as_tensor(here, device=batch["prompt"].device).repeat_interleave(config.n)
             start = start or self.sampler.prefill(model, batch)
             replies = self.sampler.draw(model, start, index, self.uniforms(b, names, here), batch["examples"])
             scored = score_sets(config, [batch["examples"][i] for i in here], self.sampler.texts(replies.tokens))
-            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, replies.mask.bool(), strict=True)]
-            notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": replies.mask.sum(-1).float().mean()}
+            mask = replies.mask
+            rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, mask.bool(), strict=True)]
+            notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": mask.sum(-1).float().mean()}
+            self.state.checked += len(rows)
         advantages = self.advantages(scored, here, b).reshape(-1)
         rows, weight = merge_equal(rows, config.every * advantages) if config.lam else ([], np.zeros(0))
-        return Drawn(rows, weight, max(1, len(here)), {name: float(value) for name, value in notes.items()})
+        return Drawn(rows, weight, max(1, len(here)), {name: float(value) for name, value in notes.items()}, index, mask)
 
     def advantages(self, scored: ScoredSets | None, here: Sequence[int], b: int) -> np.ndarray:
         """(chosen, N) of sets that stand at places `here` of b. Means over other prompts are taken over all processes."""

@@ -1,7 +1,7 @@
 """Rejection-sampled fine-tuning, the strongest peer that sees the checker: train, sample, keep what is good, train on.
 
-After a share of the steps the model samples replies to every training prompt once; the distinct good ones become the
-training set of the remaining steps (Yuan et al. 2023, 2308.01825). Same optimiser, same schedule.
+After a share of the steps the model samples replies to every training prompt, once or every so many steps; the distinct good ones
+become the training set of the remaining steps (Yuan et al. 2023, 2308.01825). Same optimiser, same schedule.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from transformers import Trainer
 from polychromic.base.seeds import derive_seed
 from polychromic.method.sets import Quality, Similarity, checked
 from polychromic.models.decode import uniforms
+from polychromic.train.flops import prompts
+from polychromic.train.flops import replies as attended
 from polychromic.train.rollouts import ResumeState, Sampler
 
 SAME = 1.0 - 1e-6  # similarity from which two replies count as one
@@ -42,11 +44,16 @@ class SelfTraining:
     max_new_tokens: int
     seed: int
     rows: int = 256  # replies decoded at once
+    every: int | None = None  # steps from one round of sampling to the next, each adding to the pool; None: one round
 
     def replace(self, trainer: Trainer, sampler: Sampler, state: ResumeState, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool once."""
-        if state.pool is None:
-            state.pool = self.fill(trainer, sampler)
+        """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool."""
+        since = trainer.state.global_step - self.after
+        if state.pool is None or (self.every and since % self.every == 0 and since):
+            round_ = since // self.every if self.every else 0
+            before = dict.fromkeys((row, tuple(tokens)) for row, tokens in state.pool or [])
+            found = dict.fromkeys((row, tuple(tokens)) for row, tokens in self.fill(trainer, sampler, round_))
+            state.pool = [(row, list(tokens)) for row, tokens in before | found]
         if not state.pool:
             return list(batches)
         replaced = []
@@ -59,7 +66,7 @@ class SelfTraining:
             replaced.append(trainer._prepare_inputs(trainer.data_collator(rows)))
         return replaced
 
-    def fill(self, trainer: Trainer, sampler: Sampler) -> list[tuple[int, list[int]]]:
+    def fill(self, trainer: Trainer, sampler: Sampler, number: int = 0) -> list[tuple[int, list[int]]]:
         """Sample the distinct prompts of the training set; (row, reply tokens) of the distinct good replies.
 
         Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
@@ -82,9 +89,16 @@ class SelfTraining:
             examples = {row: dict(data[row]) for row in rows[begin : begin + at_once]}
             batch = trainer._prepare_inputs(trainer.data_collator(list(examples.values())))
             index = torch.arange(len(examples), device=batch["prompt"].device).repeat_interleave(self.samples)
-            numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin)
+            numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin, *([number] if number else []))
             replies = sampler.draw(model, sampler.prefill(model, batch), index, numbers, list(examples.values()))
             texts = sampler.texts(replies.tokens)
+            state = trainer.resume_state
+            state.checked += len(texts)
+            if trainer.flops:
+                lengths, mask = batch["prompt_mask"].sum(-1), replies.mask
+                tokens, positions = attended(mask, lengths[index])
+                whole, before = prompts(batch["prompt_mask"])
+                state.flops += trainer.flops.forward(whole + tokens, before + positions, tokens)
             for place, (row, example) in enumerate(examples.items()):
                 part = slice(place * self.samples, (place + 1) * self.samples)
                 # A reply that was cut at the horizon must not teach the model to stop there.

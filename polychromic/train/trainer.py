@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from polychromic.base.errors import PolychromicError
-from polychromic.method.losses import check_loss, token_loss
+from polychromic.method.losses import check_loss, reply_factor, token_loss
 from polychromic.method.sets import Example, SetObjectiveConfig, checked
-from polychromic.models.decode import causal_lm, check_head, chosen_log_probs, head, prefill
+from polychromic.models.decode import Prefill, causal_lm, check_head, chosen_log_probs, head, prefill
 from polychromic.models.layouts import LAYOUTS, packed_states, repeated_states, shared_states
 from polychromic.train.batches import Collator, append_replies
-from polychromic.train.rollouts import ResumeState, Rollouts, Sampler
+from polychromic.train.flops import Flops, prompts, replies
+from polychromic.train.rollouts import Drawn, ResumeState, Rollouts, Sampler
 from polychromic.train.self_training import SelfTraining
 
+DECAY = 0.2  # of the budget, in which the rate falls to 0
 IGNORED_LOGS = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss"}
 
 
@@ -34,6 +36,8 @@ class PolychromicTrainer(Trainer):
         loss, loss_settings: a quality loss of polychromic.method.losses.
         layout: of polychromic.models.layouts; with gradient checkpointing it is "packed", whatever is given.
         self_training: rejection-sampled fine-tuning (a peer), None without.
+        budget: floating-point operations after which training ends (polychromic.train.flops), at a rate that is constant after the
+            warm-up and falls to 0 over the last DECAY of it; None: max_steps and the schedule of the arguments.
         Everything else as transformers.Trainer. `processing_class` is the tokenizer; datasets have the columns prompt and
         completion (text, chat or token ids) and any others that the quality function reads.
 
@@ -54,6 +58,7 @@ class PolychromicTrainer(Trainer):
         loss_settings: dict[str, float] | None = None,
         layout: str = "shared",
         self_training: SelfTraining | None = None,
+        budget: float | None = None,
         **kwargs: Any,
     ):
         tokenizer = kwargs.get("processing_class")
@@ -70,8 +75,13 @@ class PolychromicTrainer(Trainer):
         self.sampler = Sampler(tokenizer, self.accelerator, self._broken)
         self.resume_state = ResumeState()
         self.add_callback(self.resume_state)
+        self.budget = budget
+        self.flops = Flops.of(self.model) if budget else None
+        if budget:
+            self.add_callback(EndOfBudget(self))
         self.rollouts = Rollouts(objective, self.sampler, self.resume_state) if objective else None
         self._parts: dict[str, list[float]] = {}
+        self._gradient_of_d: list[Tensor] | None = None  # of the step so far, where it is clipped apart
         self._micro = (-1, 0)  # optimiser step, how many of its batches were seen
         self._seen: list[Example] = []  # rows of this step so far, to name in an error
 
@@ -95,29 +105,79 @@ class PolychromicTrainer(Trainer):
         b, world = len(batch["prompt"]), self.accelerator.num_processes
         start = prefill(model, batch["prompt"], batch["prompt_mask"]) if self.layout == "shared" else None
         drawn = None
-        if training and self.rollouts and self.state.global_step % self.objective.every == 0:
+        if training and self.rollouts and self.rollouts.due(self.state.global_step):
             drawn = self.rollouts.draw(model, start, batch, self._micro)
             self._note(**drawn.notes)
         index, tokens, mask = append_replies(batch, drawn.rows if drawn else [], self.processing_class.pad_token_id)
-        if start is not None:
-            states = shared_states(model, start, index, tokens, mask)
-        else:
-            place = packed_states if self.layout == "packed" else repeated_states
-            states = place(model, batch["prompt"], batch["prompt_mask"], index, tokens, mask)
-        real = mask[:b].bool()
-        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})  # in evaluation cross-entropy
-        per_token = token_loss(name, head(model, states[:b][real]), tokens[:b][real], settings)
-        if training:
-            self._note(ce=float(per_token.detach().mean()))
-        per_token = per_token * batch["weight"].to(per_token.dtype)[:, None].expand_as(real)[real]
+        apart = self.objective is not None and self.objective.max_grad_norm is not None
+        first = slice(0, b) if apart else slice(None)  # a gradient of its own wants a pass of its own
+        states = self._states(model, start, batch, index[first], tokens[first], mask[first])
+        per_token = self._reference_losses(model, states[:b], tokens[:b], mask[:b].bool(), batch["weight"], training)
         # DistributedDataParallel averages over processes what is a sum here
         quality = per_token.sum() / mask[:b].sum() if items is None else per_token.sum() * world / items["tokens"]
+        if training and self.flops:
+            self._count(batch, index, mask, drawn)
         if drawn is None:
             return quality
-        prompts = drawn.prompts if items is None else items["prompts"] / world
-        D = self._surrogate(model, states[b:], tokens[b:], mask[b:], drawn.weight) / prompts  # whose gradient estimates that of D
+        count = drawn.prompts if items is None else items["prompts"] / world
+        if apart:
+            states = self._states(model, start, batch, index[b:], tokens[b:], mask[b:]) if drawn.rows else states[:0]
+        else:
+            states = states[b:]
+        D = self._surrogate(model, states, tokens[b:], mask[b:], drawn.weight) / count  # whose gradient estimates that of D
+        if apart:
+            D = self._gradient_apart(D)
         loss = quality - self.objective.lam * D
         return loss.to(quality.dtype)
+
+    def _states(self, model: torch.nn.Module, start: Prefill | None, batch: dict[str, Any], index: Tensor, tokens: Tensor, mask: Tensor):  # noqa: ANN202
+        """Hidden states (R, T, d) that predict the tokens, in this trainer's layout."""
+        if start is not None:
+            return shared_states(model, start, index, tokens, mask)
+        place = packed_states if self.layout == "packed" else repeated_states
+        return place(model, batch["prompt"], batch["prompt_mask"], index, tokens, mask)
+
+    def _gradient_apart(self, D: Tensor) -> Tensor:
+        """Takes the gradient of D now, to be clipped apart from that of L_quality and added to it before the update; D without a graph."""
+        if D.requires_grad:
+            found = torch.autograd.grad(D, self._trained(), retain_graph=True, allow_unused=True)
+            found = [torch.zeros_like(p) if g is None else g for p, g in zip(self._trained(), found, strict=True)]
+            self._gradient_of_d = found if self._gradient_of_d is None else [a + b for a, b in zip(self._gradient_of_d, found, strict=True)]
+        return D.detach()
+
+    def _trained(self) -> list[Tensor]:
+        return [p for p in self.accelerator.unwrap_model(self.model).parameters() if p.requires_grad]
+
+    def _add_gradient_of_d(self) -> None:
+        """Before the update, when L_quality's gradient has been clipped: less lam times that of D, clipped at a norm of its own."""
+        config, found, self._gradient_of_d = self.objective, self._gradient_of_d, None
+        if found is None:  # nothing was drawn, or no reply had weight
+            if self.accelerator.num_processes == 1:
+                return
+            found = [torch.zeros_like(p) for p in self._trained()]  # another process may have some
+        if self.accelerator.num_processes > 1:
+            found = [self.accelerator.reduce(g, reduction="mean") for g in found]
+        norm = torch.nn.utils.get_total_norm(found)
+        if not torch.isfinite(norm):
+            raise self._broken("gradient of D", self._seen)
+        factor = config.lam * float((config.max_grad_norm / (norm + 1e-6)).clamp_max(1.0))
+        self._note(objective_grad_norm=float(norm), objective_clipped=float(norm > config.max_grad_norm))
+        for parameter, g in zip(self._trained(), found, strict=True):
+            parameter.grad = -factor * g if parameter.grad is None else parameter.grad - factor * g
+
+    def _reference_losses(
+        self, model: torch.nn.Module, states: Tensor, tokens: Tensor, real: Tensor, weight: Tensor, training: bool
+    ) -> Tensor:
+        """Quality loss of each token of the references, times its row's weight; cross-entropy in evaluation."""
+        name, settings = (self.loss_name, self.loss_settings) if training else ("ce", {})
+        per_token = token_loss(name, head(model, states[real]), tokens[real], settings)
+        if training:
+            self._note(ce=float(per_token.detach().mean()))
+        if name == "coverage":  # a loss of whole replies
+            row = real.nonzero()[:, 0]
+            log_p = torch.zeros(len(real), dtype=per_token.dtype, device=row.device).index_add(0, row, -per_token.detach())
+            per_token = per_token * reply_factor(name, log_p, settings).to(per_token.dtype)[row]
+        return per_token * weight.to(per_token.dtype)[:, None].expand_as(real)[real]
 
     def _surrogate(self, model: torch.nn.Module, states: Tensor, tokens: Tensor, mask: Tensor, weight: np.ndarray) -> Tensor:
         """A scalar whose gradient is an unbiased estimate of the gradient of the SUM of D over the prompts with a rollout.
@@ -142,6 +202,33 @@ class PolychromicTrainer(Trainer):
         if training and not torch.isfinite(loss.detach()).all():
             raise self._broken("loss", inputs["examples"])
         return (loss, {"loss": loss}) if return_outputs else loss
+
+    # cost
+
+    def _count(self, batch: dict[str, Any], index: Tensor, mask: Tensor, drawn: Drawn | None) -> None:
+        """Adds a batch: one pass over the prompts and one over references and weighed replies, forth and back; the draws, forth."""
+        lengths = batch["prompt_mask"].sum(-1)
+        whole, attended = prompts(batch["prompt_mask"])
+        tokens, positions = replies(mask, lengths[index])
+        spent = self.flops.training(whole + tokens, attended + positions, tokens)
+        if drawn is not None:
+            sampled, positions = replies(drawn.mask, lengths[drawn.index])
+            spent += self.flops.forward(sampled, positions, sampled)
+            if drawn.rows and self.objective.max_grad_norm is not None:
+                spent += self.flops.backward(whole, attended, 0)  # the prompt's part of the second pass
+        self.resume_state.flops += float(self.accelerator.reduce(torch.tensor(spent, dtype=torch.float64), "sum"))
+
+    def rate(self) -> float:
+        """The learning rate's factor after the warm-up, in [0, 1]: 1, then down to 0 over the last DECAY of the budget."""
+        return min(1.0, max(0.0, 1 - self.resume_state.flops / self.budget) / DECAY)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):  # noqa: ANN201 - Trainer's signature
+        if self.budget is None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        factor = lambda step: min(1.0, (step + 1) / (warmup + 1)) * self.rate()  # never 0 before the end: a step at rate 0 teaches nothing
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+        return self.lr_scheduler
 
     # batches of a step
 
@@ -184,6 +271,8 @@ class PolychromicTrainer(Trainer):
         norm = super()._get_grad_norm(model, grad_norm)  # called at every step, before the update; clipping is not
         if not torch.isfinite(torch.as_tensor(norm)):
             raise self._broken("gradient", self._seen)
+        if self.objective is not None and self.objective.max_grad_norm is not None and self.objective.lam:
+            self._add_gradient_of_d()
         return norm
 
     def _broken(self, what: str, examples: Sequence[Example]) -> PolychromicError:
@@ -208,6 +297,8 @@ class PolychromicTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             logs |= {name: float(np.mean(values)) for name, values in self._parts.items()}
+            if self.budget:
+                logs |= {"flops": self.resume_state.flops, "checked": self.resume_state.checked}
             self._parts.clear()
         super().log(logs, start_time)
 
@@ -216,6 +307,24 @@ class PolychromicTrainer(Trainer):
         """One row per logged step or evaluation, without clocks."""
         kept = [row for row in self.state.log_history if "loss" in row or "eval_loss" in row]
         return [{k: v for k, v in row.items() if k not in IGNORED_LOGS and not k.endswith(("runtime", "per_second"))} for row in kept]
+
+
+class EndOfBudget(TrainerCallback):
+    """Ends training after the step that used the budget up."""
+
+    def __init__(self, trainer: PolychromicTrainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201 - Trainer's signature
+        # A checkpoint may be of a run with another budget, whose rate was saved with it.
+        scheduler = self.trainer.lr_scheduler
+        rates = [base * factor(scheduler.last_epoch) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+        for group, rate in zip(self.trainer.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        scheduler._last_lr = rates  # what the log reads
+
+    def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
+        control.should_training_stop |= self.trainer.resume_state.flops >= self.trainer.budget
 
 
 def _call_inside(wrapper: torch.nn.Module, module: torch.nn.Module, function) -> Tensor:  # noqa: ANN001

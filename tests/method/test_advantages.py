@@ -8,13 +8,22 @@ import pytest
 from polychromic.method.advantages import (  # fmt: skip
     BASELINES,
     BIASED,
+    OWN,
     advantages,
     check_baseline,
     leave_one_out,
     marginal_contributions,
     mean_of_others,
 )
-from polychromic.method.objective import effective_coverage, evaluate, gated_pairs, make_objective, mean_reward, plain_diversity
+from polychromic.method.objective import (
+    diverse_reward,
+    effective_coverage,
+    evaluate,
+    gated_pairs,
+    make_objective,
+    mean_reward,
+    plain_diversity,
+)
 
 
 def random_scores(b: int, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,6 +98,8 @@ def test_what_each_baseline_subtracts():
         "mix": marginals - elsewhere / 2 - 0.15,
         "leave_one_out": leave_one_out(effective_coverage, q, s),
         "set": np.tile(evaluate(effective_coverage, q, s)[:, None], (1, 4)),
+        "negative": marginals - 1 / 4,
+        "negative_first": marginals - 1 / 4.4,
     }
     assert set(expected) == set(BASELINES)
     for name, value in expected.items():
@@ -97,6 +108,23 @@ def test_what_each_baseline_subtracts():
     three, one = np.array([2.0, 1.0, 6.0]), np.array([2.0])
     assert mean_of_others(three, three).tolist() == [3.5, 4.0, 1.5] and mean_of_others(one, one).tolist() == [0.0]
     np.testing.assert_allclose(advantages("mix", effective_coverage, q, s), marginals - elsewhere / 2, rtol=1e-12)
+
+
+def test_with_reward_the_constants_are_those_of_negative_sample_reinforcement():
+    q = np.array([[1.0, 0.0, 1.0, 1.0]])
+    nsr, weighted = (4 * advantages(name, mean_reward, q, np.ones((1, 4, 4))) for name in ("negative", "negative_first"))
+    np.testing.assert_allclose(nsr, [[0, -1, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(1.1 * weighted, [[0.1, -1, 0.1, 0.1]], atol=1e-12)
+
+
+def test_own_terms_of_darling_by_hand():
+    q = np.array([[1.0, 0.5, 0.0]])
+    s = np.array([[[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+    terms = np.array([[1.0 * 1 / 2, 0.5 * 1 / 2, 0.0]]) / 3
+    np.testing.assert_allclose(advantages(OWN, diverse_reward, q, s), terms - terms.mean(), atol=1e-12)
+    assert evaluate(diverse_reward, q, s)[0] == pytest.approx(terms.sum())
+    with pytest.raises(ValueError, match="own is for objective darling"):
+        advantages(OWN, mean_reward, q, s)
 
 
 def test_means_over_prompts_of_other_processes_may_be_given():

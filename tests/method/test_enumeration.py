@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from polychromic.method.advantages import BASELINES, BIASED, advantages, marginal_contributions
+from polychromic.method.advantages import BASELINES, BIASED, OWN, advantages, marginal_contributions
 from polychromic.method.objective import OBJECTIVES, SetObjective, evaluate, make_objective
 
 V, T, END = 4, 2, 3
-ORDER = {"reward": 1, "plain": 2, "gated": 2}  # k of objectives that average over k-subsets, beside passk and poly_epo
+ORDER = {"reward": 1, "plain": 2, "gated": 2, "darling": 2}  # k of objectives that average over k-subsets, beside passk and poly_epo
 
 
 def all_replies() -> list[tuple[int, ...]]:
@@ -167,7 +167,7 @@ def test_rollouts_for_some_prompts_at_every_mth_step_keep_the_mean(name, baselin
     assert all(cosine(choice, exact) < 1 - 1e-3 for choice in drawn)  # one choice alone is another gradient
 
 
-@pytest.mark.parametrize(("name", "n", "graded"), [case for case in CASES if case[0] != "coverage"])
+@pytest.mark.parametrize(("name", "n", "graded"), [case for case in CASES if case[0] not in ("coverage", "setpo")])
 def test_the_group_mean_shrinks_objectives_over_k_subsets_by_a_known_factor(name, n, graded):
     """sum_i marginal_i = k f, for each k-subset is lost by its k members. The group mean then takes away
     E[sum_i grad log p(y_i) * k f / N] = (k / N) grad E[f]: (N - k) / N is left, (N - 2) / N for pairs, nothing at k = N."""
@@ -176,6 +176,20 @@ def test_the_group_mean_shrinks_objectives_over_k_subsets_by_a_known_factor(name
     found = case.mean(BIASED["group_mean"](case.objective, case.q, case.s))
     torch.testing.assert_close(found, (n - k) / n * case.exact, rtol=0, atol=1e-10)
     assert (found - case.exact).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("n", [3, 4])
+@pytest.mark.parametrize("graded", [False, True])
+def test_darling_credits_a_reply_with_its_own_term_alone(n, graded):
+    """The mean is g_1 - (g_1 + g_2) / N, of E[q_1 (1 - s_12)] in the policy of reply 1 and of reply 2; g_1 + g_2 is the gradient."""
+    case = toy("darling", n, graded)
+    q, s = reply_scores(np.random.default_rng(n), graded)
+    p, value = case.log_p.exp(), torch.tensor(q[:, None] * (1 - s))
+    means = p @ value @ p.detach(), p.detach() @ value @ p
+    first, second = (torch.autograd.grad(mean, case.logits, retain_graph=True)[0] for mean in means)
+    assert_equal(first + second, case.exact)
+    assert_equal(case.mean(advantages(OWN, case.objective, case.q, case.s)), first - (first + second) / n)
+    assert cosine(first - (first + second) / n, case.exact) < 1 - 1e-4
 
 
 @pytest.mark.parametrize("n", [3, 4])

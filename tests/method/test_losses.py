@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from polychromic.method.losses import LOSSES, check_loss, deviation_weights, token_loss
+from polychromic.method.losses import LOSSES, check_loss, deviation_weights, reply_factor, token_loss
 
 M, V = 6, 9
-SETTINGS = {"epsilon": 0.1, "beta": 0.7, "gamma": 3.0}
+SETTINGS = {"epsilon": 0.1, "beta": 0.7, "gamma": 3.0, "n": 8}
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_certain_targets_and_impossible_ones_stay_finite(name, gamma):
 
 
 @pytest.mark.parametrize(("name", "settings", "message"), [
-    ("focal", {}, "'focal'; allowed: ce, label_smoothing, entropy, gem, tofu, deviation"),
+    ("focal", {}, "'focal'; allowed: ce, label_smoothing, entropy, gem, tofu, coverage, deviation"),
     ("ce", {"beta": 1.0}, "loss ce: beta is not a setting of ce; its settings: none"),
     ("gem", {}, r"loss gem: beta is missing \(beta > 0\)"),
     ("tofu", {"betta": 1.0, "gamma": -1}, "beta is missing .*; betta is not a setting of tofu; .*; gamma is -1; allowed: gamma >= 0"),
@@ -143,3 +143,16 @@ def test_a_reference_unlike_the_others_weighs_more_and_equally_far_ones_weigh_on
     rounded = 1 - np.array([[0, 1e-7, 3e-7], [1e-7, 0, 2e-7], [3e-7, 2e-7, 0]])  # equal texts, cosines in float32
     for same in (np.ones((1, 1)), np.ones((3, 3)), np.full((3, 3), 0.25) + 0.75 * np.eye(3), rounded):
         np.testing.assert_allclose(deviation_weights(same), np.ones(len(same)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 64])
+def test_the_factor_of_loss_coverage_makes_the_gradient_of_the_whole_reply(n):
+    """Against autograd of -log(1 - (1 - p)^n) in log p; at n = 1 it is cross-entropy. Finite for replies that are certain or impossible."""
+    log_p = torch.tensor([-1e-6, -0.01, -0.4, -0.6, -2.0, -7.0], dtype=torch.float64, requires_grad=True)
+    loss = -torch.log1p(-((1 - log_p.exp()) ** n))
+    (expected,) = torch.autograd.grad(loss.sum(), log_p)
+    factor = reply_factor("coverage", log_p, {"n": n})
+    torch.testing.assert_close(factor, -expected, rtol=1e-6, atol=1e-9)
+    assert n > 1 or (factor - 1).abs().max() < 1e-9
+    assert reply_factor("coverage", torch.tensor([0.0, -1e4]), {"n": n}).tolist() == pytest.approx([float(n == 1), 1.0], abs=1e-9)
+    assert reply_factor("gem", torch.tensor([-3.0]), {}).tolist() == [1.0]

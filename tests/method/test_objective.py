@@ -126,7 +126,11 @@ def test_a_reply_that_is_not_kept_leaves_the_divisor(name):
     q, s = rng.uniform(size=(2, 5)), symmetric(rng.uniform(size=(2, 5, 5)))
     keep = np.array([True, True, False, True, False])
     kind, _, size = name.partition("-")
-    size = int(size) if size else {"coverage": 1, "reward": 1, "plain": 2, "gated": 2}[kind]
+    if kind == "setpo":  # half of reward and half of plain
+        parts = [ALL[part](q, s, keep) for part in ("reward", "plain")]
+        np.testing.assert_allclose(ALL[name](q, s, keep), sum(parts) / 2, rtol=1e-12)
+        return
+    size = int(size) if size else {"coverage": 1, "reward": 1, "plain": 2, "gated": 2, "darling": 2}[kind]
     if size > 3:
         expected = np.zeros(2)
     else:
@@ -142,7 +146,7 @@ def test_what_is_not_defined_for_so_few_replies_is_refused():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (("unknown", 4), "'unknown'; allowed: coverage, plain, gated, reward, passk, poly_epo"),
+    (("unknown", 4), "'unknown'; allowed: coverage, plain, gated, reward, setpo, darling, passk, poly_epo"),
     (("coverage", 1), "N = 1 .* needs N >= 2"),
     (("coverage", 4, 2), "coverage takes no subset, got 2; only passk, poly_epo do"),
     (("passk", 4), "passk has subset = None .*; allowed: 1 to 4"),

@@ -16,7 +16,7 @@ from tests.symbols import config, holds_d
 @pytest.mark.parametrize(("changes", "message"), [
     (dict(name="plain", n=1), "set objective plain has N = 1 replies per set; a set needs N >= 2. Raise n"),
     (dict(name="passk", n=4, subset=5), "passk has subset = 5 for sets of N = 4 replies; allowed: 1 to 4"),
-    (dict(name="covrage"), "set objective is 'covrage'; allowed: coverage, plain, gated, reward, passk, poly_epo"),
+    (dict(name="covrage"), "set objective is 'covrage'; allowed: coverage, plain, gated, reward, setpo, darling, passk, poly_epo"),
     (dict(name="plain", n=2, baseline="leave_one_out"), "N - 1 = 1 replies: .* Raise n"),
     (dict(baseline="mean"), "baseline is 'mean'; allowed: marginal, others"),
     *((dict(share=bad), f"share is {bad}, allowed: above 0, at most 1") for bad in (0.0, 1.5)),

@@ -21,6 +21,7 @@ from tests import symbols as toy
 
 ROLLOUT_LOGS = {"objective", "quality", "rollout_tokens"}
 SETTINGS = {"label_smoothing": {"epsilon": 0.1}, "entropy": {"beta": 0.05}, "gem": {"beta": 0.7}, "tofu": {"beta": 0.8, "gamma": 3.0}}
+SETTINGS["coverage"] = {"n": 8}
 
 
 def token_mean_ce(model, rows) -> float:
@@ -49,7 +50,12 @@ def test_every_quality_loss_has_the_gradient_of_the_loss_on_the_plain_model(name
     for row in rows:
         text, first = torch.tensor([row["prompt"] + row["completion"]]), len(row["prompt"])
         logits = model(input_ids=text, use_cache=False).logits[0, first - 1 : -1]
-        total = total + row["weight"] * token_loss(name, logits, text[0, first:], SETTINGS.get(name, {})).sum()
+        if name == "coverage":  # of the whole reply
+            p = torch.log_softmax(logits.double(), -1).gather(-1, text[0, first:, None]).sum().exp()
+            loss = -torch.log1p(-((1 - p) ** 8))
+        else:
+            loss = token_loss(name, logits, text[0, first:], SETTINGS.get(name, {})).sum()
+        total = total + row["weight"] * loss
         count += len(row["completion"])
     expected = toy.gradient(total / count, model)
     torch.testing.assert_close(toy.step_gradient(trainer, rows), expected, rtol=1e-5, atol=1e-5)
