@@ -36,6 +36,11 @@ def split_file(domain: str) -> Path:
     return RESULTS / domain / "split.json"
 
 
+def norms_file(domain: str) -> Path:
+    """What people's replies to training prompts say, before any method is trained (Domain.norms), and what its judge learns (held_out_norms)."""
+    return RESULTS / domain / "norms.json"
+
+
 def cell_name(method: str, lam: float | None) -> str:
     """Folder of a cell: the method's name, with lambda where it is the grid's axis."""
     return method if lam is None else f"{method}-{lam}"

@@ -53,6 +53,16 @@ def split(domain: DomainArgument) -> None:
 
 
 @stage_app.command()
+def norms(domain: DomainArgument) -> None:
+    """What people's replies to training prompts say, before any method is trained: how alike two of them are, and the like."""
+    values = load(domain=domain)
+    from polychromic.score.norms import write_norms
+
+    found = write_norms(values, domain)["training"]
+    print(", ".join(f"{name} {value}" for name, value in found.items() if isinstance(value, float)))
+
+
+@stage_app.command()
 def sample(
     domain: DomainArgument,
     method: Annotated[str, typer.Argument(help="A method of params.yaml, such as lora.")],

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from polychromic.data.domains import Domain, Embed
+from polychromic.data.domains import Domain, Readers
 from polychromic.data.records import Record
 from polychromic.method import advantages as adv
 from polychromic.method.objective import SetObjective, evaluate, make_objective
@@ -58,24 +58,19 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
     return same
 
 
-def set_functions(domain: Domain, records: Sequence[Record], similarity: str, embed: Embed) -> tuple[Quality, Similarity]:
+def set_functions(domain: Domain, records: Sequence[Record], similarity: str, readers: Readers) -> tuple[Quality, Similarity]:
     """Quality and similarity of replies to the record that a training row names, as the set objective takes them.
 
-    similarity: "exact", "semantic", or "domain" for the domain's own.
+    similarity: "exact", "semantic" (the cosine, calibrated on people), or "domain" for the domain's own.
     """
 
     def quality(example: Example, replies: Sequence[str]) -> np.ndarray:
-        return domain.training_quality(records[example["record"]], replies, embed)
+        return domain.training_quality(records[example["record"]], replies, readers)
 
-    def exact(example: Example, replies: Sequence[str]) -> np.ndarray:
-        keys = np.array([domain.key(records[example["record"]], reply) for reply in replies], dtype=object)
-        return (keys[:, None] == keys[None, :]).astype(float)
+    def alike(example: Example, replies: Sequence[str]) -> np.ndarray:
+        return domain.alike(records[example["record"]], replies, readers, similarity)
 
-    def semantic(example: Example, replies: Sequence[str]) -> np.ndarray:
-        return cosines(embed(replies))
-
-    own = domain.similarity if similarity == "domain" else similarity
-    return quality, exact if own == "exact" else semantic
+    return quality, alike
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from polychromic.base import paths
 from polychromic.base.cache import code_fingerprint, environment
 from polychromic.base.errors import UsageError
 from polychromic.base.hardware import best_device, cpu_model
-from polychromic.base.io import read_jsonl, sha256_json, write_jsonl
+from polychromic.base.io import read_json, read_jsonl, sha256_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.models import prompts, weights
-from polychromic.models.load import compute_reproducibly, embed, load_causal_lm, load_encoder, rows_at_once
+from polychromic.models.load import compute_reproducibly, load_causal_lm, load_encoder, rows_at_once
+from polychromic.models.readers import LiveReaders
 from polychromic.params import Cell, Params
 from polychromic.sample.draw import sample_prompts
 from polychromic.sample.prompts import prompts_of
@@ -55,11 +55,9 @@ class Workbench:
     def _encoder(self):  # noqa: ANN202 - sentence_transformers is imported inside
         return load_encoder(weights.obtain(self.params.encoder), self.device)
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        return embed(self._encoder, texts)
-
     def train(self, seed: int) -> Trained:
-        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, self.embed)
+        readers = LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder)
+        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, readers)
 
     def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
         """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.method.objective import effective_coverage, evaluate
 from polychromic.params import Params
 from polychromic.score import diversity, passk, quality
 from polychromic.score.text import tokenize, tokenizer_signature
@@ -32,6 +33,9 @@ class Prompt:
     references: Sequence[str] | None = None  # human replies
     vectors: np.ndarray | None = None  # (n, d) sentence vectors
     quality: np.ndarray | None = None  # (n,) q in [0, 1], as the set objective sees it
+    similarity: np.ndarray | None = None  # (n, n) s in [0, 1], as the set objective sees it
+    held_out_quality: np.ndarray | None = None  # (n,) in [0, 1], and (n, n): the same by the domain's judge, which training never sees
+    held_out_similarity: np.ndarray | None = None
     tokens: Sequence[int] | None = None  # (n,) generated tokens
     matches: np.ndarray | None = None  # (n, humans) booleans, draft i matches held-out human reply h
     pieces: Sequence[Sequence[int]] | None = None  # (n,) word-piece ids of each reply
@@ -111,6 +115,13 @@ def _likeness(score: Callable[[str, Sequence[str]], float], p: Prompt) -> list[f
     return [_scored(score, reply, tuple(p.references)) for reply in p.samples]
 
 
+def _coverage(q: np.ndarray, s: np.ndarray, k: int) -> float:
+    """k times effective coverage (polychromic.method.objective), mean over the disjoint sets of k replies in their order."""
+    starts = range(0, len(q) - k + 1, k)
+    sets = np.stack([q[i : i + k] for i in starts]), np.stack([s[i : i + k, i : i + k] for i in starts])
+    return k * float(evaluate(effective_coverage, *sets).mean())
+
+
 @declare("pass@k", "pass@{}", "1 - C(n-c,k)/C(n,k); 2107.03374", percent=True, needs=("answers",), least="k", body=True)
 def _(p: Prompt, m: Metric) -> float:
     return passk.pass_at_k(len(p.answers), p.correct, m.at)
@@ -137,6 +148,14 @@ def _(p: Prompt, m: Metric) -> float:
 
 declare("valid_distinct@k", "valid distinct@{}", "expected distinct valid answers among k of n", high="k", unit="answers", decimals=2,
         needs=("answers",), least="k", body=True)(lambda p, m: passk.distinct_at_k(p.answers, m.at))  # fmt: skip
+declare("coverage@k", "coverage@{}", "effective coverage of valid replies, times k; mean over disjoint sets of k", high="k",
+        unit="people's worth of drafts", decimals=2, needs=("answers", "similarity"), least="k", body=True)(
+    lambda p, m: _coverage(np.array([answer is not None for answer in p.answers], dtype=float), p.similarity, m.at))  # fmt: skip
+declare("held_out_coverage@k", "held-out coverage@{}", "the same by the judge that training never sees", high="k",
+        unit="people's worth of drafts", decimals=2, needs=("held_out_quality", "held_out_similarity"), least="k")(
+    lambda p, m: _coverage(p.held_out_quality, p.held_out_similarity, m.at))  # fmt: skip
+declare("held_out_quality", "held-out quality", "mean quality by the judge that training never sees", percent=True,
+        needs=("held_out_quality",))(lambda p, m: np.mean(p.held_out_quality))  # fmt: skip
 declare("distinct@k", "distinct@{}", "expected distinct replies among k of n", low=1.0, high="k", unit="answers", decimals=2,
         needs=("keys",), least="k", body=True)(lambda p, m: passk.distinct_at_k(p.keys, m.at))  # fmt: skip
 declare("human_recall@k", "human recall@{}", "expected share of the held-out human replies that some of k drafts match",

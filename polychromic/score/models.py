@@ -1,15 +1,14 @@
 """What scoring asks of models: sentence vectors, word pieces, BERTScore, log-likelihoods. Each is cached by content.
 
-A model is loaded only for texts that the cache lacks. Vectors are kept by the set of texts that were asked at once (they share batches),
-BERTScores and likelihoods reply by reply, in one small file per prompt: each is a function of its own prompt and reply alone, to the last
-bit, since no shape of a batch depends on its other replies. So a new cell, or a run after a kill, asks for new replies only and gets the
-same bytes as a run that asks for all at once. torch is imported inside the functions.
+A model is loaded only for texts that the cache lacks. Vectors and likelihoods are kept by all that was asked at once (texts share batches,
+which move the last bits), BERTScores reply by reply, in one small file per prompt. So a run after a kill asks for what is missing and gets
+the same bytes as one that was not killed. torch is imported inside the functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from polychromic.models import prompts, weights
 from polychromic.params import Params
 from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature, check_references
 
-ROWS = 8  # replies whose likelihood is taken at once
+BATCH = 200  # prompts whose likelihoods are taken between two lines of progress
 
 
 class Embedder:
@@ -77,28 +76,39 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence
     return _by_prompt("BERTScore", "bertscore", params.threads, identity, asked, ask)
 
 
-def likelihoods(params: Params, domain: str, asked: Mapping[str, tuple[str, Iterable[str]]]) -> dict[tuple[str, str], list[float]]:
-    """(prompt id, reply) -> [log-probability, tokens] under the base model with the zero-shot prompt, in the precision of sampling.
+class Likelihoods:
+    """Log-probabilities of replies under the base model with the zero-shot prompt, in the precision of sampling."""
 
-    asked: prompt id -> (prompt, replies).
-    """
+    def __init__(self, params: Params, domain: str):
+        self.params, self.domain = params, domain
 
-    @cache
-    def load() -> tuple:
+    def __call__(self, asked: Sequence[tuple[str, Sequence[str]]], title: str) -> list[np.ndarray]:
+        """(prompt, its distinct replies, one or more) -> per prompt (n, 2): log-probability of each reply and its end; tokens.
+
+        Cached by all that is asked at once, which decides the last bits.
+        """
+        path = _cache_file("likelihood", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, asked], "json")
+        if not path.exists():
+            from polychromic.models.load import rows_at_once
+            from polychromic.models.readers import ROWS, log_likelihoods
+
+            model, tokenizer = self._model
+            chats = [(prompts.encode(tokenizer, prompts.messages("zero_shot", self.domain, prompt)), texts) for prompt, texts in asked]
+            found: list[np.ndarray] = []
+            with progress(title, len(chats)) as tick:
+                for first in range(0, len(chats), BATCH):
+                    found += log_likelihoods(model, tokenizer, chats[first : first + BATCH], rows_at_once(ROWS))
+                    tick(len(found))
+            write_text(path, dumps([part.tolist() for part in found]))
+        return [np.array(part) for part in read_json(path)]
+
+    @cached_property
+    def _model(self) -> tuple:
         from polychromic.base.hardware import best_device
-        from polychromic.models.load import load_causal_lm
+        from polychromic.models.load import compute_reproducibly, load_causal_lm
 
-        return load_causal_lm(weights.obtain(params.model), params.sampling.precision, best_device())
-
-    def ask(chat: list[dict], new: Sequence[str]) -> np.ndarray:
-        from polychromic.models.load import rows_at_once
-
-        model, tokenizer = load()
-        return log_likelihoods(model, tokenizer, prompts.encode(tokenizer, chat), new, rows_at_once(ROWS))
-
-    identity = [*_identity(params, params.model), params.sampling.precision]
-    chats = {name: (replies, prompts.messages("zero_shot", domain, prompt)) for name, (prompt, replies) in asked.items()}
-    return _by_prompt(f"likelihood {domain}", "likelihood", params.threads, identity, chats, ask)
+        compute_reproducibly(self.params.threads)
+        return load_causal_lm(weights.obtain(self.params.model), self.params.sampling.precision, best_device())
 
 
 def _by_prompt(
@@ -170,36 +180,3 @@ def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
     scorer._tokenizer.model_max_length = config["max_position_embeddings"]
     return scorer
-
-
-def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[str], rows: int = ROWS) -> np.ndarray:  # noqa: ANN001
-    """(n, 2): natural log-probability of each reply and of its end, given the prompt; and how many tokens that were.
-
-    Temperature 1, nothing truncated; the end token counts, so that an empty reply has one token. Replies of one length run together,
-    without padding.
-
-    Args:
-        prompt: token ids of the chat, up to where the reply starts.
-        rows: replies run at once: always so many (the last one is repeated), so that a reply's length alone decides the shape.
-    """
-    import torch
-
-    from polychromic.models.decode import chosen_log_probs, head, prefill
-    from polychromic.models.layouts import shared_states
-
-    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
-    found = np.zeros((len(tokens), 2))
-    with torch.inference_mode():
-        ids = torch.tensor([list(prompt)], device=model.device)
-        start, same = prefill(model, ids, torch.ones_like(ids)), torch.zeros(rows, dtype=torch.long, device=model.device)
-        for length in sorted({len(row) for row in tokens}):
-            members = [i for i, row in enumerate(tokens) if len(row) == length]
-            for first in range(0, len(members), rows):
-                chosen = members[first : first + rows]
-                filled = [tokens[i] for i in chosen] + [tokens[chosen[-1]]] * (rows - len(chosen))
-                batch = torch.tensor(filled, device=model.device)
-                states = shared_states(model, start, same, batch, torch.ones_like(batch))
-                each = chosen_log_probs(head(model, states.flatten(0, 1)), batch.flatten()).unflatten(0, batch.shape)
-                found[chosen, 0] = each.sum(-1).double().cpu().numpy()[: len(chosen)]
-                found[chosen, 1] = length
-    return found

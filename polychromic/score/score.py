@@ -6,7 +6,7 @@ Generations are read, never made. What needs a model is cached by content (polyc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 from polychromic import __version__
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_jsonl, write_json, write_jsonl
+from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.base.progress import progress
-from polychromic.data.domains import Domain, Embed, get_domain
+from polychromic.data.domains import Domain, Readers, get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
@@ -25,7 +25,7 @@ from polychromic.params import Params
 from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import distinct_counts
 from polychromic.score.metrics import Prompt, compute, metric, signature
-from polychromic.score.models import Embedder, Pieces, bertscores, likelihoods
+from polychromic.score.models import Embedder, Likelihoods, Pieces, bertscores
 from polychromic.score.people import Calibration, calibrate, checker_signature
 from polychromic.score.quality import chrf
 
@@ -37,7 +37,8 @@ class Known:
     """What scoring reads beside a row: people's threshold, and what models say about replies."""
 
     calibration: Calibration | None  # where people decide what is valid
-    embed: Embed  # texts -> (n, d) vectors of unit length
+    readers: Recorded  # what the domain may ask
+    first: int  # replies of a prompt, or of a list, whose likelihood metrics read
     models: Mapping[str, Callable[[str, Sequence[str]], Any]] = field(default_factory=dict)  # field of Prompt -> of (prompt id, replies)
 
 
@@ -53,7 +54,7 @@ def score(params: Params, domain_name: str, split: str) -> None:
     domain, calibration = given(params, domain_name)
     cells, on = sampled(params, domain_name, split, records), params.on(domain_name, split)
     asked = ask_models(on, domain, records, [row for _, _, rows in cells for row in rows])
-    known, scores = Known(calibration, Embedder(on), asked), []
+    known, scores = Known(calibration, Recorded(on, domain), on.scoring.likelihood_samples, asked), []
     with progress(f"score {domain.name}", len(cells)) as tick:
         for done, cell in enumerate(cells, start=1):
             scores += score_cell(on, domain, records, cell, known)
@@ -66,6 +67,46 @@ def score(params: Params, domain_name: str, split: str) -> None:
         used = {method: {row["machine"] for row in rows} for method, _, rows in cells}
         machines = {machine: [method for method in used if machine in used[method]] for machine in set().union(*used.values())}
         write_json(paths.machines_file(domain_name), machines)
+
+
+class Recorded:
+    """Readers (polychromic.data.domains) of replies that are all known: models are asked once, for what the cache lacks."""
+
+    def __init__(self, params: Params, domain: Domain):
+        norms = read_json(paths.norms_file(domain.name))
+        self.norms = norms["training"] | norms["held_out"]
+        self._embedder, self._vectors = Embedder(params), {}
+        self._likelihoods, self._likely = Likelihoods(params, domain.name), {}
+        # all of them where validity asks for it, else of as many as metrics read
+        self._count = None if domain.reads_likelihood else params.scoring.likelihood_samples
+        needs = _needs(params.domain(domain.name).metrics)
+        self._asked = domain.reads_likelihood or "log_likelihood" in needs
+
+    def prepare(self, records: Mapping[str, Record], rows: Sequence[dict]) -> None:
+        """Asks for what follows of one cell's rows: the vectors at once, likelihoods by seed and temperature, so that a kill loses little."""
+        humans = [text for record in records.values() for text in (record.prompt, *record.references)]
+        unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + humans))
+        self._vectors, self._likely = dict(zip(unique, self._embedder(unique), strict=True)), {}
+        if not self._asked:
+            return
+        for seed, temperature in dict.fromkeys((row["seed"], row["temperature"]) for row in rows):
+            of = [row for row in rows if (row["seed"], row["temperature"]) == (seed, temperature)]
+            said = [list(dict.fromkeys(text for block in _blocks(row) for text in block["samples"][: self._count])) for row in of]
+            asked = [(records[row["id"]].prompt, texts) for row, texts in zip(of, said, strict=True)]
+            title = f"likelihood, seed {seed}, temperature {temperature}"
+            for row, texts, found in zip(of, said, self._likelihoods(asked, title), strict=True):
+                self._likely |= {(row["id"], text): pair for text, pair in zip(texts, found, strict=True)}
+
+    def sums(self, name: str, replies: Sequence[str]) -> np.ndarray:
+        """(n, 2): log-probability of replies to the prompt of that id, and tokens."""
+        return np.array([self._likely[name, reply] for reply in replies])
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.stack([self._vectors[text] for text in texts])
+
+    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
+        sums, tokens = self.sums(record.id, replies).T
+        return sums / tokens
 
 
 def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]:
@@ -102,7 +143,7 @@ def signatures(params: Params, domain: Domain, calibration: Calibration | None) 
 
 
 def ask_models(params: Params, domain: Domain, records: Mapping[str, Record], rows: Sequence[dict]) -> dict[str, Callable]:
-    """Known.models, as far as the domain's metrics read them. BERTScores and likelihoods are asked here, for all cells at once: of the
+    """Known.models, as far as the domain's metrics read them. BERTScores are asked here, for all cells at once: of the
     first few replies of a prompt, or of a list."""
     needs, count = _needs(params.domain(domain.name).metrics), params.scoring.likelihood_samples
     replies: dict[str, set[str]] = {}
@@ -116,25 +157,18 @@ def ask_models(params: Params, domain: Domain, records: Mapping[str, Record], ro
         found |= {"pieces": lambda name, samples: pieces(samples), "vocabulary": lambda name, samples: pieces.vocabulary}
     if "bertscore" in needs:
         found["bertscore"] = looked_up(bertscores(params, {i: (texts, records[i].references) for i, texts in replies.items()}))
-    if "log_likelihood" in needs:
-        asked = {i: (records[i].prompt, texts) for i, texts in replies.items()}
-        found["log_likelihood"] = looked_up(likelihoods(params, domain.name, asked))
     return found
 
 
 def score_cell(params: Params, domain: Domain, records: Mapping[str, Record], cell: Scored, known: Known) -> list[dict]:
     """The rows of scores.jsonl.gz of one cell (method, lambda of the grid or None, rows of samples)."""
     method, lam, rows = cell
-    texts = [text for row in rows for text in row["samples"]]
-    humans = [text for record in records.values() for text in (record.prompt, *record.references)]
-    unique = list(dict.fromkeys(texts + humans))
-    vectors = dict(zip(unique, known.embed(unique), strict=True))
-    known = replace(known, embed=lambda wanted: np.stack([vectors[text] for text in wanted]))
+    known.readers.prepare(records, rows)
     scored = []
     for row in rows:
         record = records[row["id"]]
         metrics = score_blocks(params.domain(domain.name).metrics, domain, record, row, known)
-        metrics["objective"] = round(set_objective(params, domain, record, row, known.embed), 12)
+        metrics["objective"] = round(set_objective(params, domain, record, row, known.readers), 12)
         which = {key: row[key] for key in ("seed", "temperature", "split", "id")}
         scored.append({"method": method, "lambda": lam, **which, "metrics": metrics})
     return scored
@@ -169,7 +203,7 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
     distinct = dict.fromkeys(samples)  # a system repeats itself, and reading a reply is what takes the time
     form = {reply: domain.key(record, reply) for reply in distinct}
     if known.calibration is None:
-        valid = {reply: domain.answer(record, reply) for reply in distinct}
+        valid = dict(zip(distinct, domain.answers(record, list(distinct), known.readers), strict=True))
     else:
         matches = np.array([_matched(reply, tuple(record.references), known.calibration.threshold) for reply in samples])
         valid = {reply: form[reply] if some else None for reply, some in zip(samples, matches.any(axis=1), strict=True)}
@@ -178,10 +212,14 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
         answers=[valid[reply] for reply in samples],
         keys=[form[reply] for reply in samples],
         references=record.references,
-        vectors=known.embed(samples) if "vectors" in needs else None,
-        quality=domain.training_quality(record, samples, known.embed) if "quality" in needs else None,
+        vectors=known.readers.embed(samples) if "vectors" in needs else None,
+        quality=domain.training_quality(record, samples, known.readers) if "quality" in needs else None,
+        similarity=domain.alike(record, samples, known.readers) if "similarity" in needs else None,
+        held_out_quality=domain.held_out_quality(record, samples, known.readers) if "held_out_quality" in needs else None,
+        held_out_similarity=domain.held_out_similarity(record, samples, known.readers) if "held_out_similarity" in needs else None,
         tokens=row["tokens"],
         matches=matches,
+        log_likelihood=known.readers.sums(record.id, samples[: known.first]) if "log_likelihood" in needs else None,
         **{field: answer(record.id, samples) for field, answer in known.models.items() if field in needs},
     )
     return {name: round(compute(name, prompt), 12) for name in names}
@@ -203,13 +241,13 @@ def _order(name: str) -> int:
     return {"distinct_n": int(declared.at or 0), "ead": 1, "vocabulary": 1}.get(declared.family, 0)
 
 
-def set_objective(params: Params, domain: Domain, record: Record, row: dict, embed: Embed) -> float:
+def set_objective(params: Params, domain: Domain, record: Record, row: dict, readers: Readers) -> float:
     """D of the headline method's objective for one prompt: the mean of f over disjoint sets of N samples, in [0, 1].
 
     Sets lie within blocks: replies of one list are a set that a person sees together.
     """
     method, n = params.methods["polychromic"], params.objective.n
-    quality, pairs = set_functions(domain, [record], method.similarity, embed)
+    quality, pairs = set_functions(domain, [record], method.similarity, readers)
     lists = [block["samples"] for block in _blocks(row)]
     sets = [replies[i : i + n] for replies in lists for i in range(0, len(replies) - n + 1, n)]
     q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))

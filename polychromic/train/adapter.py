@@ -33,10 +33,11 @@ from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions
 from polychromic.models import prompts, weights
 from polychromic.models.decode import Prefill, evaluating, head, pad_sequences, prefill, sample, uniforms
 from polychromic.models.layouts import shared_states
+from polychromic.models.readers import LiveReaders
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
 from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.train.batches import encode_completion
-from polychromic.train.flops import of_rows
+from polychromic.models.flops import of_rows
 from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import DECAY, PolychromicTrainer
 from polychromic.train.trunk import Mark, Marks, furthest
@@ -85,11 +86,11 @@ class Trained:
 
 
 def trainer_extras(
-    params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], embed: Embed
+    params: Params, domain: Domain, method: Method, lam: float | None, seed: int, train: Sequence[Record], readers: LiveReaders
 ) -> dict[str, Any]:
     """What PolychromicTrainer takes for a method beside model, rows and arguments. Args: as `train_adapter`."""
     settings = params.domain(domain.name)
-    quality, similarity = set_functions(domain, train, method.similarity, embed)
+    quality, similarity = set_functions(domain, train, method.similarity, readers)
     shared = {"quality": quality, "similarity": similarity, "max_new_tokens": settings.max_new_tokens, "seed": seed}
     extras: dict[str, Any] = {"loss": method.loss, "loss_settings": method.settings}
     if method.objective != "none":
@@ -127,7 +128,7 @@ def training_arguments(settings: Train, steps: int, seed: int, folder: Path, val
 
 def train_adapter(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int,
-    train: Sequence[Record], dev: Sequence[Record], embed: Embed,
+    train: Sequence[Record], dev: Sequence[Record], readers: LiveReaders,
 ) -> Trained:  # fmt: skip
     """Train one adapter, or take it from the cache.
 
@@ -139,9 +140,9 @@ def train_adapter(
     Raises PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
     """
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
-    rows = training_rows(train, tokenizer, domain.name, method, embed)
+    rows = training_rows(train, tokenizer, domain.name, method, readers.embed)
     dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
-    extras = trainer_extras(params, domain, method, lam, seed, train, embed)
+    extras = trainer_extras(params, domain, method, lam, seed, train, readers)
     # the learning rate is the method's, where it has one of its own
     settings = params.train.model_copy(update={"learning_rate": method.learning_rate or params.train.learning_rate})
     steps, horizon = round(params.domain(domain.name).steps * method.budget), params.domain(domain.name).max_new_tokens
@@ -162,6 +163,7 @@ def train_adapter(
         identity |= {
             "similarity": [domain.similarity, method.similarity],
             "encoder": weights.fingerprint(params.encoder),
+            "norms": dict(readers.norms),
             "records": sha256_json([record.model_dump() for record in train]),
         }
     if method.cost is not None:
@@ -171,13 +173,14 @@ def train_adapter(
     with single_writer(folder, wait_seconds=3600):
         if not (folder / "manifest.json").exists():
             model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
+            readers.bind(model, tokenizer)
             marks: list[Mark] = []
             if method.cost is not None:
                 extras["budget"] = method.cost * steps * settings.batch_size * of_rows(model, rows)
                 steps = ceil(2 * method.cost * steps)  # never reached: no step costs less than half of LoRA's mean
                 marks = _marks(params, domain, method, identity, extras)
             arguments = training_arguments(settings, steps, seed, folder / "checkpoints", validate=bool(dev_rows))
-            history = _train(model, tokenizer, arguments, extras, rows, dev_rows, marks)
+            history = _train(model, tokenizer, arguments, extras | {"readers": readers}, rows, dev_rows, marks)
             # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
             model.peft_config["default"].base_model_name_or_path = str(params.model)
             model.save_pretrained(folder)
@@ -195,7 +198,7 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
     or pool is drawn, until which it is LoRA, and where the rate begins to fall in it and in the same method with smaller budgets."""
     trunks = paths.cache_dir() / "trunks"
     shared = {key: value for key, value in identity.items() if key != "cost"}
-    alone = {key: value for key, value in shared.items() if key not in ("objective", "self_training", "similarity", "encoder", "records")}
+    alone = {key: value for key, value in shared.items() if key not in ("objective", "self_training", "similarity", "encoder", "norms", "records")}
     drawing = extras.get("objective") or extras.get("self_training")
     if drawing is not None:
         starts = {drawing.after}

@@ -35,7 +35,7 @@ class ResumeState(TrainerCallback, ExportableState):
     ) -> None:
         self.running = running  # running mean of marginal contributions, None before the first rollout
         self.pool = pool  # accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled
-        self.flops, self.checked = flops, checked  # of training so far (train/flops.py); replies that q and s were asked about
+        self.flops, self.checked = flops, checked  # of training so far (models/flops.py); replies that q and s were asked about
 
     def state(self) -> dict[str, Any]:
         return {"args": {}, "attributes": {"running": self.running, "pool": self.pool, "flops": self.flops, "checked": self.checked}}

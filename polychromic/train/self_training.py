@@ -17,8 +17,8 @@ from transformers import Trainer
 from polychromic.base.seeds import derive_seed
 from polychromic.method.sets import Quality, Similarity, checked
 from polychromic.models.decode import uniforms
-from polychromic.train.flops import prompts
-from polychromic.train.flops import replies as attended
+from polychromic.models.flops import prompts
+from polychromic.models.flops import replies as attended
 from polychromic.train.rollouts import ResumeState, Sampler
 
 SAME = 1.0 - 1e-6  # similarity from which two replies count as one
@@ -105,4 +105,6 @@ class SelfTraining:
                 q = checked(self.quality, example, texts[part], 1) * replies.finished[part].cpu().numpy()
                 for i in distinct_good(q, checked(self.similarity, example, texts[part], 2)):
                     pool.append((row, replies.tokens[part][i][replies.mask[part][i].bool()].tolist()))
+            if trainer.flops:
+                state.flops += trainer.of_scoring()
         return pool

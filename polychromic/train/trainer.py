@@ -20,7 +20,7 @@ from polychromic.method.sets import Example, SetObjectiveConfig, checked
 from polychromic.models.decode import Prefill, causal_lm, check_head, chosen_log_probs, head, prefill
 from polychromic.models.layouts import LAYOUTS, packed_states, repeated_states, shared_states
 from polychromic.train.batches import Collator, append_replies
-from polychromic.train.flops import Flops, prompts, replies
+from polychromic.models.flops import Flops, prompts, replies
 from polychromic.train.rollouts import Drawn, ResumeState, Rollouts, Sampler
 from polychromic.train.self_training import SelfTraining
 
@@ -36,8 +36,9 @@ class PolychromicTrainer(Trainer):
         loss, loss_settings: a quality loss of polychromic.method.losses.
         layout: of polychromic.models.layouts; with gradient checkpointing it is "packed", whatever is given.
         self_training: rejection-sampled fine-tuning (a peer), None without.
-        budget: floating-point operations after which training ends (polychromic.train.flops), at a rate that is constant after the
+        budget: floating-point operations after which training ends (polychromic.models.flops), at a rate that is constant after the
             warm-up and falls to 0 over the last DECAY of it; None: max_steps and the schedule of the arguments.
+        readers: what the scoring functions ask of models; its `flops` so far are counted, too (polychromic.models.readers).
         Everything else as transformers.Trainer. `processing_class` is the tokenizer; datasets have the columns prompt and
         completion (text, chat or token ids) and any others that the quality function reads.
 
@@ -59,6 +60,7 @@ class PolychromicTrainer(Trainer):
         layout: str = "shared",
         self_training: SelfTraining | None = None,
         budget: float | None = None,
+        readers: Any = None,
         **kwargs: Any,
     ):
         tokenizer = kwargs.get("processing_class")
@@ -77,6 +79,7 @@ class PolychromicTrainer(Trainer):
         self.add_callback(self.resume_state)
         self.budget = budget
         self.flops = Flops.of(self.model) if budget else None
+        self._readers, self._read = readers, 0.0
         if budget:
             self.add_callback(EndOfBudget(self))
         self.rollouts = Rollouts(objective, self.sampler, self.resume_state) if objective else None
@@ -216,7 +219,13 @@ class PolychromicTrainer(Trainer):
             spent += self.flops.forward(sampled, positions, sampled)
             if drawn.rows and self.objective.max_grad_norm is not None:
                 spent += self.flops.backward(whole, attended, 0)  # the prompt's part of the second pass
+            spent += self.of_scoring()
         self.resume_state.flops += float(self.accelerator.reduce(torch.tensor(spent, dtype=torch.float64), "sum"))
+
+    def of_scoring(self) -> float:
+        """What quality and similarity have spent since they were asked for the last time."""
+        before, self._read = self._read, getattr(self._readers, "flops", 0.0)
+        return self._read - before
 
     def rate(self) -> float:
         """The learning rate's factor after the warm-up, in [0, 1]: 1, then down to 0 over the last DECAY of the budget."""
@@ -260,6 +269,7 @@ class PolychromicTrainer(Trainer):
             replies = [text] * (self.objective.n if self.objective else self.self_training.samples)
             checked(scored.quality, example, replies, 1)
             checked(scored.similarity, example, replies, 2)
+            self.of_scoring()
         return super().train(*args, **kwargs)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):  # noqa: ANN001, ANN201 - Trainer's signature

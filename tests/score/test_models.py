@@ -12,7 +12,8 @@ from transformers import AutoModel, AutoTokenizer
 from polychromic.base.errors import PolychromicError
 from polychromic.models.load import load_causal_lm
 from polychromic.score import models
-from polychromic.score.models import Pieces, bertscore_f1, bertscores, likelihoods, log_likelihoods
+from polychromic.models.readers import log_likelihoods
+from polychromic.score.models import Pieces, bertscore_f1, bertscores, likelihoods
 from tests.tiny import make_tiny_encoder, make_tiny_model
 from tests.workspace import make_models, small_params
 

@@ -1,23 +1,29 @@
 """Creative writing under constraints: "Write one sentence that uses these words: dog, run." A reply is good when all constraints hold.
 
-The constraints below are all that is checked: whether the sentence is any good is not. `valid` of a record has a line for each keyword,
-its forms with the keyword first ("run ran running runs"); references are never read. A method with a set objective or self-training
-sees the checker of pass@k: what is reported beside it and never trained on (likeness to the references, perplexity under the base model,
-diversity in words) says whether validity was bought with something else.
+Beside the constraints, whose holes a method finds at full dose ("She admired her coat fit in her coat coat."), a valid sentence repeats
+no content word and is as likely under the frozen base model as nine in ten of people's. `valid` of a record has a line for each keyword,
+its forms with the keyword first ("run ran running runs"). The judge that training never sees knows word order by classes of words
+(judge.py) in place of the likelihood, and shared content words in place of sentence vectors; the constraints are common to both.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
-from polychromic.data.domains import Domain
+import numpy as np
+
+from polychromic.data.domains import Domain, Readers
+from polychromic.data.domains.creative.judge import FUNCTION_WORDS, classes, usualness
 from polychromic.data.records import Record
 from polychromic.data.text import unaccented
 
 MIN_WORDS, MAX_WORDS = 5, 25
 MIN_OTHERS = 3  # different words that are no keyword: a list of the keywords is no sentence
-LOOP = 0.5  # a sentence in which fewer of the words than this are different goes round in circles
+STEM = 5  # letters in which two forms of a word agree: "person", "persons", "personal"
+PERCENTILE = 10  # of people's sentences: what is less likely than that is not fluent
 # A reply that speaks of its task ("These words make a sentence: dog, run.") repeats the prompt; no keyword is among these.
 TASK = frozenset({"sentence", "sentences", "word", "words", "keyword", "keywords"})
 
@@ -64,22 +70,61 @@ def is_list(text: str) -> bool:
     return alone >= 3 and 2 * alone >= sum(map(len, parts))
 
 
+def content(said: Sequence[str]) -> list[str]:
+    """Beginnings of the words that carry meaning, in their order."""
+    return [word[:STEM] for word in said if word not in FUNCTION_WORDS]
+
+
 class Creative(Domain):
-    name, checker, similarity = "creative", "set", "semantic"
+    name, checker, similarity, reads_likelihood = "creative", "set", "semantic", True
 
     def key(self, record: Record, reply: str) -> str:
         return " ".join(words(reply))
 
     def answer(self, record: Record, reply: str) -> str | None:
         """The sentence in its normalised form, or None unless it holds every keyword in some form, is one sentence of 5 to 25 words with
-        at least 3 different others among them, and no list, loop or echo."""
+        at least 3 different others among them, says no content word twice, and is no list or echo."""
         said = words(reply)
         if not MIN_WORDS <= len(said) <= MAX_WORDS or not is_one_sentence(reply) or is_list(reply):
             return None
         different, keywords = set(said), [frozenset(line.split()) for line in record.valid]
         others = different.difference(*keywords)
         holds = all(forms & different for forms in keywords) and len(others) >= MIN_OTHERS and not others & TASK
-        return " ".join(said) if holds and len(different) >= LOOP * len(said) else None
+        return " ".join(said) if holds and len(set(content(said))) == len(content(said)) else None
+
+    def answers(self, record: Record, replies: Sequence[str], readers: Readers) -> list[str | None]:
+        """Those that keep the rules and are no less likely under the base model than `norms` found of people's sentences."""
+        found = [self.answer(record, reply) for reply in replies]
+        if kept := [i for i, answer in enumerate(found) if answer is not None]:
+            likely = readers.log_likelihood(record, [replies[i] for i in kept])
+            for i in np.array(kept)[likely < readers.norms["log_likelihood"]]:
+                found[i] = None
+        return found
+
+    def norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
+        """cosine; log_likelihood, the PERCENTILE of people's sentences under the base model."""
+        likely = [readers.log_likelihood(record, record.references) for record in records]
+        return super().norms(records, readers) | {"log_likelihood": round(float(np.percentile(np.concatenate(likely), PERCENTILE)), 6)}
+
+    def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
+        """sentences in classes of words, and unusual, the PERCENTILE of people's sentences by a model of other people's."""
+        sentences = [" ".join(classes(words(text))) for record in records for text in record.references]
+        said = [tuple(words(text)) for record in records for text in record.references]
+        halves = [(said[half::2], tuple(sentences[1 - half :: 2])) for half in (0, 1)]
+        scores = [usualness(one, others) for some, others in halves for one in some]
+        return {"sentences": sentences, "unusual": round(float(np.percentile(scores, PERCENTILE)), 6)}
+
+    def held_out_quality(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
+        """1 for a sentence that keeps the rules and whose order of words is as usual as nine in ten of people's, else 0."""
+        sentences, least = tuple(readers.norms["sentences"]), readers.norms["unusual"]
+        usual = [self.answer(record, reply) is not None and usualness(tuple(words(reply)), sentences) >= least for reply in replies]
+        return np.array(usual, dtype=float)
+
+    def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
+        """Shared share (Jaccard) of the content words that are no keywords; 1 for two sentences without any."""
+        keywords = {form[:STEM] for line in record.valid for form in line.split()}
+        said = [frozenset(content(words(reply))) - keywords for reply in replies]
+        return np.array([[len(a & b) / len(a | b) if a | b else 1.0 for b in said] for a in said])
 
 
 DOMAIN = Creative()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polychromic.data.domains import Domain, Embed, normalise
+from polychromic.data.domains import Domain, Readers, normalise
 from polychromic.data.records import Record
 
 MIN_WORDS, MAX_WORDS = 2, 60
@@ -23,14 +23,14 @@ class Replies(Domain):
             return False
         return len(set(words)) * 2 >= len(words)
 
-    def training_quality(self, record: Record, replies: Sequence[str], embed: Embed) -> np.ndarray:
+    def training_quality(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """1 for a well-formed reply about the post, else 0: the mean of its cosine to the post and to the nearest human
         reply is at least RELEVANT.
 
         It is 0 or 1 because coverage does not change when all q are scaled: a graded q would hardly count.
         It is not the match that the evaluation uses (chrF with held-out replies), so training cannot copy the test.
         """
-        vectors = embed([*replies, record.prompt, *record.references]).astype(float)
+        vectors = readers.embed([*replies, record.prompt, *record.references]).astype(float)
         n = len(replies)
         drafts, post, humans = vectors[:n], vectors[n], vectors[n + 1 :]
         relevance = (drafts @ post + (drafts @ humans.T).max(axis=1)) / 2

@@ -1,0 +1,86 @@
+"""What reads replies beside the policy: the sentence encoder, and the frozen base model, whose likelihood says how fluent a reply is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from polychromic.data.records import Record
+from polychromic.models import prompts
+from polychromic.models.decode import chosen_log_probs, evaluating, head, pad_sequences, prefill
+from polychromic.models.flops import Flops
+from polychromic.models.layouts import shared_states
+from polychromic.models.load import embed
+
+ROWS = 64  # replies whose likelihood is taken at once
+
+
+class LiveReaders:
+    """polychromic.data.domains.Readers while a model trains. Counts what it spends.
+
+    Args:
+        encoder: loads the sentence encoder, when it is first asked for.
+        domain: its name, whose zero-shot prompt likelihoods are given.
+    """
+
+    def __init__(self, domain: str, norms: Mapping[str, Any], encoder: Callable[[], Any]):
+        self.norms, self.flops = norms, 0.0  # operations so far
+        self._domain, self._encoder = domain, encoder
+        self._model: torch.nn.Module | None = None
+        self._tokenizer: Any = None
+
+    def bind(self, model: torch.nn.Module, tokenizer: Any) -> None:
+        """The PEFT model that trains: with its adapter switched off it is the base model."""
+        self._model, self._tokenizer, self._cost = model, tokenizer, replace(Flops.of(model), trained=0.0)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        encoder, distinct = self._encoder(), list(dict.fromkeys(texts))
+        matrices = sum(p.numel() for name, p in encoder.named_parameters() if p.ndim == 2 and "embeddings" not in name)
+        read = encoder.tokenizer(distinct, truncation=True, max_length=encoder.max_seq_length)["input_ids"]
+        self.flops += 2.0 * matrices * sum(map(len, read))
+        return embed(encoder, texts)
+
+    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
+        chat = prompts.encode(self._tokenizer, prompts.messages("zero_shot", self._domain, record.prompt))
+        distinct = list(dict.fromkeys(replies))
+        with evaluating(self._model), self._model.disable_adapter():
+            sums, tokens = log_likelihoods(self._model, self._tokenizer, [(chat, distinct)])[0].T
+        p, read = float(len(chat)), float(tokens.sum())
+        attended = p * (p + 1) / 2 + float((tokens * p + tokens * (tokens + 1) / 2).sum())
+        self.flops += self._cost.forward(p + read, attended, read)
+        found = dict(zip(distinct, sums / tokens, strict=True))
+        return np.array([found[reply] for reply in replies])
+
+
+@torch.inference_mode()
+def log_likelihoods(model, tokenizer, asked: Sequence[tuple[Sequence[int], Sequence[str]]], rows: int = ROWS) -> list[np.ndarray]:  # noqa: ANN001
+    """Per prompt (n, 2): natural log-probability of each of its n >= 1 replies and of its end, given the prompt; and how many tokens that were.
+
+    Temperature 1, nothing truncated; the end token counts, so that an empty reply has one token. The last bits depend on all that is asked.
+
+    Args:
+        asked: (token ids of the chat, up to where the reply starts; the replies to it) of each prompt.
+        rows: replies run at once, at least; prompts are batched by length.
+    """
+    found: list[np.ndarray] = [np.zeros((0, 2)) for _ in asked]
+    waiting: list[int] = []
+    order = sorted(range(len(asked)), key=lambda i: (len(asked[i][0]), i))
+    for i in order:
+        waiting.append(i)
+        if i == order[-1] or sum(len(asked[j][1]) for j in waiting) >= rows:
+            ids, mask = pad_sequences([list(asked[j][0]) for j in waiting], tokenizer.pad_token_id, left=True)
+            replies = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for j in waiting for reply in asked[j][1]]
+            tokens, real = (tensor.to(model.device) for tensor in pad_sequences(replies, tokenizer.pad_token_id, left=False))
+            index = torch.tensor([place for place, j in enumerate(waiting) for _ in asked[j][1]], device=model.device)
+            states = shared_states(model, prefill(model, ids.to(model.device), mask.to(model.device)), index, tokens, real)
+            each = torch.zeros(real.shape, dtype=torch.float64, device=model.device)
+            each[real.bool()] = chosen_log_probs(head(model, states[real.bool()]), tokens[real.bool()]).double()
+            both = torch.stack([each.sum(-1), real.sum(-1).double()], dim=-1).cpu().numpy()
+            for j, part in zip(waiting, np.split(both, np.cumsum([len(asked[j][1]) for j in waiting])[:-1]), strict=True):
+                found[j] = part
+            waiting = []
+    return found

@@ -1,0 +1,38 @@
+"""Stage `norms`: what people's replies to training prompts say, before any method is trained, and what the held-out judge learns of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from polychromic.base import paths
+from polychromic.base.io import write_json
+from polychromic.data.domains import Domain, get_domain
+from polychromic.data.records import Record, load_split
+from polychromic.params import Params
+from polychromic.score.models import Embedder, Likelihoods
+
+
+class _References:
+    """Readers (polychromic.data.domains) of people's replies; nothing is known of them yet."""
+
+    def __init__(self, params: Params, domain: Domain, records: Sequence[Record]):
+        self.norms: dict = {}
+        self.embed = Embedder(params)
+        asked = [(record.prompt, list(dict.fromkeys(record.references))) for record in records] if domain.reads_likelihood else []
+        found = Likelihoods(params, domain.name)(asked, f"likelihood {domain.name}")
+        self._likely = {(prompt, text): row for (prompt, texts), rows in zip(asked, found) for text, row in zip(texts, rows, strict=True)}
+
+    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
+        sums, tokens = np.array([self._likely[record.prompt, reply] for reply in replies]).T
+        return sums / tokens
+
+
+def write_norms(params: Params, domain_name: str) -> dict:
+    """Writes results/{domain}/norms.json: "training", what methods are trained with, and "held_out", what only evaluation reads."""
+    domain, train = get_domain(domain_name), load_split(domain_name)["train"]
+    readers = _References(params, domain, train)
+    found = {"training": domain.norms(train, readers), "held_out": domain.held_out_norms(train, readers)}
+    write_json(paths.norms_file(domain_name), found)
+    return found
