@@ -62,19 +62,19 @@ class SelfTraining:
             whole, first = sampler.everywhere(b)
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool", trainer.state.global_step, micro))
             pairs = [state.pool[i] for i in torch.randint(len(state.pool), (whole,), generator=generator)[first : first + b]]
-            rows = [dict(trainer.train_dataset[row]) | {"completion": tokens, "weight": 1.0} for row, tokens in pairs]
+            rows = [trainer.prompt_row(row) | {"completion": tokens, "weight": 1.0} for row, tokens in pairs]
             replaced.append(trainer._prepare_inputs(trainer.data_collator(rows)))
         return replaced
 
     def fill(self, trainer: Trainer, sampler: Sampler, number: int = 0) -> list[tuple[int, list[int]]]:
-        """Sample the distinct prompts of the training set; (row, reply tokens) of the distinct good replies.
+        """Sample the distinct prompts of the training set, those without a reference behind them; (row, reply tokens) of the distinct good replies.
 
         Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
         """
-        model, data = trainer.accelerator.unwrap_model(trainer.model), trainer.train_dataset
+        model = trainer.accelerator.unwrap_model(trainer.model)
         first: dict[tuple[int, ...], int] = {}
-        for row in range(len(data)):
-            first.setdefault(tuple(trainer.data_collator([data[row]])["prompt"][0].tolist()), row)
+        for row in range(len(trainer.train_dataset) + len(trainer.unlabelled)):
+            first.setdefault(tuple(trainer.data_collator([trainer.prompt_row(row)])["prompt"][0].tolist()), row)
         lengths = {row: len(prompt) for prompt, row in first.items()}
         rows = list(lengths)
         per_step = sampler.everywhere(trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps)[0]
@@ -86,7 +86,7 @@ class SelfTraining:
         pool: list[tuple[int, list[int]]] = []
         at_once = max(1, self.rows // self.samples)
         for begin in range(0, len(rows), at_once):
-            examples = {row: dict(data[row]) for row in rows[begin : begin + at_once]}
+            examples = {row: trainer.prompt_row(row) for row in rows[begin : begin + at_once]}
             batch = trainer._prepare_inputs(trainer.data_collator(list(examples.values())))
             index = torch.arange(len(examples), device=batch["prompt"].device).repeat_interleave(self.samples)
             numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin, *([number] if number else []))

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback
 
 from polychromic.base.errors import PolychromicError
+from polychromic.base.seeds import derive_seed
 from polychromic.method.losses import check_loss, reply_factor, token_loss
 from polychromic.method.sets import Example, SetObjectiveConfig, checked
 from polychromic.models.decode import Prefill, causal_lm, check_head, chosen_log_probs, head, prefill
@@ -38,6 +39,8 @@ class PolychromicTrainer(Trainer):
         self_training: rejection-sampled fine-tuning (a peer), None without.
         budget: floating-point operations after which training ends (polychromic.models.flops), at a rate that is constant after the
             warm-up and falls to 0 over the last DECAY of it; None: max_steps and the schedule of the arguments.
+        unlabelled: rows without a completion, that take part in rollouts (whose prompts are then drawn from all rows instead of being
+            the batch's own) and in self-training; with an objective they need its max_grad_norm.
         readers: what the scoring functions ask of models; its `flops` so far are counted, too (polychromic.models.readers).
         Everything else as transformers.Trainer. `processing_class` is the tokenizer; datasets have the columns prompt and
         completion (text, chat or token ids) and any others that the quality function reads.
@@ -61,6 +64,7 @@ class PolychromicTrainer(Trainer):
         self_training: SelfTraining | None = None,
         budget: float | None = None,
         readers: Any = None,
+        unlabelled: Sequence[dict[str, Any]] = (),
         **kwargs: Any,
     ):
         tokenizer = kwargs.get("processing_class")
@@ -79,7 +83,9 @@ class PolychromicTrainer(Trainer):
         self.add_callback(self.resume_state)
         self.budget = budget
         self.flops = Flops.of(self.model) if budget else None
-        self._readers, self._read = readers, 0.0
+        self._readers, self._read, self.unlabelled = readers, 0.0, unlabelled
+        if unlabelled and objective is not None and objective.max_grad_norm is None:
+            raise ValueError("prompts without a reference take part in rollouts whose gradient is taken apart. Set max_grad_norm.")
         if budget:
             self.add_callback(EndOfBudget(self))
         self.rollouts = Rollouts(objective, self.sampler, self.resume_state) if objective else None
@@ -107,31 +113,49 @@ class PolychromicTrainer(Trainer):
     def _loss(self, model: torch.nn.Module, batch: dict[str, Any], training: bool, items: dict[str, Tensor] | None) -> Tensor:
         b, world = len(batch["prompt"]), self.accelerator.num_processes
         start = prefill(model, batch["prompt"], batch["prompt_mask"]) if self.layout == "shared" else None
-        drawn = None
+        drawn, rolled, began = None, batch, start
         if training and self.rollouts and self.rollouts.due(self.state.global_step):
-            drawn = self.rollouts.draw(model, start, batch, self._micro)
+            if self.unlabelled:
+                rolled = self._rolled(b)
+                began = prefill(model, rolled["prompt"], rolled["prompt_mask"]) if start is not None else None
+            drawn = self.rollouts.draw(model, began, rolled, self._micro)
             self._note(**drawn.notes)
-        index, tokens, mask = append_replies(batch, drawn.rows if drawn else [], self.processing_class.pad_token_id)
-        apart = self.objective is not None and self.objective.max_grad_norm is not None
-        first = slice(0, b) if apart else slice(None)  # a gradient of its own wants a pass of its own
-        states = self._states(model, start, batch, index[first], tokens[first], mask[first])
+        apart = self.objective is not None and self.objective.max_grad_norm is not None  # a gradient of its own wants a pass of its own
+        together = drawn.rows if drawn and not apart else []
+        index, tokens, mask = append_replies(batch, together, self.processing_class.pad_token_id)
+        states = self._states(model, start, batch, index, tokens, mask)
         per_token = self._reference_losses(model, states[:b], tokens[:b], mask[:b].bool(), batch["weight"], training)
         # DistributedDataParallel averages over processes what is a sum here
         quality = per_token.sum() / mask[:b].sum() if items is None else per_token.sum() * world / items["tokens"]
+        if drawn is not None and apart:
+            index, tokens, mask = append_replies(rolled, drawn.rows, self.processing_class.pad_token_id)
         if training and self.flops:
-            self._count(batch, index, mask, drawn)
+            self._count(batch, rolled, index[b:], mask[b:], drawn)
         if drawn is None:
             return quality
         count = drawn.prompts if items is None else items["prompts"] / world
-        if apart:
-            states = self._states(model, start, batch, index[b:], tokens[b:], mask[b:]) if drawn.rows else states[:0]
-        else:
-            states = states[b:]
+        states = states[b:]
+        if apart and drawn.rows:
+            states = self._states(model, began, rolled, index[b:], tokens[b:], mask[b:])
         D = self._surrogate(model, states, tokens[b:], mask[b:], drawn.weight) / count  # whose gradient estimates that of D
         if apart:
             D = self._gradient_apart(D)
         loss = quality - self.objective.lam * D
         return loss.to(quality.dtype)
+
+    def _rolled(self, b: int) -> dict[str, Any]:
+        """A batch of b prompts for rollouts, of all that there are, with a reference and without."""
+        whole, first = self.sampler.everywhere(b)
+        generator = torch.Generator().manual_seed(derive_seed(self.objective.seed, "prompts", *self._micro))
+        places = torch.randint(len(self.train_dataset) + len(self.unlabelled), (whole,), generator=generator)[first : first + b]
+        return self._prepare_inputs(self.data_collator([self.prompt_row(place) for place in places.tolist()]))
+
+    def prompt_row(self, place: int) -> dict[str, Any]:
+        """A row of the training set, or behind its end one of those without a reference, whose reply is the end token alone."""
+        rows = len(self.train_dataset)
+        if place < rows:
+            return dict(self.train_dataset[place])
+        return {**self.unlabelled[place - rows], "completion": [self.processing_class.eos_token_id]}
 
     def _states(self, model: torch.nn.Module, start: Prefill | None, batch: dict[str, Any], index: Tensor, tokens: Tensor, mask: Tensor):  # noqa: ANN202
         """Hidden states (R, T, d) that predict the tokens, in this trainer's layout."""
@@ -208,17 +232,22 @@ class PolychromicTrainer(Trainer):
 
     # cost
 
-    def _count(self, batch: dict[str, Any], index: Tensor, mask: Tensor, drawn: Drawn | None) -> None:
-        """Adds a batch: one pass over the prompts and one over references and weighed replies, forth and back; the draws, forth."""
-        lengths = batch["prompt_mask"].sum(-1)
+    def _count(self, batch: dict[str, Any], rolled: dict[str, Any], index: Tensor, mask: Tensor, drawn: Drawn | None) -> None:
+        """Adds a batch: a pass over prompts and references, forth and back; replies that were drawn, forth, and those with weight (index,
+        mask), forth and back; what scoring them took; and prompts that rollouts do not share with the references."""
         whole, attended = prompts(batch["prompt_mask"])
-        tokens, positions = replies(mask, lengths[index])
+        tokens, positions = replies(batch["mask"], batch["prompt_mask"].sum(-1))
         spent = self.flops.training(whole + tokens, attended + positions, tokens)
         if drawn is not None:
+            lengths, (whole, attended) = rolled["prompt_mask"].sum(-1), prompts(rolled["prompt_mask"])
             sampled, positions = replies(drawn.mask, lengths[drawn.index])
             spent += self.flops.forward(sampled, positions, sampled)
+            tokens, positions = replies(mask, lengths[index])
+            spent += self.flops.training(tokens, positions, tokens)
+            if rolled is not batch:
+                spent += self.flops.forward(whole, attended, 0)
             if drawn.rows and self.objective.max_grad_norm is not None:
-                spent += self.flops.backward(whole, attended, 0)  # the prompt's part of the second pass
+                spent += self.flops.backward(whole, attended, 0)
             spent += self.of_scoring()
         self.resume_state.flops += float(self.accelerator.reduce(torch.tensor(spent, dtype=torch.float64), "sum"))
 

@@ -9,7 +9,7 @@ from polychromic.data.domains import get_domain
 from polychromic.method.advantages import marginal_contributions
 from polychromic.method.objective import OBJECTIVES
 from polychromic.method.sets import SetObjectiveConfig, cosines, equal_text, merge_equal, score_sets, set_functions
-from tests.run_tools import TRAIN, embed
+from tests.run_tools import TRAIN, Readers
 from tests.symbols import config, holds_d
 
 
@@ -71,7 +71,7 @@ def test_equal_replies_to_one_prompt_are_merged_and_those_without_weight_dropped
 
 
 def test_exact_similarity_is_one_for_the_same_answer_and_quality_is_validity():
-    quality, similarity = set_functions(get_domain("listqa"), TRAIN, "exact", embed)
+    quality, similarity = set_functions(get_domain("listqa"), TRAIN, "exact", Readers())
     flim, zorb = ["Red flim", "the red flims.", "nonsense"], ["red flim", "blue zorb", "nonsense"]
     assert quality({"record": 1}, flim).tolist() == [1, 1, 0] and quality({"record": 0}, zorb).tolist() == [0, 1, 0]
     assert similarity({"record": 1}, flim).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
@@ -81,6 +81,6 @@ def test_exact_similarity_is_one_for_the_same_answer_and_quality_is_validity():
 def test_semantic_similarity_is_the_cosine_clipped_with_a_unit_diagonal():
     vectors = {"up": [1.0, 0.0], "down": [-1.0, 0.0], "half": [0.6, 0.8]}
     lookup = lambda texts: np.array([vectors[t] for t in texts], dtype=np.float32)
-    s = set_functions(get_domain("listqa"), TRAIN, "semantic", lookup)[1]({"record": 0}, list(vectors))
+    s = set_functions(get_domain("listqa"), TRAIN, "semantic", Readers(lookup))[1]({"record": 0}, list(vectors))
     np.testing.assert_allclose(s, [[1, 0, 0.6], [0, 1, 0], [0.6, 0, 1]], atol=1e-7)
     assert s.dtype == np.float64 and (np.diagonal(s) == 1).all() and (s == cosines(lookup(list(vectors)))).all()

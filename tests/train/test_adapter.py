@@ -22,7 +22,7 @@ from polychromic.models.load import load_causal_lm
 from polychromic.params import Method, Params
 from polychromic.train import adapter as run
 from polychromic.train.adapter import export_adapter, kl_to_base, numeric_code, train_adapter, training_rows, validation_rows
-from tests.run_tools import DEV, THREE, TRAIN, count_steps, embed, train
+from tests.run_tools import DEV, THREE, TRAIN, Readers, count_steps, embed, train
 from tests.symbols import Symbols, make_adapted_model, plain_log_probs
 from tests.tiny import tiny_tokenizer
 from tests.workspace import listqa_record, make_models, small_params, small_values
@@ -236,7 +236,7 @@ def train_as(fields: dict, **sections) -> str:
     values["methods"]["own"] = {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": 3.0} | fields
     params = Params.model_validate(values)
     own = params.methods["own"]
-    return train_adapter(params, get_domain("listqa"), own, own.lam, 0, TRAIN, DEV, embed).fingerprint
+    return train_adapter(params, get_domain("listqa"), own, own.lam, 0, TRAIN, DEV, Readers()).fingerprint
 
 
 @pytest.mark.usefixtures("no_training")
