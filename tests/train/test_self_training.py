@@ -127,3 +127,28 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
     assert found == whole
     assert trainer.history == expected.history
     assert [tuple(map(str, pair)) for pair in trainer.resume_state.pool] == [tuple(map(str, pair)) for pair in expected.resume_state.pool]
+
+
+BARE = [{"prompt": [1, 2, number], "row": 10 + number} for number in range(3)]
+
+
+def test_prompts_without_a_reference_are_sampled_and_trained_on_once_something_good_was_said(tmp_path):
+    _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=12, self_training=pool_of(), unlabelled=BARE)
+    pool = trainer.resume_state.pool
+    assert {row for row, _ in pool} & {10, 11, 12} and {row for row, _ in pool} & set(range(10))
+    seen = [prompt for step in trainer.seen[AFTER:] for prompt, *_ in step]
+    assert any(prompt in [row["prompt"] for row in BARE] for prompt in seen)
+
+
+def test_rollouts_are_drawn_for_prompts_without_a_reference_and_change_nothing_at_lambda_0(tmp_path):
+    plain, _ = trained(tmp_path / "plain")
+    asked: set[int] = set()
+    quality = lambda row, replies: asked.add(row["row"]) or holds_d(row, replies)
+    apart = dict(quality=quality, max_grad_norm=1.0)
+    none, _ = trained(tmp_path / "none", config(lam=0.0, **apart), unlabelled=BARE)
+    assert none == plain and asked & {10, 11, 12}
+    some, _ = trained(tmp_path / "some", config(**apart), unlabelled=BARE)
+    without, _ = trained(tmp_path / "without", config(**apart))
+    assert len({plain, some, without}) == 3
+    with pytest.raises(ValueError, match="Set max_grad_norm"):
+        make_trainer(tmp_path, config(), unlabelled=BARE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polychromic.base.errors import UsageError
+from polychromic.base.errors import DataError, UsageError
 from polychromic.data.domains import domain_names, get_domain, normalise
 from polychromic.data.domains.creative import MAX_WORDS as LONGEST_SENTENCE
 from polychromic.data.domains.creative import is_list, is_one_sentence, words
@@ -13,6 +13,7 @@ from polychromic.data.domains.replies import MAX_WORDS, RELEVANT
 from polychromic.data.records import Record, read_records
 from polychromic.models import prompts
 from polychromic.params import load_params
+from tests.run_tools import Readers
 from tests.workspace import REPOSITORY
 
 LISTQA, CREATIVE, REPLIES = map(get_domain, ("listqa", "creative", "replies"))
@@ -52,8 +53,7 @@ def test_the_key_joins_forms_of_an_answer_and_keeps_invalid_ones_apart_and_quali
     r = record("listqa", "cherry", "pear")
     assert LISTQA.key(r, "Cherries!") == LISTQA.key(r, "a cherry") != LISTQA.key(r, "pear")
     assert LISTQA.key(r, "Some stone") == "stone" != LISTQA.key(r, "stones")
-    embed = lambda texts: pytest.fail("asked for vectors")
-    assert LISTQA.training_quality(r, ["pears", "car", ""], embed).tolist() == [1.0, 0.0, 0.0]
+    assert LISTQA.training_quality(r, ["pears", "car", ""], Readers(lambda texts: pytest.fail("asked for vectors"))).tolist() == [1.0, 0.0, 0.0]
 
 
 def test_the_table_of_domains():
@@ -113,7 +113,44 @@ def test_a_reply_is_valid_when_all_constraints_hold(keywords, reply, good):
     """Neither vectors nor references are asked for."""
     asked = record("creative", *keywords, prompt=PROMPT).model_copy(update={"references": [reply]})
     assert (CREATIVE.answer(asked, reply) is not None) == good
-    assert CREATIVE.training_quality(asked, [reply], lambda texts: pytest.fail("asked for vectors")).tolist() == [float(good)]
+    likely = Readers(likely={reply: -1.0}, log_likelihood=-4.0)
+    assert CREATIVE.training_quality(asked, [reply], likely).tolist() == [float(good)]
+    assert CREATIVE.training_quality(asked, [reply], Readers(likely={reply: -4.5}, log_likelihood=-4.0)).tolist() == [0.0], "not fluent"
+
+
+TRICKS = [  # what training found at full dose, and other ways to keep the rules without a sentence
+    "The person allowed the person's person to run to a child.", "The child ran a child to children.", "She ran her coat fit in her coat, child.",
+    "The running runner's child ran.", "The child run run run through it all.",
+]
+
+
+@pytest.mark.parametrize("reply", TRICKS)
+def test_a_content_word_twice_is_no_good_sentence(reply):
+    assert CREATIVE.answer(TWO, reply) is None
+
+
+def test_the_judge_of_sentences_knows_the_order_of_words_and_which_others_they_share():
+    people = [f"The {noun} {verb} to the {place}." for noun in ("child", "dog", "man") for verb in ("went", "came", "ran") for place in ("sea", "hill")]
+    fitted = CREATIVE.held_out_norms([TWO.model_copy(update={"references": people})], Readers())
+    judge = Readers(lambda texts: pytest.fail("asked for vectors"), **fitted)
+    good, salad, rule = "The child ran to the town.", "Ran the to town child the.", "The child went to the town."
+    assert CREATIVE.held_out_quality(TWO, [good, salad, rule], judge).tolist() == [1.0, 0.0, 0.0]
+    same = CREATIVE.held_out_similarity(TWO, [good, "A child runs round the town!", "The child ran up a hill.", "Children run to be there."], judge)
+    assert np.diag(same).tolist() == [1.0] * 4
+    assert same[0, 1] == 0.5, "town, of town and round"
+    assert same[0, 2] == 0 == same[0, 3], "keywords do not count"
+
+
+def test_how_alike_two_people_s_replies_are_is_alike_no_more():
+    angles = {"x": 0.0, "y": 1.0, "z": 0.5}
+    lookup = lambda texts: np.array([[np.cos(angles[text]), np.sin(angles[text])] for text in texts], dtype=np.float32)
+    pair = record("replies", references=("x", "y"))
+    floor = REPLIES.norms([pair, record("replies", references=("x", "x"))], Readers(lookup))["cosine"]
+    assert floor == pytest.approx(np.cos(1.0), abs=1e-6)
+    same = REPLIES.alike(pair, ["x", "y", "z"], Readers(lookup, cosine=floor))
+    assert same[0].tolist() == pytest.approx([1.0, 0.0, (np.cos(0.5) - floor) / (1 - floor)], abs=1e-6) and (same == same.T).all()
+    with pytest.raises(DataError, match="no prompt with two different references"):
+        REPLIES.norms([record("replies")], Readers(lookup))
 
 
 @pytest.mark.parametrize(("texts", "one"), [
