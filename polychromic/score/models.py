@@ -187,7 +187,8 @@ def log_likelihoods(model, tokenizer, prompt: Sequence[int], replies: Sequence[s
     from polychromic.models.decode import chosen_log_probs, head, prefill
     from polychromic.models.layouts import shared_states
 
-    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for reply in replies]
+    end = prompts.reply_end(tokenizer)
+    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], end] for reply in replies]
     found = np.zeros((len(tokens), 2))
     with torch.inference_mode():
         ids = torch.tensor([list(prompt)], device=model.device)
