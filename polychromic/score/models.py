@@ -135,9 +135,9 @@ def _cache_file(kind: str, key: object, suffix: str) -> Path:
 
 def _identity(params: Params, source: weights.Source) -> list:
     """What the last bits of a model's answer depend on, beside what it is asked."""
-    from polychromic.base.cache import environment
+    from polychromic.base.cache import code_fingerprint, environment
 
-    return [weights.fingerprint(source), params.threads, environment()]
+    return [weights.fingerprint(source), params.threads, code_fingerprint(("models", "score/models.py")), environment()]
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: Path) -> np.ndarray:
