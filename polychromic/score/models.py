@@ -26,10 +26,11 @@ ROWS = 8  # replies whose likelihood is taken at once
 
 
 class Embedder:
-    """Sentence vectors of texts."""
+    """Sentence vectors of texts. `cut` gathers the texts that are longer than the encoder reads: text -> tokens that it reads."""
 
     def __init__(self, params: Params):
         self.params = params
+        self.cut: dict[str, int] = {}
         self._encoder = None
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -37,20 +38,25 @@ class Embedder:
         unique = sorted(set(texts))
         path = _cache_file("vectors", [*_identity(self.params, self.params.encoder), unique], "npy")
         if not path.exists():
-            vectors = self._encode(unique)
+            found = self._encode(unique)
             with atomic_open(path) as file:
-                np.save(file, vectors)
+                for array in found:
+                    np.save(file, array)
+        with path.open("rb") as file:
+            vectors, cut = np.load(file), np.load(file)
+        self.cut |= {unique[i]: int(cut[i]) for i in np.flatnonzero(cut)}
         place = {text: i for i, text in enumerate(unique)}
-        return np.load(path)[[place[text] for text in texts]]
+        return vectors[[place[text] for text in texts]]
 
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+    def _encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors, and where the texts were cut (polychromic.models.load.cut_at)."""
         from polychromic.base.hardware import best_device
-        from polychromic.models.load import compute_reproducibly, embed, load_encoder
+        from polychromic.models.load import compute_reproducibly, cut_at, embed, load_encoder
 
         if self._encoder is None:
             compute_reproducibly(self.params.threads)
             self._encoder = load_encoder(weights.obtain(self.params.encoder), best_device())
-        return embed(self._encoder, texts)
+        return embed(self._encoder, texts), cut_at(self._encoder, texts)
 
 
 class Pieces:
@@ -164,11 +170,13 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
 def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     from bert_score import BERTScorer
 
+    from polychromic.models.load import usable_positions
+
     config = read_json(encoder / "config.json")
     layers = min(BERTSCORE_LAYER, config["num_hidden_layers"])
     scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
-    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
-    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
+    # The tokenizer's own limit may be a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = usable_positions(scorer._model) or scorer._tokenizer.model_max_length
     return scorer
 
 

@@ -21,6 +21,7 @@ from polychromic.data.domains import Domain, Embed, get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
+from polychromic.models.load import tell_cut
 from polychromic.params import Params
 from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import distinct_counts
@@ -53,11 +54,13 @@ def score(params: Params, domain_name: str, split: str) -> None:
     domain, calibration = given(params, domain_name)
     cells, on = sampled(params, domain_name, split, records), params.on(domain_name, split)
     asked = ask_models(on, domain, records, [row for _, _, rows in cells for row in rows])
-    known, scores = Known(calibration, Embedder(on), asked), []
+    embedder = Embedder(on)
+    known, scores = Known(calibration, embedder, asked), []
     with progress(f"score {domain.name}", len(cells)) as tick:
         for done, cell in enumerate(cells, start=1):
             scores += score_cell(on, domain, records, cell, known)
             tick(done)
+    tell_cut(f"score {domain.name}", embedder.cut)
     write_jsonl(paths.scores_file(domain_name, split), scores)
     if split == "dev":
         write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)

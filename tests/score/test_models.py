@@ -54,6 +54,19 @@ def test_bertscore_is_that_of_the_best_reference_and_symmetric_in_a_copy(encoder
     assert np.isfinite(bertscore_f1(["cat " * 2000], ["cat"], encoder)).all(), "longer than the model"
 
 
+@pytest.mark.parametrize(("kind", "usable"), [("bert", 128), ("roberta", 127)])
+@pytest.mark.parametrize("limit", [128, None])
+def test_bertscore_cuts_a_text_where_the_positions_end(kind, usable, limit, tmp_path):
+    """RoBERTa's first position is behind the padding's number; one token more is an index error."""
+    folder = make_tiny_encoder(tmp_path / kind, kind=kind, limit=limit)
+    marked = lambda tokens: "x " * (tokens - 3) + "z"  # two marks, and the last token differs
+    models._scorer.cache_clear()
+    whole, cut = (bertscore_f1([marked(n), marked(n)[:-1] + "y"], [marked(n)], folder) for n in (usable, usable + 1))
+    models._scorer.cache_clear()
+    assert whole[1] < whole[0] - 1e-3, "the last token that has a position is read"
+    assert cut[1] == pytest.approx(cut[0], abs=1e-5), "the first that has none is not"
+
+
 def greedy_f1(candidate: str, references: list[str], encoder: Path, layer: int) -> float:
     """Zhang et al. 2020, section 3: each token takes its most similar one on the other side; marks are taken but do not count."""
     tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder).eval()
