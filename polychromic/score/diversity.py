@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize
+from polychromic.score.text import ngrams, said, tokenize
 
 ZLIB_LEVEL = 9
 NO_TEXT = "{}: got {} replies without a token. Allowed: some text. Check the sampler's output."
@@ -152,7 +152,7 @@ def compression_ratio(replies: Sequence[str]) -> float:
 
     Lower is more diverse. Raises PolychromicError where there is nothing to compress.
     """
-    data = "\n".join(replies).encode()
+    data = "\n".join(map(said, replies)).encode()
     if not data.strip():
         raise PolychromicError(NO_TEXT.format("compression_ratio", len(replies)))
     return len(data) / len(gzip.compress(data, compresslevel=ZLIB_LEVEL, mtime=0))

@@ -21,6 +21,7 @@ from polychromic.base.progress import progress
 from polychromic.models import prompts, weights
 from polychromic.params import Params
 from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature, check_references
+from polychromic.score.text import shows, spaced
 
 ROWS = 8  # replies whose likelihood is taken at once
 
@@ -60,7 +61,7 @@ class Embedder:
 
 
 class Pieces:
-    """Word pieces of the encoder's tokenizer, for expectation-adjusted distinct."""
+    """Word pieces of the encoder's tokenizer, for expectation-adjusted distinct; what is written without blanks is split first."""
 
     def __init__(self, params: Params):
         from tokenizers import Tokenizer
@@ -71,7 +72,7 @@ class Pieces:
         self.vocabulary = self._tokenizer.get_vocab_size()
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch([spaced(text) for text in texts], add_special_tokens=False)]
 
 
 def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
@@ -160,7 +161,7 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
     """
     check_references(references, "bertscore")
     found = np.zeros(len(candidates))
-    if spoken := [i for i, text in enumerate(candidates) if text.strip()]:
+    if spoken := [i for i, text in enumerate(candidates) if shows(text)]:
         *_, f1 = _scorer(encoder).score([candidates[i] for i in spoken], [list(references)] * len(spoken), batch_size=1)
         found[spoken] = f1.double().numpy()
     return found

@@ -29,6 +29,7 @@ from polychromic.score.metrics import Prompt, compute, metric, signature
 from polychromic.score.models import Embedder, Pieces, bertscores, likelihoods
 from polychromic.score.people import Calibration, calibrate, checker_signature
 from polychromic.score.quality import chrf
+from polychromic.score.text import said
 
 Scored = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
@@ -78,7 +79,7 @@ def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]
 
 
 def sampled(params: Params, domain: str, split: str, records: Mapping[str, Record]) -> list[Scored]:
-    """The samples of the split's cells, on dev in the order of their names.
+    """The samples of the split's cells, on dev in the order of their names; a reply that shows nothing is "".
 
     Raises PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
     """
@@ -87,7 +88,7 @@ def sampled(params: Params, domain: str, split: str, records: Mapping[str, Recor
         path = paths.cell_dir(domain, split, cell.name) / paths.SAMPLES
         if not path.exists():
             raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
-        rows = [row for _, row in read_jsonl(path)]
+        rows = [row | {"samples": [said(reply) for reply in row["samples"]]} for _, row in read_jsonl(path)]
         if strange := {row["id"] for row in rows} ^ set(records):
             raise PolychromicError(
                 f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."

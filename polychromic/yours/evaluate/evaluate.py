@@ -18,7 +18,7 @@ from polychromic.base.progress import progress
 from polychromic.compare import stats
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
-from polychromic.score.text import answer_key, answer_key_signature
+from polychromic.score.text import answer_key, answer_key_signature, said, shows
 from polychromic.yours.evaluate.inputs import Row, System, other_prompts
 
 ALPHA = 0.05
@@ -199,13 +199,13 @@ def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str,
     from polychromic.yours.evaluate.draw import pinned
 
     params = pinned()
-    texts = list(dict.fromkeys(text for system in systems for row in system.rows.values() for text in row.samples))
+    texts = list(dict.fromkeys(said(text) for system in systems for row in system.rows.values() for text in row.samples))
     embedder = Embedder(params)
     return dict(zip(texts, embedder(texts), strict=True)), str(params.encoder), cut_note(embedder.cut)
 
 
 def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray]) -> Prompt:
-    samples = row.samples[:n]
+    samples = [said(text) for text in row.samples[:n]]
     keys, known = [answer_key(text) for text in samples], np.stack([vectors[text] for text in samples]) if vectors else None
     return Prompt(samples, answers=row.answers and row.answers[:n], keys=keys, references=row.references, vectors=known)
 
@@ -215,6 +215,6 @@ def _why(name: str, row: Row, prompt: Prompt, error: PolychromicError) -> str:
     if missing := lacking(name, prompt):
         why = LACKS.get(missing[0], f"it reads `{missing[0]}`, which the pipeline alone has")
         return why.format(row.where.rpartition(":")[0])
-    if not any(text.strip() for text in row.samples):
+    if not any(shows(text) for text in row.samples):
         return f"{row.where}: id {row.id!r} has only empty replies, for which it does not exist"
     return f"{row.where}: id {row.id!r}: {str(error).removeprefix(name).removeprefix(': ').partition('. ')[0]}"
