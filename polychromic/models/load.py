@@ -139,8 +139,8 @@ def cut_at(encoder: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:
     """(n,) integers: for a text longer than the encoder reads, how many tokens that is, marks included; 0 for one that is read whole."""
     limit = encoder.max_seq_length
     found = np.zeros(len(texts), dtype=np.int64)
-    # A token stands for a byte at least, so that a short text need not be split to know.
-    if limit and (long := [i for i, text in enumerate(texts) if len(text.encode(errors="replace")) + 2 > limit]):
+    # A token stands for a byte at least, but for two marks and SentencePiece's first blank: a short text need not be split to know.
+    if limit and (long := [i for i, text in enumerate(texts) if len(text.encode(errors="replace")) + 3 > limit]):
         lengths = map(len, encoder.tokenizer([texts[i] for i in long], verbose=False)["input_ids"])
         found[[i for i, length in zip(long, lengths, strict=True) if length > limit]] = limit
     return found
