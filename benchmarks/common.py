@@ -16,6 +16,7 @@ from transformers import GenerationConfig
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.hardware import cpu_model
+from polychromic.models.prompts import end_tokens
 from polychromic.params import Method, Params
 from polychromic.provenance.commit import current
 
@@ -91,6 +92,7 @@ def generate_replies(model: torch.nn.Module, tokenizer, ids: Tensor, mask: Tenso
 
     Args: ids, mask (B, P), left padded. horizon: T, where replies are cut.
     """
+    ends = end_tokens(tokenizer, model)
     settings = GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -98,10 +100,10 @@ def generate_replies(model: torch.nn.Module, tokenizer, ids: Tensor, mask: Tenso
         top_p=1.0,
         num_return_sequences=n,
         max_new_tokens=horizon,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=ends,
         pad_token_id=tokenizer.pad_token_id,
     )
     with torch.no_grad():
         tokens = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)[:, ids.shape[1] :]
-    end = (tokens == tokenizer.eos_token_id).long()
+    end = torch.isin(tokens, torch.tensor(ends, device=tokens.device)).long()
     return tokens, (end.cumsum(-1) - end == 0).long()

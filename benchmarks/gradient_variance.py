@@ -31,6 +31,7 @@ from polychromic.models import weights
 from polychromic.models.decode import chosen_log_probs, head, pad_sequences, prefill, sample, uniforms
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import load_causal_lm
+from polychromic.models.prompts import end_tokens
 from polychromic.params import Params, load_params
 from polychromic.sample.cells import Workbench
 from polychromic.train.adapter import trainer_extras, training_rows
@@ -74,8 +75,8 @@ class Gradients:
         index = torch.arange(len(rows)).repeat_interleave(config.n)
         start = prefill(self.model, ids, mask)
         numbers = uniforms(len(index), config.max_new_tokens, config.seed, "variance", config.n, *names)
-        replies = sample(self.model, start, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
-        texts = [text.strip() for text in tokenizer.batch_decode(replies.tokens, skip_special_tokens=True)]
+        replies = sample(self.model, start, index, numbers, end_tokens=end_tokens(tokenizer, self.model), pad_token=tokenizer.pad_token_id)
+        texts = [text.strip() for text in tokenizer.batch_decode(replies.contents(), skip_special_tokens=True)]
         real = replies.mask.bool()
         states = shared_states(self.model, start, index, replies.tokens, replies.mask)
         log_p = torch.zeros(real.shape).masked_scatter(real, chosen_log_probs(head(self.model, states[real]), replies.tokens[real]))

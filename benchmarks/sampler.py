@@ -17,6 +17,7 @@ from benchmarks.common import RESULTS, command, commit_name, device_name, genera
 from polychromic.base.io import write_json
 from polychromic.base.progress import progress
 from polychromic.models.decode import pad_sequences, prefill, sample, uniforms
+from polychromic.models.prompts import end_tokens
 from polychromic.params import Params, load_params
 from polychromic.sample.cells import Workbench
 
@@ -43,7 +44,7 @@ def measure(params: Params, domain: str) -> list[dict]:
                     numbers = uniforms(len(index), horizon, seed, "benchmark", n, turn)
                     started = now()
                     if name == "ours":
-                        ends = {"end_token": tokenizer.eos_token_id, "pad_token": tokenizer.pad_token_id}
+                        ends = {"end_tokens": end_tokens(tokenizer, model), "pad_token": tokenizer.pad_token_id}
                         real = sample(model, prefill(model, ids, mask), index, numbers, **ends).mask
                     else:
                         _, real = generate_replies(model, tokenizer, ids, mask, n, horizon)

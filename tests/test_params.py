@@ -137,6 +137,15 @@ def test_a_method_has_as_many_seeds_as_it_says(original):
     assert weighed.seeds_of("polychromic", 0.3) == [5] and weighed.seeds_of("polychromic", 3.0) == [5, 3, 7]
 
 
+@pytest.mark.parametrize("key", ["listqa.temperatures.0", "methods.lora.temperatures", f"{PLAN}.systems.lora.temperatures"])
+@pytest.mark.parametrize("value", [-1.0, -1e-9, float("inf"), float("-inf"), float("nan")])
+def test_a_temperature_below_zero_or_not_finite_is_refused_with_one_message(key, value, original, tmp_path):
+    """That of `polychromic evaluate --temperature`, too."""
+    values = change(original, key, value if key.endswith("0") else {"listqa": [value]} if key.startswith("methods") else [value])
+    said = "a sampling temperature is a finite number of 0 or more; 0 takes the likeliest token"
+    assert f": 1 error(s):\n  {key}" in (text := message(tmp_path, values)) and f": {said} (got '{value}')" in text
+
+
 @pytest.mark.parametrize("key", ["lambda", "train.learning_rate", "lora.alpha", "listqa.temperatures.0", "train.weight_decay"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_nan_and_infinity_are_refused(key, value, original, tmp_path):

@@ -16,7 +16,17 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    RobertaConfig,
+    RobertaModel,
+)  # fmt: skip
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -53,8 +63,11 @@ def make_tiny_model(folder: str | Path, kind: str = "llama", seed: int = 0) -> P
     return Path(folder)
 
 
-def make_tiny_encoder(folder: str | Path, seed: int = 0) -> Path:
-    """Save a random sentence encoder (BERT of 2 layers, hidden size 16; mean pooling, unit norm) in `folder`."""
+def make_tiny_encoder(folder: str | Path, seed: int = 0, kind: str = "bert", limit: int | None = 128) -> Path:
+    """Save a random sentence encoder (2 layers, hidden size 16, 128 positions; mean pooling, unit norm) in `folder`.
+
+    Args: kind is "bert" or "roberta", which starts its positions behind the padding's number; `limit`, its max_seq_length, None unsaid.
+    """
     folder = Path(folder)
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
@@ -66,14 +79,15 @@ def make_tiny_encoder(folder: str | Path, seed: int = 0) -> Path:
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), marks, strict=True))
     sizes = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=128)
-    config = BertConfig(vocab_size=len(vocabulary), **sizes)
+    config_class, model_class = {"bert": (BertConfig, BertModel), "roberta": (RobertaConfig, RobertaModel)}[kind]
+    config = config_class(vocab_size=len(vocabulary), pad_token_id=0, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        bert = BertModel(config)
+        bert = model_class(config)
     bare = folder.with_name(folder.name + "-bert")
     bert.save_pretrained(bare)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **names).save_pretrained(bare)
-    encoder = Transformer(str(bare), max_seq_length=128)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **({"model_max_length": limit} if limit else {}), **names).save_pretrained(bare)
+    encoder = Transformer(str(bare), max_seq_length=limit)
     SentenceTransformer(modules=[encoder, Pooling(16, pooling_mode="mean"), Normalize()], device="cpu").save(str(folder))
     shutil.rmtree(bare)
     return folder

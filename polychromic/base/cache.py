@@ -13,7 +13,10 @@ from pathlib import Path
 
 from polychromic.base.hardware import best_device
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "sentence-transformers")
+# Whatever stands between inputs and the bytes that are kept, tests/test_caches.py holds this against the imports.
+LIBRARIES = (
+    "torch", "transformers", "tokenizers", "safetensors", "numpy", "peft", "accelerate", "sentence-transformers", "bert-score",
+)  # fmt: skip
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -27,11 +30,15 @@ def code_fingerprint(names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """The installed version of each library."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
 def environment() -> dict[str, str]:
     """What last bits depend on beside inputs and code: versions of libraries, and the GPU's name where one computes."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     if best_device() != "cuda":
-        return versions
+        return versions(LIBRARIES)
     import torch
 
-    return versions | {"gpu": torch.cuda.get_device_name()}
+    return versions(LIBRARIES) | {"gpu": torch.cuda.get_device_name()}

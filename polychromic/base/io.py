@@ -5,6 +5,7 @@ The bytes depend on the content alone: sorted keys, no clock in the gzip header,
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -67,7 +68,7 @@ def read_json(path: str | os.PathLike) -> Any:
     with _unpacked(Path(path), "one JSON document") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(str(path), f"not JSON ({error})", "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
 
@@ -82,6 +83,8 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
 def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
     """Yield ("path:line", object) for each line that is not blank, unpacked where the file is gzip, whatever it is called.
 
+    A byte order mark at the beginning of a line is no part of it.
+
     Raises:
         PolychromicError: the file does not exist.
         DataError: a line is not UTF-8 or not a JSON object, or the file is a broken gzip file.
@@ -89,10 +92,10 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
     with _unpacked(Path(path), "JSON lines") as file:
         for number, raw in enumerate(file, start=1):
             where = f"{path}:{number}"
-            if not raw.strip():
+            if not raw.removeprefix(codecs.BOM_UTF8).strip():  # files that were joined have a byte order mark within, too
                 continue
             try:
-                row = json.loads(raw.decode("utf-8"))
+                row = json.loads(raw.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 raise DataError(where, f"invalid UTF-8 ({error.reason} at byte {error.start})", "UTF-8 text") from None
             except json.JSONDecodeError as error:

@@ -80,10 +80,13 @@ def train(
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
         raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
+    from polychromic.models.load import tell_cut
     from polychromic.sample.cells import Workbench
     from polychromic.train.adapter import export_adapter
 
-    export_adapter(Workbench(values, domain, cell).train(seed), out)
+    bench = Workbench(values, domain, cell)
+    export_adapter(bench.train(seed), out)
+    tell_cut(f"train {domain} {method}", bench.cut)
     print(out)
 
 

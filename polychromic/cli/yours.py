@@ -56,7 +56,7 @@ def evaluate(
     few_shot: Annotated[Path | None, typer.Option("--few-shot", help="The base model with the solved examples of this JSONL, too.")] = None,
     prompt: Annotated[str, typer.Option(help="DOMAIN/VARIANT of prompts.yaml, or a YAML file: `system`, `ask`.")] = "listqa/zero_shot",
     n: Annotated[int, typer.Option("--n", min=1, help="Replies per prompt.")] = 20,
-    temperature: Annotated[float, typer.Option(min=0, help="Sampling temperature.")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature, 0 or more.")] = 1.0,
     min_p: Annotated[float, typer.Option("--min-p", min=0, max=1, help="Tokens below this share of the likeliest are dropped.")] = 0.0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply in tokens.")] = 32,
     max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
@@ -81,8 +81,13 @@ def evaluate(
 
     files = samples
     if base:
+        from polychromic.params.sections import sampling_temperature
         from polychromic.yours.evaluate.draw import Settings, draw_all
 
+        try:
+            sampling_temperature(temperature)
+        except ValueError as error:
+            raise UsageError(f"--temperature is {temperature:g}: {error}. Correct it.") from None
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
     _finish(files, lambda systems: evaluation.evaluate(systems, asked), out, json)

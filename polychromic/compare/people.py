@@ -15,6 +15,7 @@ from polychromic.base.errors import UsageError
 from polychromic.base.io import read_json, write_json
 from polychromic.base.seeds import derive_seed
 from polychromic.data.records import Record
+from polychromic.models.load import tell_cut
 from polychromic.params import HEADLINE, POLICY, Params
 from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import semantic_diversity
@@ -77,6 +78,7 @@ def summarise(params: Params, rows: Sequence[dict], records: Sequence[Record], t
             "floor": curves(elsewhere),
             "above_floor": mean(own[0, -1] - elsewhere[0, -1]),
         }
+    tell_cut("drafts beside people", embed.cut)
     pairs = [(HEADLINE, label) for label in systems if label != HEADLINE and HEADLINE in systems]
     return {
         "n_prompts": len(records),

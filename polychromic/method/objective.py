@@ -34,6 +34,11 @@ def effective_coverage(q: Array, s: Array, keep: Mask) -> Array:
     1/N times the similarity-sensitive diversity of order 0 (Leinster and Cobbold 2012, eq. 1, with
     weights q) of the good replies. With q and s in {0, 1} it is exactly "distinct valid replies among N" / N.
 
+    Where s tells only same from different (an equivalence), one more good reply never lowers it. With graded s it may: it is not
+    monotone. Two replies that have nothing in common (s = 0) cover 2; a third, good one that is half like each (s = .5) crowds both
+    and leaves 2 / 1.5 + 1 / 2 = 11/6. That is the smallest example: a second reply never lowers it, 2 / (1 + s) >= 1. So a reply's
+    marginal contribution may be negative although it is good.
+
     Returns: (B,) in [0, 1].
     """
     q = q * keep

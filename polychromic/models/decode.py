@@ -50,7 +50,12 @@ class Replies:
 
     tokens: Tensor  # (R, T) with the end token where there was one, then padding
     mask: Tensor  # (R, T) 1 on reply tokens, end token included
-    finished: Tensor  # (R,) whether the end token came within T
+    finished: Tensor  # (R,) whether an end token came within T
+
+    def contents(self) -> list[list[int]]:
+        """The tokens of each reply without its end."""
+        lengths = (self.mask.sum(-1) - self.finished.long()).tolist()
+        return [row[:length] for row, length in zip(self.tokens.tolist(), lengths, strict=True)]
 
 
 def causal_lm(model: torch.nn.Module) -> torch.nn.Module:
@@ -186,7 +191,7 @@ def sample(
     index: Tensor,
     uniform: Tensor,
     *,
-    end_token: int,
+    end_tokens: Sequence[int],
     pad_token: int,
     temperature: float = 1.0,
     min_p: float = 0.0,
@@ -200,10 +205,12 @@ def sample(
     Args:
         index: (R,) prompt number of each reply; repeats give several replies to a prompt.
         uniform: (R, T) in [0, 1), one per reply and token; T is the horizon, where a reply is cut.
+        end_tokens: a reply ends at the first of any of them (polychromic.models.prompts.end_tokens).
+        temperature, min_p: see `draw`.
     """
     rows, horizon = uniform.shape
     device = index.device
-    uniform = uniform.to(device)
+    uniform, ends = uniform.to(device), torch.tensor(end_tokens, device=device)
     prompts, node = index.unique(return_inverse=True)
     past = [(key.detach().index_select(0, prompts), value.detach().index_select(0, prompts)) for key, value in start.keys_values]
     decoder = reply_decoder(causal_lm(model).get_decoder(), past, start.mask.index_select(0, prompts))
@@ -215,7 +222,7 @@ def sample(
     for t in range(horizon):
         token = draw(logits, node, uniform[alive, t], temperature, min_p)
         tokens[alive, t] = token
-        ended = token == end_token
+        ended = (token[:, None] == ends).any(-1)
         lengths[alive[ended]] = t + 1
         finished[alive[ended]] = True
         if t + 1 == horizon or ended.all():

@@ -7,7 +7,8 @@ torch and its companions are imported inside the functions, so that importing th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -111,10 +112,53 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
 
 
 def load_encoder(folder: str | Path, device: str = "cpu") -> SentenceTransformer:
-    """Load a sentence encoder for `embed`, in float32."""
+    """Load a sentence encoder for `embed`, in float32. It cuts texts at its max_seq_length, and never beyond its positions."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    encoder = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    positions = usable_positions(encoder[0].auto_model) if hasattr(encoder[0], "auto_model") else None
+    if positions and (encoder.max_seq_length or positions + 1) > positions:
+        encoder.max_seq_length = positions
+    return encoder
+
+
+def usable_positions(model: torch.nn.Module) -> int | None:
+    """How many tokens, marks included, a transformer has positions for; None where it has no limit.
+
+    RoBERTa and its kin (XLM-R, CamemBERT, MPNet, Longformer) count positions from their padding's number on: of 514, 512 are usable.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and hasattr(module, "weight"):
+            unused = getattr(module, "padding_idx", None)
+            return len(module.weight) - (0 if unused is None else unused + 1)
+    positions = getattr(model.config, "max_position_embeddings", None)
+    return positions if positions and positions > 0 else None  # XLNet says -1
+
+
+def cut_at(encoder: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:
+    """(n,) integers: for a text longer than the encoder reads, how many tokens that is, marks included; 0 for one that is read whole."""
+    limit = encoder.max_seq_length
+    found = np.zeros(len(texts), dtype=np.int64)
+    # A token stands for a byte at least, but for two marks and SentencePiece's first blank: a short text need not be split to know.
+    if limit and (long := [i for i, text in enumerate(texts) if len(text.encode(errors="replace")) + 3 > limit]):
+        lengths = map(len, encoder.tokenizer([texts[i] for i in long], verbose=False)["input_ids"])
+        found[[i for i, length in zip(long, lengths, strict=True) if length > limit]] = limit
+    return found
+
+
+def tell_cut(what: str, cut: Mapping[str, int]) -> None:
+    """`cut_note` on stderr, once at the end of a run of `what`."""
+    if cut:
+        print(f"{what}: {cut_note(cut)}", file=sys.stderr, flush=True)
+
+
+def cut_note(cut: Mapping[str, int]) -> str:
+    """What a run says at its end of the texts that its encoder cut, text -> tokens that it reads; "" where it cut none."""
+    if not cut:
+        return ""
+    many = "1 text is" if len(cut) == 1 else f"{len(cut)} texts are"
+    behind = "what stands behind does not count in its vectors"
+    return f"{many} longer than the {max(cut.values())} tokens that the sentence encoder reads; {behind}"
 
 
 def embed(encoder: SentenceTransformer, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:

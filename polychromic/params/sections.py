@@ -5,6 +5,7 @@ A mistake within a section is told here, one between sections in Params.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -24,13 +25,23 @@ BEST = ("best_without_checker", "best_with_checker")  # roles of peers in contra
 Share = Annotated[float, Field(gt=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]  # of D, of decay, of an adapter; a temperature, too
+Weight = Annotated[float, Field(ge=0)]  # of D, of decay, of an adapter
 Count = Annotated[int, Field(ge=1)]
 Pair = Annotated[int, Field(ge=2)]  # as many or more
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16"]
 BaselineName = Literal[tuple(BASELINES)]
 DomainName = Literal[tuple(domain_names())]
+
+
+def sampling_temperature(value: float) -> float:
+    """The value. Raises ValueError: it is below 0 or not finite."""
+    if not 0 <= value < math.inf:
+        raise ValueError("a sampling temperature is a finite number of 0 or more; 0 takes the likeliest token")
+    return value
+
+
+Temperature = Annotated[float, Field(allow_inf_nan=True), AfterValidator(sampling_temperature)]
 
 
 def distinct(values: list) -> list:
@@ -76,7 +87,7 @@ class DomainParams(Section):
     rollouts: Rollouts
     pool_samples: Pair
     max_new_tokens: Pair
-    temperatures: List(Weight)
+    temperatures: List(Temperature)
     lambdas: List(Weight)
     people: List(str, 0) = []
     metrics: List(str)
@@ -109,7 +120,7 @@ class Method(Section):
     learning_rate: Positive | None = None  # None: that of `train`
     scale: Weight = 1.0
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    temperatures: dict[DomainName, List(Weight)] = {}  # of a domain that is not named: the domain's
+    temperatures: dict[DomainName, List(Temperature)] = {}  # of a domain that is not named: the domain's
     seeds: Count | None = None  # how many of the seeds, None: all
     grid_seeds: dict[Annotated[float, Field(ge=0, strict=False)], Count] = {}  # the same of single weights, where `lam` is the grid's
     domains: List(DomainName, 0) | None = None  # None: all; []: declared, and in no grid
@@ -215,7 +226,7 @@ class Opened(Section):
 
     lam: Weight | None = None
     seeds: Count
-    temperatures: List(Weight)
+    temperatures: List(Temperature)
 
 
 class TestPlan(Section):

@@ -21,7 +21,7 @@ from polychromic.base.io import read_json, read_jsonl, sha256_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.models import prompts, weights
-from polychromic.models.load import compute_reproducibly, load_causal_lm, load_encoder, rows_at_once
+from polychromic.models.load import compute_reproducibly, load_causal_lm, load_encoder, rows_at_once, tell_cut
 from polychromic.models.readers import LiveReaders
 from polychromic.params import Cell, Params
 from polychromic.sample.draw import sample_prompts
@@ -39,6 +39,7 @@ class Workbench:
         compute_reproducibly(params.threads)
         self.device = best_device()
         self.params, self.cell = params, cell
+        self.cut: dict[str, int] = {}  # texts longer than the encoder reads -> tokens that it reads
         self.domain, self.settings = get_domain(domain_name), params.domain(domain_name)
         self.method = params.methods[cell.method]
         self.lam = cell.lam if self.method.lam == "lambda" else self.method.lam
@@ -56,7 +57,7 @@ class Workbench:
         return load_encoder(weights.obtain(self.params.encoder), self.device)
 
     def train(self, seed: int) -> Trained:
-        readers = LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder)
+        readers = LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder, self.cut)
         return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, readers)
 
     def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
@@ -101,6 +102,7 @@ def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) 
         rows, log = sample_seed(bench, seed, split, records)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
+    tell_cut(f"{domain} {cell.name}", bench.cut)
     if split == "test":  # the machine as a reader would look for it
         found = environment()
         machine = f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"

@@ -11,6 +11,7 @@ import torch
 
 from polychromic.base.progress import progress
 from polychromic.models.decode import pad_sequences, prefill, sample, uniforms
+from polychromic.models.prompts import end_tokens
 
 
 @torch.inference_mode()
@@ -50,12 +51,12 @@ def sample_prompts(
                 start,
                 torch.arange(len(chosen), device=model.device).repeat_interleave(n),
                 torch.cat([uniforms(n, max_new_tokens, seed, "sample", temperature, i) for i in chosen]),
-                end_token=tokenizer.eos_token_id,
+                end_tokens=end_tokens(tokenizer, model),
                 pad_token=tokenizer.pad_token_id,
                 temperature=temperature,
                 min_p=min_p,
             )
-            texts = [text.strip() for text in tokenizer.batch_decode(drawn.tokens, skip_special_tokens=True)]
+            texts = [text.strip() for text in tokenizer.batch_decode(drawn.contents(), skip_special_tokens=True)]
             lengths, finished = drawn.mask.sum(-1).tolist(), drawn.finished.tolist()
             for place, prompt in enumerate(chosen):
                 part = slice(place * n, (place + 1) * n)

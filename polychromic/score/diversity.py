@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize
+from polychromic.score.text import ngrams, said, tokenize
 
 ZLIB_LEVEL = 9
 NO_TEXT = "{}: got {} replies without a token. Allowed: some text. Check the sampler's output."
@@ -131,7 +131,7 @@ def vendi(kernel: ArrayLike, q: float = 1.0) -> float:
     """Vendi score (Friedman and Dieng 2023, 2210.02410; orders: 2310.12952): exp of the Renyi entropy of order q of K/n's eigenvalues.
 
     The effective number of replies, in [1, n]. K: (n, n) similarities, symmetric, unit diagonal, positive semi-definite (cosines, not
-    clipped). q in [0, inf): small orders stress rare replies, 1 is Shannon's.
+    clipped). q in [0, inf]: small orders stress rare replies, 1 is Shannon's, inf is 1 / the largest eigenvalue.
     """
     k = np.asarray(kernel, dtype=np.float64)
     values = np.linalg.eigvalsh((k + k.T) / (2 * len(k)))
@@ -140,7 +140,11 @@ def vendi(kernel: ArrayLike, q: float = 1.0) -> float:
         from scipy.special import entr
 
         return float(np.exp(entr(p).sum()))
-    return float(np.exp(np.log((p**q).sum()) / (1 - q)))
+    top = p.max()
+    if q == np.inf:
+        return float(1 / top)
+    scale = top if q * np.log(top) < -600 else 1.0  # a power that would vanish is taken of shares of the largest
+    return float(np.exp(np.log(((p / scale) ** q).sum()) / (1 - q) + np.log(scale) * (q / (1 - q))))
 
 
 def compression_ratio(replies: Sequence[str]) -> float:
@@ -148,7 +152,7 @@ def compression_ratio(replies: Sequence[str]) -> float:
 
     Lower is more diverse. Raises PolychromicError where there is nothing to compress.
     """
-    data = "\n".join(replies).encode()
+    data = "\n".join(map(said, replies)).encode()
     if not data.strip():
         raise PolychromicError(NO_TEXT.format("compression_ratio", len(replies)))
     return len(data) / len(gzip.compress(data, compresslevel=ZLIB_LEVEL, mtime=0))

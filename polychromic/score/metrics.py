@@ -20,7 +20,7 @@ from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.method.objective import effective_coverage, evaluate
 from polychromic.params import Params
 from polychromic.score import diversity, passk, quality
-from polychromic.score.text import tokenize, tokenizer_signature
+from polychromic.score.text import UNSPACED_SIGNATURE, tokenize, tokenizer_signature
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ declare("distinct_n", "distinct-{}", "1510.03055, within replies", unit="n-grams
 
 
 @declare("ead", "EAD", "2202.13587, word pieces of the encoder", high=None, unit="tokens/expected tokens", needs=("pieces", "vocabulary"),
-         of_number=True, tokenizer=lambda: "tok:word pieces of the encoder")  # fmt: skip
+         of_number=True, tokenizer=lambda: f"tok:word pieces of the encoder|{UNSPACED_SIGNATURE}")  # fmt: skip
 def _(p: Prompt, m: Metric) -> float:
     pieces = [piece for reply in p.pieces for piece in reply]
     return diversity.ead(len(set(pieces)), len(pieces), p.vocabulary)

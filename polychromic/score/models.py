@@ -20,15 +20,17 @@ from polychromic.base.progress import progress
 from polychromic.models import prompts, weights
 from polychromic.params import Params
 from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature, check_references
+from polychromic.score.text import shows, spaced
 
 BATCH = 200  # prompts whose likelihoods are taken between two lines of progress
 
 
 class Embedder:
-    """Sentence vectors of texts."""
+    """Sentence vectors of texts. `cut` gathers the texts that are longer than the encoder reads: text -> tokens that it reads."""
 
     def __init__(self, params: Params):
         self.params = params
+        self.cut: dict[str, int] = {}
         self._encoder = None
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -36,24 +38,29 @@ class Embedder:
         unique = sorted(set(texts))
         path = _cache_file("vectors", [*_identity(self.params, self.params.encoder), unique], "npy")
         if not path.exists():
-            vectors = self._encode(unique)
+            found = self._encode(unique)
             with atomic_open(path) as file:
-                np.save(file, vectors)
+                for array in found:
+                    np.save(file, array)
+        with path.open("rb") as file:
+            vectors, cut = np.load(file), np.load(file)
+        self.cut |= {unique[i]: int(cut[i]) for i in np.flatnonzero(cut)}
         place = {text: i for i, text in enumerate(unique)}
-        return np.load(path)[[place[text] for text in texts]]
+        return vectors[[place[text] for text in texts]]
 
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+    def _encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors, and where the texts were cut (polychromic.models.load.cut_at)."""
         from polychromic.base.hardware import best_device
-        from polychromic.models.load import compute_reproducibly, embed, load_encoder
+        from polychromic.models.load import compute_reproducibly, cut_at, embed, load_encoder
 
         if self._encoder is None:
             compute_reproducibly(self.params.threads)
             self._encoder = load_encoder(weights.obtain(self.params.encoder), best_device())
-        return embed(self._encoder, texts)
+        return embed(self._encoder, texts), cut_at(self._encoder, texts)
 
 
 class Pieces:
-    """Word pieces of the encoder's tokenizer, for expectation-adjusted distinct."""
+    """Word pieces of the encoder's tokenizer, for expectation-adjusted distinct; what is written without blanks is split first."""
 
     def __init__(self, params: Params):
         from tokenizers import Tokenizer
@@ -64,7 +71,7 @@ class Pieces:
         self.vocabulary = self._tokenizer.get_vocab_size()
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch([spaced(text) for text in texts], add_special_tokens=False)]
 
 
 def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence[str]]]) -> dict[tuple[str, str], float]:
@@ -145,9 +152,9 @@ def _cache_file(kind: str, key: object, suffix: str) -> Path:
 
 def _identity(params: Params, source: weights.Source) -> list:
     """What the last bits of a model's answer depend on, beside what it is asked."""
-    from polychromic.base.cache import environment
+    from polychromic.base.cache import code_fingerprint, environment
 
-    return [weights.fingerprint(source), params.threads, environment()]
+    return [weights.fingerprint(source), params.threads, code_fingerprint(("models", "score/models.py")), environment()]
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: Path) -> np.ndarray:
@@ -164,7 +171,7 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
     """
     check_references(references, "bertscore")
     found = np.zeros(len(candidates))
-    if spoken := [i for i, text in enumerate(candidates) if text.strip()]:
+    if spoken := [i for i, text in enumerate(candidates) if shows(text)]:
         *_, f1 = _scorer(encoder).score([candidates[i] for i in spoken], [list(references)] * len(spoken), batch_size=1)
         found[spoken] = f1.double().numpy()
     return found
@@ -174,9 +181,11 @@ def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: 
 def _scorer(encoder: Path):  # noqa: ANN202 - bert_score is imported inside
     from bert_score import BERTScorer
 
+    from polychromic.models.load import usable_positions
+
     config = read_json(encoder / "config.json")
     layers = min(BERTSCORE_LAYER, config["num_hidden_layers"])
     scorer = BERTScorer(model_type=str(encoder), num_layers=layers, idf=False, device="cpu", rescale_with_baseline=False)
-    # The tokenizer's own limit is a placeholder that overflows; longer texts are cut.
-    scorer._tokenizer.model_max_length = config["max_position_embeddings"]
+    # The tokenizer's own limit may be a placeholder that overflows; longer texts are cut.
+    scorer._tokenizer.model_max_length = usable_positions(scorer._model) or scorer._tokenizer.model_max_length
     return scorer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polychromic.base.errors import PolychromicError
-from polychromic.score.text import ngrams, tokenize, tokenizer_signature
+from polychromic.score.text import ngrams, said, shows, tokenize, tokenizer_signature
 
 if TYPE_CHECKING:  # who only asks which metrics there are waits for neither
     from rouge_score.rouge_scorer import RougeScorer
@@ -34,7 +34,7 @@ def _rouge_l_scorer() -> RougeScorer:
     return RougeScorer(["rougeL"], tokenizer=SimpleNamespace(tokenize=tokenize))
 
 
-def check_references(references: Sequence[str], metric: str, has_text: Callable = str.split) -> None:
+def check_references(references: Sequence[str], metric: str, has_text: Callable = shows) -> None:
     """PolychromicError for no reference, or one without text."""
     if not references or not all(has_text(reference) for reference in references):
         raise PolychromicError(
@@ -81,7 +81,7 @@ def _char_ngrams(text: str) -> tuple[frozenset, ...]:
 
     The second "an" of a text is ("an", 2): then the clipped count of common n-grams is the size of a set intersection.
     """
-    text = "".join(text.split())
+    text = "".join(said(text).split())
     orders = []
     for n in range(1, CHAR_ORDER + 1):
         seen: dict[str, int] = {}

@@ -21,6 +21,7 @@ from polychromic.data.domains import Domain, Readers, get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.method.objective import evaluate, make_objective
 from polychromic.method.sets import set_functions
+from polychromic.models.load import tell_cut
 from polychromic.params import Params
 from polychromic.sample.prompts import prompts_of
 from polychromic.score.diversity import distinct_counts
@@ -28,6 +29,7 @@ from polychromic.score.metrics import Prompt, compute, metric, signature
 from polychromic.score.models import Embedder, Likelihoods, Pieces, bertscores
 from polychromic.score.people import Calibration, calibrate, checker_signature
 from polychromic.score.quality import chrf
+from polychromic.score.text import said
 
 Scored = tuple[str, float | None, Sequence[dict]]  # method, lambda of the grid or None, rows of samples
 
@@ -59,6 +61,7 @@ def score(params: Params, domain_name: str, split: str) -> None:
         for done, cell in enumerate(cells, start=1):
             scores += score_cell(on, domain, records, cell, known)
             tick(done)
+    tell_cut(f"score {domain.name}", known.readers.cut)
     write_jsonl(paths.scores_file(domain_name, split), scores)
     if split == "dev":
         write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
@@ -76,6 +79,7 @@ class Recorded:
         norms = read_json(paths.norms_file(domain.name))
         self.norms = norms["training"] | norms["held_out"]
         self._embedder, self._vectors = Embedder(params), {}
+        self.cut = self._embedder.cut
         self._likelihoods, self._likely = Likelihoods(params, domain.name), {}
         # all of them where validity asks for it, else of as many as metrics read
         self._count = None if domain.reads_likelihood else params.scoring.likelihood_samples
@@ -116,7 +120,7 @@ def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]
 
 
 def sampled(params: Params, domain: str, split: str, records: Mapping[str, Record]) -> list[Scored]:
-    """The samples of the split's cells, on dev in the order of their names.
+    """The samples of the split's cells, on dev in the order of their names; a reply that shows nothing is "".
 
     Raises PolychromicError: a cell was not sampled, or its prompts are not those of `records`.
     """
@@ -125,7 +129,7 @@ def sampled(params: Params, domain: str, split: str, records: Mapping[str, Recor
         path = paths.cell_dir(domain, split, cell.name) / paths.SAMPLES
         if not path.exists():
             raise PolychromicError(f"{path}: the cell was not sampled. Run `dvc repro`, which makes it.")
-        rows = [row for _, row in read_jsonl(path)]
+        rows = [row | {"samples": [said(reply) for reply in row["samples"]]} for _, row in read_jsonl(path)]
         if strange := {row["id"] for row in rows} ^ set(records):
             raise PolychromicError(
                 f"{path}: its prompts are not those of the split ({len(strange)} differ, such as {min(strange)!r}). Run `dvc repro`."

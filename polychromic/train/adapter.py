@@ -304,7 +304,8 @@ def kl_to_base(
             streams = [(begin, min(STREAM, len(part) - begin)) for begin in range(0, len(part), STREAM)]
             numbers = torch.cat([uniforms(size * n, horizon, seed, "drift", first + begin) for begin, size in streams])
             policy = prefill(model, ids, mask)
-            replies = sample(model, policy, index, numbers, end_token=tokenizer.eos_token_id, pad_token=tokenizer.pad_token_id)
+            ends = prompts.end_tokens(tokenizer, model)
+            replies = sample(model, policy, index, numbers, end_tokens=ends, pad_token=tokenizer.pad_token_id)
             log_p = log_probs(policy)
             with model.disable_adapter():
                 log_q = log_probs(prefill(model, ids, mask))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polychromic.models.decode import pad_sequences
-from polychromic.models.prompts import encode
+from polychromic.models.prompts import encode, encode_text, reply_end
 
 ALLOWED = "a string, a list of chat messages ({'role', 'content'}) or a list of token ids, not empty"
 
@@ -27,25 +27,26 @@ def _kind(value: Any) -> str:
 
 
 def encode_prompt(tokenizer, prompt: str | Sequence) -> list[int]:  # noqa: ANN001
-    """Token ids up to where the reply starts. A chat goes through the tokenizer's template, thinking mode off where there is one."""
+    """Token ids up to where the reply starts. A chat goes through the tokenizer's template, thinking mode off where there is one;
+    a text that was rendered already is taken as it is."""
     kind = _kind(prompt)
     if kind == "ids":
         return list(prompt)
     if kind == "chat":
         return encode(tokenizer, prompt)
-    ids = tokenizer(prompt)["input_ids"]
+    ids = encode_text(tokenizer, prompt)
     if not ids:  # the first token of a reply is predicted from the last of its prompt
         raise ValueError(f"got {prompt!r}, which has no token, expected {ALLOWED}")
     return ids
 
 
 def encode_completion(tokenizer, completion: str | Sequence) -> list[int]:  # noqa: ANN001
-    """Token ids of the reply, the end token last. Ids are taken as they are."""
+    """Token ids of the reply, last the end that the chat template gives it. Ids are taken as they are."""
     kind = _kind(completion)
     if kind == "ids":
         return list(completion)
     text = completion[-1]["content"] if kind == "chat" else completion
-    return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return [*tokenizer(text, add_special_tokens=False)["input_ids"], reply_end(tokenizer)]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from polychromic.base.seeds import derive_seed
 from polychromic.method import advantages as adv
 from polychromic.method.sets import Example, ScoredSets, SetObjectiveConfig, merge_equal, score_sets
 from polychromic.models.decode import Prefill, Replies, evaluating, prefill, sample, uniforms
+from polychromic.models.prompts import end_tokens
 
 DECAY = 0.9  # of the running mean of marginals
 
@@ -63,9 +64,10 @@ class Sampler:
         if broken:  # nothing can be drawn from it
             raise self.broken("model's state after the prompt", [examples[i] for i in broken])
         with evaluating(model), self.accelerator.autocast():
-            return sample(model, start, index, uniform, end_token=self.tokenizer.eos_token_id, pad_token=self.tokenizer.pad_token_id)
+            ends = end_tokens(self.tokenizer, model)
+            return sample(model, start, index, uniform, end_tokens=ends, pad_token=self.tokenizer.pad_token_id)
 
-    def texts(self, tokens: Tensor) -> list[str]:
+    def texts(self, tokens: Sequence[list[int]]) -> list[str]:
         return [text.strip() for text in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     def everywhere(self, b: int) -> tuple[int, int]:
@@ -122,7 +124,7 @@ class Rollouts:
         if len(here):
             start = start or self.sampler.prefill(model, batch)
             replies = self.sampler.draw(model, start, index, self.uniforms(b, names, here), batch["examples"])
-            scored = score_sets(config, [batch["examples"][i] for i in here], self.sampler.texts(replies.tokens))
+            scored = score_sets(config, [batch["examples"][i] for i in here], self.sampler.texts(replies.contents()))
             mask = replies.mask
             rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, mask.bool(), strict=True)]
             notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": mask.sum(-1).float().mean()}

@@ -91,7 +91,7 @@ class SelfTraining:
             index = torch.arange(len(examples), device=batch["prompt"].device).repeat_interleave(self.samples)
             numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin, *([number] if number else []))
             replies = sampler.draw(model, sampler.prefill(model, batch), index, numbers, list(examples.values()))
-            texts = sampler.texts(replies.tokens)
+            texts = sampler.texts(replies.contents())
             state = trainer.resume_state
             state.checked += len(texts)
             if trainer.flops:

@@ -294,7 +294,7 @@ class PolychromicTrainer(Trainer):
         if scored := self.objective or self.self_training:
             # Faults of the user's functions show before the first step.
             example = dict(next(iter(self.train_dataset)))
-            text = self.sampler.texts(torch.tensor([self.data_collator([example])["tokens"][0].tolist()]))[0]
+            text = self.sampler.texts(self.data_collator([example])["tokens"].tolist())[0]
             replies = [text] * (self.objective.n if self.objective else self.self_training.samples)
             checked(scored.quality, example, replies, 1)
             checked(scored.similarity, example, replies, 2)

@@ -84,7 +84,8 @@ def test_blank_lines_are_skipped_but_counted(tmp_path):
 @pytest.mark.parametrize(("line", "problem"), [
     (b'{"a": "\xff"}', "invalid UTF-8 (invalid start byte at byte 7)"), (b'{"a": 1', "not JSON"),
     (b"hello", "not JSON (Expecting value at column 1)"), (b"[1, 2]", "a JSON list"), (b'"text"', "a JSON str"),
-    (b"null", "a JSON NoneType"), (b"\xef\xbb\xbf{}", "not JSON (Unexpected UTF-8 BOM"),
+    (b"null", "a JSON NoneType"), (b"\xef\xbb\xbf{", "not JSON"),
+    (b"{} \xef\xbb\xbf", "not JSON (Extra data"),
 ])  # fmt: skip
 def test_a_bad_line_is_named(line, problem, tmp_path):
     path = tmp_path / "rows.jsonl"
@@ -94,6 +95,15 @@ def test_a_bad_line_is_named(line, problem, tmp_path):
     with pytest.raises(DataError) as error:
         next(rows)
     assert str(error.value).startswith(f"{path}:3: {problem}") and "Allowed:" in str(error.value)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_content(pack, tmp_path):
+    """As editors and exports write it; where files were joined, one stands within."""
+    mark, (rows, document) = b"\xef\xbb\xbf", (tmp_path / "rows.jsonl", tmp_path / "a.json")
+    rows.write_bytes(pack(mark + '{"a": "\ufeffé"}\r\n'.encode() + mark + b'{"a": 2}\n' + mark + b"\n"))
+    document.write_bytes(pack(mark + b'{"a": 1}'))
+    assert list(read_jsonl(rows)) == [(f"{rows}:1", {"a": "\ufeffé"}), (f"{rows}:2", {"a": 2})] and read_json(document) == {"a": 1}
 
 
 def test_what_is_missing_or_no_json_is_named_with_a_remedy(tmp_path):

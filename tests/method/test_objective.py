@@ -54,6 +54,26 @@ def test_coverage_of_zeros_and_ones_counts_distinct_valid_replies():
     np.testing.assert_allclose(evaluate(effective_coverage, (answers > 0).astype(float), same_answer(answers)), expected, atol=1e-15)
 
 
+def covered(q, s) -> np.ndarray:
+    """Coverage times N of the first 1, 2, ... replies of a set."""
+    q, s, n = np.asarray(q, dtype=float)[None], np.asarray(s, dtype=float)[None], len(q)
+    return np.array([n * effective_coverage(q, s, np.arange(n) < kept)[0] for kept in range(1, n + 1)])
+
+
+def test_coverage_with_graded_similarity_may_fall_with_a_good_reply_and_three_are_needed():
+    half = [[1, 0, 0.5], [0, 1, 0.5], [0.5, 0.5, 1]]
+    assert covered([1, 1, 1], half) == pytest.approx([1, 2, 11 / 6], abs=1e-12)
+    assert np.linalg.eigvalsh(half).min() > 0, "and cosines may be these"
+    for q, s in itertools.product([(1, 1), (1, 0.3), (0.3, 1), (0.01, 0.9)], np.linspace(0, 1, 21)):
+        one, two = covered(q, [[1, s], [s, 1]])
+        assert one == 1 and two >= 1 - 1e-12, "a second reply never lowers it"
+
+
+@given(hnp.arrays(float, 5, elements=hs.sampled_from([0.0, 0.2, 1.0])), hs.lists(hs.integers(0, 3), min_size=5, max_size=5))
+def test_coverage_of_same_and_different_never_falls(q, answers):
+    assert (np.diff(covered(q, same_answer(answers))) >= -1e-12).all()
+
+
 @pytest.mark.parametrize(
     ("name", "size", "q", "distance", "expected"),  # distance: of the pairs 01, 02 and 12
     [

@@ -130,7 +130,7 @@ def test_uniforms_are_a_function_of_their_name_and_temperature_zero_ignores_them
 def sampled(model, index: list[int], seed: int = 0, horizon: int = 8, prompts=PROMPTS, uniform: torch.Tensor | None = None, **settings):
     start = prefill(model, *pad_sequences(prompts, PAD, left=True))
     numbers = uniforms(len(index), horizon, seed, "test") if uniform is None else uniform
-    return sample(model, start, torch.tensor(index), numbers, end_token=END, pad_token=PAD, **settings)
+    return sample(model, start, torch.tensor(index), numbers, end_tokens=[END], pad_token=PAD, **settings)
 
 
 def replies_of(found) -> list[list[int]]:
@@ -193,12 +193,27 @@ def test_end_token_mask_and_finished_agree():
         assert tokens[length:] == [PAD] * (len(tokens) - length)
 
 
+def test_a_reply_ends_at_the_first_of_several_ends():
+    """It is the reply that one end gives, cut where another one comes first; the pad may be among them."""
+    model, ends = make_symbol_model("llama", V, seed=3, spread=0.1), {END, PAD, 4}
+    start, index = prefill(model, *pad_sequences(PROMPTS, PAD, left=True)), torch.tensor([0, 1, 2] * 40)
+    long, cut = (sample(model, start, index, uniforms(120, 8, 0, "test"), end_tokens=some, pad_token=PAD) for some in ([V + 1], [*ends]))
+    assert not long.finished.any() and cut.finished.any() and not cut.finished.all()
+    used = set()
+    for whole, tokens, mask, content in zip(long.tokens.tolist(), cut.tokens.tolist(), cut.mask.tolist(), cut.contents(), strict=True):
+        at = next((place for place, token in enumerate(whole) if token in ends), 7)
+        used |= {whole[at]} & ends
+        assert tokens[: at + 1] == whole[: at + 1] and sum(mask) == at + 1
+        assert content == (whole[:at] if whole[at] in ends else whole)
+    assert used == ends
+
+
 def test_sampling_leaves_the_prefill_as_it_was():
     """The cache of the samples is a copy: the reference reply is scored from the same prefill afterwards."""
     model = make_symbol_model("llama", V)
     start = prefill(model, *pad_sequences(PROMPTS, PAD, left=True))
     before = [tensor.clone() for layer in start.keys_values for tensor in layer]
-    sample(model, start, torch.tensor([0, 1, 1]), uniforms(3, 4, 0, "test"), end_token=END, pad_token=PAD)
+    sample(model, start, torch.tensor([0, 1, 1]), uniforms(3, 4, 0, "test"), end_tokens=[END], pad_token=PAD)
     assert all(map(torch.equal, before, (tensor for layer in start.keys_values for tensor in layer)))
 
 

@@ -18,11 +18,14 @@ from polychromic.models.load import (  # fmt: skip
     attach_lora,
     best_device,
     convert_gguf,
+    cut_at,
     embed,
     load_causal_lm,
     load_encoder,
     rows_at_once,
     set_pad_token,
+    tell_cut,
+    usable_positions,
 )
 from tests.tiny import make_tiny_encoder, make_tiny_gguf, make_tiny_model, tiny_tokenizer
 
@@ -142,6 +145,23 @@ def test_embeddings_have_unit_norm_and_equal_texts_equal_rows_encoded_once(encod
     assert np.abs(rows[0] - rows[3]).max() > 1e-3
     assert sorted(seen) == sorted(set(texts))
     np.testing.assert_array_equal(embed(encoder, texts[::-1], batch_size=2)[::-1], rows)
+
+
+@pytest.mark.parametrize(("kind", "limit", "reads"), [("bert", 128, 128), ("bert", 20, 20), ("bert", None, 128), ("roberta", None, 127),
+                                                      ("roberta", 128, 127), ("roberta", 20, 20)])  # fmt: skip
+def test_an_encoder_reads_no_further_than_its_positions_and_the_cut_is_known(kind, limit, reads, tmp_path, capsys):
+    """The tiny RoBERTa pads with number 0, so that its first position is never used."""
+    encoder = load_encoder(make_tiny_encoder(tmp_path / "encoder", kind=kind, limit=limit))
+    assert encoder.max_seq_length == reads and usable_positions(encoder[0].auto_model) == (127 if kind == "roberta" else 128)
+    whole, more = "a " * (reads - 2), "a " * (reads - 1)  # and two marks
+    assert cut_at(encoder, ["", "pear", whole, more, more + "pear", "\u00e9 " * 500]).tolist() == [0, 0, 0, reads, reads, reads]
+    rows = embed(encoder, [whole, more, more + "pear"])
+    np.testing.assert_allclose(rows, rows[:1].repeat(3, axis=0), atol=1e-5)
+    capsys.readouterr()
+    tell_cut("score toys", dict.fromkeys(["one", "two"], reads))
+    tell_cut("score toys", {})
+    said = f"score toys: 2 texts are longer than the {reads} tokens that the sentence encoder reads; what stands behind does not count"
+    assert capsys.readouterr().err == f"{said} in its vectors\n"
 
 
 def test_gguf_becomes_the_model_it_was_written_from(tmp_path, tiny):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
 import pytest
+from tokenizers import processors
 
 from polychromic.base.errors import UsageError
 from polychromic.data.domains import domain_names
 from polychromic.models import prompts
-from tests.tiny import tiny_tokenizer
+from tests.tiny import CHATML, tiny_tokenizer
 
 PAIRS = [(f"question {i}", f"answer {i}") for i in range(10)]
 
@@ -118,3 +120,54 @@ def test_exemplars_are_drawn_without_replacement_by_seed_and_leave_the_global_st
     assert len({tuple(prompts.choose_exemplars(PAIRS, 4, seed=seed)) for seed in range(10)}) > 5
     with pytest.raises(UsageError, match="few_shot.exemplars is 11, but there are only 10"):
         prompts.choose_exemplars(PAIRS, 11, seed=0)
+
+
+BOS, TURN, EOT, EOS = "<|endoftext|>", "<|im_start|>", "<|eot|>", "<|im_end|>"
+TURNS = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|eot|>' }}{% endfor %}"
+PLAIN = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
+OWN_EOS = "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+
+
+def special_tokenizer(template: str | None, adds_bos: bool = False):  # noqa: ANN201
+    """With <|endoftext|> as BOS, <|im_end|> as EOS, and a special <|eot|> that is neither."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.bos_token, tokenizer.chat_template = BOS, template
+    tokenizer.add_special_tokens({"additional_special_tokens": [EOT]})
+    if adds_bos:
+        of = tokenizer.convert_tokens_to_ids(BOS)
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(f"{BOS} $A", f"{BOS} $A $B", [(BOS, of)])
+        assert tokenizer("x")["input_ids"][0] == of
+    return tokenizer
+
+
+@pytest.mark.parametrize("adds_bos", [True, False])
+@pytest.mark.parametrize(("template", "in_chat"), [("{{ bos_token }}" + CHATML, 1), ("{{ bos_token }}" + PLAIN, 1), (TURNS, 0)])
+def test_a_rendered_prompt_has_the_ids_of_its_chat_and_bos_once_where_the_template_has_it(template, in_chat, adds_bos):
+    tokenizer = special_tokenizer(template, adds_bos)
+    bos = tokenizer.convert_tokens_to_ids(BOS)
+    for chat in ([{"role": "user", "content": "apple"}], [{"role": "system", "content": "Name."}, {"role": "user", "content": "apple"}]):
+        ids = prompts.encode(tokenizer, chat)
+        assert ids.count(bos) == in_chat
+        assert prompts.encode_text(tokenizer, tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)) == ids
+
+
+@pytest.mark.parametrize("template", [None, "{{ bos_token }}" + TURNS, TURNS, PLAIN])
+def test_a_text_has_bos_once_where_the_tokenizer_adds_it_however_it_begins(template):
+    for adds_bos in (True, False):
+        tokenizer = special_tokenizer(template, adds_bos)
+        bos = tokenizer.convert_tokens_to_ids(BOS)
+        assert prompts.encode_text(tokenizer, "apple").count(bos) == adds_bos
+        assert prompts.encode_text(tokenizer, f"{BOS}apple") == [bos, *tokenizer("apple", add_special_tokens=False)["input_ids"]]
+    if template and "bos_token" in template:
+        assert prompts.encode_text(special_tokenizer(template, True), f"{TURN}user")[0] == bos, "what lacks it was not made by the template"
+
+
+@pytest.mark.parametrize(("template", "end"), [(CHATML, EOS), (TURNS, EOT), (OWN_EOS, EOS), (PLAIN, EOS), ("off", EOS), (None, EOS)])
+def test_a_reply_ends_with_what_the_template_ends_it_with_and_is_drawn_up_to_any_end(template, end):
+    tokenizer = special_tokenizer(template)
+    pad, eos, end = (tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOS, end))
+    assert prompts.reply_end(tokenizer) == end
+    for named, more in ((None, []), (eos, []), (pad, [pad]), ([eos, pad], [pad]), ([7, 9], [7, 9])):
+        model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=named))
+        assert prompts.end_tokens(tokenizer, model) == sorted({eos, end, *more})
+    assert prompts.end_tokens(tokenizer, SimpleNamespace()) == sorted({eos, end}), "a model without a generation_config"

@@ -107,6 +107,21 @@ def test_vendi_bounds_duplicates_and_permutation(x, q):
     assert vendi(np.eye(len(x)), q) == pytest.approx(len(x)) and vendi(np.ones((3, 3)), q) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("n", [1, 2, 20, 200])
+def test_vendi_at_large_orders_falls_to_one_over_the_largest_eigenvalue(n):
+    """Renyi's bounds hold at every order: the limit, and its power q / (q - 1)."""
+    alike = np.where(np.arange(n)[:, None] % 3 == np.arange(n) % 3, 0.5, 0.0)
+    for kernel in (np.eye(n), np.ones((n, n)), np.where(np.eye(n, dtype=bool), 1.0, alike)):
+        limit, before = float(n / np.linalg.eigvalsh(kernel).max()), np.inf
+        for q in (2.0, 10.0, 99.0, 100.0, 101.0, 300.0, 1e3, 1e6, 1e15, 1e300, np.inf):
+            with np.errstate(all="raise", under="ignore"):
+                value = vendi(kernel, q)
+            top = limit if q == np.inf else limit ** (q / (q - 1))
+            assert limit * (1 - 1e-9) <= value <= min(before, top) * (1 + 1e-9)
+            before = value
+        assert before == pytest.approx(limit, rel=1e-12)
+
+
 def test_compression_ratio():
     assert compression_ratio(["the same reply"] * 50) > 5
     assert compression_ratio(["x"]) < 1

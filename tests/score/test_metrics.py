@@ -156,7 +156,7 @@ def test_a_signature_names_the_metric_and_what_it_depends_on(name):
     ("bertscore", ["layer:5 or the last", "idf:no", "rescaled:no", f"bert-score:{version('bert-score')}"]),
     ("rouge_2", ["rouge2", "refs:max", f"rouge-score:{version('rouge-score')}"]),
     ("chrf", ["chrF2", "nc:6", "nw:0"]),
-    ("ead", ["tok:word pieces of the encoder"]),
+    ("ead", ["tok:word pieces of the encoder", "scripts without blanks:grapheme"]),
     ("perplexity", ["model:m", "prompt:zero_shot", "end token:counted"]),
     ("cover@0.5", ["tau:0.5"]),
     ("pass@10", ["k:10", "checker:person-match", "above:0.315", "chrF2"]),

@@ -13,7 +13,8 @@ from polychromic.base.errors import PolychromicError
 from polychromic.models.load import load_causal_lm
 from polychromic.score import models
 from polychromic.models.readers import log_likelihoods
-from polychromic.score.models import Pieces, bertscore_f1, bertscores, likelihoods
+from polychromic.score.models import Likelihoods, Pieces, bertscore_f1, bertscores
+from polychromic.score.text import tokenize
 from tests.tiny import make_tiny_encoder, make_tiny_model
 from tests.workspace import make_models, small_params
 
@@ -49,10 +50,25 @@ def test_bertscore_is_that_of_the_best_reference_and_symmetric_in_a_copy(encoder
     assert copy == bertscore_f1(["a red cat"], ["blue sky", "a red cat"], encoder)[0] == pytest.approx(1, abs=1e-6)
     assert empty == 0 and other < copy
     assert bertscore_f1(["blue sky"], ["a red cat"], encoder)[0] == other, "what else is asked changes no bit"
-    # A mark of width zero is stripped by the tokenizer, not by str.strip: the library itself scores it, and says so.
     assert bertscore_f1(["", "\u200b"], ["a red cat"], encoder).tolist() == [0, 0]
+    assert "setting" not in capsys.readouterr().err, "what shows nothing is not asked about"
+    # An accent alone shows, but is stripped by the tokenizer: the library itself scores it, and says so.
+    assert bertscore_f1(["\u0301"], ["a red cat"], encoder).tolist() == [0]
     assert "setting raw BERTscores to 0" in capsys.readouterr().err
     assert np.isfinite(bertscore_f1(["cat " * 2000], ["cat"], encoder)).all(), "longer than the model"
+
+
+@pytest.mark.parametrize(("kind", "usable"), [("bert", 128), ("roberta", 127)])
+@pytest.mark.parametrize("limit", [128, None])
+def test_bertscore_cuts_a_text_where_the_positions_end(kind, usable, limit, tmp_path):
+    """RoBERTa's first position is behind the padding's number; one token more is an index error."""
+    folder = make_tiny_encoder(tmp_path / kind, kind=kind, limit=limit)
+    marked = lambda tokens: "x " * (tokens - 3) + "z"  # two marks, and the last token differs
+    models._scorer.cache_clear()
+    whole, cut = (bertscore_f1([marked(n), marked(n)[:-1] + "y"], [marked(n)], folder) for n in (usable, usable + 1))
+    models._scorer.cache_clear()
+    assert whole[1] < whole[0] - 1e-3, "the last token that has a position is read"
+    assert cut[1] == pytest.approx(cut[0], abs=1e-5), "the first that has none is not"
 
 
 def greedy_f1(candidate: str, references: list[str], encoder: Path, layer: int) -> float:
@@ -171,3 +187,4 @@ def test_pieces_are_the_encoder_s_without_marks():
     first, again, empty = pieces(["red cat", "red cat", ""])
     assert first == again and len(set(first)) >= 2 and empty == []
     assert pieces.vocabulary > max(first)
+    assert len(pieces(["สวัสดี"])[0]) == len(tokenize("สวัสดี")) == 4, "a Thai word is not one unknown piece"

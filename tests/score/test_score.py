@@ -254,8 +254,21 @@ def test_vectors_are_encoded_once_and_come_in_the_order_asked(workspace, monkeyp
     first = embedder(["b", "a", "b"])
     assert first.shape == (3, 16) and np.array_equal(first[0], first[2]) and not np.allclose(first[0], first[1])
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
+    assert embedder.cut == {}
     again = Embedder(small_params())(["a", "b"])
     assert calls == [["a", "b"]] and np.array_equal(again, first[[1, 0]])
+
+
+def test_a_run_says_once_how_many_texts_were_cut(workspace, capsys):
+    """Whether the vectors are made or were kept, and a text counts once however often it is asked."""
+    make_models(workspace)
+    long, longer = "a " * 127, "b " * 200
+    for _ in range(2):
+        embedder = Embedder(small_params())
+        embedder([long, "a", longer])
+        embedder([long, "b"])
+        assert embedder.cut == {long: 128, longer: 128}
+    assert capsys.readouterr().err.count("longer") == 0, "nothing per text"
 
 
 def samples_of(kind: str, cell: str) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from polychromic.train.batches import Collator, append_replies, encode_completion, encode_prompt
+from tests.models.test_prompts import EOT, TURNS, special_tokenizer
 from tests.symbols import END, PAD, Symbols
 from tests.tiny import tiny_tokenizer
 
@@ -39,6 +40,15 @@ def test_text_chat_and_ids_of_the_same_conversation_are_the_same_tokens(tokenize
     assert encode_completion(tokenizer, [{"role": "assistant", "content": "pear"}]) == reply
     assert encode_completion(tokenizer, reply) == reply
     assert encode_completion(tokenizer, reply[:-1]) == reply[:-1], "ids are taken as they are"
+
+
+def test_a_target_ends_as_the_template_ends_a_reply_and_a_rendered_prompt_gets_no_second_bos():
+    tokenizer = special_tokenizer("{{ bos_token }}" + TURNS, adds_bos=True)
+    chat = [{"role": "user", "content": "apple"}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False)
+    batch = Collator(tokenizer)([{"prompt": text, "completion": "pear"}, {"prompt": chat, "completion": chat}])
+    assert batch["prompt"][0].tolist() == batch["prompt"][1].tolist() and batch["prompt"][0].tolist().count(tokenizer.bos_token_id) == 1
+    assert batch["tokens"][0, batch["mask"][0].sum() - 1] == tokenizer.convert_tokens_to_ids(EOT) != tokenizer.eos_token_id
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ def test_what_the_trainer_adds_to_the_loss_has_that_mean(kind, name, layout, mon
     members, orders = toy.multisets(V, n)
     drawn: list[list[int]] = []
 
-    def next_set(model, start, index, uniform, *, end_token, pad_token):
-        assert index.tolist() == [0] * n and uniform.shape == (n, 1) and (end_token, pad_token) == (END, PAD)
+    def next_set(model, start, index, uniform, *, end_tokens, pad_token):
+        assert index.tolist() == [0] * n and uniform.shape == (n, 1) and (end_tokens, pad_token) == ([END], PAD)
         tokens = torch.tensor(drawn[-1])[:, None]
         return Replies(tokens, torch.ones_like(tokens), tokens[:, 0] == END)
 
@@ -164,7 +164,7 @@ def expected_objective(model, sets: int = 100) -> float:
     with torch.no_grad():
         start = prefill(model, *pad_sequences([row["prompt"] for row in toy.ROWS], PAD, left=True))
     index = torch.arange(len(toy.ROWS)).repeat_interleave(3 * sets)
-    drawn = sample(model, start, index, uniforms(len(index), 4, 2024, "fresh"), end_token=TWELVE - 1, pad_token=PAD)
+    drawn = sample(model, start, index, uniforms(len(index), 4, 2024, "fresh"), end_tokens=[TWELVE - 1], pad_token=PAD)
     texts = toy.Symbols(TWELVE).batch_decode(drawn.tokens, skip_special_tokens=True)
     groups = [texts[i : i + 3] for i in range(0, len(texts), 3)]
     q, s = np.stack([toy.holds_d({}, group) for group in groups]), np.stack([equal_text({}, group) for group in groups])

@@ -21,6 +21,7 @@ from pathlib import Path
 from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
+from polychromic.base.cache import environment
 from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
 from polychromic.base.locks import single_writer
@@ -197,7 +198,7 @@ def _draw(
     """
     from polychromic.sample.draw import sample_prompts
 
-    identity |= asdict(settings) | {"n_prompts": len(rows), "rows": ROWS}
+    identity |= asdict(settings) | {"n_prompts": len(rows), "rows": ROWS, "libraries": environment()}
     facts = path.with_suffix(".json")
     before = read_json(facts) if facts.exists() else {}
     if path.exists() and before != identity:

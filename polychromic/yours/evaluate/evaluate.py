@@ -18,7 +18,7 @@ from polychromic.base.progress import progress
 from polychromic.compare import stats
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
-from polychromic.score.text import answer_key, answer_key_signature
+from polychromic.score.text import answer_key, answer_key_signature, said, shows
 from polychromic.yours.evaluate.inputs import Row, System, other_prompts
 
 ALPHA = 0.05
@@ -139,7 +139,7 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     names, notes = _wanted(systems, asked), []
     least = min(system.n for system in systems)
     counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
-    vectors, encoder = _vectors(systems, names) if asked.encoder else ({}, "")
+    vectors, encoder, cut = _vectors(systems, names) if asked.encoder else ({}, "", "")
     values: dict[str, dict[str, np.ndarray]] = {}
     lost: dict[str, str] = {}  # metric -> why
     for system in systems:
@@ -165,7 +165,7 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     if any(system.n > least for system in systems) and (cut := [name for name in names if metric(name).of_number]):
         said = ", ".join(f"{system.name} has {system.n}" for system in systems)
         notes.append(f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each")
-    notes += [f"{first} left out: {why}" for why, first in gone.items()]
+    notes += [f"{first} left out: {why}" for why, first in gone.items()] + ([cut] if cut else [])
     kept = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
     return Scores(kept, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
 
@@ -190,20 +190,22 @@ def _wanted(systems: Sequence[System], asked: Asked) -> list[str]:
     return [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
 
 
-def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray], str]:
-    """(the vector of each reply, the encoder's name) where a metric reads them; ({}, "") else."""
+def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray], str, str]:
+    """(the vector of each reply, the encoder's name, a note of what it cut) where a metric reads them; ({}, "", "") else."""
     if not any("vectors" in metric(name).needs for name in names):
-        return {}, ""
+        return {}, "", ""
+    from polychromic.models.load import cut_note
     from polychromic.score.models import Embedder
     from polychromic.yours.evaluate.draw import pinned
 
     params = pinned()
-    texts = list(dict.fromkeys(text for system in systems for row in system.rows.values() for text in row.samples))
-    return dict(zip(texts, Embedder(params)(texts), strict=True)), str(params.encoder)
+    texts = list(dict.fromkeys(said(text) for system in systems for row in system.rows.values() for text in row.samples))
+    embedder = Embedder(params)
+    return dict(zip(texts, embedder(texts), strict=True)), str(params.encoder), cut_note(embedder.cut)
 
 
 def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray]) -> Prompt:
-    samples = row.samples[:n]
+    samples = [said(text) for text in row.samples[:n]]
     keys, known = [answer_key(text) for text in samples], np.stack([vectors[text] for text in samples]) if vectors else None
     return Prompt(samples, answers=row.answers and row.answers[:n], keys=keys, references=row.references, vectors=known)
 
@@ -213,6 +215,6 @@ def _why(name: str, row: Row, prompt: Prompt, error: PolychromicError) -> str:
     if missing := lacking(name, prompt):
         why = LACKS.get(missing[0], f"it reads `{missing[0]}`, which the pipeline alone has")
         return why.format(row.where.rpartition(":")[0])
-    if not any(text.strip() for text in row.samples):
+    if not any(shows(text) for text in row.samples):
         return f"{row.where}: id {row.id!r} has only empty replies, for which it does not exist"
     return f"{row.where}: id {row.id!r}: {str(error).removeprefix(name).removeprefix(': ').partition('. ')[0]}"

@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError, ValidationInfo, field_validator
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, read_jsonl
-from polychromic.score.text import answer_key
+from polychromic.score.text import answer_key, shows
 
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 Text = Annotated[str, Field(pattern=r"\S", description="text that is not empty")]
@@ -36,7 +36,7 @@ class Row(BaseModel):
     references: Texts | None = Field(None, description="a list of one or more texts")
     valid: list[bool] | list[str] | None = Field(None, description="a list of booleans, one per sample, or a list of right answers")
     system: Text = ""
-    temperature: int | FiniteFloat | None = Field(None, description="a number")
+    temperature: NonNegativeInt | Annotated[FiniteFloat, Field(ge=0)] | None = Field(None, description="a number of 0 or more")
     seed: int = Field(0, description="a whole number")
     where: str
     raw: dict[str, Any]
@@ -53,14 +53,15 @@ class Row(BaseModel):
 
     @cached_property
     def answers(self) -> tuple[str | None, ...] | None:
-        """Canonical valid answer per sample, None for an invalid one: samples of one answer_key are one answer. None: not known."""
+        """Canonical valid answer per sample, None for an invalid one or one that shows nothing: samples of one answer_key
+        are one answer. None: not known."""
         if self.valid is None:
             return None
         keys, right = [answer_key(text) for text in self.samples], self.valid
         if isinstance(right[0], str):
             known = {answer_key(answer) for answer in right}
             right = [key in known for key in keys]
-        return tuple(key if good else None for key, good in zip(keys, right, strict=True))
+        return tuple(key if good and key else None for key, good in zip(keys, right, strict=True))
 
     @property
     def shape(self) -> str:
@@ -102,7 +103,7 @@ class System:
     @property
     def empty(self) -> int:
         """Replies that show nothing: each is wrong, has no word, and is like no reference."""
-        return sum(not text.strip() for row in self.rows.values() for text in row.samples)
+        return sum(not shows(text) for row in self.rows.values() for text in row.samples)
 
 
 def read_row(where: str, raw: dict, **defaults: Any) -> Row:

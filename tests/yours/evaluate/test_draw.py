@@ -54,6 +54,13 @@ def model(made, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("value", ["-1", "-0.001", "nan", "inf", "-inf"])
+def test_a_temperature_below_zero_or_not_finite_is_refused(value, model):
+    result = drawn("out", f"--temperature={value}")
+    said = "a sampling temperature is a finite number of 0 or more; 0 takes the likeliest token"
+    assert result.exit_code and str(result.exception).startswith(f"--temperature is {float(value):g}: {said}") and not Path("out").exists()
+
+
 def drawn(folder: str | Path, more: str = "", n: int = 4) -> Result:
     fixed = f"--base base --data data.jsonl --n {n} --max-new-tokens 4 --no-encoder --k 1,2 --metrics pass@2,distinct@2 --json"
     return invoke("evaluate", *fixed.split(), "--out", folder, *more.split())

@@ -12,8 +12,9 @@ import pytest
 from polychromic import __version__
 from polychromic.base.errors import PolychromicError
 from polychromic.compare.stats import holm
+from polychromic.yours.evaluate import draw
 from polychromic.yours.evaluate.evaluate import verdict
-from tests.workspace import REPOSITORY
+from tests.workspace import REPOSITORY, make_models, small_params
 from tests.yours.evaluate.conftest import GOOD, compare, evaluate, invoke, many, write
 
 
@@ -28,6 +29,21 @@ def test_means_by_hand(two):
     assert one["valid_distinct@2"]["mean"] == pytest.approx((some(2) + some(1) + some(2)) / 2)
     assert best["pass@1"]["mean"] == pytest.approx((1 + 1 / 2) / 2)
     assert document["signatures"]["pass@2"].startswith("pass@2|1 - C(n-c,k)/C(n,k)")
+
+
+def test_texts_that_the_encoder_cut_and_replies_that_show_nothing_are_said_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
+    make_models(tmp_path)
+    monkeypatch.setattr(draw, "pinned", small_params)
+    samples = ["a " * 127, "b " * 200, "a", "\u200b"]
+    files = [write(tmp_path / f"{name}.jsonl", GOOD | {"samples": samples, "valid": [True] * 4}) for name in ("one", "two")]
+    named = [word for path in files for word in ("--samples", path)]
+    for _ in range(2):  # the second time the vectors lie in the cache
+        document = json.loads(invoke("evaluate", *named, "--metrics", "semantic_diversity,pass@1,distinct@4", "--json").stdout)
+        (note,) = document["notes"]
+        assert note.startswith("2 texts are longer than the 128 tokens that the sentence encoder reads")
+    assert {(s["n_empty"], s["metrics"]["pass@1"]["mean"]) for s in document["systems"]} == {(1, 0.75)}
 
 
 def test_without_options_the_input_decides_which_metrics_and_each_has_a_signature(two):

@@ -51,6 +51,7 @@ def test_one_file_or_several_may_hold_systems_temperatures_and_seeds(tmp_path):
     ([GOOD, GOOD | {"id": "b", "references": ["x"]}], ["x.jsonl:2: 'b' has 4 samples, valid, references, 'a' at"]),
     ([GOOD, GOOD | {"id": "b", "seed": 1}], ["no line for id 'b' with seed 0"]),
     ([GOOD | {"seed": "0"}], ["seed is '0'", "a whole number"]), ([GOOD | {"temperature": True}], ["temperature is True", "a number"]),
+    ([GOOD | {"temperature": -1}], ["temperature is -1", "of 0 or more"]), ([GOOD | {"temperature": -0.5}], ["is -0.5", "of 0 or more"]),
     (['{"id": "a", "prompt": "p", "samples": ["ok"], "temperature": NaN}'], ["x.jsonl:1: the line cannot be written again (Out"]),
     ([GOOD | {"system": ""}], ["system is ''", "text that is not empty"]), ([GOOD | {"id": ""}], ["id is ''"]),
     ([GOOD | {"valid": ["red", " "]}], ["valid is ['red', ' ']", "texts that are not empty"]),
