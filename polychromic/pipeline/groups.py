@@ -72,6 +72,10 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
     desc, each = "train / dev / test, grouped and stratified; fails on leakage", _each(params.domains)
     read, keys, made = [f"data/{OF}.jsonl"], ("split", f"{OF}.sizes"), [f"results/{OF}/split.json"]
     yield Group("split", desc, f"split {OF}", read, ("data.split", None), keys, made, each=each)
+    for domain in params.domains:
+        desc, keys = "what people's replies to training prompts say, before any method trains", ("threads", "model", "encoder", "sampling.precision")
+        made = [f"results/{domain}/norms.json"]
+        yield Group(f"norms-{domain}", desc, f"norms {domain}", _inputs(domain), ("score.norms", domain), keys, made, {"domain": domain})
     for split in paths.SPLITS:
         yield from _cells(params, split)
     for split in paths.SPLITS:
@@ -136,7 +140,7 @@ def _cell_group(name: str, split: str, kind: str, domain: str, method: str, fold
         name,
         f"{desc or usual}; {what}{note}",
         f"{SAMPLING} {domain} {method}{weight} --split {split}",
-        _inputs(domain),
+        [*_inputs(domain), f"results/{domain}/norms.json"],
         ("sample.cells", domain),
         [key.replace("{}", domain) for key in keys],
         [f"results/{domain}/{split}/{folder}/{name}" for name in made],
@@ -164,7 +168,7 @@ def _score(params: Params, domain: str, split: str) -> Group:
         f"score-{split}-{domain}",
         f"every metric of the domain, per prompt of {split}",
         f"score {domain} --split {split}",
-        [*_inputs(domain), *(f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split))],
+        [*_inputs(domain), f"results/{domain}/norms.json", *(f"{folder}/{paths.SAMPLES}" for folder in _folders(params, domain, split))],
         ("score.score", domain),
         [*all_splits, f"{domain}.metrics", "methods.polychromic", *(key.replace("{}", domain) for key in keys)],
         [f"results/{domain}/{split}/{name}" for name in ("scores.jsonl.gz", *made)],
