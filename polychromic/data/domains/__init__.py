@@ -7,6 +7,7 @@ parameters and the names of its metrics in one section of params.yaml.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,14 +16,25 @@ import numpy as np
 
 from polychromic.base.errors import UsageError
 from polychromic.data.records import Record
-from polychromic.data.text import unaccented
+from polychromic.data.text import latin_unaccented
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> (n, d) float32, unit length
 
 
 def normalise(reply: str) -> str:
-    """Lower case without accents, punctuation, a leading article and repeated blanks."""
-    return re.sub(r"^(?:an?|the|some|one)\s+", "", " ".join(re.sub(r"[^\w\s]+", " ", unaccented(reply).lower()).split()))
+    """Lower case without accents of Latin letters, invisible characters, punctuation, a leading article and repeated blanks.
+
+    Letters, digits and marks of any script stay, and so do signs that end a word: C, C++ and C# are three. "" for what shows no letter.
+    """
+    kept = []
+    for char in latin_unaccented(reply).lower():
+        kind = unicodedata.category(char)
+        if kind[0] in "LMN" or char in "+#" and kept and kept[-1] != " ":
+            kept.append(char)
+        elif kind != "Cf":  # zero width: nothing stands there
+            kept.append(" ")
+    text = " ".join("".join(kept).split())
+    return re.sub(r"^(?:an?|the|some|one)\s+", "", text) if any(unicodedata.category(char)[0] in "LN" for char in text) else ""
 
 
 class Domain:
