@@ -44,11 +44,12 @@ def build() -> list[Record]:
     """All listqa records, sorted by id; raises as the sources' readers do."""
     lexicon, nouns, verbs, adjectives = Lexicon(), *map(WordNet, ("noun", "verb", "adj"))
     countries = places.load_countries()
-    provinces = frozenset(lemma.lower() for s in nouns.synsets.values() if s.classes and s.lexfile in (14, 15) for lemma in s.lemmas)
+    known_places = frozenset(lemma.lower() for s in nouns.synsets.values() if s.classes and s.lexfile in (14, 15) for lemma in s.lemmas)
     words = spelled.vocabulary(lexicon, nouns, verbs, adjectives)
+    seen = word_list("seen_words.txt")
     questions = [
-        *classes.kinds(nouns, lexicon, word_list("seen_words.txt")), *classes.ways(verbs, lexicon), *classes.similar(adjectives, lexicon),
-        *classes.parts(nouns, lexicon), *places.country_questions(countries, provinces), *places.city_questions(countries, places.load_cities()),
+        *classes.kinds(nouns, lexicon, seen), *classes.ways(verbs, lexicon), *classes.similar(adjectives, lexicon),
+        *classes.parts(nouns, lexicon, seen), *places.country_questions(countries, known_places), *places.city_questions(countries, places.load_cities(), known_places),
         *spelled.starts(words, lexicon), *spelled.endings(words), *spelled.syllables(words), *spelled.rhymes(words),
     ]  # fmt: skip
     return sorted(merge_groups([q for q in questions if len(q.valid) >= MIN_VALID or q.stratum == "place"]), key=lambda record: record.id)

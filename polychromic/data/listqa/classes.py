@@ -13,22 +13,22 @@ from polychromic.data.text import suitable, word_list
 from polychromic.data.wordnet import Lexicon, Synset, WordNet
 
 # Categories: size of the hyponym closure in synsets, and hyponyms that people know.
-MIN_SYNSETS, MAX_SYNSETS, MIN_KNOWN = 6, 500, 5
+MIN_SYNSETS, MAX_SYNSETS, MIN_KNOWN = 6, 1500, 5
 # Lexicographer files (lexnames(5)) whose senses name things one can ask a kind of; abstract ones (acts, states,
 # relations, cognition …) only when the word itself was tagged in the corpus.
 CONCRETE = {5, 6, 8, 13, 17, 18, 20, 21, 27}
-ABSTRACT = {4, 10, 11, 12}
+ABSTRACT = {4, 7, 9, 10, 11, 12, 14, 15, 19, 23, 25, 26, 28}
 PERSON = 18
 ACTIONS = {29, 32, 33, 34, 35, 36, 38, 39}  # body, communication, competition, consumption, contact, creation, motion, perception
 LISTS = ("unsuitable_words.txt", "profane_words.txt")
 COMMON = 3e5  # of a word in a sense, times that it stands in Google Books: about the 35,000 most frequent words
-ASKED = 1.5e6  # of the word that is asked with
+ASKED = 1e6  # of the word that is asked with
 NAME = 0.05  # share of the uses of a word that is a name, too, or a name that is a word, too, which are the other one
 OWN = 0.3  # least share of a category's word that its sense has: no "one kind of form"
 SENSE = 0.1  # least share of a further sense that counts, too
 MIN_PARTS = 3  # well-known parts of a thing that is asked for some
 OWN_PART, MOST_SIMILAR = 0.7, 320  # least share of a word's uses as an adjective; questions about words of like meaning
-LETTERS = 4  # questions of one category that ask for a first letter
+LETTERS, SEEN_LETTERS = 8, 3  # questions of one category that ask for a first letter; of one that was seen
 
 
 class Usage:
@@ -53,7 +53,6 @@ class Usage:
 
     def forms(self, synsets: Iterable[Synset], besides: frozenset[str]) -> dict[tuple[str, ...], float]:
         """Synset by synset the suitable lemmas that are none of `besides`, best known first; how well known the best is."""
-        best: dict[str, float] = {}
         owned: dict[str, tuple[float, int]] = {}
         for synset in {synset.offset: synset for synset in synsets}.values():
             for lemma in dict.fromkeys(synset.lemmas):
@@ -64,7 +63,8 @@ class Usage:
         for lemma, (_, offset) in owned.items():
             by_synset[offset].append(lemma)
         rank = lambda lemma: (-best[lemma], " " in lemma, lemma.lower(), lemma)
-        lines = [tuple(sorted(lemmas, key=rank)) for lemmas in by_synset.values()]
+        short = lambda lemma, of: any(one != lemma and one.isalpha() and one.lower().startswith(lemma.lower()) for one in of)  # Jan, January
+        lines = [tuple(sorted(lemmas, key=lambda one, of=lemmas: (short(one, of), rank(one)))) for lemmas in by_synset.values()]
         return {forms: best[forms[0]] for forms in sorted(lines, key=lambda forms: rank(forms[0]))}
 
 
@@ -125,7 +125,7 @@ def kinds(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Reco
             if len(of) >= MIN_VALID and len(enough) >= N_REFERENCES:
                 prompt = f'Name {asked} that starts with the letter {letter.upper()}.'
                 letters.append((sum(of[f] for f in of), question("letter", f"{group}-{letter}", prompt, of, group, enough.__contains__)))
-        found[word] += [record for _, record in sorted(letters, key=lambda one: -one[0])[:LETTERS]]
+        found[word] += [record for _, record in sorted(letters, key=lambda one: -one[0])[: SEEN_LETTERS if word in seen else LETTERS]]
     return [record for word in sorted(found) for record in found[word]]
 
 
@@ -181,14 +181,14 @@ def similar(adjectives: WordNet, lexicon: Lexicon) -> list[Record]:
     return questions
 
 
-def parts(wordnet: WordNet, lexicon: Lexicon) -> list[Record]:
-    """"Name one part of a car.": parts of the thing, of what it is a kind of, and their parts and kinds."""
+def parts(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Record]:
+    """"Name one part of a car.": parts of the thing, of what it is a kind of, and their parts and kinds; of things that were not seen."""
     usage, found, above = Usage(wordnet, lexicon), {}, defaultdict(list)
     for synset in wordnet.synsets.values():
         for lower in synset.hyponyms:
             above[lower].append(synset.offset)
     for offset, synset in sorted(wordnet.synsets.items()):
-        if not synset.parts or synset.lexfile not in CONCRETE or not (word := category_of(usage, synset, frozenset())):
+        if not synset.parts or synset.lexfile not in CONCRETE or not (word := category_of(usage, synset, seen)) or word in seen:
             continue
         chain, pending = [], [offset]
         while pending:

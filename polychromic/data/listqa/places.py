@@ -13,12 +13,13 @@ from string import ascii_uppercase
 
 from polychromic.base.errors import PolychromicError
 from polychromic.data import packages
-from polychromic.data.listqa.ask import COUNTRYINFO_VERSION, MIN_VALID, question
+from polychromic.data.listqa.ask import COUNTRYINFO_VERSION, MIN_VALID, N_REFERENCES, question
 from polychromic.data.records import Record
 from polychromic.data.text import shipped, word_list
 
 # A question about neighbours needs three answers, one about cities many, any other five: below that there is little to be diverse about.
 MIN_NEIGHBOURS, MIN_CITIES = 3, 12
+LARGE = 1_000_000  # people of a city all of whose names count, in any language that is written in Latin letters
 
 TABLES = tomllib.loads(shipped("countries.toml"))
 
@@ -90,20 +91,34 @@ def load_cities() -> list[dict]:
     return sorted(rows, key=lambda row: (-row["population"], row["geonameid"]))
 
 
-def city_questions(countries: dict[str, dict], cities: list[dict]) -> list[Record]:
-    """Cities of the countries and of the states of the USA; the popular ones are the largest."""
+def names_of(city: dict, places: frozenset[str]) -> list[str]:
+    """Names of a city, the usual English one first: Munich, München. Further names are those that WordNet knows; of large cities, all."""
+    name, large = city["name"], city["population"] >= LARGE
+    latin = [other for other in city["alternatenames"] if re.fullmatch(r"[A-Z][A-Za-z' -]{3,24}", other)]
+    more = [other for other in latin if large or other.lower() in places]
+    return sorted(dict.fromkeys([name, name.removesuffix(" City"), *more]), key=lambda one: (one.lower() not in places, one != name))
+
+
+def city_questions(countries: dict[str, dict], cities: list[dict], places: frozenset[str]) -> list[Record]:
+    """Cities of the countries and of the states of the USA; the popular ones are the largest that WordNet knows, then the others.
+
+    places: names of places in WordNet, lower case.
+    """
     code = {row["ISO"].get("alpha2"): name for name, row in countries.items()}
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    found: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(dict)
     for row in cities:
+        if re.search(r"\d|^(?:Sector|Zone)\b", row["name"]):  # of a city
+            continue
+        names = names_of(row, places)
         if row["countrycode"] in code:
-            found["country", code[row["countrycode"]]].append(row["name"])
+            found["country", code[row["countrycode"]]].setdefault(names[0], names)
         if row["countrycode"] == "US" and row["admin1code"] in TABLES["states"]:
-            found["state", TABLES["states"][row["admin1code"]]].append(row["name"])
+            found["state", TABLES["states"][row["admin1code"]]].setdefault(names[0], names)
     questions = []
     for (what, name), names in sorted(found.items()):
-        names = list(dict.fromkeys(one for one in names if not re.search(r"\d|^(?:Sector|Zone)\b", one)))
         if len(names) >= MIN_CITIES:
-            the = "the " if name in TABLES["article"]["names"] else "the state of " if name in countries and what == "state" else ""
-            lines = [(one, one.removesuffix(" City")) if one.endswith(" City") else (one,) for one in names]
-            questions.append(question("city", f"city-{what}-{name}", f"Name a city in {the}{name}.", lines, f"{what}-{name}"))
+            the = "the " if name in TABLES["article"]["names"] else "the state of " if what == "state" and name in countries else ""
+            known = frozenset(one for one in names if one.lower() in places)
+            usual = lambda one, known=known: one in known if len(known) >= N_REFERENCES else bool(re.fullmatch(r"[A-Za-z' .-]+", one))
+            questions.append(question("city", f"city-{what}-{name}", f"Name a city in {the}{name}.", names.values(), f"{what}-{name}", usual))
     return questions

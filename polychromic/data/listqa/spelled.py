@@ -76,10 +76,10 @@ def starts(words: Words, lexicon: Lexicon) -> list[Record]:
     for (what, letters), lemmas in sorted(found.items()):
         part = {"word": None, "verb": "verb", "adjective": "adj"}[what]
         own = lambda lemma, part=part: part is None or 2 * lexicon.count(lemma, part) > lexicon.count(lemma)
-        known = frozenset(lemma for lemma in lemmas if lemma in words.known and own(lemma))
+        known = frozenset(lemma for lemma in lemmas if lemma in words.known and lemma.startswith(letters) and own(lemma))
         if len(letters) == (3 if part is None else 2) and len(known) >= MIN_WORDS and len(lemmas) <= MAX_WORDS:
             order = sorted(lemmas, key=lambda lemma: (-words.get(lemma, 0), lemma))
-            lines = [tuple(dict.fromkeys([*([lemma] if lemma in words else []), *lemmas[lemma]])) for lemma in order]
+            lines = [tuple(dict.fromkeys([*([lemma] if lemma in lemmas[lemma] else []), *lemmas[lemma]])) for lemma in order]
             prompt = f'Name {"an" if what[0] == "a" else "a"} {what} that starts with "{letters}".'
             questions.append(question("start", f"start-{what}-{letters}", prompt, lines, f"start-{letters[:2]}", known.__contains__))
     return chosen(questions, STARTS)
