@@ -20,7 +20,9 @@ SPLITS = ("train", "dev", "test")
 CALIBRATION_STRATUM = "opener"  # records with many references each: they measure human diversity and are never trained or tested on
 UNSEEN = "unseen:"  # a stratum that begins so is a kind of prompt held out whole: all of it is for test, beyond test's size
 # What a list question is about: a category, with or without a first letter, a verb, a thing that has parts, a word.
-ASKED = re.compile(r"Name (?:one kind of|one way to|one part of an?|a word that means nearly the same as|an?) (.+?)(?: that starts with .+)?\.")
+ABOUT = r"one kind of|one way to|one part of an?|a word that means nearly the same as|an?"
+ASKED = re.compile(rf"Name (?:{ABOUT}) (.+?)(?: that starts with the letter [A-Z])?\.")
+
 
 def is_seen(record: Record) -> bool:
     """The prompt, or one about its category, was used while the method was designed; it may not stand in test."""

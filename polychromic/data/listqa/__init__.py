@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from polychromic.data.domains.listqa import FORMS
 from polychromic.data.listqa import classes, places, spelled
 from polychromic.data.listqa.ask import MIN_VALID
 from polychromic.data.records import Record
@@ -25,7 +24,7 @@ def merge_groups(questions: Sequence[Record]) -> list[Record]:
     Two questions of one stratum are joined when the Jaccard index of their valid sets exceeds JACCARD, or, for kinds, when at least
     CONTAINMENT of the smaller set lies in the larger one, at most RATIO times as big: the widest categories would chain all into one.
     """
-    sets = [frozenset(line.partition(FORMS)[0].lower() for line in q.valid) for q in questions]
+    sets = [frozenset(map(str.lower, q.right)) for q in questions]
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)  # by stratum and answer
     alike = []
     for i, one in enumerate(questions):
@@ -49,7 +48,8 @@ def build() -> list[Record]:
     seen = word_list("seen_words.txt")
     questions = [
         *classes.kinds(nouns, lexicon, seen), *classes.ways(verbs, lexicon), *classes.similar(adjectives, lexicon),
-        *classes.parts(nouns, lexicon, seen), *places.country_questions(countries, known_places), *places.city_questions(countries, places.load_cities(), known_places),
+        *classes.parts(nouns, lexicon, seen), *places.country_questions(countries, known_places),
+        *places.city_questions(countries, places.load_cities(), known_places),
         *spelled.starts(words, lexicon), *spelled.endings(words), *spelled.syllables(words), *spelled.rhymes(words),
     ]  # fmt: skip
-    return sorted(merge_groups([q for q in questions if len(q.valid) >= MIN_VALID or q.stratum == "place"]), key=lambda record: record.id)
+    return sorted(merge_groups([q for q in questions if len(q.valid) >= MIN_VALID]), key=lambda record: record.id)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from polychromic.data import packages
-from polychromic.data.domains.listqa import FORMS, SPELLED
+from polychromic.data.domains.listqa import SPELLED
 from polychromic.data.domains.listqa.reading import folded, together
-from polychromic.data.records import Record
+from polychromic.data.records import FORMS, Record
 from polychromic.data.wordnet import LICENCE, SOURCE
 
 N_REFERENCES = 4
@@ -48,9 +48,9 @@ def question(kind: str, key: str, prompt: str, found: Iterable[Sequence[str]], g
     source, licence = KINDS[kind]
     answers = things(found, kind)
     return Record(
-        id=f"listqa-{slug(key)}", domain="listqa", prompt=prompt, group=slug(group), stratum=STRATA.get(kind, kind), checker="set", source=source,
+        id=f"listqa-{slug(key)}", domain="listqa", prompt=prompt, group=slug(group), stratum=STRATA.get(kind, kind), checker="set",
         references=[forms[0] for forms in answers if known(forms[0])][:N_REFERENCES], valid=[FORMS.join(forms) for forms in answers],
-        licence=licence,
+        source=source, licence=licence,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from string import ascii_lowercase
 
+from polychromic.data.domains.listqa.reading import folded
 from polychromic.data.listqa.ask import MIN_VALID, N_REFERENCES, frequencies, question
 from polychromic.data.records import Record
 from polychromic.data.text import suitable, word_list
@@ -31,6 +32,9 @@ OWN_PART, MOST_SIMILAR = 0.7, 320  # least share of a word's uses as an adjectiv
 LETTERS, SEEN_LETTERS = 8, 3  # questions of one category that ask for a first letter; of one that was seen
 
 
+Scored = dict[tuple[str, ...], tuple[float, ...]]  # forms of a thing, the canonical one first: how well each is known
+
+
 class Usage:
     """How well known words of a part of speech are in a sense."""
 
@@ -51,26 +55,35 @@ class Usage:
         both = lemma == word and word in word_list("first_names.txt") or any(other in sense.lemmas for sense in senses)
         return (tagged + first) / (self.lexicon.count(word) + len(senses) or 1) * (NAME if both and not tagged else 1)
 
-    def forms(self, synsets: Iterable[Synset], besides: frozenset[str]) -> dict[tuple[str, ...], float]:
-        """Synset by synset the suitable lemmas that are none of `besides`, best known first; how well known the best is."""
-        owned: dict[str, tuple[float, int]] = {}
+    def forms(self, synsets: Iterable[Synset], besides: frozenset[str]) -> Scored:
+        """Synset by synset the suitable lemmas that are no form of `besides`, best known first, and how well known each is."""
+        asked, owned = frozenset(map(folded, besides)), {}
         for synset in {synset.offset: synset for synset in synsets}.values():
             for lemma in dict.fromkeys(synset.lemmas):
-                if lemma.lower() not in besides and suitable(lemma, LISTS):
+                if folded(lemma) not in asked and suitable(lemma, LISTS):
                     owned[lemma] = max(owned.get(lemma, (-1.0, 0)), (self.of(lemma, synset), synset.offset))
         best = {lemma: score for lemma, (score, _) in owned.items()}
         by_synset: dict[int, list[str]] = defaultdict(list)
         for lemma, (_, offset) in owned.items():
             by_synset[offset].append(lemma)
+        # The canonical form is the best known, but "January" before "Jan".
         rank = lambda lemma: (-best[lemma], " " in lemma, lemma.lower(), lemma)
-        short = lambda lemma, of: any(one != lemma and one.isalpha() and one.lower().startswith(lemma.lower()) for one in of)  # Jan, January
-        lines = [tuple(sorted(lemmas, key=lambda one, of=lemmas: (short(one, of), rank(one)))) for lemmas in by_synset.values()]
-        return {forms: best[forms[0]] for forms in sorted(lines, key=lambda forms: rank(forms[0]))}
+        longer = lambda lemma, of: [one for one in of if one != lemma and one.isalpha() and one.lower().startswith(lemma.lower())]
+        lines = [tuple(sorted(lemmas, key=lambda one, of=lemmas: (bool(longer(one, of)), rank(one)))) for lemmas in by_synset.values()]
+        return {forms: tuple(best[form] for form in forms) for forms in sorted(lines, key=lambda forms: rank(forms[0]))}
 
 
-def known_in(found: dict[tuple[str, ...], float], least: float = COMMON) -> frozenset[str]:
-    """Canonical forms of single lower-case words that are known so well."""
-    return frozenset(forms[0] for forms, score in found.items() if score >= least and re.fullmatch(r"[a-z]+", forms[0]))
+def known_in(found: Scored) -> frozenset[str]:
+    """Canonical forms that are single words in lower case and well known."""
+    return frozenset(forms[0] for forms, scores in found.items() if scores[0] >= COMMON and re.fullmatch(r"[a-z]+", forms[0]))
+
+
+def initial(found: Scored, letter: str) -> Scored:
+    """What starts with a letter, the best known first: things that have such a form, with these forms alone."""
+    fit = lambda form: form.lower().startswith(letter) and len(form) > 1
+    kept = ([one for one in zip(*thing, strict=True) if fit(one[0])] for thing in found.items())
+    lines = [tuple(zip(*pairs, strict=True)) for pairs in kept if pairs]
+    return {forms: scores for forms, scores in sorted(lines, key=lambda line: (-line[1][0], line[0]))}
 
 
 def category_of(usage: Usage, synset: Synset, seen: frozenset[str]) -> str | None:
@@ -111,20 +124,21 @@ def kinds(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Reco
     for _, synset in sorted(wordnet.synsets.items()):
         if not (word := category_of(usage, synset, seen)) or not (lower := below(wordnet, synset, word)):
             continue
-        forms = usage.forms(lower, frozenset({word}))
+        forms = usage.forms(lower, frozenset({word, word.split()[-1]}))
         names = sum(forms[0][:1].isupper() for forms in forms) * 2 > len(forms)
-        known = known_in(forms) if not names else frozenset(f[0] for f in forms if forms[f] > 0)
+        known = known_in(forms) if not names else frozenset(forms_[0] for forms_, scores in forms.items() if scores[0] > 0)
         if len(known) < MIN_KNOWN or names and synset.lexfile == PERSON:  # who is known as a composer, and by which name, is not told here
             continue
         group, asked = f"kind-{word}", f"{article(word)} {word}" if names else f"one kind of {word}"
         found[word] = [question("kind", group, f"Name {asked}.", forms, group, known.__contains__)]
         letters = []
         for letter in ascii_lowercase:
-            of = {kept: score for forms_, score in forms.items() if (kept := tuple(f for f in forms_ if f.lower().startswith(letter)))}
-            enough = known_in(of) if not names else known & {f[0] for f in of}
+            of = initial(forms, letter)
+            enough = known & {forms_[0] for forms_ in of} if names else known_in(of)
             if len(of) >= MIN_VALID and len(enough) >= N_REFERENCES:
-                prompt = f'Name {asked} that starts with the letter {letter.upper()}.'
-                letters.append((sum(of[f] for f in of), question("letter", f"{group}-{letter}", prompt, of, group, enough.__contains__)))
+                prompt = f"Name {asked} that starts with the letter {letter.upper()}."
+                weight = sum(scores[0] for scores in of.values())
+                letters.append((weight, question("letter", f"{group}-{letter}", prompt, of, group, enough.__contains__)))
         found[word] += [record for _, record in sorted(letters, key=lambda one: -one[0])[: SEEN_LETTERS if word in seen else LETTERS]]
     return [record for word in sorted(found) for record in found[word]]
 
@@ -137,7 +151,7 @@ def inflected(lexicon: Lexicon, verb: str) -> tuple[str, ...]:
 
 
 def ways(verbs: WordNet, lexicon: Lexicon) -> list[Record]:
-    """"Name one way to walk.": verbs below the first sense of a verb, and below those further ones that are a tenth of its uses.
+    """As "Name one way to walk.": verbs below the first sense of a verb, and below those further ones that are a tenth of its uses.
     References are verbs that the corpus has in such a sense."""
     usage, found = Usage(verbs, lexicon), {}
     for _, synset in sorted(verbs.synsets.items()):
@@ -157,7 +171,7 @@ def ways(verbs: WordNet, lexicon: Lexicon) -> list[Record]:
 
 
 def similar(adjectives: WordNet, lexicon: Lexicon) -> list[Record]:
-    """"Name a word that means nearly the same as big.": lemmas of the adjective's senses and of those that WordNet calls similar, of the
+    """As "Name a word that means nearly the same as big.": lemmas of the adjective's senses and of those that WordNet calls similar, of the
     first sense first. Of the MOST_SIMILAR most frequent adjectives that have enough."""
     questions = []
     for word in frequencies():
@@ -177,12 +191,13 @@ def similar(adjectives: WordNet, lexicon: Lexicon) -> list[Record]:
         known = {lemma for lemma in order if score[lemma] >= COMMON and 2 * lexicon.count(lemma, "adj") >= lexicon.count(lemma)}
         if len(known) >= MIN_KNOWN:
             prompt = f"Name a word that means nearly the same as {word}."
-            questions.append(question("similar", f"similar-{word}", prompt, [(one,) for one in order], f"similar-{word}", known.__contains__))
+            lines = [(lemma,) for lemma in order]
+            questions.append(question("similar", f"similar-{word}", prompt, lines, f"similar-{word}", known.__contains__))
     return questions
 
 
 def parts(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Record]:
-    """"Name one part of a car.": parts of the thing, of what it is a kind of, and their parts and kinds; of things that were not seen."""
+    """As "Name one part of a car.": parts of the thing, of what it is a kind of, and their parts and kinds; of things that were not seen."""
     usage, found, above = Usage(wordnet, lexicon), {}, defaultdict(list)
     for synset in wordnet.synsets.values():
         for lower in synset.hyponyms:
@@ -196,9 +211,9 @@ def parts(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Reco
             pending = [higher for one in pending for higher in above[one] if higher not in chain]
         has = [wordnet.synsets[i] for one in chain for i in wordnet.synsets[one].parts]
         has += [wordnet.synsets[i] for part in has for i in part.parts]
-        forms = usage.forms([lower for part in has for lower in [part, *wordnet.below(part)]], frozenset({word}))
+        forms = usage.forms([lower for part in has for lower in [part, *wordnet.below(part)]], frozenset({word, word.split()[-1]}))
         direct = {wordnet.synsets[i] for i in synset.parts}
-        known = known_in({f: score for f, score in forms.items() if any(f[0] in part.lemmas for part in direct)})
+        known = known_in({f: scores for f, scores in forms.items() if any(f[0] in part.lemmas for part in direct)})
         if len(known) >= MIN_PARTS and len(forms) <= MAX_SYNSETS:
             prompt = f"Name one part of {article(word)} {word}."
             found[word] = question("unseen:part", f"part-{word}", prompt, forms, f"part-{word}", known.__contains__)

@@ -17,8 +17,7 @@ from polychromic.data.listqa.ask import COUNTRYINFO_VERSION, MIN_VALID, N_REFERE
 from polychromic.data.records import Record
 from polychromic.data.text import shipped, word_list
 
-# A question about neighbours needs three answers, one about cities many, any other five: below that there is little to be diverse about.
-MIN_NEIGHBOURS, MIN_CITIES = 3, 12
+MIN_CITIES = 12  # of a country or state that is asked for them
 LARGE = 1_000_000  # people of a city all of whose names count, in any language that is written in Latin letters
 
 TABLES = tomllib.loads(shipped("countries.toml"))
@@ -45,9 +44,9 @@ def country_questions(countries: dict[str, dict], places: frozenset[str] = froze
     capitals = {name: [TABLES["renamed"].get(city, city) for city in listed(countries[name].get("capital"))] for name in by_size}
     questions: list[Record] = []
 
-    def ask(key: str, prompt: str, answers: Iterable[str], group: str, minimum: int = MIN_VALID, initial: str = "") -> None:
+    def ask(key: str, prompt: str, answers: Iterable[str], group: str, initial: str = "") -> None:
         answers = list(dict.fromkeys(filter(None, answers)))
-        if len(answers) >= minimum:
+        if len(answers) >= MIN_VALID:
             lines = [(name, *(a for a in TABLES["aliases"].get(name, []) if a.startswith(initial))) for name in answers]
             questions.append(question("country", key, prompt, lines, group))
 
@@ -55,9 +54,9 @@ def country_questions(countries: dict[str, dict], places: frozenset[str] = froze
         row, group = countries[name], f"country-{name}"
         it = f"the {name}" if name in TABLES["article"]["names"] else name
         neighbours = sorted((code[c] for c in row.get("borders", []) if c in code), key=by_size.index)
-        ask(f"borders-{name}", f"Name a country that borders {it}.", neighbours, group, MIN_NEIGHBOURS)
+        ask(f"borders-{name}", f"Name a country that borders {it}.", neighbours, group)
         next_to = f"Name the capital of a country that borders {it}."
-        ask(f"capital-next-{name}", next_to, [c for n in neighbours for c in capitals[n]], group, MIN_NEIGHBOURS)
+        ask(f"capital-next-{name}", next_to, [c for n in neighbours for c in capitals[n]], group)
         provinces = [p for p in row.get("provinces", []) if re.fullmatch(r"[A-Za-z][A-Za-z .'-]+", p)]
         confirmed = [p for p in provinces if p.lower() in places]
         if len(confirmed) * 2 >= len(row.get("provinces", [])) and len(confirmed) >= MIN_VALID:
@@ -73,7 +72,7 @@ def country_questions(countries: dict[str, dict], places: frozenset[str] = froze
     having = lambda field, tag: [n for n in by_size if tag in countries[n].get(field, [])]
     for tag, language in TABLES["languages"].items():
         prompt = f"Name a country where {language} is an official language."
-        ask(f"language-{language}", prompt, having("languages", tag), f"language-{language}", 3)
+        ask(f"language-{language}", prompt, having("languages", tag), f"language-{language}")
     for tag, currency in TABLES["currencies"].items():
         ask(f"currency-{tag}", f"Name a country that uses {currency}.", having("currencies", tag), f"currency-{tag}")
     cities = [city for name in by_size for city in capitals[name]]
@@ -120,5 +119,6 @@ def city_questions(countries: dict[str, dict], cities: list[dict], places: froze
             the = "the " if name in TABLES["article"]["names"] else "the state of " if what == "state" and name in countries else ""
             known = frozenset(one for one in names if one.lower() in places)
             usual = lambda one, known=known: one in known if len(known) >= N_REFERENCES else bool(re.fullmatch(r"[A-Za-z' .-]+", one))
-            questions.append(question("city", f"city-{what}-{name}", f"Name a city in {the}{name}.", names.values(), f"{what}-{name}", usual))
+            group = f"{what}-{name}"
+            questions.append(question("city", f"city-{group}", f"Name a city in {the}{name}.", names.values(), group, usual))
     return questions

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from polychromic.data import packages
-from polychromic.data.listqa.ask import N_REFERENCES, frequencies, question
+from polychromic.data.listqa.ask import frequencies, question
 from polychromic.data.records import Record
 from polychromic.data.text import hashed, suitable, word_list
 from polychromic.data.wordnet import Lexicon, WordNet
@@ -50,7 +50,8 @@ def vocabulary(lexicon: Lexicon, *wordnets: WordNet) -> Words:
     found = {word: count for word, count in frequencies().items() if re.fullmatch("[a-z]{2,}", word) and suitable(word, LISTS)}
     more = {lemma for wordnet in wordnets for s in wordnet.synsets.values() for lemma in s.lemmas if re.fullmatch("[a-z]{2,}", lemma)}
     words = Words(found | {lemma: 0 for lemma in sorted(more - found.keys()) if suitable(lemma, LISTS)})
-    name = lambda word: word in word_list("first_names.txt") or any(w.senses(word) and word not in w.senses(word)[0].lemmas for w in wordnets)
+    capital = lambda senses, word: bool(senses) and word not in senses[0].lemmas
+    name = lambda word: word in word_list("first_names.txt") or any(capital(wordnet.senses(word), word) for wordnet in wordnets)
     fit = lambda word: len(word) > 2 and lexicon.count(word) > 0 and lexicon.lemmas(word)[0] == word and not name(word)
     words.known = frozenset(word for word, count in words.items() if count >= KNOWN and fit(word))
     return words
@@ -62,7 +63,7 @@ def chosen(records: Iterable[Record], most: int) -> list[Record]:
 
 
 def starts(words: Words, lexicon: Lexicon) -> list[Record]:
-    """"Name a word that starts with \"bri\"."; verbs and adjectives by two letters. Forms of one lemma are one answer."""
+    """As "Name a word that starts with "bri"."; verbs and adjectives by two letters. Forms of one lemma are one answer."""
     found: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for word in words:
         lemma = next((one for one in lexicon.lemmas(word) if one[:3] == word[:3]), word)
@@ -101,7 +102,7 @@ def spelled(kind: str, name: str, prompt: str, answers: Iterable[str], words: Wo
 
 
 def endings(words: Words) -> list[Record]:
-    """"Name a word that ends with \"ack\".": three or four letters, no ending of a form ("ing", "ers")."""
+    """As "Name a word that ends with "ack".": three or four letters, no ending of a form ("ing", "ers")."""
     found = defaultdict(list)
     for word in words:
         for length in (3, 4):
@@ -112,7 +113,7 @@ def endings(words: Words) -> list[Record]:
 
 
 def syllables(words: Words) -> list[Record]:
-    """"Name a word with three syllables that starts with the letter B.": as many vowels in one of its pronunciations."""
+    """As "Name a word with three syllables that starts with the letter B.": as many vowels in one of its pronunciations."""
     found = defaultdict(set)
     for word in words.keys() & pronunciations().keys():
         for phones in pronunciations()[word]:
@@ -126,7 +127,7 @@ def syllables(words: Words) -> list[Record]:
 
 
 def rhymes(words: Words) -> list[Record]:
-    """"Name a word that rhymes with cat.": same sounds from the last stressed vowel on, in some pronunciation, but not all the same.
+    """As "Name a word that rhymes with cat.": same sounds from the last stressed vowel on, in some pronunciation, but not all the same.
 
     One question per rhyme, about its most frequent word of one syllable.
     """

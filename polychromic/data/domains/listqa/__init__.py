@@ -14,12 +14,11 @@ import numpy as np
 
 from polychromic.data.domains import Domain, normalise
 from polychromic.data.domains.listqa.reading import folded, line_of, plausible, readings, together
-from polychromic.data.records import Record
+from polychromic.data.records import FORMS, Record
 from polychromic.data.text import word_list
 
-FORMS = " | "
 SPELLED = ("ending", "syllables", "unseen:rhyme")  # strata that ask for a word as it is spelled or sounds: its other forms are other words
-COSINE = 0.32  # median cosine of two references of one training prompt, under the encoder of params.yaml: at or below it, two answers differ
+COSINE = 0.32  # median cosine of two references of a training prompt under the encoder of params.yaml: at or below it, answers differ
 LEAST = 6  # letters of a word whose neighbours at edit distance 1 are taken for misspellings
 
 
@@ -59,7 +58,7 @@ class ListQA(Domain):
     def key(self, record: Record, reply: str) -> str:
         """The thing that a valid reply names; else the first item that it names, in the form that all spellings of it share."""
         found = readings(reply, record.prompt)
-        return self.answer(record, reply) or (folded(found[-1]) if found else normalise(reply))
+        return self.answer(record, reply) or (folded(found[-1]) if found else " ".join(reply.lower().split()) if normalise(reply) else "")
 
     def answer(self, record: Record, reply: str) -> str | None:
         """The canonical form, as the record writes it, of the thing that the reply names, if that is valid; else None."""
@@ -77,10 +76,10 @@ class ListQA(Domain):
         no folding), a name must be spelled as the source spells it, and every other word must be one of the 25,000 most frequent of a
         second source (common_words.txt). What is right by a rare sense of a common word is right here, too.
         """
-        known = {form: all(word in word_list("common_words.txt") for word in re.findall(r"[a-z]{2,}", form))
+        known = {form: all(word in word_list("common_words.txt") for word in re.findall(r"\b[a-z]{2,}", form))
                  for line in record.valid for form in line.split(FORMS)}  # fmt: skip
-        plain = lambda reply: (text := reply.strip().removesuffix(".")) in known and known[text] or known.get(text[:1].lower() + text[1:], False)
-        return np.array([plain(reply) for reply in replies], dtype=float)
+        said = [reply.strip().removesuffix(".") for reply in replies]
+        return np.array([known.get(text, False) or known.get(text[:1].lower() + text[1:], False) for text in said], dtype=float)
 
     def held_out_similarity(self, record: Record, replies: Sequence[str], models: Models) -> np.ndarray:
         """(N, N) in [0, 1]: 1 for lines with the same letters, or, in words of six letters or more, with one letter more, less or other

@@ -24,7 +24,8 @@ _FILLERS = frozenset("a an the one another some of kind type example name word i
 
 # Spellings of one word, British and American among them: (pattern, what stands in its place).
 _SPELLINGS = [(re.compile(pattern), instead) for pattern, instead in (
-    (r"(?<=..)our(?=$|s$|ed$|ing$|ful$|less$|able$)", "or"), (r"(?<=..)is(?=e$|es$|ed$|er$|ers$|ing$|ation$)", "iz"), (r"yse(?=d?$)", "yze"),
+    (r"(?<=..)our(?=$|s$|ed$|ing$|ful$|less$|able$)", "or"),
+    (r"(?<=..)is(?=e$|es$|ed$|er$|ers$|ing$|ation$)", "iz"), (r"yse(?=d?$)", "yze"),
     (r"(?<=[bdgt])re$", "er"), (r"(?<=[bcdfghjklmnpqrstvwxyz])ae(?=[a-z])", "e"), (r"ogue$", "og"), (r"ll(?=ed$|ing$|er$|ery$)", "l"),
     ("grey", "gray"), ("whiskey", "whisky"), ("doughnut", "donut"), ("yoghurt", "yogurt"), ("tyre", "tire"), ("moustache", "mustache"),
     ("pyjama", "pajama"), ("aluminium", "aluminum"), ("sulph", "sulf"), ("plough", "plow"), ("mould", "mold"), ("kerb", "curb"),
@@ -32,7 +33,8 @@ _SPELLINGS = [(re.compile(pattern), instead) for pattern, instead in (
 )]  # fmt: skip
 _IRREGULAR = [(re.compile(pattern), instead) for pattern, instead in (
     (r"men$", "man"), (r"(?<=[ml])ice$", "ouse"), ("children$", "child"), ("teeth$", "tooth"), ("feet$", "foot"), ("geese$", "goose"),
-    (r"(?<=l)ves$", "f"), (r"(?<=i)ves$", "fe"), (r"(?<=[^aeiou])ies$", "y"), (r"(?<=x|z|h)es$", ""), ("(?<=ss)es$", ""), (r"(?<=...o)es$", ""),
+    (r"(?<=l)ves$", "f"), (r"(?<=i)ves$", "fe"), (r"(?<=[^aeiou])ies$", "y"), (r"(?<=x|z|h)es$", ""), ("(?<=ss)es$", ""),
+    ("(?<=[lnrt]us)es$", ""), (r"(?<=...o)es$", ""),
     (r"(?<=[^us'i])s$", ""),
 )]  # fmt: skip
 
