@@ -184,7 +184,7 @@ def similar(adjectives: WordNet, lexicon: Lexicon) -> list[Record]:
         place: dict[str, int] = {}
         for number, sense in enumerate(senses):
             for lemma in [lemma for s in [sense, *(adjectives.synsets[i] for i in sense.similar)] for lemma in s.lemmas]:
-                if lemma.lower() != word and suitable(lemma, LISTS):
+                if folded(lemma) != folded(word) and suitable(lemma, LISTS):
                     place.setdefault(lemma, number)
         score = {lemma: frequencies().get(lemma, 0) / (len(adjectives.senses(lemma.lower())) or 1) for lemma in place}
         order = sorted(place, key=lambda lemma: (place[lemma] > 0, -score[lemma], lemma))
@@ -197,7 +197,7 @@ def similar(adjectives: WordNet, lexicon: Lexicon) -> list[Record]:
 
 
 def parts(wordnet: WordNet, lexicon: Lexicon, seen: frozenset[str]) -> list[Record]:
-    """As "Name one part of a car.": parts of the thing, of what it is a kind of, and their parts and kinds; of things that were not seen."""
+    """As "Name one part of a car.": parts of a thing that was not seen, of what it is a kind of, and their parts and kinds."""
     usage, found, above = Usage(wordnet, lexicon), {}, defaultdict(list)
     for synset in wordnet.synsets.values():
         for lower in synset.hyponyms:
