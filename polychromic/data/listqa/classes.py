@@ -29,7 +29,7 @@ OWN = 0.3  # least share of a category's word that its sense has: no "one kind o
 SENSE = 0.1  # least share of a further sense that counts, too
 MIN_PARTS = 3  # well-known parts of a thing that is asked for some
 OWN_PART, MOST_SIMILAR = 0.7, 320  # least share of a word's uses as an adjective; questions about words of like meaning
-LETTERS, SEEN_LETTERS = 8, 3  # questions of one category that ask for a first letter; of one that was seen
+LETTERS, SEEN_LETTERS = 6, 3  # questions of one category that ask for a first letter; of one that was seen
 
 
 Scored = dict[tuple[str, ...], tuple[float, ...]]  # forms of a thing, the canonical one first: how well each is known
@@ -52,8 +52,8 @@ class Usage:
         senses, tagged = self.wordnet.senses(word), synset.counts[synset.lemmas.index(lemma)]
         first = bool(senses) and senses[0].offset == synset.offset
         other = word.capitalize() if lemma == word else word
-        both = lemma == word and word in word_list("first_names.txt") or any(other in sense.lemmas for sense in senses)
-        return (tagged + first) / (self.lexicon.count(word) + len(senses) or 1) * (NAME if both and not tagged else 1)
+        rare = lemma == word and word in word_list("first_names.txt") or not tagged and any(other in sense.lemmas for sense in senses)
+        return (tagged + first) / (self.lexicon.count(word) + len(senses) or 1) * (NAME if rare else 1)
 
     def forms(self, synsets: Iterable[Synset], besides: frozenset[str]) -> Scored:
         """Synset by synset the suitable lemmas that are no form of `besides`, best known first, and how well known each is."""

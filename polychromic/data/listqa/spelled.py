@@ -15,8 +15,8 @@ from polychromic.data.wordnet import Lexicon, WordNet
 
 LISTS = ("unsuitable_words.txt", "profane_words.txt", "grim_words.txt")
 KNOWN = 3e6  # of a word that people know, times that it stands in Google Books: about the 12,000 most frequent
-ASKED = 2e7  # of a word that a rhyme is asked for: about the 3,000 most frequent
-MIN_WORDS, MAX_WORDS = 6, 400  # known words that answer a question; words that do
+ASKED = 1e7  # of a word that a rhyme is asked for: about the 5,500 most frequent
+MIN_WORDS, MAX_WORDS = 5, 400  # known words that answer a question; words that do
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 STARTS, ENDINGS, RHYMES = 240, 140, 80  # questions
 
