@@ -13,12 +13,12 @@ from polychromic.base.io import dumps, write_text
 from polychromic.data import code, creative, listqa, replies
 from polychromic.data.records import Record
 from polychromic.data.text import shipped
-from polychromic.data.wordnet import Lexicon, WordNet
+from polychromic.data.wordnet import Lexicon
 
 BUILDERS: dict[str, Callable[[], list[Record]]] = {
     "code": code.build,
     "creative": lambda: creative.build(list(creative.examples()), Lexicon()),
-    "listqa": lambda: listqa.build(WordNet(), listqa.load_countries()),
+    "listqa": listqa.build,
     "replies": lambda: replies.build(replies.load_conversations()),
 }
 

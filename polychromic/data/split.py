@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
@@ -18,11 +18,21 @@ from polychromic.data.text import hashed, joined, near_duplicates, word_list
 
 SPLITS = ("train", "dev", "test")
 CALIBRATION_STRATUM = "opener"  # records with many references each: they measure human diversity and are never trained or tested on
+UNSEEN = "unseen:"  # a stratum that begins so is a kind of prompt held out whole: all of it is for test, beyond test's size
+# What a list question is about: a category, with or without a first letter, a verb, a thing that has parts, a word.
+ABOUT = r"one kind of|one way to|one part of an?|a word that means nearly the same as|an?"
+ASKED = re.compile(rf"Name (?:{ABOUT}) (.+?)(?: that starts with the letter [A-Z])?\.")
+
 
 def is_seen(record: Record) -> bool:
     """The prompt, or one about its category, was used while the method was designed; it may not stand in test."""
-    match = re.fullmatch(r"Name one kind of (.+)\.", record.prompt)
+    match = ASKED.fullmatch(record.prompt)
     return record.prompt in word_list("seen_prompts.txt") or (match and match.group(1).lower()) in word_list("seen_words.txt")
+
+
+def sharing(records: Iterable[Record]) -> Counter[str]:
+    """Records by stratum, of the strata whose share is the same in all splits."""
+    return Counter(sorted(r.stratum for r in records if r.stratum != CALIBRATION_STRATUM and not r.stratum.startswith(UNSEEN)))
 
 
 def alike(records: Sequence[Record]) -> list[tuple[Record, Record]]:
@@ -44,20 +54,22 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
 
     Units go one by one, the largest first and else in the order of a hash of seed and ids, to the split that lacks their strata most,
     relative to its target; a unit goes only where no stratum overshoots while another split has room. What no split needs stays out.
+    A unit that holds a record of a kind held out whole (UNSEEN) goes to test before all others, or stays out where it is barred.
 
     Args:
         records: of one domain, in any order.
-        sizes: target number of records for "train", "dev" and "test"; each is met or exceeded by at most a unit.
+        sizes: target number of records for "train", "dev" and "test", without kinds held out; each is met or exceeded by at most a unit.
         barred: ids that may not stand in test (nor may what shares a unit with them).
 
     Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
     Raises: UsageError, the records are too few; PolychromicError, too many of them are barred.
     """
-    strata = Counter(sorted(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM))
+    strata = sharing(records)
     if sum(sizes.values()) > (total := strata.total()):
         raise UsageError(f"split sizes {dict(sizes)} need {sum(sizes.values())} records, there are {total}. Lower them in params.yaml.")
     need = {name: {stratum: sizes[name] * (count / total) for stratum, count in strata.items()} for name in SPLITS}
     chosen: dict[str, list[str]] = {name: [] for name in SPLITS}
+    by_id = {record.id: record for record in records}
 
     def may(name: str, unit: list[Record]) -> bool:
         return name != "test" or not any(record.id in barred for record in unit)
@@ -68,10 +80,13 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
     def put(name: str, unit: list[Record]) -> None:
         chosen[name] += [record.id for record in unit]
         for record in unit:
-            need[name][record.stratum] -= 1
+            need[name][record.stratum] = need[name].get(record.stratum, 0) - 1
 
-    waiting = []
-    for unit in sorted((unit for unit in units(records) if all(record.stratum in strata for record in unit)), key=order):
+    waiting, together = [], units(records)
+    for unit in together:
+        if any(record.stratum.startswith(UNSEEN) for record in unit) and may("test", unit):
+            put("test", unit)
+    for unit in sorted((unit for unit in together if all(record.stratum in strata for record in unit)), key=order):
         counts = Counter(record.stratum for record in unit)
         fits = [name for name in SPLITS if may(name, unit) and all(need[name][stratum] > count - 1 for stratum, count in counts.items())]
         if fits:
@@ -80,7 +95,7 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
             waiting.append(unit)
     # Rounding leaves a split some records short: fill it with the units that distort its strata least.
     for name in SPLITS:
-        while len(chosen[name]) < sizes[name]:
+        while sharing(by_id[key] for key in chosen[name]).total() < sizes[name]:
             if not (options := [unit for unit in waiting if may(name, unit)]):
                 raise PolychromicError(
                     f"split {name!r} got {len(chosen[name])} of {sizes[name]} records: the rest may not stand there. "
@@ -100,7 +115,7 @@ def check_split(
 
     tolerance: largest allowed difference between a stratum's share in a split and its share overall, in [0, 1]. The PolychromicError
     lists all that is wrong: an unknown or doubly used id; a group or a near-duplicate prompt in two splits, or a barred record in test
-    (the first of each); a split that is too small; a stratum that lost its share.
+    (the first of each); a kind held out for test elsewhere; a split that is too small; a stratum that lost its share.
     """
     by_id = {record.id: record for record in records}
     place: dict[str, str] = {}
@@ -122,9 +137,12 @@ def check_split(
         problems.append(f"leakage: {what}: {a.id} stands in {place[a.id]}, {b.id} in {place[b.id]}")
     problems += [f"test holds {key!r}, a prompt seen while the method was designed" for key in splits.get("test", ()) if key in barred][:1]
 
-    overall = Counter(record.stratum for record in records if record.stratum != CALIBRATION_STRATUM)
+    seen = [key for name in ("train", "dev") for key in splits.get(name, ()) if key in by_id and by_id[key].stratum.startswith(UNSEEN)]
+    problems += [f"{place[key]} holds {key!r}, of a kind held out for test" for key in seen][:1]
+
+    overall = sharing(records)
     for name in SPLITS:
-        found = Counter(by_id[key].stratum for key in splits.get(name, ()) if key in by_id)
+        found = sharing(by_id[key] for key in splits.get(name, ()) if key in by_id)
         if found.total() < sizes[name]:
             problems.append(f"{name} has {found.total()} records, {sizes[name]} are needed")
         for stratum in sorted(overall | found):

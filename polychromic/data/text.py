@@ -32,6 +32,18 @@ def unaccented(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
+def latin_unaccented(text: str) -> str:
+    """Without the accents of Latin letters, width and ligatures; a mark on any other letter makes another letter (か, が; и, й)."""
+    kept, base = [], ""
+    for char in unicodedata.normalize("NFKD", text):
+        if not unicodedata.category(char).startswith("M"):
+            base = char
+        elif base and unicodedata.name(base, "").startswith("LATIN "):
+            continue
+        kept.append(char)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
 def words(text: str) -> list[str]:
     """Lower-case words and numbers, without accents and punctuation; "don't" is one word."""
     return re.findall(r"\w+(?:'\w+)*", unaccented(text.lower()).replace("\u2019", "'"))

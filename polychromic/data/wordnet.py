@@ -1,4 +1,4 @@
-"""WordNet 3.0, read from the database files of the Debian package wordnet-base: nouns and what lies below them, and inflection.
+"""WordNet 3.0, read from the database files of the Debian package wordnet-base: senses and what they are linked with, and inflection.
 
 Only what curation needs, in the format of the manual pages wndb(5), cntlist(5), senseidx(5WN) and morphy(7WN); NLTK's reader needs a
 file (lexnames) that the package does not ship.
@@ -24,12 +24,16 @@ SHA256 = {
     "data.adj": "c89120dfc1f046ddff4a631bf9b7e9fa1a36b5e86565a23bf82dbe14f30b88a7",
     "data.adv": "444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139",
     "index.noun": "a490d99d93d017bf4822fe2f0ffa51fd73911ce271dc7535fade21f8814b5a04",
+    "index.verb": "e2ac24816c3a8289dcb72aaa9cf8db81fdf25ec34d792bfc96ac5b7a20c8b4ae",
+    "index.adj": "c9865d7b4d1f805bdef82ccdcea5282436e23083e6f6f1b33e716327c4eda810",
     "cntlist.rev": "a198580b8f705fa02797bba8b13e5cbe4a9f9f40cb1697e774c7fc6a5865b035",
     "noun.exc": "2b5d675c380b39ecf595af9fa9d4e7feb1d58c643b0bff08c40ed5bfe41fab7a",
     "verb.exc": "dbbcf9a601b2d77e934e413b91d90e88ec7f933a8b77cfc00602a923b891b42c",
     "adj.exc": "8824cc24bbedd797b9702316b27f07cd4c2b76b629539f0a1276f03926758016",
 }
 PARTS = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}  # ss_type of a sense key
+LETTERS = {"noun": "n", "verb": "v", "adj": "as", "adv": "r"}  # of a part of speech in a pointer
+LINKS = ("~", "~i", "@i", "%p", "&")  # pointers to hyponyms, instances, classes, parts, similar adjectives
 INFLECTED = ("noun", "verb", "adj")
 VOWELS = "aeiou"
 
@@ -50,10 +54,12 @@ class Synset(NamedTuple):
     offset: int  # byte offset in the file, WordNet's own identifier
     lexfile: int  # number of the lexicographer file (lexnames(5)), a coarse semantic class: 5 animal, 6 artifact, 18 person …
     lemmas: tuple[str, ...]  # as written, spaces for underscores, in the database's order
-    counts: tuple[int, ...]  # for each lemma of a noun, how often it was tagged with this sense (0: never)
-    hyponyms: tuple[int, ...]  # offsets of noun synsets, as the next two
+    counts: tuple[int, ...]  # for each lemma of a noun or verb, how often it was tagged with this sense (0: never)
+    hyponyms: tuple[int, ...]  # offsets of synsets of the same part of speech, as the next four
     instances: tuple[int, ...]
     classes: tuple[int, ...]
+    parts: tuple[int, ...]
+    similar: tuple[int, ...]  # of an adjective
     gloss: str  # definition and examples
 
 
@@ -64,28 +70,28 @@ def counts() -> dict[str, int]:
 
 def synsets(part: str) -> Iterator[Synset]:
     """Of lines: offset lex_filenum type w_cnt (word lex_id)… p_cnt (symbol offset pos source)… | gloss; raises as `read` does."""
-    tagged = counts() if part == "noun" else {}
+    tagged, digit = (counts(), ("noun", "verb").index(part) + 1) if part in ("noun", "verb") else ({}, 0)
     for body, _, gloss in (line.partition("|") for line in read(f"data.{part}")):
         fields = body.split()
         lexfile, start = int(fields[1]), 4 + 2 * int(fields[3], 16)
         words, numbers = fields[4:start:2], fields[5:start:2]
-        keys = [f"{word.lower()}%1:{lexfile:02d}:{int(number, 16):02d}::" for word, number in zip(words, numbers, strict=True)]
+        keys = [f"{word.lower()}%{digit}:{lexfile:02d}:{int(number, 16):02d}::" for word, number in zip(words, numbers, strict=True)]
         links = [fields[i : i + 3] for i in range(start + 1, start + 1 + 4 * int(fields[start]), 4)]
-        linked = [tuple(int(offset) for symbol, offset, part in links if (symbol, part) == (wanted, "n")) for wanted in ("~", "~i", "@i")]
-        lemmas = tuple(word.replace("_", " ") for word in words)
+        linked = [tuple(int(offset) for symbol, offset, of in links if symbol == wanted and of in LETTERS[part]) for wanted in LINKS]
+        lemmas = tuple(re.sub(r"\((?:p|a|ip)\)$", "", word.replace("_", " ")) for word in words)
         yield Synset(int(fields[0]), lexfile, lemmas, tuple(tagged.get(key, 0) for key in keys), *linked, gloss)
 
 
 class WordNet:
-    """The nouns; raises as `read` does."""
+    """The words of a part of speech, nouns if nothing else is said; raises as `read` does."""
 
-    def __init__(self):
-        self.synsets = {synset.offset: synset for synset in synsets("noun")}
-        rows = map(str.split, read("index.noun"))
+    def __init__(self, part: str = "noun"):
+        self.synsets = {synset.offset: synset for synset in synsets(part)}
+        rows = map(str.split, read(f"index.{part}"))
         self._index = {row[0].replace("_", " "): tuple(map(int, row[-int(row[2]) :])) for row in rows}
 
     def senses(self, word: str) -> list[Synset]:
-        """Synsets of a noun (lower case), most frequent first; empty when WordNet does not know it."""
+        """Synsets of a word (lower case), most frequent first; empty when WordNet does not know it."""
         return [self.synsets[offset] for offset in self._index.get(word, ())]
 
     def below(self, above: Synset) -> list[Synset]:

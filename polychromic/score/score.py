@@ -76,7 +76,7 @@ class Recorded:
     """Readers (polychromic.data.domains) of replies that are all known: models are asked once, for what the cache lacks."""
 
     def __init__(self, params: Params, domain: Domain):
-        norms = read_json(paths.norms_file(domain.name))
+        norms, self._domain = read_json(paths.norms_file(domain.name)), domain
         self.norms = norms["training"] | norms["held_out"]
         self._embedder, self._vectors = Embedder(params), {}
         self.cut = self._embedder.cut
@@ -89,7 +89,8 @@ class Recorded:
     def prepare(self, records: Mapping[str, Record], rows: Sequence[dict]) -> None:
         """Asks for what follows of one cell's rows: the vectors at once, likelihoods by seed and temperature, so that a kill loses little."""
         humans = [text for record in records.values() for text in (record.prompt, *record.references)]
-        unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + humans))
+        judged = [self._domain.judged(records[row["id"]], text) for row in rows for text in row["samples"]]
+        unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + judged + humans))
         self._vectors, self._likely = dict(zip(unique, self._embedder(unique), strict=True)), {}
         if not self._asked:
             return

@@ -62,7 +62,7 @@ def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Met
     rows = []
     for number, record in enumerate(records):
         prompt = prompts.encode(tokenizer, prompts.messages(method.prompt, domain, record.prompt))
-        targets = list(dict.fromkeys([*record.references, *(record.valid if method.targets == "valid" else ())]))
+        targets = list(dict.fromkeys([*record.references, *(record.right if method.targets == "valid" else ())]))
         weight = deviation_weights(cosines(embed(targets))) if method.loss == "deviation" else np.ones(len(targets))
         for target, w in zip(targets, weight, strict=True):
             row = {"prompt": prompt, "completion": encode_completion(tokenizer, target), "record": number}

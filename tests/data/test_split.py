@@ -64,6 +64,20 @@ def test_barred_records_and_what_they_drag_along_stay_out_of_test(records):
         split(records, {**SIZES, "train": 600}, 0)
 
 
+def test_kinds_held_out_are_all_of_test_and_of_no_other_split(records, splits):
+    held = [record(700 + i, group="g3-0" if i == 0 else None, stratum="unseen:rhyme") for i in range(9)]  # one shares a group
+    found = split([*records, *held], SIZES, seed=0)
+    check_split([*records, *held], found, SIZES, tolerance=0.05)
+    assert {r.id for r in held} <= set(found["test"]) and len(found["test"]) >= SIZES["test"] + 9
+    assert {r.id for r in records if r.group == "g3-0"} <= set(found["test"])
+    for place in ("train", "dev"):
+        moved = {**found, "test": [key for key in found["test"] if key != "r708"], place: [*found[place], "r708"]}
+        with pytest.raises(PolychromicError, match=f"{place} holds 'r708', of a kind held out for test"):
+            check_split([*records, *held], moved, SIZES, tolerance=0.05)
+    barred = {r.id for r in held}
+    assert not any(barred & set(ids) for ids in split([*records, *held], SIZES, 0, barred).values()), "barred, it stands nowhere"
+
+
 LONG = "alpha beta gamma delta epsilon zeta eta theta"
 
 
@@ -87,8 +101,21 @@ def test_lost_strata_and_barred_short_double_and_unknown_ids_are_all_reported_at
 
 
 def test_seen_categories_and_prompts_of_the_earlier_split():
-    assert all(is_seen(record(1, prompt=prompt)) for prompt in ("Name one kind of vegetable.", "Name a country in Africa."))
-    assert not any(is_seen(record(1, prompt=text)) for text in ("Name one kind of root vegetable.", "Name a country that no list names."))
+    seen = [
+        "Name one kind of vegetable.",
+        "Name a country in Africa.",
+        "Name one kind of tool that starts with the letter C.",
+        "Name an aircraft.",
+    ]
+    seen += ["Name one way to travel.", "Name one part of a building.", "Name a word that means nearly the same as official."]
+    assert [text for text in seen if not is_seen(record(1, prompt=text))] == []
+    fresh = [
+        "Name one kind of root vegetable.",
+        "Name a country that no list names.",
+        'Name a word that starts with "too".',
+        "Name a river.",
+    ]
+    assert [text for text in fresh if is_seen(record(1, prompt=text))] == []
 
 
 def test_stage_writes_the_same_bytes_whatever_the_hash_seed_and_nothing_when_the_check_fails(tmp_path, monkeypatch, records):

@@ -7,6 +7,7 @@ parameters and the names of its metrics in one section of params.yaml.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from itertools import combinations
@@ -17,7 +18,7 @@ import numpy as np
 
 from polychromic.base.errors import DataError, UsageError
 from polychromic.data.records import Record
-from polychromic.data.text import unaccented
+from polychromic.data.text import latin_unaccented
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> (n, d) float32, unit length
 
@@ -38,8 +39,19 @@ class Readers(Protocol):
 
 
 def normalise(reply: str) -> str:
-    """Lower case without accents, punctuation, a leading article and repeated blanks."""
-    return re.sub(r"^(?:an?|the|some|one)\s+", "", " ".join(re.sub(r"[^\w\s]+", " ", unaccented(reply).lower()).split()))
+    """Lower case without accents of Latin letters, invisible characters, punctuation, a leading article and repeated blanks.
+
+    Letters, digits and marks of any script stay, and so do signs that end a word: C, C++ and C# are three. "" for what shows no letter.
+    """
+    kept = []
+    for char in latin_unaccented(reply).lower():
+        kind = unicodedata.category(char)
+        if kind[0] in "LMN" or char in "+#" and kept and kept[-1] != " ":
+            kept.append(char)
+        elif kind != "Cf":  # zero width: nothing stands there
+            kept.append(" ")
+    text = " ".join("".join(kept).split())
+    return re.sub(r"^(?:an?|the|some|one)\s+", "", text) if any(unicodedata.category(char)[0] in "LN" for char in text) else ""
 
 
 class Domain:
@@ -87,6 +99,10 @@ class Domain:
     def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """(N, N) in [0, 1], 1 on the diagonal: the same similarity by other features; evaluation alone reads it."""
         raise NotImplementedError(f"domain {self.name} has no held-out judge of similarity")
+
+    def judged(self, record: Record, reply: str) -> str:
+        """The text of which the held-out judge takes sentence vectors, if it does. Here: the reply."""
+        return reply
 
     def norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
         """What people's replies to training prompts say, as JSON. Here: cosine, the median one of two replies to a prompt."""
