@@ -1,25 +1,29 @@
 """Code: "Write a Python function f(xs) that returns ..." A reply is good when its function passes the task's hidden tests.
 
 `valid` of a record holds its hidden tests (data/code.py). Replies run in the sandbox of this folder alone, one process for all tests
-of one reply. Two replies are the same answer when their canonical forms (canonical.py) are equal.
+of one reply. Two right replies are the same answer when what is left of them once all is gone that their results do not need (reduce.py)
+consists of the same operations (operations.py); wrong ones when their canonical forms (canonical.py) are equal.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from functools import lru_cache
 
 from polychromic.base.errors import DataError
 from polychromic.data.domains import Domain
+from polychromic.data.domains.code import reduce
 from polychromic.data.domains.code.canonical import canonical, parse
-from polychromic.data.domains.code.sandbox.run import Limits, Test, passes
+from polychromic.data.domains.code.operations import FUNCTION, operations, reflective
+from polychromic.data.domains.code.sandbox.run import Limits, Test, call, passes
 from polychromic.data.domains.code.sandbox.serve import encode
 from polychromic.data.records import Record
 
-FUNCTION = "f"
 # Wall-clock time is ample, so that a busy machine makes no right program wrong: processor time is what stops a loop.
 LIMITS = Limits(seconds=20.0, cpu_seconds=1, memory_bytes=256 << 20)
+OPAQUE = "?"  # all right programs that look at what runs them, or that are too long or too slow to reduce, are one answer
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
 
@@ -57,19 +61,30 @@ def _verdict(program: str, record_id: str, valid: tuple[str, ...]) -> bool:
     return passes(program, tests_of(record_id, valid), LIMITS)
 
 
+@lru_cache(maxsize=1 << 17)
+def _what_it_does(form: str, record_id: str, valid: tuple[str, ...]) -> str:
+    """The operations that the results of a right program in canonical form need; OPAQUE where that cannot be told."""
+    if reflective(parse(form)):
+        return OPAQUE
+    arguments = [test.arguments for test in tests_of(record_id, valid)]
+    kind, text = (call(inspect.getsource(reduce), [("reduced", (form, arguments))], LIMITS) or [("error", None)])[0]
+    return operations(parse(text)) if kind == "value" and text else OPAQUE
+
+
 class Code(Domain):
     name, checker, similarity = "code", "set", "exact"
 
     def key(self, record: Record, reply: str) -> str:
-        """The program in canonical form; the stripped reply where it does not parse."""
-        form = canonical(extract(reply))
-        return reply.strip() if form is None else form
+        """What a right program does; a wrong one in canonical form; the stripped reply where it does not parse."""
+        return self.answer(record, reply) or canonical(extract(reply)) or reply.strip()
 
     def answer(self, record: Record, reply: str) -> str | None:
         """The key of a program that passes all hidden tests, else None. Raises as `tests_of` and as sandbox.run.call do."""
         program = extract(reply)
-        right = (tree := parse(program)) and defines(tree) and _verdict(program, record.id, tuple(record.valid))
-        return self.key(record, reply) if right else None
+        if not ((tree := parse(program)) and defines(tree) and _verdict(program, record.id, tuple(record.valid))):
+            return None
+        form = canonical(program)
+        return "does: " + (_what_it_does(form, record.id, tuple(record.valid)) if form else OPAQUE)
 
 
 DOMAIN = Code()
