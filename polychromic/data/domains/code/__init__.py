@@ -10,13 +10,19 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
 
 from polychromic.base.errors import DataError
+from polychromic.data.code import held_out_tests
 from polychromic.data.domains import Domain
 from polychromic.data.domains.code import reduce
 from polychromic.data.domains.code.canonical import canonical, parse
-from polychromic.data.domains.code.operations import FUNCTION, operations, reflective
+from polychromic.data.domains.code.operations import FUNCTION, operations, profile, reflective
 from polychromic.data.domains.code.sandbox.run import Limits, Test, call, passes
 from polychromic.data.domains.code.sandbox.serve import encode
 from polychromic.data.records import Record
@@ -24,13 +30,15 @@ from polychromic.data.records import Record
 # Wall-clock time is ample, so that a busy machine makes no right program wrong: processor time is what stops a loop.
 LIMITS = Limits(seconds=20.0, cpu_seconds=1, memory_bytes=256 << 20)
 OPAQUE = "?"  # all right programs that look at what runs them, or that are too long or too slow to reduce, are one answer
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(?:python3?|py)?[ \t]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+# Three or more backticks or tildes, with nothing behind them or with what begins like the language's name.
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:[{.]*py[^\n`]*)?\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
 
 def extract(reply: str) -> str:
-    """The program in a reply: what the first fence holds (to the end where it is not closed), else all of it; stripped."""
+    """The program in a reply: what the first fence holds (to the end where it is not closed), else all of it; lines end in "\\n"; stripped."""
+    reply = re.sub(r"\r\n?", "\n", reply)
     fence = _FENCE.search(reply)
-    return (fence.group(1) if fence else reply).strip()
+    return (dedent(fence.group(2)) if fence else reply).strip()
 
 
 def defines(tree: ast.Module) -> bool:
@@ -56,9 +64,10 @@ def tests_of(record_id: str, valid: tuple[str, ...]) -> tuple[Test, ...]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _verdict(program: str, record_id: str, valid: tuple[str, ...]) -> bool:
-    """Whether the program passes the hidden tests; each program runs once per process. An error is not remembered."""
-    return passes(program, tests_of(record_id, valid), LIMITS)
+def _verdict(program: str, record_id: str, lines: tuple[str, ...]) -> bool:
+    """Whether the program defines f and passes the tests; each program runs once per process. An error is not remembered."""
+    tree = parse(program)
+    return tree is not None and defines(tree) and passes(program, tests_of(record_id, lines), LIMITS)
 
 
 @lru_cache(maxsize=1 << 17)
@@ -81,10 +90,20 @@ class Code(Domain):
     def answer(self, record: Record, reply: str) -> str | None:
         """The key of a program that passes all hidden tests, else None. Raises as `tests_of` and as sandbox.run.call do."""
         program = extract(reply)
-        if not ((tree := parse(program)) and defines(tree) and _verdict(program, record.id, tuple(record.valid))):
+        if not _verdict(program, record.id, tuple(record.valid)):
             return None
         form = canonical(program)
         return "does: " + (_what_it_does(form, record.id, tuple(record.valid)) if form else OPAQUE)
+
+    def held_out_quality(self, record: Record, replies: Sequence[str], readers: Any) -> np.ndarray:
+        """(N,) 1 for a program that passes the task's held-out tests. Raises as `held_out_tests` and as sandbox.run.call do."""
+        return np.array([_verdict(extract(reply), record.id, held_out_tests(record.id)) for reply in replies], dtype=float)
+
+    def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Any) -> np.ndarray:
+        """(N, N) Jaccard index of what the programs are compiled to (operations.profile); equal texts have 1, no program has more."""
+        parts = [profile(extract(reply)) for reply in replies]
+        return np.array([[1.0 if a == b or one == two else len(one & two) / max(len(one | two), 1) for b, two in zip(replies, parts)]
+                         for a, one in zip(replies, parts)])  # fmt: skip
 
 
 DOMAIN = Code()

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dis
+import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
 
 FUNCTION = "f"
 # Modules whose functions depend on their arguments alone and show nothing of the interpreter.
@@ -31,6 +35,8 @@ _SILENT = (
     ast.Import, ast.ImportFrom, ast.expr_context, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.BoolOp, ast.Compare, ast.Call, ast.Pass,
     ast.ListComp, ast.GeneratorExp, ast.NamedExpr, ast.FormattedValue, ast.Global, ast.Nonlocal, ast.Break, ast.Continue,
 )  # fmt: skip
+_TELLING = frozenset("LOAD_GLOBAL LOAD_ATTR LOAD_METHOD COMPARE_OP BINARY_OP CONTAINS_OP IS_OP".split())
+_SILENT_STEPS = frozenset("RESUME NOP PRECALL EXTENDED_ARG PUSH_NULL COPY_FREE_VARS MAKE_CELL".split())
 _CHAINS = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.And: "both", ast.Or: "both"}
 
 
@@ -93,3 +99,24 @@ def _labels(node: ast.AST, parent: ast.AST, aliases: dict[str, str], bound: set[
             yield _KINDS.get(type(node), type(node).__name__)
     for part in ast.iter_child_nodes(node):
         yield from deeper(part)
+
+
+@lru_cache(maxsize=1 << 17)
+def profile(program: str) -> frozenset[tuple[str, ...]]:
+    """Pairs of neighbouring instructions of the program's functions as the compiler leaves them: without what it can see is never reached,
+    names of variables and constants, but with those of functions, methods and operators. Nothing is run. Only itself where it does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            waiting = [compile(program, "program.py", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset([(program.strip(),)])
+    found, functions = set(), []
+    while waiting:
+        inner = [part for part in waiting.pop().co_consts if hasattr(part, "co_code")]
+        waiting += inner
+        functions += inner
+    for code in functions:
+        seen = [f"{i.opname} {i.argrepr}" if i.opname in _TELLING else i.opname for i in dis.get_instructions(code) if i.opname not in _SILENT_STEPS]
+        found |= set(pairwise(["start", *seen]))
+    return frozenset(found) or frozenset([(program.strip(),)])
