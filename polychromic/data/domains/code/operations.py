@@ -22,7 +22,7 @@ MODULES = frozenset("math cmath itertools functools collections string re operat
 _REFLECTIVE = frozenset(
     "globals locals vars dir eval exec compile getattr setattr delattr open input breakpoint id hash help memoryview attrgetter methodcaller".split()
 )
-_SHOWS = ("__", "_tick_", "gi_", "tb_", "f_", "cr_", "ag_", "co_")
+_FRAMES = ("gi_", "tb_", "f_", "cr_", "ag_", "co_")  # beginnings of attributes that lead to one
 _KINDS = {
     ast.Gt: "order", ast.Lt: "order", ast.GtE: "order", ast.LtE: "order", ast.Eq: "equal", ast.NotEq: "equal", ast.Is: "equal",
     ast.IsNot: "equal", ast.In: "in", ast.NotIn: "in", ast.And: "both", ast.Or: "both", ast.Add: "+", ast.Sub: "+", ast.Mult: "*",
@@ -48,13 +48,15 @@ def reflective(tree: ast.AST) -> bool:
                 return True
             case ast.ImportFrom(module=module, names=names) if module not in MODULES or {alias.name for alias in names} & _REFLECTIVE:
                 return True
-            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _REFLECTIVE or name.startswith(_SHOWS):
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _REFLECTIVE or name.startswith(("__", "_tick_")):
+                return True
+            case ast.Attribute(attr=name) if name.startswith(_FRAMES):
                 return True
     return False
 
 
 def operations(tree: ast.Module) -> str:
-    """The bag in the order of the alphabet, as text: "+ comprehension sum"; a repeated one is there so many times."""
+    """The bag in the order of the alphabet, as text: "+ comprehension sum"; what is there twice or more counts twice, so that repeating it leads nowhere."""
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)} - {FUNCTION}
@@ -62,7 +64,7 @@ def operations(tree: ast.Module) -> str:
     modules = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     found = Counter(label for node in ast.iter_child_nodes(tree) for label in _labels(node, tree, aliases, bound - {*aliases, *modules}, modules))
     found["lambda"] -= 1  # f itself
-    return " ".join(sorted(found.elements()))
+    return " ".join(label for label in sorted(found) for _ in range(min(found[label], 2)))
 
 
 def _labels(node: ast.AST, parent: ast.AST, aliases: dict[str, str], bound: set[str], modules: set[str]) -> Iterator[str]:

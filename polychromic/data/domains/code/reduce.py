@@ -161,13 +161,42 @@ def _applied(node, helpers):
     return _Loads(dict(zip((one.arg for one in called.args.args), node.args, strict=True))).visit(copy.deepcopy(called.body))
 
 
-def _instead(node, helpers):
+def _told_simply(node):
+    """A comparison as one of what its arithmetic is about (x - 2 > 0 as x > 2), or with 0 as one for being something; a comprehension without
+    a name for one thing; a list made of a generator as a list comprehension, an empty one as a display; arguments without a list around."""
+    match node:
+        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=other)]) if type(other) in (int, float):
+            if other == 0:
+                yield from (ast.Compare(left, [kind()], node.comparators) for kind in (ast.Eq, ast.NotEq) if type(op) not in (ast.Eq, ast.NotEq))
+            for side, known in [(left.left, left.right), (left.right, left.left)] if isinstance(left, ast.BinOp) else []:
+                if isinstance(known, ast.Constant) and type(known.value) in (int, float):
+                    values = (other - known.value, other + known.value, *([other // known.value] if known.value else []))
+                    yield from (ast.Compare(side, node.ops, [ast.Constant(value)]) for value in values)
+        case ast.ListComp(generators=parts) | ast.SetComp(generators=parts) | ast.DictComp(generators=parts) | ast.GeneratorExp(generators=parts):
+            for i, part in enumerate(parts):
+                if isinstance(part.target, ast.Name) and isinstance(part.iter, ast.List | ast.Tuple) and len(part.iter.elts) == 1 < len(parts):
+                    other = copy.deepcopy(node)
+                    del other.generators[i]
+                    other.generators[max(i - 1, 0)].ifs += part.ifs
+                    yield _Loads({part.target.id: part.iter.elts[0]}).visit(other)
+        case ast.Call(func=ast.Name(id="list"), args=[ast.GeneratorExp(elt=elt, generators=parts)]):
+            yield ast.ListComp(elt, parts)
+        case ast.Call(func=ast.Name(id="list"), args=[]):
+            yield ast.List([], ast.Load())
+        case ast.Call(func=func, args=[ast.List(elts=parts) | ast.Tuple(elts=parts)]):
+            yield ast.Call(func, parts, [])
+
+
+def _instead(node, helpers, given):
     """What may stand in an expression's place."""
     yield from filter(None, [_value(node), _applied(node, helpers) if isinstance(node, ast.Call) else None])
+    if not (isinstance(node, ast.Name) and node.id in given):
+        yield from (ast.Name(name, ast.Load()) for name in given)
     for part in _parts(node):
         yield part
         if isinstance(node, ast.Compare):
             yield ast.UnaryOp(ast.Not(), part)
+    yield from _told_simply(node)
 
 
 def _blocks(block):
@@ -186,7 +215,7 @@ def _blocks(block):
                 yield before + [loads.visit(copy.deepcopy(one)) for one in after[:size]] + after[size:]
 
 
-def _edits(node, helpers):
+def _edits(node, helpers, given):
     """(field, value) of what may be changed in a node."""
     for name, value in ast.iter_fields(node):
         if name in ("targets", "target", "args") and not isinstance(node, ast.Call):
@@ -196,12 +225,14 @@ def _edits(node, helpers):
         elif isinstance(value, list) and value and isinstance(value[0], ast.expr | ast.keyword | ast.comprehension):
             for i, part in enumerate(value):
                 yield name, value[:i] + value[i + 1 :]
+                if isinstance(part, ast.Starred) and isinstance(part.value, ast.List | ast.Tuple):
+                    yield name, [*value[:i], *part.value.elts, *value[i + 1 :]]
                 if isinstance(part, ast.expr) and _is_value(part):
-                    yield from ((name, [*value[:i], other, *value[i + 1 :]]) for other in _instead(part, helpers))
+                    yield from ((name, [*value[:i], other, *value[i + 1 :]]) for other in _instead(part, helpers, given))
         elif isinstance(value, ast.expr) and _is_value(value):
             if isinstance(node, ast.Slice):
                 yield name, None
-            yield from ((name, other) for other in _instead(value, helpers))
+            yield from ((name, other) for other in _instead(value, helpers, given))
 
 
 def _single(node):
@@ -227,7 +258,8 @@ def reduced(program, arguments):
                 again = False
                 functions = [part for part in ast.walk(tree) if isinstance(part, ast.FunctionDef)]
                 helpers = {part.name: ast.Lambda(part.args, part.body[-1].value) for part in functions if _single(part)}
-                for name, value in _edits(node, helpers):
+                given = [one.arg for part in functions if part.name == "f" for one in part.args.args]
+                for name, value in _edits(node, helpers, given):
                     old = getattr(node, name)
                     setattr(node, name, value)
                     for part in value if isinstance(value, list) else [value]:
