@@ -99,9 +99,10 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
             if type(got) is not type(wanted) or got != wanted:
                 both = f"{wanted!r} in the first solution and {got!r} in\n{solution}"
                 raise PolychromicError(f"task {name}: f{arguments!r} is {both}\nMend one of them.")
+    prompt = f"Write a Python function f({family.arguments}) that returns {filled(family.ask, constants)}."
     return Record(
-        id=f"code-{name}", prompt=f"Write a Python function f({family.arguments}) that returns {filled(family.ask, constants)}.", references=solutions,
-        valid=list(map(repr, tests)), domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
+        id=f"code-{name}", prompt=prompt, references=solutions, valid=list(map(repr, tests)), domain="code", group=family.name,
+        stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def held_out_tests(record_id: str) -> tuple[str, ...]:
             if f"code-{name_of(family, constants)}" == record_id:
                 first = trusted(solutions_of(family, constants)[0])
                 return tuple(repr((arguments, first(*arguments))) for arguments in family.held_out)
-    raise DataError(f"record {record_id!r}", "no task of families.toml", "an id that `polychromic rebuild-data` wrote; others have no held-out tests")
+    raise DataError(f"record {record_id!r}", "no task of families.toml", "an id that `polychromic rebuild-data` wrote")
 
 
 def build() -> list[Record]:

@@ -29,16 +29,19 @@ from polychromic.data.records import Record
 
 # Wall-clock time is ample, so that a busy machine makes no right program wrong: processor time is what stops a loop.
 LIMITS = Limits(seconds=20.0, cpu_seconds=1, memory_bytes=256 << 20)
+REDUCTION = Limits(seconds=60.0, cpu_seconds=10, memory_bytes=256 << 20)  # reduce.py stops by itself, after counted steps, long before that
 OPAQUE = "?"  # all right programs that look at what runs them, or that are too long or too slow to reduce, are one answer
-# Three or more backticks or tildes, with nothing behind them or with what begins like the language's name.
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*(?:[{.]*py[^\n`]*)?\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+# Three or more backticks or tildes, what stands behind them, and all up to as many again or the end.
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
+_PYTHON = re.compile(r"\s*(?:[{.]*py.*)?", re.IGNORECASE)
 
 
 def extract(reply: str) -> str:
-    """The program in a reply: what the first fence holds (to the end where it is not closed), else all of it; lines end in "\\n"; stripped."""
+    """The program in a reply: what the first fence for Python or for nothing in particular holds (to the end where it is not closed), else
+    all of it; lines end in "\\n"; stripped."""
     reply = re.sub(r"\r\n?", "\n", reply)
-    fence = _FENCE.search(reply)
-    return (dedent(fence.group(2)) if fence else reply).strip()
+    held = (dedent(text) for _, info, text in _FENCE.findall(reply) if _PYTHON.fullmatch(info))
+    return next(held, reply).strip()
 
 
 def defines(tree: ast.Module) -> bool:
@@ -76,7 +79,7 @@ def _what_it_does(form: str, record_id: str, valid: tuple[str, ...]) -> str:
     if reflective(parse(form)):
         return OPAQUE
     arguments = [test.arguments for test in tests_of(record_id, valid)]
-    kind, text = (call(inspect.getsource(reduce), [("reduced", (form, arguments))], LIMITS) or [("error", None)])[0]
+    kind, text = (call(inspect.getsource(reduce), [("reduced", (form, arguments))], REDUCTION) or [("error", None)])[0]
     return operations(parse(text)) if kind == "value" and text else OPAQUE
 
 

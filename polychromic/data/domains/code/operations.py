@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from types import CodeType
 
 FUNCTION = "f"
 # Modules whose functions depend on their arguments alone and show nothing of the interpreter.
 MODULES = frozenset("math cmath itertools functools collections string re operator statistics heapq bisect fractions typing".split())
 _REFLECTIVE = frozenset(
-    "globals locals vars dir eval exec compile getattr setattr delattr open input breakpoint id hash help memoryview attrgetter methodcaller".split()
+    "globals locals vars dir eval exec compile getattr setattr delattr open input breakpoint id hash help memoryview "
+    "attrgetter methodcaller sys _sys os _os builtins modules random".split()  # modules hold other modules
 )
 _FRAMES = ("gi_", "tb_", "f_", "cr_", "ag_", "co_")  # beginnings of attributes that lead to one
 _KINDS = {
@@ -31,12 +33,12 @@ _KINDS = {
     ast.Tuple: "display", ast.Slice: "slice", ast.Starred: "star", ast.JoinedStr: "format", ast.Pow: "pow",
 }  # fmt: skip
 _SILENT = (
-    ast.Module, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Constant, ast.arguments, ast.arg, ast.keyword, ast.alias,
-    ast.Import, ast.ImportFrom, ast.expr_context, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.BoolOp, ast.Compare, ast.Call, ast.Pass,
-    ast.ListComp, ast.GeneratorExp, ast.NamedExpr, ast.FormattedValue, ast.Global, ast.Nonlocal, ast.Break, ast.Continue,
+    ast.Module, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Constant, ast.arguments, ast.arg, ast.keyword,
+    ast.alias, ast.Import, ast.ImportFrom, ast.expr_context, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.BoolOp, ast.Compare, ast.Call,
+    ast.Pass, ast.ListComp, ast.GeneratorExp, ast.NamedExpr, ast.FormattedValue, ast.Global, ast.Nonlocal, ast.Break, ast.Continue,
 )  # fmt: skip
 _TELLING = frozenset("LOAD_GLOBAL LOAD_ATTR LOAD_METHOD COMPARE_OP BINARY_OP CONTAINS_OP IS_OP".split())
-_SILENT_STEPS = frozenset("RESUME NOP PRECALL EXTENDED_ARG PUSH_NULL COPY_FREE_VARS MAKE_CELL".split())
+_BOOKKEEPING = frozenset("RESUME NOP PRECALL EXTENDED_ARG PUSH_NULL COPY_FREE_VARS MAKE_CELL".split())
 _CHAINS = {ast.Add: "+", ast.Sub: "+", ast.Mult: "*", ast.And: "both", ast.Or: "both"}
 
 
@@ -56,13 +58,17 @@ def reflective(tree: ast.AST) -> bool:
 
 
 def operations(tree: ast.Module) -> str:
-    """The bag in the order of the alphabet, as text: "+ comprehension sum"; what is there twice or more counts twice, so that repeating it leads nowhere."""
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)} - {FUNCTION}
-    aliases = {alias.asname or alias.name: alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    modules = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    found = Counter(label for node in ast.iter_child_nodes(tree) for label in _labels(node, tree, aliases, bound - {*aliases, *modules}, modules))
+    """The bag in the order of the alphabet, as text: "+ comprehension sum".
+
+    What is there twice or more counts twice, so that repeating it leads nowhere.
+    """
+    nodes = list(ast.walk(tree))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)} - {FUNCTION}
+    bound = stored | defined | {node.arg for node in nodes if isinstance(node, ast.arg)}
+    aliases = {alias.asname or alias.name: alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    modules = {alias.asname or alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found = Counter(label for node in tree.body for label in _labels(node, tree, aliases, bound - {*aliases, *modules}, modules))
     found["lambda"] -= 1  # f itself
     return " ".join(label for label in sorted(found) for _ in range(min(found[label], 2)))
 
@@ -105,20 +111,23 @@ def _labels(node: ast.AST, parent: ast.AST, aliases: dict[str, str], bound: set[
 
 @lru_cache(maxsize=1 << 17)
 def profile(program: str) -> frozenset[tuple[str, ...]]:
-    """Pairs of neighbouring instructions of the program's functions as the compiler leaves them: without what it can see is never reached,
-    names of variables and constants, but with those of functions, methods and operators. Nothing is run. Only itself where it does not compile."""
+    """Pairs of neighbouring instructions of the functions as this Python's compiler leaves them, or the text where there are none.
+
+    What the compiler sees is never reached is not among them, nor are names of variables and constants; those of functions, methods and
+    operators are. Nothing is run.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             waiting = [compile(program, "program.py", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset([(program.strip(),)])
-    found, functions = set(), []
+    found: set[tuple[str, ...]] = set()
     while waiting:
-        inner = [part for part in waiting.pop().co_consts if hasattr(part, "co_code")]
-        waiting += inner
-        functions += inner
-    for code in functions:
-        seen = [f"{i.opname} {i.argrepr}" if i.opname in _TELLING else i.opname for i in dis.get_instructions(code) if i.opname not in _SILENT_STEPS]
-        found |= set(pairwise(["start", *seen]))
-    return frozenset(found) or frozenset([(program.strip(),)])
+        for code in [part for part in waiting.pop().co_consts if isinstance(part, CodeType)]:
+            waiting.append(code)
+            steps = [step for step in dis.get_instructions(code) if step.opname not in _BOOKKEEPING]
+            found |= set(
+                pairwise(["start", *(f"{step.opname} {step.argrepr}" if step.opname in _TELLING else step.opname for step in steps)])
+            )
+    return frozenset(found or [(program.strip(),)])

@@ -14,8 +14,10 @@ import copy
 import marshal
 
 TICK = "_tick_"  # called at the head of each loop and function; no program that is reduced can name it
+STEPS = 10**6  # of the program with all arguments; what takes more is not reduced
 FACTOR, LEAST = 10, 1_000  # steps of a variant: at most so many times those of the program, and so many more
 EDITS = 6_000  # tried at most; a program of 40 tokens needs some hundreds
+_FUNCTIONS = {"len", "int", "str", "abs", "sum", "max", "min", "bool"}  # that may stand in an expression which is a constant
 _BLOCKS = ("body", "orelse", "finalbody")
 _SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -108,10 +110,9 @@ class _Runs:
     """Runs variants of a program; `same` tells whether one returns what the program did."""
 
     def __init__(self, tree, arguments):
-        self.packed, self.left = [marshal.dumps(one) for one in arguments], 10**6
-        self.wanted = None
-        found = list(self.results(tree))
-        self.most, self.wanted = FACTOR * (10**6 - self.left) + LEAST, found
+        self.packed, self.left = [marshal.dumps(one) for one in arguments], STEPS
+        self.wanted = list(self.results(tree))
+        self.most = FACTOR * (STEPS - self.left) + LEAST
 
     def tick(self):
         self.left -= 1
@@ -142,9 +143,9 @@ def _is_value(node):
 
 
 def _value(node):
-    """The expression's value as a constant, or None where it has none or holds a name that is no function of plain data."""
+    """The expression's value as a constant, or None where it has none or holds another name than those of _FUNCTIONS."""
     names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    if isinstance(node, ast.Constant) or isinstance(node, _SCOPES) or not names <= {"len", "int", "str", "abs", "sum", "max", "min", "bool"}:
+    if isinstance(node, ast.Constant) or isinstance(node, _SCOPES) or not names <= _FUNCTIONS:
         return None
     try:
         found = eval(compile(ast.Expression(node), "program.py", "eval"))  # noqa: S307 - in the sandbox
@@ -162,22 +163,26 @@ def _applied(node, helpers):
 
 
 def _told_simply(node):
-    """A comparison as one of what its arithmetic is about (x - 2 > 0 as x > 2), or with 0 as one for being something; a comprehension without
-    a name for one thing; a list made of a generator as a list comprehension, an empty one as a display; arguments without a list around."""
+    """The same in a form that others have, too.
+
+    A comparison as one of what its arithmetic is about (x > 2 for x - 2 > 0), or with 0 as one for equality; a comprehension without a name
+    for one thing alone; a list of a generator as a list comprehension, an empty one as a display; arguments without a list around them.
+    """
+    numbers = (int, float)
     match node:
-        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=other)]) if type(other) in (int, float):
-            if other == 0:
-                yield from (ast.Compare(left, [kind()], node.comparators) for kind in (ast.Eq, ast.NotEq) if type(op) not in (ast.Eq, ast.NotEq))
+        case ast.Compare(left=left, ops=[op], comparators=[ast.Constant(value=other)]) if type(other) in numbers:
+            if other == 0 and not isinstance(op, ast.Eq | ast.NotEq):
+                yield from (ast.Compare(left, [kind()], node.comparators) for kind in (ast.Eq, ast.NotEq))
             for side, known in [(left.left, left.right), (left.right, left.left)] if isinstance(left, ast.BinOp) else []:
-                if isinstance(known, ast.Constant) and type(known.value) in (int, float):
+                if isinstance(known, ast.Constant) and type(known.value) in numbers:
                     values = (other - known.value, other + known.value, *([other // known.value] if known.value else []))
                     yield from (ast.Compare(side, node.ops, [ast.Constant(value)]) for value in values)
-        case ast.ListComp(generators=parts) | ast.SetComp(generators=parts) | ast.DictComp(generators=parts) | ast.GeneratorExp(generators=parts):
-            for i, part in enumerate(parts):
-                if isinstance(part.target, ast.Name) and isinstance(part.iter, ast.List | ast.Tuple) and len(part.iter.elts) == 1 < len(parts):
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            for i, part in enumerate(node.generators[1:], start=1):
+                if isinstance(part.target, ast.Name) and isinstance(part.iter, ast.List | ast.Tuple) and len(part.iter.elts) == 1:
                     other = copy.deepcopy(node)
                     del other.generators[i]
-                    other.generators[max(i - 1, 0)].ifs += part.ifs
+                    other.generators[i - 1].ifs += part.ifs
                     yield _Loads({part.target.id: part.iter.elts[0]}).visit(other)
         case ast.Call(func=ast.Name(id="list"), args=[ast.GeneratorExp(elt=elt, generators=parts)]):
             yield ast.ListComp(elt, parts)
@@ -275,6 +280,6 @@ def reduced(program, arguments):
             waiting += [part for part in ast.iter_child_nodes(node) if not _is_tick(part)]
     for node in ast.walk(tree):
         for name in _BLOCKS:
-            if isinstance(getattr(node, name, None), list):
-                setattr(node, name, [part for part in getattr(node, name) if not _is_tick(part)] or ([ast.Pass()] if name == "body" else []))
+            if isinstance(block := getattr(node, name, None), list):
+                setattr(node, name, [part for part in block if not _is_tick(part)] or ([ast.Pass()] if name == "body" else []))
     return ast.unparse(tree)
