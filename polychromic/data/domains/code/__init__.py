@@ -29,7 +29,7 @@ from polychromic.data.records import Record
 
 # Wall-clock time is ample, so that a busy machine makes no right program wrong: processor time is what stops a loop.
 LIMITS = Limits(seconds=20.0, cpu_seconds=1, memory_bytes=256 << 20)
-REDUCTION = Limits(seconds=60.0, cpu_seconds=10, memory_bytes=256 << 20)  # reduce.py stops by itself, after counted steps, long before that
+REDUCTION = Limits(seconds=60.0, cpu_seconds=10, memory_bytes=128 << 20)  # reduce.py counts steps and stops long before
 OPAQUE = "?"  # all right programs that look at what runs them, or that are too long or too slow to reduce, are one answer
 # Three or more backticks or tildes, what stands behind them, and all up to as many again or the end.
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
