@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Callable, Sequence
+from functools import cache
 from string import Template
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from polychromic.base.errors import PolychromicError
+from polychromic.base.errors import DataError, PolychromicError
 from polychromic.data.records import Record
 from polychromic.data.text import shipped
 
@@ -39,30 +40,48 @@ class Family(NamedTuple):
     ask: str
     bodies: Sequence[str]
     inputs: Sequence[tuple]  # the arguments of each hidden test
+    held_out: Sequence[tuple]  # and of each test that training never sees
     constants: Sequence[dict[str, int | str]]  # what string.Template fills in, one task for each
 
 
-def families() -> list[Family]:
-    """All families, in the order of families.toml."""
-    table = tomllib.loads(shipped("families.toml"))
-    inputs = table["inputs"]
+def derived(inputs: dict[str, list]) -> dict[str, list]:
+    """The inputs by name, with those that are made from others."""
     lists = inputs["lists"]
-    inputs |= {
+    return inputs | {
         "full": [numbers for numbers in lists if numbers],
         "two": [numbers for numbers in lists if len(numbers) > 1],
         "odd": [numbers for numbers in lists if len(numbers) % 2],
-        "spans": [*lists, *(list(range(3, 3 + n)) for n in range(5, 14))],  # every length up to 13
+        "spans": [*lists, *([*lists[-1][:1], *range(4, 3 + n)] for n in range(5, 14))],  # every length up to 13
         "solid": [text for text in inputs["texts"] if text.strip()],
         "named": [strings for strings in inputs["words"] if strings],
     }
+
+
+@cache
+def families() -> list[Family]:
+    """All families, in the order of families.toml."""
+    table = tomllib.loads(shipped("families.toml"))
+    hidden, held_out = (derived(table[key]) for key in ("inputs", "held_out"))
     found = []
     for shape, (kind, arguments, usual, numbers) in SHAPES.items():
         for name, row in table[shape].items():
             given, key = row.get("inputs", usual), "c" if "c" in row else "k"
-            tests = [tuple(value) if shape == "pair" else (value,) for value in (inputs[given] if isinstance(given, str) else given)]
+            tests = ([tuple(value) if shape == "pair" else (value,) for value in inputs[given]] for inputs in (hidden, held_out))
             constants = [{key: value} for value in row.get(key, numbers)] or [{}]
-            found.append(Family(name, kind, arguments, row["ask"], row["bodies"], tests, constants))
+            found.append(Family(name, kind, arguments, row["ask"], row["bodies"], *tests, constants))
     return found
+
+
+def filled(text: str, constants: dict[str, int | str]) -> str:
+    return Template(text).substitute(constants)
+
+
+def name_of(family: Family, constants: dict[str, int | str]) -> str:
+    return "-".join([family.name, *map(str, constants.values())])
+
+
+def solutions_of(family: Family, constants: dict[str, int | str]) -> list[str]:
+    return [f"def f({family.arguments}):\n{indent(filled(body, constants), '    ')}" for body in family.bodies]
 
 
 def record_of(family: Family, constants: dict[str, int | str]) -> Record:
@@ -71,9 +90,7 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
     The references are its solutions; a line of `valid` is the text of the pair (arguments, what f must return), a hidden test.
     PolychromicError: a solution returns something else than the family's first one, in type or value.
     """
-    fill = lambda text: Template(text).substitute(constants)
-    name = "-".join([family.name, *map(str, constants.values())])
-    solutions = [f"def f({family.arguments}):\n{indent(fill(body), '    ')}" for body in family.bodies]
+    name, solutions = name_of(family, constants), solutions_of(family, constants)
     first, *others = map(trusted, solutions)
     tests = [(arguments, first(*arguments)) for arguments in family.inputs]
     for solution, other in zip(solutions[1:], others, strict=True):
@@ -82,9 +99,10 @@ def record_of(family: Family, constants: dict[str, int | str]) -> Record:
             if type(got) is not type(wanted) or got != wanted:
                 both = f"{wanted!r} in the first solution and {got!r} in\n{solution}"
                 raise PolychromicError(f"task {name}: f{arguments!r} is {both}\nMend one of them.")
+    prompt = f"Write a Python function f({family.arguments}) that returns {filled(family.ask, constants)}."
     return Record(
-        id=f"code-{name}", prompt=f"Write a Python function f({family.arguments}) that returns {fill(family.ask)}.", references=solutions,
-        valid=list(map(repr, tests)), domain="code", group=family.name, stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
+        id=f"code-{name}", prompt=prompt, references=solutions, valid=list(map(repr, tests)), domain="code", group=family.name,
+        stratum=family.kind, checker="set", source=SOURCE, licence=LICENCE,
     )  # fmt: skip
 
 
@@ -93,6 +111,17 @@ def trusted(source: str) -> Callable[..., Any]:
     space: dict[str, Any] = {}
     exec(source, space)  # noqa: S102 - our own text
     return lambda *arguments: space["f"](*copy.deepcopy(arguments))
+
+
+@cache
+def held_out_tests(record_id: str) -> tuple[str, ...]:
+    """Tests of a task as in `valid`, with arguments that no hidden test has: what training never sees. DataError: no task of this id."""
+    for family in families():
+        for constants in family.constants:
+            if f"code-{name_of(family, constants)}" == record_id:
+                first = trusted(solutions_of(family, constants)[0])
+                return tuple(repr((arguments, first(*arguments))) for arguments in family.held_out)
+    raise DataError(f"record {record_id!r}", "no task of families.toml", "an id that `polychromic rebuild-data` wrote")
 
 
 def build() -> list[Record]:

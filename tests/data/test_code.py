@@ -10,9 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from polychromic.base.errors import PolychromicError
-from polychromic.data.code import Family, build, families, record_of, trusted
+from polychromic.data.code import Family, build, families, held_out_tests, record_of, trusted
+from polychromic.data.domains.code import Code
 from polychromic.data.domains.code.canonical import canonical
-from polychromic.data.split import check_split, split
+from polychromic.data.split import check_split, is_seen, split
 from tests.workspace import REPOSITORY
 
 SIZES = YAML(typ="safe").load(REPOSITORY / "params.yaml")["code"]["sizes"]
@@ -28,8 +29,8 @@ def hidden(record):
 
 
 def said(f, arguments) -> str:
-    """What comes back, or the name of the error; "too slow" after a second: a mutant that loops for ever counts as killed."""
-    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    """What comes back, or the name of the error; "too slow" after a quarter of a second: a mutant that loops for ever counts as killed."""
+    signal.setitimer(signal.ITIMER_REAL, 0.25)
     try:
         return repr(f(*arguments))
     except Exception as error:
@@ -51,12 +52,34 @@ def test_there_are_enough_tasks_of_each_kind_with_different_right_solutions_and_
     assert task.prompt == "Write a Python function f(xs) that returns the sum of the numbers in xs that are greater than 5."
     assert task.references[0] == "def f(xs):\n    return sum(x for x in xs if x > 5)"
     assert (task.group, task.stratum, task.checker) == ("sum_above", "list", "set") and "(([12, -7, 30, 5, 5, 18],), 60)" in task.valid
-    assert len(found) == len({r.prompt for r in records}) == len(records) >= 590
-    assert [r.id for r in records] == sorted(r.id for r in records) and len({r.group for r in records}) == len(families()) >= 210
-    assert min(Counter(r.stratum for r in records).values()) >= 120
+    assert len(found) == len({r.prompt for r in records}) == len(records) >= 940
+    assert [r.id for r in records] == sorted(r.id for r in records) and len({r.group for r in records}) == len(families()) >= 270
+    assert min(Counter(r.stratum for r in records).values()) >= 200
     for record in records:
         assert len({canonical(solution) for solution in record.references}) == len(record.references) >= 2, record.id
         assert len(record.valid) >= 5 and len({repr(expected) for _, expected in hidden(record)}) >= 2, record.id
+
+
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])
+def test_solutions_of_a_new_family_are_all_different_answers_and_an_older_one_has_as_many_as_the_data_sheet_says(records, step):
+    """By the key of the domain, one task of each `step`-th family."""
+    tasks = list({r.group: r for r in reversed(records)}.values())[::step]
+    keys = [[Code().answer(r, solution) for solution in r.references] for r in tasks]
+    assert not any({None, "does: ?"} & set(found) for found in keys)
+    assert all(len(set(found)) == len(found) >= 3 for r, found in zip(tasks, keys, strict=True) if not is_seen(r))
+    several = sum(len(set(found)) >= 3 for found in keys)
+    measured = f"{several} of the {len(tasks)} families have at least three solutions that are different answers"
+    assert step > 1 or measured in " ".join((REPOSITORY / "DATA.md").read_text(encoding="utf-8").split())
+
+
+def test_held_out_tests_are_others_and_all_solutions_pass_them(records):
+    """Only what is empty is in both."""
+    for record in records:
+        tests = [ast.literal_eval(line) for line in held_out_tests(record.id)]
+        both = {repr(arguments) for arguments, _ in hidden(record)} & {repr(arguments) for arguments, _ in tests}
+        assert both <= {"([],)", "(0, 0)"} and len(tests) >= 5, record.id
+        for solution in map(trusted, record.references):
+            assert all(repr(solution(*arguments)) == repr(expected) for arguments, expected in tests), record.id
 
 
 SWAPS = {
@@ -116,7 +139,7 @@ def test_a_task_of_one_family_is_no_solution_of_another(records):
 
 
 def test_solutions_that_disagree_or_raise_are_refused():
-    wrong = Family("wrong", "number", "x", "x", ("return x", "return x + 0.0"), [(1,), (2,)], [{}])
+    wrong = Family("wrong", "number", "x", "x", ("return x", "return x + 0.0"), [(1,), (2,)], [], [{}])
     with pytest.raises(PolychromicError, match=r"task wrong: f\(1,\) is 1 in the first solution and 1.0 in"):
         record_of(wrong, {})
     with pytest.raises(ZeroDivisionError):
@@ -124,7 +147,9 @@ def test_solutions_that_disagree_or_raise_are_refused():
 
 
 def test_a_split_is_more_than_a_handful_of_ideas(records):
-    splits = split(records, SIZES, seed=0)
-    check_split(records, splits, SIZES, tolerance=0.08)
+    barred = {r.id for r in records if is_seen(r)}
+    splits = split(records, SIZES, 0, barred)
+    check_split(records, splits, SIZES, 0.08, barred)
     group = {r.id: r.group for r in records}
-    assert min(len({group[key] for key in splits[name]}) for name in SIZES) >= 20
+    assert min(len({group[key] for key in splits[name]}) for name in SIZES) >= 30
+    assert not barred & set(splits["test"]) and len(splits["test"]) >= 300

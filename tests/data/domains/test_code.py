@@ -27,10 +27,15 @@ WRONG = "def f(xs):\n    return sum(x for x in xs if x >= 2)"
 @pytest.mark.parametrize("reply", [
     RIGHT, f"\n\n{RIGHT}\n", f"```python\n{RIGHT}\n```", f"```\n{RIGHT}\n```", f"```py\n{RIGHT}",  # the last is cut before its fence was closed
     f"Sure! Here it is:\n\n```python\n{RIGHT}\n```\n\nIt adds them.\n```python\nprint(f([1]))\n```",
+    f"~~~\n{RIGHT}\n~~~", f"~~~ py\n{RIGHT}\n~~~\n```\nno\n```", f"````python\n{RIGHT}\n````", f"```Python3.11\n{RIGHT}\n```",
+    f"```python title=x\n{RIGHT}\n```", f"```{{.python}}\n{RIGHT}\n```", f"```bash\npip install x\n```\n```python\n{RIGHT}\n```",
+    f"``` python \n{RIGHT}\n```".replace("\n", "\r\n"), f"{RIGHT}\n".replace("\n", "\r\n"), RIGHT.replace("\n", "\r"),
+    "1. So:\n   ```python\n   " + RIGHT.replace("\n", "\n   ") + "\n   ```",
 ])  # fmt: skip
 def test_the_program_is_found_in_the_reply(reply):
     assert extract(reply) == RIGHT and DOMAIN.answer(SUM, reply) == DOMAIN.key(SUM, RIGHT)
     assert extract("Sure, x = 1") == "Sure, x = 1" and extract("``` ```") == "``` ```", "without a fence the reply is the program"
+    assert extract('~~~\nx = """\n```\n"""\n~~~') == 'x = """\n```\n"""', "a fence ends at its own kind"
 
 
 # Pairs of programs, "|" for the end of a line and ">" for an indent: one program in other names, and two.
@@ -64,14 +69,14 @@ def test_programs_that_differ_in_names_alone_are_one(pairs, same):
         assert a and b and (a == b) == same, pair
 
 
-def test_names_comments_and_annotations_make_no_other_answer_and_an_algorithm_does():
-    """The canonical form is its own, and runs as the program does."""
-    noted = "def f(xs):\n    '''Adds.'''\n    # those above two\n    return sum((x for x in xs if (x > 2)))"
-    typed = 'def f(a: list[int]) -> int:\n    """Adds."""\n    return sum(b for b in a if b > 2)\n\nprint(f([1, 2, 3]))'
-    assert {DOMAIN.answer(SUM, reply) for reply in (RIGHT, noted, typed)} == {DOMAIN.key(SUM, RIGHT)} == {DOMAIN.key(SUM, typed)}
+def test_the_canonical_form_is_its_own_and_runs_as_the_program_does():
     loop = "def f(xs):\n    total = 0\n    for x in xs:\n        if x > 2:\n            total += x\n    return total"
-    forms = {canonical(reply) for reply in (RIGHT, RIGHT.replace("x > 2", "x >= 3"), "def f(xs):\n    return sum([x for x in xs if x > 2])", loop)}
-    assert len(forms) == 4 and all(canonical(form) == form == DOMAIN.answer(SUM, form) for form in forms)
+    forms = {
+        canonical(reply)
+        for reply in (RIGHT, RIGHT.replace("x > 2", "x >= 3"), "def f(xs):\n    return sum([x for x in xs if x > 2])", loop)
+    }
+    assert len(forms) == 4 and all(canonical(form) == form and DOMAIN.answer(SUM, form) for form in forms)
+    assert DOMAIN.key(SUM, WRONG) == canonical(WRONG), "the key of a wrong program"
 
 
 NO_PROGRAM = ["", "   ", "def f(xs:\n    return 1", "I cannot do that.", "a\0b", "(" * 5000, "x" * (LONGEST + 1)]
@@ -86,7 +91,9 @@ def test_what_is_no_function_f_is_not_run_and_the_key_of_no_program_is_its_text(
 
 
 LOOP = "def f(xs):\n    while True: pass"
-CHEAT = "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']"
+CHEAT = (
+    "import sys\ndef f(xs):\n    frame = sys._getframe(1)\n    return frame.f_locals.get('expected') or frame.f_locals['job']['expected']"
+)
 BODIES = ["(xs): return 0", "(xs): return xs[0]", "(): return 0", "(xs): print(18)"]
 
 
@@ -97,13 +104,14 @@ def test_a_wrong_or_hostile_reply_is_no_answer_and_the_next_one_is_judged_as_eve
     assert DOMAIN.training_quality(SUM, [reply, RIGHT, named], None).tolist() == [0.0, 1.0, 1.0]
 
 
-def test_a_program_runs_once_whatever_stands_around_it(monkeypatch):
-    calls = []
+def test_a_program_runs_once_whatever_stands_around_it_and_right_ones_are_reduced_once_whatever_their_names(monkeypatch):
+    calls, reduced = [], []
     monkeypatch.setattr(module, "passes", lambda program, tests, limits: calls.append((program, len(tests))) or True)
-    other, once = record("count_above"), "def f(xs):\n    return 12321"
-    for reply in (once, f"```python\n{once}\n```", once):
-        assert DOMAIN.answer(SUM, reply) and DOMAIN.answer(other, reply)
-    assert calls == [(once, len(of.valid)) for of in (SUM, other)]
+    monkeypatch.setattr(module, "call", lambda script, calls, limits: reduced.append(calls) or [("value", "def f(v0): return 12321")])
+    other, once, named = record("count_above"), "def f(xs):\n    return 12321", "def f(numbers):\n    return 12321"
+    for reply in (once, f"```python\n{once}\n```", once, named):
+        assert DOMAIN.answer(SUM, reply) and DOMAIN.answer(other, reply) == DOMAIN.key(other, reply)
+    assert calls == [(program, len(of.valid)) for program in (once, named) for of in (SUM, other)] and len(reduced) == 2
 
 
 @pytest.mark.parametrize("line", ["def f(xs): return 1", "3", "([1],)", "(1, 2)", "(([1],), open('x'))", "(([1],), 1j)"])
