@@ -1,9 +1,9 @@
 """What shuts a process off from files, devices, other processes and network: a module of the script serve.py, standard library alone.
 
 `enter`, once per server: an ordinary user (never root), namespaces of its own, and a root in memory that holds the interpreter's standard
-library (read-only, without installed packages), /proc, /dev/null, an empty /tmp, and nothing else; the old root is let go of.
+library (read-only, without installed packages), /proc, /dev/null, an empty folder, and nothing else; the old root is let go of.
 `enter_again`, for each program: namespaces of processes and mounts within those, with a /proc that shows this one process and a small
-/tmp; `forbid`: a filter of system calls. A step that fails raises OSError, and no line of a program runs.
+folder in memory; `forbid`: a filter of system calls. A step that fails raises OSError, and no line of a program runs.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ import sys
 NOT_ISOLATED = 120
 NOBODY = 65534
 ROOT = "/proc"  # where the new root is mounted: the one folder that every machine has
-WORK = "/tmp"  # a program's own, in the new root
+WORK = "/program"  # a program's own folder, in the new root: not at a place where an interpreter may lie, such as /tmp
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
 CAPABILITY_VERSION = 0x20080522

@@ -12,6 +12,7 @@ Argument: one JSON object with "isolate" (false: limits alone), "folder" (then w
 ("isolate_text") and values.py ("values_text"). Standard library alone.
 """
 
+import gc
 import json
 import os
 import signal
@@ -94,6 +95,7 @@ def main() -> None:
             print(f"not isolated: {error}", file=sys.stderr, flush=True)
             os._exit(isolate.NOT_ISOLATED)
     asked = socket.socket(fileno=0)
+    gc.freeze()  # what a fork need not touch, it need not copy
     ended = False
     while not ended and (packet := socket.recv_fds(asked, 4096, 1))[0]:
         (own,) = packet[1]
