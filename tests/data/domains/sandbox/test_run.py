@@ -155,10 +155,10 @@ assert right() and run._sessions == [server]
 
 
 def test_a_program_sees_an_empty_place_and_each_one_the_same():
-    """No environment, no process but itself, no file but the library's; what one leaves, in files or elsewhere, is not there for the next."""
+    """No environment, no process but itself, no file but the library's; what one leaves, in files or elsewhere, is gone for the next."""
     first, second = (returned(HONEST["looks around"], ("f", ())) for _ in range(2))
     assert first == second
-    (kind, (environment, processes, folders, devices, mine, packages, texts)), = first
+    ((kind, (environment, processes, folders, devices, mine, packages, texts)),) = first
     assert kind == "value" and set(environment) <= {*run.ENVIRONMENT, "LC_CTYPE"} and processes == ["1"] and devices == ["null"]
     library = Path(os.__file__).resolve()
     assert folders == {"dev", "proc", "program", library.parts[1]} and mine == [] and packages == []

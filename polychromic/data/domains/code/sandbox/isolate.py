@@ -33,8 +33,8 @@ NEWER = 424  # from here on numbers are the same everywhere: io_uring, clone3, m
 # Numbers of the calls that no program needs, by the wall that each would pass; None where a machine has no such call.
 REFUSED = {
     "memory that no limit counts": {
-        "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), "memfd_create": (319, 279),
-        "userfaultfd": (323, 282), "perf_event_open": (298, 241), "bpf": (321, 280),
+        "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), 
+        "memfd_create": (319, 279), "userfaultfd": (323, 282), "perf_event_open": (298, 241), "bpf": (321, 280),
     },
     "processes, each with the memory of one": {"fork": (57, None), "vfork": (58, None)},
     "other namespaces and processes": {
@@ -43,7 +43,8 @@ REFUSED = {
     },
     "what the whole machine shares": {
         "socket": (41, 198), "flock": (73, 32), "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
-        "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "syslog": (103, 116), "sync": (162, 81), "syncfs": (306, 267),
+        "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "syslog": (103, 116), "sync": (162, 81),
+        "syncfs": (306, 267),
     },
 }  # fmt: skip
 # (numbers, which argument, its bits that count, values that are allowed): half a pair of datagram sockets sends to any address; threads are
@@ -163,10 +164,11 @@ def machine() -> str:
     return name
 
 
-def forbid() -> None:
-    """A seccomp filter (BPF): calls in REFUSED fail with EPERM, so do those in ALLOWED with another argument; newer ones with ENOSYS, as on
-    an older kernel, so that the C library falls back; other ABIs end the process."""
-    architecture, _, column = MACHINES[machine()]
+def rules(name: str) -> list[tuple[int, int, int, int]]:
+    """A filter for a machine as steps of BPF (code, steps to skip if so, if not, operand): calls in REFUSED fail with EPERM, so do those in
+    ALLOWED with another argument; newer ones with ENOSYS, as on an older kernel, so that the C library falls back; other ABIs end the
+    process."""
+    architecture, _, column = MACHINES[name]
     load, equal, at_least, mask, answer = 0x20, 0x15, 0x35, 0x54, 0x06
     allow, refuse, unknown, kill = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, 0x80000000
     steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, kill)]
@@ -177,6 +179,11 @@ def forbid() -> None:
         passing = [step for value in values for step in ((equal, 0, 1, value), (answer, 0, 0, allow))]
         steps += [(equal, 0, len(passing) + 3, numbers[column]), (load, 0, 0, 16 + 8 * argument), (mask, 0, 0, bits)]
         steps += [*passing, (answer, 0, 0, refuse)]
-    steps += [(answer, 0, 0, allow)]
+    return [*steps, (answer, 0, 0, allow)]
+
+
+def forbid() -> None:
+    """Let the kernel judge each later call of this process by `rules`."""
+    steps = rules(machine())
     table = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("HP", len(steps), ctypes.addressof(table)))

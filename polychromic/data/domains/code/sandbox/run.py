@@ -93,8 +93,8 @@ def call(program: str, calls: Sequence[tuple[str, tuple]], limits: Limits = Limi
         raise PolychromicError(
             f"sandbox: no verdict on a program ({error}). Allowed: an answer, or a limit that it ran into; a failure of this machine is no "
             "failed program. Needed: Linux 5.12 or newer with user namespaces and a whole /proc, on x86_64 or aarch64, with memory and "
-            f"processes to spare. Run the command again; on a machine that holds nothing of value, {UNISOLATED}=1 runs programs with limits "
-            "on time, memory and files alone."
+            f"processes to spare. Run the command again; on a machine that holds nothing of value, {UNISOLATED}=1 runs programs with "
+            "limits on time, memory and files alone."
         ) from error
 
 
@@ -112,7 +112,7 @@ class Session:
         order = {"of": self.owner, "isolate": shut_off, "folder": self._folder, **texts}
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            # The interpreter itself and no environment's link, as -I is but for the variables, which are ours: the hashes of texts are fixed.
+            # The interpreter itself, no environment's link. -I would not let the hashes of texts be fixed; the variables are ours.
             self._process = subprocess.Popen(
                 [os.path.realpath(sys._base_executable), "-P", "-s", "-S", "-c", inspect.getsource(serve), json.dumps(order)],
                 stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", env=ENVIRONMENT, start_new_session=True,

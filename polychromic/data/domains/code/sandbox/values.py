@@ -66,8 +66,8 @@ def same(found: object, expected: list) -> bool:
     if kind in ("l", "t"):
         return len(body) == len(wanted) and all(map(same, body, wanted))
     if kind == "d":
-        ours, theirs = (sorted(([text(key), part] for key, part in pairs), key=lambda pair: pair[0]) for pairs in (body, wanted))
-        return [key for key, _ in ours] == [key for key, _ in theirs] and all(same(a, b) for (_, a), (_, b) in zip(ours, theirs, strict=True))
+        ours, theirs = (sorted(((text(key), part) for key, part in pairs), key=lambda pair: pair[0]) for pairs in (body, wanted))
+        return len(ours) == len(theirs) and all(a[0] == b[0] and same(a[1], b[1]) for a, b in zip(ours, theirs, strict=True))
     if kind in ("S", "F"):
         return sorted(map(text, body)) == sorted(map(text, wanted))
     return body == wanted
