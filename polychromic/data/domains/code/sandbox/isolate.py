@@ -33,7 +33,7 @@ NEWER = 424  # from here on numbers are the same everywhere: io_uring, clone3, m
 # Numbers of the calls that no program needs, by the wall that each would pass; None where a machine has no such call.
 REFUSED = {
     "memory that no limit counts": {
-        "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180), 
+        "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
         "memfd_create": (319, 279), "userfaultfd": (323, 282), "perf_event_open": (298, 241), "bpf": (321, 280),
     },
     "processes, each with the memory of one": {"fork": (57, None), "vfork": (58, None)},
