@@ -24,7 +24,7 @@ from polychromic.data.domains.code import reduce
 from polychromic.data.domains.code.canonical import canonical, parse
 from polychromic.data.domains.code.operations import FUNCTION, operations, profile, reflective
 from polychromic.data.domains.code.sandbox.run import Limits, Test, call, passes
-from polychromic.data.domains.code.sandbox.serve import encode
+from polychromic.data.domains.code.sandbox.values import decode, encode
 from polychromic.data.records import Record
 
 # Wall-clock time is ample, so that a busy machine makes no right program wrong: processor time is what stops a loop.
@@ -79,8 +79,13 @@ def _what_it_does(form: str, record_id: str, valid: tuple[str, ...]) -> str:
     if reflective(parse(form)):
         return OPAQUE
     arguments = [test.arguments for test in tests_of(record_id, valid)]
-    kind, text = (call(inspect.getsource(reduce), [("reduced", (form, arguments))], REDUCTION) or [("error", None)])[0]
-    return operations(parse(text)) if kind == "value" and text else OPAQUE
+    _, found = (call(inspect.getsource(reduce), [("reduced", (form, arguments))], REDUCTION) or [("error", None)])[0]
+    try:
+        tag, body = found
+        tree = parse(decode([tag, body])) if tag == "s" else None
+    except Exception:  # no text: an error, or a program that wrote the answer itself
+        tree = None
+    return operations(tree) if tree and tree.body else OPAQUE
 
 
 class Code(Domain):
