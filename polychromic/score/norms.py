@@ -20,7 +20,8 @@ class _References:
     def __init__(self, params: Params, domain: Domain, records: Sequence[Record]):
         self.norms: dict = {}
         self.embed = Embedder(params)
-        asked = [(record.prompt, list(dict.fromkeys(record.references))) for record in records] if domain.reads_likelihood else []
+        said = [(record, [text for text in dict.fromkeys(record.references) if domain.asks_likelihood(record, text)]) for record in records]
+        asked = [(record.prompt, texts) for record, texts in said if texts]
         found = Likelihoods(params, domain.name)(asked, f"likelihood {domain.name}")
         self._likely = {(prompt, text): row for (prompt, texts), rows in zip(asked, found) for text, row in zip(texts, rows, strict=True)}
 

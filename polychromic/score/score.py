@@ -81,10 +81,7 @@ class Recorded:
         self._embedder, self._vectors = Embedder(params), {}
         self.cut = self._embedder.cut
         self._likelihoods, self._likely = Likelihoods(params, domain.name), {}
-        # all of them where validity asks for it, else of as many as metrics read
-        self._count = None if domain.reads_likelihood else params.scoring.likelihood_samples
-        needs = _needs(params.domain(domain.name).metrics)
-        self._asked = domain.reads_likelihood or "log_likelihood" in needs
+        self._count = params.scoring.likelihood_samples if "log_likelihood" in _needs(params.domain(domain.name).metrics) else 0
 
     def prepare(self, records: Mapping[str, Record], rows: Sequence[dict]) -> None:
         """Asks for what follows of one cell's rows: the vectors at once, likelihoods by seed and temperature, so that a kill loses little."""
@@ -92,15 +89,21 @@ class Recorded:
         judged = [self._domain.judged(records[row["id"]], text) for row in rows for text in row["samples"]]
         unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + judged + humans))
         self._vectors, self._likely = dict(zip(unique, self._embedder(unique), strict=True)), {}
-        if not self._asked:
-            return
         for seed, temperature in dict.fromkeys((row["seed"], row["temperature"]) for row in rows):
             of = [row for row in rows if (row["seed"], row["temperature"]) == (seed, temperature)]
-            said = [list(dict.fromkeys(text for block in _blocks(row) for text in block["samples"][: self._count])) for row in of]
-            asked = [(records[row["id"]].prompt, texts) for row, texts in zip(of, said, strict=True)]
+            said = [self._asked(records[row["id"]], row) for row in of]
+            asked = [(records[row["id"]].prompt, texts) for row, texts in zip(of, said, strict=True) if texts]
+            if not asked:
+                continue
             title = f"likelihood, seed {seed}, temperature {temperature}"
-            for row, texts, found in zip(of, said, self._likelihoods(asked, title), strict=True):
-                self._likely |= {(row["id"], text): pair for text, pair in zip(texts, found, strict=True)}
+            names = [row["id"] for row, texts in zip(of, said, strict=True) if texts]
+            for name, (_, texts), found in zip(names, asked, self._likelihoods(asked, title), strict=True):
+                self._likely |= {(name, text): pair for text, pair in zip(texts, found, strict=True)}
+
+    def _asked(self, record: Record, row: dict) -> list[str]:
+        """The replies whose likelihood metrics read (the first ones, of each list where they come in lists), and those validity asks for."""
+        first = [text for block in _blocks(row) for text in block["samples"][: self._count]]
+        return list(dict.fromkeys([*first, *(text for text in row["samples"] if self._domain.asks_likelihood(record, text))]))
 
     def sums(self, name: str, replies: Sequence[str]) -> np.ndarray:
         """(n, 2): log-probability of replies to the prompt of that id, and tokens."""

@@ -64,7 +64,6 @@ class Domain:
     name: str
     checker: str  # "set" (answers are checked against a set) or "person" (drafts are matched with held-out human replies)
     similarity: str  # of the coverage objective: "exact" or "semantic"
-    reads_likelihood = False  # whether validity or quality asks for the base model's likelihood
 
     def key(self, record: Record, reply: str) -> str:
         """The form in which two replies to this prompt are the same answer."""
@@ -99,6 +98,10 @@ class Domain:
     def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """(N, N) in [0, 1], 1 on the diagonal: the same similarity by other features; evaluation alone reads it."""
         raise NotImplementedError(f"domain {self.name} has no held-out judge of similarity")
+
+    def asks_likelihood(self, record: Record, reply: str) -> bool:
+        """Whether validity or quality of the reply asks for its likelihood under the base model."""
+        return False
 
     def judged(self, record: Record, reply: str) -> str:
         """The text of which the held-out judge takes sentence vectors, if it does. Here: the reply."""

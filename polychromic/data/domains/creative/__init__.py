@@ -76,7 +76,7 @@ def content(said: Sequence[str]) -> list[str]:
 
 
 class Creative(Domain):
-    name, checker, similarity, reads_likelihood = "creative", "set", "semantic", True
+    name, checker, similarity = "creative", "set", "semantic"
 
     def key(self, record: Record, reply: str) -> str:
         return " ".join(words(reply))
@@ -92,6 +92,9 @@ class Creative(Domain):
         holds = all(forms & different for forms in keywords) and len(others) >= MIN_OTHERS and not others & TASK
         return " ".join(said) if holds and len(set(content(said))) == len(content(said)) else None
 
+    def asks_likelihood(self, record: Record, reply: str) -> bool:
+        return self.answer(record, reply) is not None
+
     def answers(self, record: Record, replies: Sequence[str], readers: Readers) -> list[str | None]:
         """Those that keep the rules and are no less likely under the base model than `norms` found of people's sentences."""
         found = [self.answer(record, reply) for reply in replies]
@@ -102,8 +105,9 @@ class Creative(Domain):
         return found
 
     def norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
-        """cosine; log_likelihood, the PERCENTILE of people's sentences under the base model."""
-        likely = [readers.log_likelihood(record, record.references) for record in records]
+        """cosine; log_likelihood, the PERCENTILE of people's sentences that keep the rules, under the base model."""
+        kept = [(record, [text for text in record.references if self.answer(record, text) is not None]) for record in records]
+        likely = [readers.log_likelihood(record, texts) for record, texts in kept if texts]
         return super().norms(records, readers) | {"log_likelihood": round(float(np.percentile(np.concatenate(likely), PERCENTILE)), 6)}
 
     def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
