@@ -1,9 +1,9 @@
-"""Are the declared intervals right? Simulated experiments with a known truth, analysed as the paper does and in ways that fail.
+"""Are intervals and tests over prompts right? Simulated experiments with a known truth, analysed as they should be and in ways that fail.
 
 The variance components are those of dev scores of `lora` and `polychromic` (pass@1, each at its chosen temperature), where
-results/<domain>/dev has them; each can be given on the command line instead. Designs: see benchmarks.simulation.judge. Beside them,
-the primary contrasts of every domain that was scored, with its own dev prompts as the population (benchmarks.resampling). Our
-intervals shall cover 93 to 97 %, and our test find at most 6 % differences where there are none; else the exit code is 1.
+results/<domain>/dev has them; each can be given on the command line instead. Designs: see benchmarks.simulation.judge. Intervals of
+prompts' paired differences shall cover 93 to 97 %, and their test find at most 6 % differences where there are none; else the exit code is
+1. What a verdict rests on, fronts over seeds and prompts, is simulated by benchmarks/fronts.py.
 Writes benchmarks/results/calibration.json. A few minutes on one quiet core for 2,000 runs.
 """
 
@@ -19,7 +19,6 @@ from rich.table import Table
 
 from benchmarks.common import RESULTS, command, commit_name
 from benchmarks.components import Components, variance_components
-from benchmarks.resampling import recovered
 from benchmarks.simulation import DECLARED, RANDOM, Calibration, Design, calibrate
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
@@ -56,29 +55,6 @@ def observed(params: Params, domain: str) -> tuple[dict[str, float], dict[tuple[
     return (chosen, systems) if all((name, chosen.get(name)) in systems for name in PAIR) else None
 
 
-def resampled(
-    params: Params, domain: str, chosen: dict[str, float], systems: dict[tuple[str, float], System], options: argparse.Namespace
-) -> list[dict]:
-    """The rows of calibration.json's "observed": the primary contrast of PAIR under both rules, experiments as large as dev."""
-    (ours, peer), endpoint = PAIR, params.endpoint(domain)
-    temperatures = sorted(temperature for label, temperature in systems if label == peer)
-    system, *frontier = (
-        (systems[key].scores[endpoint.quality], systems[key].scores[endpoint.primary])
-        for key in [(ours, chosen[ours]), *((peer, temperature) for temperature in temperatures)]
-    )
-    prompts = system[0].shape[1]
-    rng = np.random.default_rng([options.seed, prompts, params.domains.index(domain)])
-    with progress(f"{domain}: experiments of {prompts} of its own prompts", options.runs) as tick:
-        rules = recovered(
-            system, temperatures.index(chosen[peer]), frontier, prompts, options.runs, rng, options.boot, 1 - options.alpha, tick
-        )
-    shared = {"domain": domain, "metric": endpoint.primary, "prompts": prompts}
-    return [
-        shared | {"rule": rule, "truth": one.truth, "coverage": one.coverage.value, "coverage_se": one.coverage.se}
-        for rule, one in rules.items()
-    ]
-
-
 def sizes(domains: Sequence[str]) -> list[int]:
     """Prompts of dev and test of the domains that are split; DEFAULT_SIZES where none is."""
     files = [path for domain in domains if (path := paths.split_file(domain)).exists()]
@@ -107,7 +83,7 @@ def _row(name: str, found: Calibration) -> dict:
     return {"design": name, "ours": name in OURS, "seeds": "random" if name in RANDOM else "declared"} | values | errors
 
 
-def misses(rows: Sequence[dict], alpha: float, own: Sequence[dict] = ()) -> list[str]:
+def misses(rows: Sequence[dict], alpha: float) -> list[str]:
     """Where ours is off by more than it may: intervals cover within 2 points of their level, under the effect and under no difference
     (where they miss as often as they exclude 0); a test's false positives are at most 1 point above alpha."""
     found = []
@@ -120,10 +96,6 @@ def misses(rows: Sequence[dict], alpha: float, own: Sequence[dict] = ()) -> list
         for when, coverage in (("under the effect", row["coverage"]), ("under no difference", 1 - row["false_positives"])):
             if abs(coverage - (1 - alpha)) > 0.02 + 1e-9:
                 found.append(f"{where}: coverage {when} {100 * coverage:.1f} %, allowed {100 * (1 - alpha):g} \u00b1 2 %")
-    for row in own:
-        if abs(row["coverage"] - (1 - alpha)) > 0.02 + 1e-9:
-            where = f"{row['domain']}, {row['metric']}, {row['rule']}"
-            found.append(f"{where}: coverage {100 * row['coverage']:.1f} %, allowed {100 * (1 - alpha):g} \u00b1 2 %")
     return found
 
 
@@ -168,10 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = options_of(arguments, params)
     given = {name: getattr(options, name) for name in asdict(ASSUMED) if getattr(options, name) is not None}
     all_given = len(given) == len(asdict(ASSUMED))
-    scored = {domain: found for domain in params.domains if (found := observed(params, domain))}
     known = None
-    if options.domain in scored and not all_given:
-        chosen, systems = scored[options.domain]
+    if not all_given and (scored := observed(params, options.domain)):
+        chosen, systems = scored
         known = variance_components(*(systems[name, chosen[name]].scores[METRIC] for name in PAIR), params.sampling.n)
     components = Components(**asdict(known or ASSUMED) | given)
     origin = f"scores of {options.domain} on dev" if known else "assumed"
@@ -182,9 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "components": asdict(components) | {"sampling_variance": components.sampling_variance},
         **{key: getattr(options, key) for key in ("runs", "seed", "seeds", "samples", "effect", "alpha", "boot", "perm")},
         "rows": run(components, options),
-        "observed": [row for domain, found in scored.items() for row in resampled(params, domain, *found, options)],
     }
-    document["misses"] = misses(document["rows"], options.alpha, document["observed"])
+    document["misses"] = misses(document["rows"], options.alpha)
     path = RESULTS / "calibration.json"
     write_json(path, document)
     console = Console()
@@ -194,9 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for prompts in options.prompts:
         smallest = next(row["minimum_detectable_effect"] for row in document["rows"] if row["prompts"] == prompts)
         console.print(f"{prompts} prompts: 80 % power from {100 * smallest:.1f} points", highlight=False)
-    for row in document["observed"]:
-        rate = _percent(row, "coverage")
-        console.print(f"{row['domain']}, {row['metric']}, {row['rule']}, {row['prompts']} prompts: coverage {rate} %", highlight=False)
     console.print(f"{path}: ours {'misses its level' if document['misses'] else 'keeps its level'}", highlight=False, soft_wrap=True)
     if document["misses"]:
         raise PolychromicError(f"{path}: ours misses its level. " + "; ".join(document["misses"]) + ". The paper prints what was found.")

@@ -33,6 +33,7 @@ TINY: Mapping[str, Any] = {
     "train.checkpoint_every": 1,
     "sampling.n": 10,
     "analysis.bootstrap": 200,
+    "analysis.resamples": 200,
     "analysis.permutations": 200,
 } | {
     f"{domain}.{key}": value
@@ -59,7 +60,7 @@ TINY |= {
         "seeds": [0],
         "prompts": 6,
         "systems": {name: system | {"seeds": 1, "temperatures": [1.0]} for name, system in plan["systems"].items()},
-        "contrasts": plan["contrasts"],
+        "contrasts": [contrast | {"family": "secondary", "rule": "chosen"} for contrast in plan["contrasts"]],
     }
     for domain, plan in VALUES["analysis"]["test"].items()
 }

@@ -64,7 +64,7 @@ FIELDS = [  # one of each kind of value
     ("listqa.rollouts.share", 0.0, ["greater than 0"]), ("listqa.rollouts.share", 1.01, ["1.01"]),
     ("listqa.temperatures", [1.0, 1.0], ["a value twice"]), ("train.precision", "float16", ["'float32' or 'bfloat16'", "'float16'"]),
     ("analysis.confidence", 1.0, ["less than 1"]), ("analysis.split", "test", ["Extra inputs are not permitted"]),
-    ("analysis.contrasts.0.rule", "best", ["'matched' or 'chosen'", "'best'"]), ("analysis.estimand", "all", ["'declared_seeds'", "'all'"]),
+    ("analysis.contrasts.0.rule", "best", ["'front' or 'chosen'", "'best'"]), ("analysis.estimand", "all", ["'random_seeds'", "'all'"]),
     ("methods.polychromic.lam", "lamda", ["'lamda'"]), ("methods.rft.self_training.after", 1.0, ["less than 1"]),
     ("methods.lora_min_p.temperatures", {"poems": [1.0]}, ["temperatures.poems", "'creative', 'listqa' or 'replies'"]),
     ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'train'"]),
@@ -103,6 +103,9 @@ TOGETHER = [  # in a method,
     (f"{PLAN}.contrasts.0.b", "gem", [f"{PLAN}: contrasts names 'gem', not among its systems: zero_shot, "]),
     (f"{PLAN}.contrasts.0.b", "best_with_checker", ["contrasts names 'best_with_checker', not among its systems"]),
     (f"{PLAN}.contrasts.1.b", "lora", [f"{PLAN}: contrasts names polychromic - lora twice"]),
+    (f"{PLAN}.contrasts.0.stratum", "unseen:", [f"{PLAN}.contrasts.0: polychromic - lora on unseen: is primary; "]),
+    (f"{PLAN}.systems.lora.seeds", 1, [f"{PLAN}: systems.lora.seeds is 1; the primary contrast polychromic - lora needs 2 or more"]),
+    (f"{PLAN}.systems.lora.temperatures", [0.5, 1.0], [f"{PLAN}: systems.lora.temperatures has 2; polychromic - lora compares fronts"]),
 ]  # fmt: skip
 
 
@@ -223,6 +226,22 @@ def test_the_cells_of_a_split_are_those_that_params_declare(original):
     assert test.keys() == params.test_plan("listqa").systems.keys()
     assert test["polychromic"].lam == 3.0 and test["lora"].seeds == (0, 1, 2, 3, 4) and test["lora"].temperatures[0] == 0.75
     assert params.on("listqa", "test").train.precision == "float32" and params.on("listqa", "dev") is params
+
+
+def test_methods_that_differ_in_cost_alone_are_a_family(original):
+    polychromic = original["methods"]["polychromic"]
+    fixed = {key: value for key, value in polychromic.items() if key != "grid_seeds"} | {"lam": original["lambda"]}
+    lora = {"prompt": "zero_shot", "adapter": "lora"}
+    methods = original["methods"] | {
+        "polychromic": polychromic | {"cost": 8.0}, "polychromic_1": fixed | {"cost": 1.0, "seeds": 2}, "polychromic_2": fixed | {"cost": 2.0},
+        "other": fixed | {"cost": 2.0, "lam": 1.0}, "sharp": fixed | {"cost": 2.0, "min_p": 0.1}, "lora": lora, "lora_1": lora | {"cost": 1.0},
+    }  # fmt: skip
+    params = Params.model_validate(change(original, "methods", methods))
+    assert params.family("polychromic_2") == params.family("polychromic") == ["polychromic_1", "polychromic_2", "polychromic"]
+    assert params.family("lora") == [] and params.family("lora_1") == ["lora_1"] and params.family("other") == ["other"]
+    runs = {name: params.adapters("listqa", params.cell("listqa", "dev", name, lam)) for name, lam in
+            (("polychromic", 3.0), ("polychromic_1", None), ("polychromic_2", None))}  # fmt: skip
+    assert len({adapter for found in runs.values() for adapter in found}) == 3 + 2 + 3, "each cost is a training of its own"
 
 
 def test_one_cell_is_found_by_name_or_refused(original):

@@ -108,7 +108,7 @@ def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
     cells = {"prompted-dev@toy-zero_shot", "prompted-dev@toy-few_shot", "tuned-dev@toy-lora", "polychromic-dev-toy@3.0"}
     opened = {f"cells-test@toy-{system}" for system in BASELINES}
     about = {"split@toy", "score-dev-toy", "compare-dev-toy", "report-dev@toy", "examples-toy"}
-    about |= {"score-test-toy", "compare-test@toy", "report-test@toy"}
+    about |= {"score-test-toy", "compare-test-toy", "report-test@toy"}
     assert set(toy.ran) == cells | opened | about
     splits = toy.read("split.json")["splits"]
     assert {name: len(ids) for name, ids in splits.items()} == {"train": 12, "dev": 6, "test": 6, "calibration": 0}

@@ -47,7 +47,7 @@ def small_values() -> dict[str, Any]:
     values["methods"]["passk"]["subset"] = 2
     values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
-    values["analysis"] |= {"bootstrap": 200, "permutations": 200, "test": {domain: small_plan() for domain in values["domains"]}}
+    values["analysis"] |= {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": [], "test": {domain: small_plan() for domain in values["domains"]}}
     return values
 
 
@@ -56,14 +56,14 @@ def small_plan() -> dict[str, Any]:
     return {
         "seeds": [0, 1, 2],
         "systems": {
-            "zero_shot": {"seeds": 1, "temperatures": [1.0]},
+            "zero_shot": {"seeds": 2, "temperatures": [1.0]},
             "few_shot": {"seeds": 1, "temperatures": [0.5]},
-            "lora": {"seeds": 2, "temperatures": [1.0, 0.5]},
-            "polychromic": {"lam": 3.0, "seeds": 3, "temperatures": [0.7]},
+            "lora": {"seeds": 2, "temperatures": [1.0, 0.5, 0.6, 0.7, 0.8, 0.9]},
+            "polychromic": {"lam": 3.0, "seeds": 3, "temperatures": [0.7, 0.5, 0.6, 0.8, 0.9, 1.0]},
         },
         "contrasts": [
             {"a": "polychromic", "b": "lora", "family": "primary"},
-            {"a": "polychromic", "b": "zero_shot", "family": "primary"},
+            {"a": "polychromic", "b": "zero_shot", "family": "primary", "rule": "chosen"},
             {"a": "lora", "b": "zero_shot", "family": "secondary", "rule": "chosen"},
         ],
     }

@@ -5,33 +5,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from pathlib import Path
-
 import numpy as np
 
-from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_jsonl
-from polychromic.compare.matched import hypervolume, pareto_front
-from polychromic.compare.stats import mean_cis, trend_test
-from polychromic.compare.systems import Systems
+from polychromic.compare.stats import trend_test
+from polychromic.compare.systems import System, Systems
+from polychromic.compare.training import History, after_training, clipped, doses, sets_drawn
 from polychromic.params import BEST, HEADLINE, POLICY, Params
 
-# Of a domain whose training sees another quality than the evaluation, and what is set beside it: none of it is seen in training.
-TRAINED, UNSEEN = "quality", ("best_rouge_l@10", "bertscore", "perplexity")
-AFTER_TRAINING = {"validation_ce": "eval_loss", "kl_to_base": "kl_to_base", "reply_tokens": "reply_tokens"}
+# What training's side says and what the judge that it never sees says of the same replies: (metrics, the first that there is; held-out
+# metric; what makes both shares).
+HELD_OUT = {"quality": (("quality", "pass@1"), "held_out_quality", 1), "coverage": (("coverage@10",), "held_out_coverage@10", 10)}
 
 
-def choose(params: Params, domain: str, systems: Systems) -> dict:
+def choose(params: Params, domain: str, systems: Systems, histories: dict[str, History]) -> dict:
     """Every choice, from the systems of dev alone: what choices.json says.
 
+    domain, split, primary, quality, headline: as in compare.json.
     chosen: per label the temperature with the highest primary metric, the lower one of equals.
-    fronts: per label the temperatures that no other beats in both metrics, which matched contrasts interpolate.
     best: per role of BEST, with or without the checker's knowledge, the peer (no method of ours) with the highest primary metric at its
         chosen temperature; null where no peer has the role.
     lambda: see `lambda_grid`.
-    tries: every system that was scored, with its means.
+    doses: see training.doses.
+    tries: every system that was scored, with its means: {"label", "method", "lambda", "temperature", "seeds", "quality", "primary",
+        "objective"}.
     """
     primary, quality = params.endpoint(domain).primary, params.endpoint(domain).quality
     value = {key: system.mean(primary) for key, system in systems.items()}
@@ -55,9 +52,9 @@ def choose(params: Params, domain: str, systems: Systems) -> dict:
         "quality": quality,
         "headline": HEADLINE,
         "chosen": chosen,
-        "fronts": {label: found["pareto_temperatures"] for label, found in frontiers(systems, quality, primary).items()},
         "best": best,
-        "lambda": lambda_grid(params, domain, systems, chosen),
+        "lambda": lambda_grid(params, domain, systems, chosen, histories),
+        "doses": doses(params, domain, systems, chosen, histories),
         "tries": [
             {**system.about(), "seeds": list(system.seeds), **{key: system.mean(metric) for key, metric in means.items()}}
             for _, system in sorted(systems.items())
@@ -65,99 +62,60 @@ def choose(params: Params, domain: str, systems: Systems) -> dict:
     }
 
 
-def frontiers(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
-    """Per label, over its temperatures: which no other beats in both metrics, and the area that they dominate above (0, 0).
-
-    Descriptive: both are maxima of noisy values, biased upwards.
-    """
-    found = {}
-    for label in dict.fromkeys(label for label, _ in sorted(systems)):
-        temperatures = sorted(temperature for name, temperature in systems if name == label)
-        points = [[systems[label, temperature].mean(metric) for metric in (quality, primary)] for temperature in temperatures]
-        front = [temperatures[i] for i in pareto_front(points)]
-        found[label] = {"pareto_temperatures": front, "hypervolume": hypervolume(points)}
-    return found
-
-
-def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str, float]) -> dict:
+def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str, float], histories: dict[str, History]) -> dict:
     """What choices.json says about lambda: a row per weight of the grid, ascending from `lora` at 0; all on dev.
 
     Returns:
         rows: {"lambda", "label", "temperature" (chosen), "seeds", "validation_ce" (nats per token), "kl_to_base" (nats per
             reply), "reply_tokens", "objective" (D at temperature 1; null where it was not sampled), "primary" and "quality" at
-            the chosen temperature}, means over seeds, and "by_seed" of the three that training leaves.
-        recommended: the largest weight, 0 allowed, whose validation cross-entropy is at most `ce_margin` above lora's.
+            the chosen temperature, "held_out_gap" (see `held_out_gap`, less that of lora), "clipped" (training.clipped), "sets"
+            (training.sets_drawn), "within" (the bounds)}, means over seeds, and "by_seed" of the three that training leaves.
+        headline, bounds: as declared.
+        recommended: of the weights within the bounds, 0 among them, the one of the highest primary metric, the lower of equals.
         trend: Page's test that D at temperature 1 rises with lambda, prompts as blocks, with its levels; null below three
             levels or where a cell was not sampled at temperature 1.
-        gaming: see `against_lora`; null where training's quality is none of the domain's metrics.
 
-    Raises PolychromicError: a training history is missing, or a seed of it lacks what was measured after training.
+    Raises PolychromicError: a seed of a training history lacks what was measured after training.
     """
-    endpoint = params.endpoint(domain)
-    weights = {system.label: system.lam for system in systems.values() if system.method == "polychromic" and system.lam}
-    rows, policies = [], []
+    endpoint, bounds = params.endpoint(domain), params.analysis.bounds
+    weights = {system.label: system.lam for system in systems.values() if system.method == HEADLINE and system.lam}
+    rows, policies, lora = [], [], systems["lora", chosen["lora"]]
     for label, lam in sorted({"lora": 0.0, **weights}.items(), key=lambda item: item[1]):
-        system, policy = systems[label, chosen[label]], systems.get((label, POLICY))
-        history = paths.cell_dir(domain, "dev", paths.cell_name(system.method, system.lam)) / paths.HISTORY
-        which = {"lambda": lam, "label": label, "temperature": system.temperature, "seeds": list(system.seeds)}
-        means = {"primary": system.mean(endpoint.primary), "quality": system.mean(endpoint.quality)}
+        system, policy, history = systems[label, chosen[label]], systems.get((label, POLICY)), histories[label]
+        gaps, of_lora = held_out_gap(system), held_out_gap(lora)
         policies.append(policy)
-        rows.append({**which, **after_training(history), "objective": policy.mean("objective") if policy else None, **means})
-    trend, bound = None, rows[0]["validation_ce"] + params.analysis.ce_margin
+        row = {
+            "lambda": lam, "label": label, "temperature": system.temperature, "seeds": list(system.seeds), **after_training(label, history),
+            "objective": policy.mean("objective") if policy else None,
+            "primary": system.mean(endpoint.primary), "quality": system.mean(endpoint.quality),
+            "held_out_gap": {name: None if gap is None else gap - of_lora[name] for name, gap in gaps.items()},
+            "clipped": clipped(params, history), "sets": sets_drawn(params, domain, system.method, history),
+        }  # fmt: skip
+        first = rows[0] if rows else row
+        row["within"] = (
+            row["validation_ce"] - first["validation_ce"] <= bounds.ce
+            and first["quality"] - row["quality"] <= bounds.quality
+            and all(gap is None or gap <= bounds.gap for gap in row["held_out_gap"].values())
+        )
+        rows.append(row)
+    trend = None
     if len(rows) >= 3 and all(policies):
         d, levels = np.stack([policy.scores["objective"].mean(axis=0) for policy in policies]), [row["lambda"] for row in rows]
         trend = {"levels": levels, "n_prompts": d.shape[1], **trend_test(levels, d)}
     return {
         "rows": rows,
         "headline": params.lam,
-        "ce_margin": params.analysis.ce_margin,
-        "recommended": max(row["lambda"] for row in rows if row["validation_ce"] <= bound),
+        "bounds": bounds.model_dump(),
+        "recommended": max((row for row in rows if row["within"]), key=lambda row: row["primary"])["lambda"],
         "trend": trend,
-        "gaming": against_lora(params, domain, systems, [row["label"] for row in rows[1:]]),
     }
 
 
-def against_lora(params: Params, domain: str, systems: Systems, labels: list[str]) -> list[dict] | None:
-    """What each weight of D does, beside lora at the same temperature, to the quality q that training sees and to what it does not see.
-
-    Returns:
-        {"label", "lambda", "temperature", "n_prompts", "metrics": metric -> {"delta", "low", "high"}} for each weight and temperature
-        that lora has, too: paired differences over the seeds that the two share, with bootstrap intervals over prompts. Metrics: q, the
-        domain's quality metric, and those of UNSEEN that the domain has. None where q is none of its metrics.
-    """
-    names = params.domain(domain).metrics
-    if TRAINED not in names:
-        return None
-    wanted = [TRAINED, params.endpoint(domain).quality, *(name for name in UNSEEN if name in names)]
-    rows = []
-    for label, temperature in sorted(systems):
-        if label not in labels or ("lora", temperature) not in systems:
-            continue
-        ours, lora = systems[label, temperature], systems["lora", temperature]
-        ours, lora = ours.only(lora.seeds), lora.only(ours.seeds)
-        differences = {name: ours.scores[name] - lora.scores[name] for name in wanted}
-        # The same resamples for all rows: they differ by what was trained, and not by the prompts that were drawn.
-        rng = np.random.default_rng(params.analysis.seed)
-        found = mean_cis(differences, rng, params.analysis.bootstrap, params.analysis.confidence)
-        rows.append({
-            "label": label, "lambda": ours.lam, "temperature": temperature, "n_prompts": found[TRAINED].n_prompts,
-            "metrics": {name: {"delta": ci.mean, "low": ci.low, "high": ci.high} for name, ci in found.items()},
-        })  # fmt: skip
-    return sorted(rows, key=lambda row: (row["lambda"], row["temperature"]))
-
-
-def after_training(history: Path) -> dict[str, float | dict[str, list[float]]]:
-    """The last validation cross-entropy, KL divergence to the base model and reply length: means over seeds, and "by_seed".
-
-    Raises PolychromicError: a seed has no such row.
-    """
-    last: dict[int, dict[str, float]] = defaultdict(dict)
-    for _, row in read_jsonl(history):
-        last[row["seed"]].update({key: row[key] for key in AFTER_TRAINING.values() if key in row})
-    by_seed = {}
-    for name, key in AFTER_TRAINING.items():
-        if missing := [seed for seed, found in last.items() if key not in found]:
-            said = f"no {key} of seed {missing[0]}. Each seed ends with one"
-            raise PolychromicError(f"{history}: {said}. Run `dvc repro` to train the cell again.")
-        by_seed[name] = [last[seed][key] for seed in sorted(last)]
-    return {name: float(np.mean(values)) for name, values in by_seed.items()} | {"by_seed": by_seed}
+def held_out_gap(system: System) -> dict[str, float | None]:
+    """How much better training's quality and coverage find the replies than the judge that training never sees; shares, null without one."""
+    found = {}
+    for name, (metrics, held_out, scale) in HELD_OUT.items():
+        own = next((metric for metric in metrics if metric in system.scores), None)
+        there = own is not None and held_out in system.scores
+        found[name] = (system.mean(own) - system.mean(held_out)) / scale if there else None
+    return found

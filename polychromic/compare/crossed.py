@@ -25,7 +25,8 @@ SMALLEST = 1e-30  # p-values below are 0
 class Variances:
     """Variance of an estimate, by what it is due to: seeds alone, prompts alone, and single cells (sampling of replies included).
 
-    n_seeds, n_prompts: the sizes that these belong to; prompts are clusters where prompts were resampled in clusters.
+    n_seeds, n_prompts: the sizes that these belong to; prompts are clusters where prompts were resampled in clusters. One seed: of prompts
+    alone, the other two are 0.
     """
 
     seeds: float
@@ -60,7 +61,7 @@ class Variances:
 
     def _quantiles(self, alpha: float) -> tuple[float, float]:
         # stdtrit is what scipy.stats.t.isf calls, without a tenth of a millisecond of checks
-        return tuple(-float(stdtrit(size - 1, alpha / 2)) for size in (self.n_seeds, self.n_prompts))
+        return tuple(-float(stdtrit(max(1, size - 1), alpha / 2)) for size in (self.n_seeds, self.n_prompts))
 
     def p(self, delta: float) -> float:
         """Two-sided p of an estimate `delta` of 0: the alpha whose interval ends at 0. Without any variance 0, or 1 for a delta of 0."""
@@ -77,7 +78,8 @@ class Variances:
         if self.se == 0:
             return float(delta != 0)
         middles = (np.arange(200) + 0.5) / 200
-        luck = st.chi2.ppf(middles, self.n_seeds - 1) / (self.n_seeds - 1)
+        degrees = max(1, self.n_seeds - 1)
+        luck = st.chi2.ppf(middles, degrees) / degrees
         by_seeds, by_prompts = self._quantiles(alpha)
         half = np.hypot(by_seeds * np.sqrt((self.seeds + self.cells) * luck), by_prompts * math.sqrt(self.prompts))
         return float(np.mean(st.norm.sf((half - delta) / self.se) + st.norm.cdf((-half - delta) / self.se)))
@@ -122,11 +124,9 @@ def crossed_means(
         clusters: (P,) labels of prompts that belong together, resampled as a whole; a mean stays one over prompts. None: no clusters.
 
     Raises:
-        PolychromicError: fewer than 2 seeds, a label too many or too few, fewer than 2 clusters.
+        PolychromicError: a label too many or too few, fewer than 2 clusters.
     """
     _, n_seeds, n_prompts = scores.shape
-    if n_seeds < 2:
-        raise PolychromicError(f"seeds: got {n_seeds}. Allowed: 2 or more, better 5. One seed says nothing about seeds; train another.")
     labels = np.arange(n_prompts) if clusters is None else np.asarray(clusters)
     kinds, member = np.unique(labels, return_inverse=True)
     if labels.shape != (n_prompts,) or len(kinds) < 2:
@@ -143,17 +143,30 @@ def crossed_means(
     return np.concatenate([scores.mean(axis=(1, 2))[:, None], *parts], axis=1), (n_seeds, len(kinds))
 
 
-def estimate(deltas: np.ndarray, sizes: tuple[int, int], confidence: float = 0.95) -> Estimate:
+def estimate(deltas: np.ndarray, sizes: tuple[int, int], confidence: float = 0.95, fixed: bool = False) -> Estimate:
     """The estimate whose values over the columns of `crossed_means` are `deltas` (1 + 3 n_boot,); NaN where a resample has none.
 
     Resampling S seeds, or P prompts, has (S - 1) / S, or (P - 1) / P, of their variance. What is beyond both is due
     to cells, and is in each.
+
+    Args:
+        fixed: about these seeds alone: of the resamples of prompts only, which know nothing of other seeds.
+
+    Raises:
+        PolychromicError: fewer than 2 seeds that are not fixed.
     """
-    by_seeds, by_prompts, by_both = (float(np.nanvar(x)) for x in np.split(deltas[1:] - deltas[0], 3))
-    s, p = (size / (size - 1) for size in sizes)
-    cells = (by_both - by_seeds - by_prompts) * s * p
-    by_seeds, by_prompts = by_seeds * s, by_prompts * p
-    cells = min(max(cells, 0.0), by_seeds, by_prompts)
-    variances = Variances(by_seeds - cells, by_prompts - cells, cells, *sizes)
-    delta, half = float(deltas[0]), variances.half_width(1 - confidence)
+    (n_seeds, n_prompts), delta = sizes, float(deltas[0])
+    by_seeds, by_prompts, by_both = (float(np.nanvar(x)) for x in np.split(deltas[1:] - delta, 3))
+    by_prompts *= n_prompts / (n_prompts - 1)
+    if fixed:
+        variances = Variances(0.0, by_prompts, 0.0, 1, n_prompts)
+    elif n_seeds < 2:
+        raise PolychromicError(f"seeds: got {n_seeds}. Allowed: 2 or more, better 5. One seed says nothing about seeds; train another.")
+    else:
+        s, p = n_seeds / (n_seeds - 1), n_prompts / (n_prompts - 1)
+        cells = (by_both - by_seeds - by_prompts / p) * s * p
+        by_seeds *= s
+        cells = min(max(cells, 0.0), by_seeds, by_prompts)
+        variances = Variances(by_seeds - cells, by_prompts - cells, cells, *sizes)
+    half = variances.half_width(1 - confidence)
     return Estimate(delta, delta - half, delta + half, variances.p(delta), variances)

@@ -78,6 +78,7 @@ class FrontContrast:
         unmatched: share of the resamples that share qualities over less than `least`.
         above: share of the shared qualities at which a lies above b; None without a match.
         best_quality, best_value: a's best against b's best. Maxima of noisy means: biased upwards, on both sides.
+        over_prompts: the gap once more, about these seeds alone; by_seed: seed by seed, NaN where one has no match.
         dominates: "a" when a offers at least b's value to every quality of b's, and more to some; "b" the other way; else None.
         certainty: share of the resamples with the same answer in `dominates`.
     """
@@ -90,6 +91,8 @@ class FrontContrast:
     best_value: Estimate
     dominates: str | None
     certainty: float
+    over_prompts: Estimate | None
+    by_seed: tuple[float, ...]
     n_prompts: int
 
 
@@ -148,6 +151,7 @@ def front_contrast(
     confidence: float = 0.95,
     clusters: ArrayLike | None = None,
     least: float = LEAST,
+    fixed: bool = False,
 ) -> FrontContrast:
     """The mean vertical gap of two fronts over the qualities that both cover; see the module for the estimand.
 
@@ -157,9 +161,10 @@ def front_contrast(
         n_boot: resamples of the seeds, as many of the prompts, and as many of both.
         clusters: (P,) labels of prompts that belong together (families of functions), resampled as a whole; None: none do.
         least: the shortest interval of shared qualities that is a match, in the quality's unit, above 0.
+        fixed: about these seeds alone, of which one is enough.
 
     Raises:
-        PolychromicError: seeds or prompts that differ between a and b, fewer than 2 seeds or clusters, a bad level or `least`.
+        PolychromicError: seeds or prompts that differ between a and b, fewer than 2 seeds (if not fixed) or clusters, a bad level or `least`.
     """
     if not 0 < confidence < 1 or n_boot < 1:
         raise PolychromicError(f"fronts: confidence: got {confidence}, n_boot: got {n_boot}. Allowed: in (0, 1); 1 or more.")
@@ -185,20 +190,31 @@ def front_contrast(
     dominates, *again = (_dominance(*((q[:, i], f[:, i]) for q, f in fronts)) for i in (0, *range(-n_boot, 0)))
     inside = np.linspace(low[0], high[0], STEPS + 1)
     ours, theirs = (np.interp(inside, q[::-1, 0], f[::-1, 0]) for q, f in fronts)
+    by_seed, *_ = vertical_gaps(*(offered(x.temperatures, x.quality.mean(axis=2), x.value.mean(axis=2)) for x in (a, b)), least)
+    estimated = lambda deltas, scale: estimate(snap(deltas, scale), sizes, confidence, fixed)
     return FrontContrast(
-        gap=estimate(gaps, sizes, confidence) if matched else None,
+        gap=estimate(gaps, sizes, confidence, fixed) if matched else None,
         shared=(float(low[0]), float(high[0])),
         unmatched=unmatched,
         above=float((ours > theirs).mean()) if matched else None,
-        best_quality=estimate(snap(qa[0] - qb[0], quality_scale), sizes, confidence),
-        best_value=estimate(snap(fa[-1] - fb[-1], value_scale), sizes, confidence),
+        best_quality=estimated(qa[0] - qb[0], quality_scale),
+        best_value=estimated(fa[-1] - fb[-1], value_scale),
         dominates=dominates,
         certainty=float(np.mean([one == dominates for one in again])),
+        over_prompts=estimate(gaps, sizes, confidence, fixed=True) if matched else None,
+        by_seed=tuple(snap(by_seed, value_scale).tolist()),
         n_prompts=a.quality.shape[2],
     )
 
 
-def self_contrast(front: Front, rng: np.random.Generator, n_boot: int = 2_000, confidence: float = 0.95) -> FrontContrast:
+def self_contrast(
+    front: Front,
+    rng: np.random.Generator,
+    n_boot: int = 2_000,
+    confidence: float = 0.95,
+    clusters: ArrayLike | None = None,
+    least: float = LEAST,
+) -> FrontContrast:
     """A system against itself on interleaved temperatures: 0 but for the interpolation and the noise of the replies.
 
     The inner temperatures go to a and b in turn, the coldest and the hottest to both, so that both cover the same qualities.
@@ -210,4 +226,26 @@ def self_contrast(front: Front, rng: np.random.Generator, n_boot: int = 2_000, c
     if last < 3:
         raise PolychromicError(f"self-contrast: got {last + 1} temperatures. Allowed: 4 or more, 6 for cubics. Sample at more of them.")
     halves = ([0, *range(start, last, 2), last] for start in (1, 2))
-    return front_contrast(*(front.at(places) for places in halves), rng, n_boot, confidence)
+    return front_contrast(*(front.at(places) for places in halves), rng, n_boot, confidence, clusters, least)
+
+
+# descriptive: maxima of noisy points, biased upwards
+
+
+def pareto_front(points: ArrayLike) -> np.ndarray:
+    """Indices, ascending, of the (n, 2) points that no other one beats (at least as good in both, better in one).
+
+    Equal points stand or fall together.
+    """
+    p = np.asarray(points, dtype=np.float64)
+    beaten = (p >= p[:, None]).all(axis=2) & (p > p[:, None]).any(axis=2)  # (point, by which)
+    return np.flatnonzero(~beaten.any(axis=1))
+
+
+def hypervolume(points: ArrayLike) -> float:
+    """Area that the (n, 2) points, none below 0, dominate above (0, 0), in the product of the two units."""
+    p = np.asarray(points, dtype=np.float64)
+    front = p[pareto_front(p)]
+    front = front[np.argsort(-front[:, 0], kind="stable")]
+    steps = np.diff(front[:, 1], prepend=0.0)  # value gained as quality falls
+    return float(front[:, 0] @ steps)

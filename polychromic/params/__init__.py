@@ -22,10 +22,10 @@ from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
 from polychromic.models.weights import Source
 from polychromic.params import sections as of
-from polychromic.params.sections import ALWAYS, BEST, HEADLINE, POLICY, ContrastParams, DomainParams, Method, Section, TestPlan, Train
+from polychromic.params.sections import ALWAYS, BEST, FRONT, HEADLINE, POLICY, ContrastParams, DomainParams, Method, Section, TestPlan, Train
 
-__all__ = ["ALWAYS", "BEST", "HEADLINE", "POLICY", "Adapter", "Cell", "ContrastParams", "DomainParams", "Method", "Params", "Section"]
-__all__ += ["TestPlan", "Train", "load_params", "read_yaml"]
+__all__ = ["ALWAYS", "BEST", "FRONT", "HEADLINE", "POLICY", "Adapter", "Cell", "ContrastParams", "DomainParams", "Method", "Params"]
+__all__ += ["Section", "TestPlan", "Train", "load_params", "read_yaml"]
 
 
 class Adapter(NamedTuple):
@@ -34,6 +34,7 @@ class Adapter(NamedTuple):
     domain: str
     step: str
     budget: float
+    cost: float | None
     learning_rate: float | None
     seed: int
 
@@ -163,20 +164,26 @@ class Params(Section):
         """At which a method's samples are drawn on dev."""
         return self.methods[method].temperatures.get(domain, self.domain(domain).temperatures)
 
-    def _training(self, method: str, lam: float | None) -> str:
-        """What a method's training step depends on, as JSON; at the weight `lam` where params.yaml says lambda."""
-        fields = self.methods[method].model_dump(exclude=of.APART)
+    def _training(self, method: str, lam: float | None, apart: set[str] = of.APART) -> str:
+        """What a method's training step depends on, as JSON; at the weight `lam` where params.yaml says lambda. apart: what is left out."""
+        fields = self.methods[method].model_dump(exclude=apart)
         return json.dumps(fields | {"lam": lam if fields["lam"] == "lambda" else fields["lam"]}, sort_keys=True)
 
     def trains_like(self, method: str) -> str:
         """The first method whose training step is the same; two may differ in rate, number of steps, seeds, domains and decoding."""
         return next(name for name in self.methods if self._training(name, self.lam) == self._training(method, self.lam))
 
+    def family(self, method: str) -> list[str]:
+        """The methods that differ from this one in `cost` alone, and it, cheapest first; none where it has no cost."""
+        alike = lambda name: self._training(name, self.lam, of.GRID | {"cost"})
+        found = [name for name, other in self.methods.items() if other.cost is not None and alike(name) == alike(method)]
+        return sorted(found, key=lambda name: self.methods[name].cost) if self.methods[method].cost is not None else []
+
     def adapters(self, domain: str, cell: Cell) -> list[Adapter]:
         """What a system is trained as, once per seed; none for a prompted one. Systems that differ in decoding alone share theirs."""
         method, step = self.methods[cell.method], self._training(cell.method, cell.lam)
         seeds = () if method.adapter == "none" else cell.seeds
-        return [Adapter(domain, step, method.budget, method.learning_rate, seed) for seed in seeds]
+        return [Adapter(domain, step, method.budget, method.cost, method.learning_rate, seed) for seed in seeds]
 
     def test_plan(self, domain: str) -> TestPlan:
         """What test is opened for. Raises UsageError where nothing was declared."""

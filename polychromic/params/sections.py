@@ -20,6 +20,7 @@ from polychromic.method.objective import OBJECTIVES, SUBSET_OBJECTIVES
 POLICY = 1.0  # temperature of training's rollouts, at which D is what lambda multiplies
 ALWAYS = ("zero_shot", "few_shot", "lora", "polychromic")  # the four baselines, among the methods and on test
 HEADLINE = "polychromic"
+FRONT = 6  # temperatures that a front is made of, at least
 BEST = ("best_without_checker", "best_with_checker")  # roles of peers in contrasts, filled on dev
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -151,7 +152,8 @@ class Method(Section):
 
 
 OF_TRAINING = ("objective", "loss", "self_training", "targets", "budget", "cost", "learning_rate", "scale")
-APART = {"budget", "cost", "learning_rate", "scale", "min_p", "temperatures", "seeds", "grid_seeds", "domains"}  # where methods train alike
+GRID = {"temperatures", "seeds", "grid_seeds", "domains"}  # where the grid has a method
+APART = GRID | {"budget", "cost", "learning_rate", "scale", "min_p"}  # in what methods whose steps are alike may differ
 
 
 class Split(Section):
@@ -201,14 +203,25 @@ class FewShot(Section):
 class ContrastParams(Section):
     """A paired comparison a - b of methods, or with the peer that was best on dev (BEST); `primary` ones form Holm's family.
 
-    rule: what the family is about, the primary metric at matched quality or with each side at its chosen temperature; the other
-    is computed too, and secondary.
+    rule: what the family is about, the primary metric along the two fronts or with each side at its chosen temperature; the other
+    is computed too, and secondary. stratum: of prompts in strata that begin so alone, apart from the rest and secondary.
     """
 
     a: str
     b: str
     family: Literal["primary", "secondary"]
-    rule: Literal["matched", "chosen"] = "matched"
+    rule: Literal["front", "chosen"] = "front"
+    stratum: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.a} - {self.b}" + (f" on {self.stratum}" if self.stratum else "")
+
+    @model_validator(mode="after")
+    def _apart(self) -> ContrastParams:
+        if self.stratum and self.family == "primary":
+            raise ValueError(f"{self.name} is primary; a contrast on some strata is secondary, as the primary family is about all prompts")
+        return self
 
 
 class Endpoint(Section):
@@ -221,7 +234,7 @@ class Endpoint(Section):
 class Opened(Section):
     """A system on test: its adapters at `lam`, where the method has a grid; with the first `seeds` of the domain's test seeds.
 
-    temperatures: the one that dev chose first, then those that stood on the method's frontier on dev, which a matched contrast reads.
+    temperatures: all that are sampled, the one that dev chose first; FRONT or more where a contrast is about its front.
     """
 
     lam: Weight | None = None
@@ -245,22 +258,41 @@ class TestPlan(Section):
         for name, system in self.systems.items():
             if system.seeds > len(self.seeds):
                 raise ValueError(f"systems.{name}.seeds is {system.seeds}; the section declares {len(self.seeds)} seeds")
-        pairs = Counter(f"{contrast.a} - {contrast.b}" for contrast in self.contrasts)
-        if twice := sorted(pair for pair, count in pairs.items() if count > 1):
-            raise ValueError(f"contrasts names {', '.join(twice)} twice; a pair is tested once, in one family")
         known("contrasts", (name for contrast in self.contrasts for name in (contrast.a, contrast.b)), self.systems, "its systems")
+        if twice := sorted(name for name, count in Counter(contrast.name for contrast in self.contrasts).items() if count > 1):
+            raise ValueError(f"contrasts names {', '.join(twice)} twice; a pair is tested once, in one family")
+        for contrast in self.contrasts:
+            for name in (contrast.a, contrast.b):
+                system = self.systems[name]
+                if contrast.family == "primary" and system.seeds < 2:
+                    raise ValueError(f"systems.{name}.seeds is 1; the primary contrast {contrast.name} needs 2 or more, as seeds are random")
+                if contrast.rule == "front" and len(system.temperatures) < FRONT:
+                    got = f"systems.{name}.temperatures has {len(system.temperatures)}"
+                    raise ValueError(f"{got}; {contrast.name} compares fronts, which need {FRONT} or more, or has rule: chosen")
         return self
+
+
+class Bounds(Section):
+    """How far a weight of D may go from LoRA to be recommended. ce: validation cross-entropy above it, nats per token; gap: of training's
+    and the held-out judge's opinion above LoRA's gap, quality: of the quality metric below LoRA's; both shares."""
+
+    ce: Positive
+    gap: Positive
+    quality: Positive
 
 
 class Analysis(Section):
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=200)]
+    resamples: Annotated[int, Field(ge=200)]
     permutations: Annotated[int, Field(ge=200)]
-    estimand: Literal["declared_seeds"]
+    estimand: Literal["random_seeds"]
+    clusters: List(DomainName, 0)
     endpoints: dict[DomainName, Endpoint]
+    least: Inside
     margin: Share
-    ce_margin: Positive
+    bounds: Bounds
     contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
     test: dict[DomainName, TestPlan]
 

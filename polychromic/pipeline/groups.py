@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.params import Params
+from polychromic.params import ContrastParams, Params
 from polychromic.pipeline.imports import code_deps
 from polychromic.report import build
 
@@ -135,7 +135,8 @@ def _cell_group(name: str, split: str, kind: str, domain: str, method: str, fold
     (of_split, what), (of_kind, usual) = OF_SPLIT[split], (KINDS | ALL)[kind][::-1]
     keys = ("threads", "model", "sampling", "{}.max_new_tokens", f"methods.{method}", *of_split, *of_kind)
     weight, note = (" --lam ${item.lam}", " (a value that stands twice is one cell)") if "lambdas" in items else ("", "")
-    made = (paths.SAMPLES, paths.HISTORY) if split == "dev" and kind != "prompted" else (paths.SAMPLES,)
+    left = split == "test" or (split == "dev" and kind != "prompted")
+    made = (paths.SAMPLES, paths.HISTORY) if left else (paths.SAMPLES,)
     return Group(
         name,
         f"{desc or usual}; {what}{note}",
@@ -176,7 +177,13 @@ def _score(params: Params, domain: str, split: str) -> Group:
     )
 
 
+def _asked(params: Params, domain: str, contrasts: Sequence[ContrastParams]) -> list[str]:
+    """Where records are, of which `compare` asks groups or strata (polychromic.compare.systems.known_prompts)."""
+    return _inputs(domain) if domain in params.analysis.clusters or any(one.stratum for one in contrasts) else []
+
+
 def _dev(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
+    everywhere = ("methods", "sampling.n", "train.batch_size", "train.max_grad_norm")
     for domain in domains:
         folder = f"results/{domain}/dev"
         trained = [cell for cell, method in _folders(params, domain, "dev").items() if params.methods[method].adapter == "lora"]
@@ -186,28 +193,32 @@ def _dev(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
             f"compare-dev-{domain}",
             "what dev decides: temperatures, best peers, lambda; systems with intervals, paired contrasts with tests",
             f"compare {domain} --split dev",
-            [*scored, *_timings(root, domain), *(f"{cell}/{paths.HISTORY}" for cell in trained)],
+            [*scored, *_asked(params, domain, params.analysis.contrasts), *(f"{cell}/{paths.HISTORY}" for cell in trained)],
             ("compare.compare", None),
-            ("lambda", "methods", "analysis", "sampling.n", "seeds", f"{domain}.steps", f"{domain}.metrics", f"{domain}.lambdas"),
+            [*everywhere, "analysis", "lambda", "seeds", *(f"{domain}.{key}" for key in ("metrics", "lambdas", "rollouts"))],
             [f"{folder}/{name}" for name in ("choices.json", "compare.json", "metrics.json", *PLOTS)],
             {"domain": domain, "split": "dev"},
         )
 
 
 def _test(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:
-    yield from (_score(params, domain, "test") for domain in domains)
-    of_analysis = ("seed", "confidence", "bootstrap", "permutations", f"endpoints.{OF}", "margin", f"test.{OF}")
-    yield Group(
-        "compare-test",
-        "the declared contrasts, on test",
-        f"compare {OF} --split test",
-        [f"results/{OF}/test/scores.jsonl.gz", f"results/{OF}/test/machines.json"],
-        ("compare.compare", None),
-        ("methods", "sampling.n", f"{OF}.steps", f"{OF}.metrics", *(f"analysis.{key}" for key in of_analysis)),
-        [f"results/{OF}/test/{name}" for name in ("compare.json", "metrics.json")],
-        {"split": "test"},
-        _each(domains),
-    )
+    of_analysis = ("seed", "confidence", "resamples", "permutations", "clusters", "least", "margin")
+    for domain in domains:
+        folder, plan = f"results/{domain}/test", params.test_plan(domain)
+        trained = [cell.name for cell in params.cells(domain, "test") if params.methods[cell.method].adapter == "lora"]
+        yield _score(params, domain, "test")
+        keys = [f"analysis.{key}" for key in (*of_analysis, f"endpoints.{domain}", f"test.{domain}")]
+        read = [f"{folder}/scores.jsonl.gz", f"{folder}/machines.json", *(f"{folder}/{cell}/{paths.HISTORY}" for cell in trained)]
+        yield Group(
+            f"compare-test-{domain}",
+            "the declared contrasts, on test",
+            f"compare {domain} --split test",
+            [*read, *_asked(params, domain, plan.contrasts)],
+            ("compare.compare", None),
+            ["methods", "sampling.n", f"{domain}.metrics", *keys],
+            [f"{folder}/{name}" for name in ("compare.json", "metrics.json")],
+            {"domain": domain, "split": "test"},
+        )
 
 
 def _calibration(root: Path, params: Params, domains: Sequence[str]) -> Iterator[Group]:

@@ -43,6 +43,7 @@ SMOKE: Mapping[str, Any] = {
     "split.tolerance": 0.2,  # a dozen prompts cannot keep every stratum's share
     "sampling.n": 12,
     "analysis.bootstrap": 500,
+    "analysis.resamples": 500,
     "analysis.permutations": 500,
 }
 # Its cells: the four baselines, polychromic at the headline lambda.

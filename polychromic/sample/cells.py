@@ -88,7 +88,7 @@ class Workbench:
 
 
 def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) -> None:
-    """Train and sample every seed, then write `out`/samples.jsonl.gz and, of what was trained for dev, `out`/history.jsonl.
+    """Train and sample every seed, then write `out`/samples.jsonl.gz and, of what was trained for dev, `out`/history.jsonl; on test always.
 
     On test each row says which machine drew it, since test may be computed elsewhere than dev.
 
@@ -108,7 +108,7 @@ def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) 
         machine = f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
         samples = [{**row, "machine": machine} for row in samples]
     write_jsonl(out / paths.SAMPLES, samples)
-    if split == "dev" and history:
+    if split == "test" or (split == "dev" and history):  # empty of what is only prompted, since test's cells are one kind of stage
         write_jsonl(out / paths.HISTORY, history)
 
 

@@ -1,0 +1,97 @@
+"""Systems and fronts as compare.json has them: means with intervals, curves, and each headline system against itself. No torch, no text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from polychromic.compare import stats
+from polychromic.compare.contrasts import estimated, front_of, generator
+from polychromic.compare.crossed import crossed_means, estimate
+from polychromic.compare.fronts import hypervolume, offered, pareto_front, self_contrast
+from polychromic.compare.systems import System, Systems, clusters_of
+from polychromic.data.records import Record
+from polychromic.params import FRONT, HEADLINE, Params
+
+BASELINES = ("zero_shot", "few_shot", "lora")
+VALID, PASSED = "valid_distinct@10", "pass@1"
+
+
+def about(params: Params, name: str) -> dict:
+    """What a table says about a method: its group, its budgets, and whose training step it has."""
+    method = params.methods[name]
+    group = {"ours": method.ours, "sees_checker": method.sees_checker, "trained": method.adapter == "lora"}
+    return group | {"budget": method.budget, "cost": method.cost, "trains_like": params.trains_like(name)}
+
+
+def describe(params: Params, domain: str, system: System, chosen: dict[str, float], known: dict[str, Record]) -> dict[str, Any]:
+    """A row of "systems". Intervals end where the scores do, as a mean cannot lie beyond them. The same resamples for all metrics."""
+    scores, clusters, settings = stats.check_scores(system.scores), clusters_of(params, domain, system, known), params.analysis
+    means, sizes = crossed_means(np.stack(list(scores.values())), generator(params, "mean"), settings.resamples, clusters)
+    metrics = {}
+    for (name, own), deltas in zip(scores.items(), means, strict=True):
+        found = estimate(stats.snap(deltas, float(np.abs(own).max())), sizes, settings.confidence, fixed=len(system.seeds) < 2)
+        low, high = np.clip([found.low, found.high], own.min(), own.max()).tolist()
+        metrics[name] = {"mean": float(own.mean()), "low": low, "high": high, "by_seed": own.mean(axis=1).tolist()}
+    parts = VALID in scores and PASSED in scores and metrics[PASSED]["mean"] > 0
+    return {
+        **system.about(),
+        "chosen": chosen[system.label] == system.temperature,
+        "seeds": list(system.seeds),
+        "over": "prompts" if len(system.seeds) < 2 else "seeds and prompts",
+        "n_prompts": len(system.prompts),
+        "n_samples": params.sampling.n,
+        "distinct_per_valid": metrics[VALID]["mean"] / (10 * metrics[PASSED]["mean"]) if parts else None,
+        "metrics": metrics,
+    }
+
+
+def by_label(systems: Systems) -> dict[str, list[System]]:
+    """Of each label its systems, temperatures ascending."""
+    found: dict[str, list[System]] = {}
+    for (label, _), system in sorted(systems.items()):
+        found.setdefault(label, []).append(system)
+    return found
+
+
+def fronts_of(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
+    """"fronts": means over temperature, what the label offers to who asks for a quality (polychromic.compare.fronts; null of one
+    temperature), and, descriptive, which temperatures no other beats in both metrics and the area that they dominate above (0, 0)."""
+    found = {}
+    for label, own in by_label(systems).items():
+        temperatures = [system.temperature for system in own]
+        points = [[system.mean(metric) for metric in (quality, primary)] for system in own]
+        q, v = np.array(points).T.tolist()
+        curve = None
+        if len(own) > 1:
+            xs, ys = offered(np.array(temperatures), np.array(q)[:, None], np.array(v)[:, None])
+            curve = {"quality": xs[:, 0].tolist(), "value": ys[:, 0].tolist()}
+        pareto = {"pareto_temperatures": [temperatures[i] for i in pareto_front(points)], "hypervolume": hypervolume(points)}
+        found[label] = {"temperatures": temperatures, "quality": q, "value": v, "curve": curve, **pareto}
+    return found
+
+
+def self_contrasts(params: Params, domain: str, systems: Systems, known: dict[str, Record]) -> list[dict]:
+    """ "self_contrasts": whatever has FRONT temperatures, lora and the headline from four, each of 2 or more seeds."""
+    endpoint, settings, rows = params.endpoint(domain), params.analysis, []
+    for label, own in by_label(systems).items():
+        if len(own) < (4 if label in (HEADLINE, "lora") else FRONT) or len(own[0].seeds) < 2:
+            continue
+        front, clusters = front_of(own, endpoint.quality, endpoint.primary), clusters_of(params, domain, own[0], known)
+        stream = generator(params, "self-contrast", label)
+        found = self_contrast(front, stream, settings.resamples, settings.confidence, clusters, settings.least)
+        row = {"label": label, "temperatures": front.temperatures.tolist(), "seeds": list(own[0].seeds), "shared": list(found.shared)}
+        rows.append(row | estimated(params, found.gap))
+    return rows
+
+
+def profiles(systems: Systems, selection: dict) -> dict[str, dict[str, list[list[float]]]]:
+    """Label -> metric -> (S, P) scores of each seed and prompt at the chosen temperature: of the labels that figures show.
+
+    The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
+    """
+    names = dict.fromkeys([selection["primary"], selection["quality"], PASSED])
+    shown = {*BASELINES, HEADLINE, *selection["best"].values()} & selection["chosen"].keys()
+    scores = {label: systems[label, selection["chosen"][label]].scores for label in sorted(shown)}
+    return {label: {name: own[name].tolist() for name in names if name in own} for label, own in scores.items()}
