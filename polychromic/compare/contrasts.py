@@ -66,7 +66,8 @@ def contrasts(
         selection: of `choose`. known: of `known_prompts`.
 
     Raises:
-        PolychromicError: a contrast names a method that has no scores, two systems share no seed, fewer than 2 prompts of a stratum.
+        PolychromicError: a contrast names a method that has no scores, two systems share no seed, fewer than 2 prompts, or groups of
+            them, in a stratum.
     """
     rows, chosen = [], selection["chosen"]
     for one in declared:
@@ -76,13 +77,14 @@ def contrasts(
         sides = [[system for (label, _), system in sorted(systems.items()) if label == name] for name in (one.a, one.b)]
         seeds = sorted(set(sides[0][0].seeds) & set(sides[1][0].seeds))
         places = [i for i, prompt in enumerate(sides[0][0].prompts) if not one.stratum or known[prompt].stratum.startswith(one.stratum)]
-        if not seeds or len(places) < 2:
-            got = f"{len(seeds)} seeds that both have, {len(places)} prompts"
-            raise PolychromicError(f"{domain}, contrast {one.name}: got {got}. Allowed: 1 or more; 2 or more. Correct params.yaml.")
         a, b = ([system.only(seeds, places) for system in side] for side in sides)
         clusters = clusters_of(params, domain, a[0], known)
+        groups = len(set(clusters)) if clusters else len(places)
+        if not seeds or groups < 2:
+            got = f"{len(seeds)} seeds that both have, {groups} prompts or groups of them"
+            raise PolychromicError(f"{domain}, contrast {one.name}: got {got}. Allowed: 1 or more; 2 or more. Correct params.yaml.")
         about = {"a": one.a, "b": one.b, "stratum": one.stratum, "seeds": seeds, "over": "prompts" if len(seeds) < 2 else "seeds and prompts"}
-        about |= {"n_prompts": len(places), "n_clusters": len(set(clusters)) if clusters else len(places), "n_samples": params.sampling.n}
+        about |= {"n_prompts": len(places), "n_clusters": groups, "n_samples": params.sampling.n}
         found = _at_chosen(params, domain, *(next(s for s in side if s.temperature == chosen[s.label]) for side in (a, b)), clusters, about)
         if min(len(a), len(b)) >= FRONT:
             found.append(_along_fronts(params, domain, a, b, clusters, about))

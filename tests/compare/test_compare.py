@@ -1,4 +1,4 @@
-"""select and compare on scores that are written down here, against numbers computed another way."""
+"""What dev decides and compares, on scores that are written down here, against numbers computed another way; fronts: test_compare_fronts.py."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.compare import compare as analysis
 from polychromic.compare import systems
-from polychromic.compare.choose import against_lora, choose
-from polychromic.compare.contrasts import contrast_pairs, on_shared_seeds
-from polychromic.compare.systems import System
+from polychromic.compare.choose import choose
+from polychromic.compare.contrasts import contrast_pairs
+from polychromic.compare.describe import about
+from polychromic.compare.training import read_histories
 from polychromic.params import Params
-from polychromic.report.results import Compare
 from tests.workspace import small_values
 
 MAIN, GUARD = "valid_distinct@10", "pass@1"
@@ -73,8 +73,8 @@ def params(**changes: Any) -> Params:
     values = small_values() | {"methods": METHODS, "domains": ["listqa", "replies"]}
     values["listqa"] |= {"lambdas": [0.3, 3.0, 10.0]}
     values["replies"] |= {"people": []}
-    contrasts = [{"a": a, "b": b, "family": family} | ({"rule": "chosen"} if b == "zero_shot" else {}) for a, b, family in CONTRASTS]
-    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "ce_margin": 0.1}
+    contrasts = [{"a": a, "b": b, "family": family, "rule": "chosen"} for a, b, family in CONTRASTS]
+    values["analysis"] = values["analysis"] | {"contrasts": contrasts, "bounds": {"ce": 0.1, "gap": 0.1, "quality": 1.0}}
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
     return Params.model_validate(values)
@@ -137,11 +137,11 @@ def history(cell: str) -> list[dict]:
     """Two steps of two seeds, D on the first step alone, and what is measured after training: more of it where lambda is larger."""
     lam, rows = CELLS.get(cell, 0.0), []
     for seed, ce, d in ((0, 2.0, 0.2), (1, 4.0, 0.4)):
-        objective = {"objective": d} if cell not in ("lora", "rft") else {}
+        objective = {"objective": d, "objective_clipped": float(seed)} if cell not in ("lora", "rft") else {}
         rows += [
-            {"seed": seed, "step": 1, "loss": 9.0, "ce": ce, **objective},
+            {"seed": seed, "step": 1, "loss": 9.0, "ce": ce, "grad_norm": 5.5, "flops": 1e12, "checked": 4, **objective},
             {"seed": seed, "step": 1, "eval_loss": 7.0},
-            {"seed": seed, "step": 2, "loss": 9.0, "ce": ce / 2},
+            {"seed": seed, "step": 2, "loss": 9.0, "ce": ce / 2, "grad_norm": 1.0, "flops": 2e12 + seed * 1e12, "checked": 8},
             {"seed": seed, "step": 2, "eval_loss": 2.0 + seed + lam / 100},
             {"seed": seed, "step": 2, "kl_to_base": 5.0 + 2 * seed + lam, "reply_tokens": 4.0 + seed},
         ]
@@ -158,7 +158,8 @@ def best_temperature(label: str) -> float:
 def chosen(**changes: Any) -> dict:
     """What dev decides, from the scores that lie here."""
     values = params(**changes)
-    return choose(values, "listqa", systems.read_systems(values, "listqa", "dev", values.lam))
+    found = systems.read_systems(values, "listqa", "dev", values.lam)
+    return choose(values, "listqa", found, read_histories(values, "listqa", "dev", values.lam, {label for label, _ in found}))
 
 
 def compare(**changes: Any) -> dict:
@@ -224,7 +225,6 @@ def grid(results: Path, **changes: Any) -> dict:
 def test_the_grid_holds_what_training_left(results):
     found = grid(results)
     rows = found["rows"]
-    assert found["gaming"] is None, "training sees the evaluation's quality"
     assert [row["lambda"] for row in rows] == [0.0, 0.3, 3.0, 10.0]
     assert [row["label"] for row in rows] == ["lora", "polychromic@0.3", "polychromic", "polychromic@10.0"]
     for row in rows:
@@ -236,14 +236,41 @@ def test_the_grid_holds_what_training_left(results):
         assert row["objective"] == pytest.approx(matrix(label, 1.0, "objective").mean())
         assert row["primary"] == pytest.approx(matrix(label, best_temperature(label), MAIN).mean())
         assert row["quality"] == pytest.approx(matrix(label, best_temperature(label), GUARD).mean())
+        assert row["held_out_gap"] == {"quality": None, "coverage": None}, "this domain's metrics have no held-out judge"
+        assert row["clipped"] == {"quality": 0.5, "objective": 0.5 if lam else None}
+        assert row["sets"] == (4.0 if lam else 0.0), "one step of two has a rollout for each of the batch's prompts"
+    assert found["bounds"] == {"ce": 0.1, "gap": 0.1, "quality": 1.0}
 
 
-def test_the_recommended_weight_is_the_largest_within_the_margin(results):
-    for margin, expected in ((0.1, 10.0), (0.05, 3.0), (0.02, 0.3), (0.001, 0.0)):
-        assert grid(results, analysis={"ce_margin": margin + 1e-9})["recommended"] == expected
-    path = results / "polychromic-0.3" / "history.jsonl"
+def test_the_recommended_weight_has_the_highest_primary_metric_within_the_bounds(results):
+    """Primary metric at the chosen temperature: 4.0 (lora), 4.5 (0.3), 6.0 (3.0), 5.0 (10.0); cross-entropy above lora's: lambda / 100."""
+    wide = {"gap": 1.0, "quality": 1.0}
+    for ce, expected in ((1.0, 3.0), (0.02, 0.3), (0.001, 0.0)):
+        assert grid(results, analysis={"bounds": wide | {"ce": ce}})["recommended"] == expected
+    path = results / "polychromic-3.0" / "history.jsonl"
     write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
-    assert grid(results)["recommended"] == 10.0, "a larger weight may be within the margin where a smaller one is not"
+    assert grid(results, analysis={"bounds": wide | {"ce": 0.2}})["recommended"] == 10.0, "a larger weight may be within the bounds where a smaller one is not"
+    rows = {row["label"]: row for row in grid(results, analysis={"bounds": wide | {"ce": 9.0}})["rows"]}
+    falls = {label: rows["lora"]["quality"] - row["quality"] for label, row in rows.items()}
+    within = {label for label, row in rows.items() if falls[label] <= 0.01}
+    assert {row["label"] for row in grid(results, analysis={"bounds": wide | {"ce": 9.0, "quality": 0.01}})["rows"] if row["within"]} == within
+
+
+def test_the_held_out_gap_is_beyond_that_of_lora(results):
+    names = ["quality", "held_out_quality", "coverage@10", "held_out_coverage@10"]
+    level = {"lora": (0.5, 0.4, 3.0, 2.5), "polychromic@0.3": (0.6, 0.4, 4.0, 3.2), "polychromic": (0.7, 0.6, 5.0, 2.0)}
+    rows = make_rows()
+    for row in rows:
+        label = systems.label_of(row["method"], row["lambda"], 3.0)
+        row["metrics"] |= dict(zip(names, level.get(label, level["lora"]), strict=True))
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    listqa = {"metrics": [*params().domain("listqa").metrics, *names]}
+    found = grid(results, listqa=listqa, analysis={"bounds": {"ce": 9.0, "gap": 0.15, "quality": 1.0}})
+    gaps = {row["label"]: (row["held_out_gap"]["quality"], row["held_out_gap"]["coverage"], row["within"]) for row in found["rows"]}
+    assert gaps["lora"] == (0.0, 0.0, True)
+    assert gaps["polychromic@0.3"] == (pytest.approx(0.1), pytest.approx(0.03), True)
+    assert gaps["polychromic"] == (pytest.approx(0.0), pytest.approx(0.25), False)
+    assert found["recommended"] == 10.0
 
 
 def test_the_trend_of_d_is_pages_test_over_prompts(results):
@@ -269,7 +296,7 @@ def test_the_trend_of_d_is_pages_test_over_prompts(results):
 def test_a_history_that_ends_early_is_named(results, key):
     rows = [row if row["seed"] == 0 else {k: v for k, v in row.items() if k != key} for row in history("polychromic-3.0")]
     write_jsonl(results / "polychromic-3.0" / "history.jsonl", rows)
-    with pytest.raises(PolychromicError, match=rf"polychromic-3\.0/history\.jsonl: no {key} of seed 1\. .*dvc repro"):
+    with pytest.raises(PolychromicError, match=rf"history of polychromic: no {key} of seed 1\. .*dvc repro"):
         grid(results)
 
 
@@ -301,13 +328,7 @@ def compared(tmp_path_factory) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("compared"))
         write_results()
-        return compare(analysis={"bootstrap": 500})
-
-
-def test_the_report_accepts_the_document(compared):
-    parsed = Compare(compared, "compare.json")
-    assert parsed.chosen("lora").temperature == best_temperature("lora")
-    assert parsed.split == "dev" and parsed.calibration is None
+        return compare(analysis={"resamples": 2000})
 
 
 def test_systems_hold_means_by_hand(compared):
@@ -317,34 +338,37 @@ def test_systems_hold_means_by_hand(compared):
         assert system["lambda"] == LAMBDAS.get(label) and system["method"] == label.split("@")[0]
         assert system["chosen"] == (temperature == best_temperature(label))
         assert system["seeds"] == seeds_of(label) and (system["n_prompts"], system["n_samples"]) == (8, 10)
+        assert system["over"] == ("prompts" if label in SEEDS else "seeds and prompts")
+        parts = [system["metrics"][name]["mean"] for name in (MAIN, GUARD)]
+        assert system["distinct_per_valid"] * 10 * parts[1] == pytest.approx(parts[0])
         for metric, found in system["metrics"].items():
             values = matrix(label, temperature, metric)
             assert found["mean"] == pytest.approx(values.mean())
             assert found["by_seed"] == pytest.approx(values.mean(axis=1).tolist())
-            standard_error = values.mean(axis=0).std(ddof=1) / np.sqrt(8)
             assert found["low"] < found["mean"] < found["high"]
-            assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.25)
+            if label in SEEDS:
+                half = st.t.isf(0.025, 7) * values[0].std(ddof=1) / np.sqrt(8)
+                low, high = max(found["mean"] - half, values.min()), min(found["mean"] + half, values.max())
+                assert (found["low"], found["high"]) == (pytest.approx(low, abs=0.1 * half), pytest.approx(high, abs=0.1 * half))
 
 
-def test_a_frontier_s_area_is_that_of_two_rectangles_together(compared):
-    assert compared["frontiers"].keys() == {row["label"] for row in compared["systems"]}
-    for label, frontier in compared["frontiers"].items():
+def test_a_front_s_area_is_that_of_two_rectangles_together(compared):
+    assert compared["fronts"].keys() == {row["label"] for row in compared["systems"]} and compared["self_contrasts"] == []
+    for label, frontier in compared["fronts"].items():
         rows = [row for row in compared["systems"] if row["label"] == label]
         (q, v), (r, w) = [[row["metrics"][compared[key]]["mean"] for key in ("quality", "primary")] for row in rows]
         assert frontier["hypervolume"] == pytest.approx(q * v + r * w - min(q, r) * min(v, w)), label
         beaten = {rows[0]["temperature"]} if r > q and w > v else {rows[1]["temperature"]} if q > r and v > w else set()
         assert set(frontier["pareto_temperatures"]) == {row["temperature"] for row in rows} - beaten
-
-
-def of_rule(compared: dict, rule: str) -> list[dict]:
-    return [row for row in compared["contrasts"] if row["rule"] == rule]
+        assert frontier["temperatures"] == TEMPERATURES and frontier["quality"] == pytest.approx([q, r])
+        offered = frontier["curve"]
+        assert (offered["quality"][0], offered["value"][-1]) == pytest.approx((max(q, r), max(v, w)))
+        assert np.all(np.diff(offered["quality"]) <= 0) and np.all(np.diff(offered["value"]) >= 0)
 
 
 def test_every_declared_contrast_has_its_rows(compared):
-    """Three metrics at the chosen temperatures, one matched, and D at temperature 1 for methods that train on it."""
+    """Two temperatures make no front."""
     wanted = [(a, b, m, "chosen") for a, b in PAIRS for m in (MAIN, GUARD, "semantic_diversity")]
-    wanted += [(a, b, MAIN, "matched") for a, b in PAIRS]
-    wanted += [(a, b, "objective", "policy") for a, b in PAIRS if a.startswith("polychromic")]
     assert sorted((r["a"], r["b"], r["metric"], r["rule"]) for r in compared["contrasts"]) == sorted(wanted)
     assert len({row["id"] for row in compared["contrasts"]}) == len(wanted)
     roles = {"few_shot": "best_without_checker", "reward": "best_with_checker"}
@@ -353,14 +377,16 @@ def test_every_declared_contrast_has_its_rows(compared):
 
 def test_which_pairs_are_tested():
     """A pair that is declared twice once, no system against itself, and none that the domain does not have."""
-    pairs = contrast_pairs(params(), "listqa", {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"})
-    assert pairs["polychromic", "lora"].family == "primary" and pairs["polychromic", "polychromic_plain"].family == "primary"
-    assert len(pairs) == len(CONTRASTS) - 2
+    found = contrast_pairs(params(), "listqa", {"best_without_checker": "lora", "best_with_checker": "polychromic_plain"})
+    pairs = {(one.a, one.b): one.family for one in found}
+    assert pairs["polychromic", "lora"] == pairs["polychromic", "polychromic_plain"] == "primary"
+    assert len(pairs) == len(found) == len(CONTRASTS) - 2
     assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
     declared = [{"a": name, "b": "best_with_checker", "family": "primary"} for name in ("reward", "rft")]
-    values = params(analysis={"contrasts": declared})
-    assert list(contrast_pairs(values, "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})) == [("rft", "reward")]
-    pairs = contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})
+    declared += [declared[1] | {"family": "secondary", "stratum": "unseen:"}]
+    (one, other) = contrast_pairs(params(analysis={"contrasts": declared}), "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})
+    assert (one.a, one.b, one.stratum, other.stratum) == ("rft", "reward", None, "unseen:"), "some strata are a contrast of their own"
+    pairs = {(one.a, one.b) for one in contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})}
     assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
 
 
@@ -381,38 +407,35 @@ def test_more_steps_and_other_decoding_train_alike():
     values = params(
         methods={"long": TRAINED | {"budget": 1.5}, "min_p": TRAINED | {"min_p": 0.1}, "gem": gem, "ours": ours, "other": other}
     )
-    about = {name: analysis.about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
-    assert {name: row["trains_like"] for name, row in about.items()} == {
+    found = {name: about(values, name) for name in ("long", "min_p", "gem", "ours", "other")}
+    assert {name: row["trains_like"] for name, row in found.items()} == {
         "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
     }  # fmt: skip
-    assert about["long"]["budget"] == 1.5
+    assert found["long"]["budget"] == 1.5
 
 
-@pytest.mark.parametrize(("rule", "temperature"), [("chosen", best_temperature), ("policy", lambda label: 1.0)])
-def test_paired_contrasts_by_hand(compared, rule, temperature):
-    for row in of_rule(compared, rule):
-        assert (row["a_temperature"], row["b_temperature"]) == (temperature(row["a"]), temperature(row["b"]))
+def test_paired_contrasts_by_hand(compared):
+    for row in compared["contrasts"]:
+        assert (row["a_temperature"], row["b_temperature"]) == (best_temperature(row["a"]), best_temperature(row["b"]))
         a, b = (matrix(row[side], row[f"{side}_temperature"], row["metric"]) for side in "ab")
-        difference = a.mean(axis=0) - b.mean(axis=0)
-        assert row["delta"] == pytest.approx(difference.mean()) == pytest.approx(np.mean(row["delta_by_seed"]))
-        assert row["low"] < row["delta"] < row["high"] and row["seeds"] == seeds_of(row["a"])
+        seeds = min(len(a), len(b))  # prompted systems have the first one alone
+        assert row["seeds"] == [0, 1][:seeds] and row["over"] == ("seeds and prompts" if seeds > 1 else "prompts")
+        by_cell = a[:seeds] - b[:seeds]
+        difference = by_cell.mean(axis=0)
+        assert row["delta"] == pytest.approx(difference.mean()) == pytest.approx(np.mean(row["by_seed"]))
+        assert row["by_seed"] == pytest.approx(by_cell.mean(axis=1).tolist())
+        assert row["low"] < row["delta"] < row["high"] and (row["p"] < 0.05) == (row["low"] > 0 or row["high"] < 0)
+        assert row["detectable"] > row["se"] > 0
+        alone = st.ttest_1samp(difference, 0)
+        interval, footnote = alone.confidence_interval(), row["over_prompts"]
+        near = 0.15 * (interval.high - interval.low)
+        assert (footnote["low"], footnote["high"]) == (pytest.approx(interval.low, abs=near), pytest.approx(interval.high, abs=near))
+        if seeds == 1:
+            assert footnote == {key: row[key] for key in ("low", "high", "p")} and row["variances"]["seeds"] == 0
         flips = [abs(np.dot(signs, difference)) for signs in itertools.product((1, -1), repeat=8)]
-        assert row["p_permutation"] == row["p_value"] == pytest.approx(np.mean(np.array(flips) >= abs(difference.sum()) - 1e-9))
+        assert row["p_permutation"] == pytest.approx(np.mean(np.array(flips) >= abs(difference.sum()) - 1e-9))
         assert row["p_wilcoxon"] == pytest.approx(st.wilcoxon(difference).pvalue)
         assert row["d_z"] == pytest.approx(difference.mean() / difference.std(ddof=1))
-        if len(a) == len(b):
-            assert row["delta_by_seed"] == pytest.approx((a.mean(axis=1) - b.mean(axis=1)).tolist())
-
-
-def test_trained_systems_are_compared_on_the_seeds_that_they_share():
-    def system(method: str, seeds: tuple[int, ...]) -> System:
-        return System(method, method, None, 1.0, seeds, {MAIN: np.array([[float(seed), 10.0 + seed] for seed in seeds])})
-
-    both, one, prompted = system("lora", (0, 1)), system("reward", (0,)), system("zero_shot", (0,))
-    found = on_shared_seeds(params(), both, one, prompted)
-    assert [s.seeds for s in found] == [(0,), (0,), (0,)] and found[0].scores[MAIN].tolist() == [[0.0, 10.0]]
-    found = on_shared_seeds(params(), both, prompted)
-    assert [s.seeds for s in found] == [(0, 1), (0,)] and found[0].scores[MAIN].shape == (2, 2), "a prompt alone has no seed to share"
 
 
 def test_quality_has_a_margin_and_the_others_have_none(compared):
@@ -429,34 +452,12 @@ def test_each_family_is_adjusted_on_its_own(compared):
     families = {"primary": [], "secondary": []}
     for row in compared["contrasts"]:
         families[row["family"]].append(row)
-    assert all(row["metric"] == MAIN for row in families["primary"]), "quality and diversity are never primary"
-    rules = {(row["a"], row["b"]): row["rule"] for row in families["primary"]}
-    assert rules == {pair: "chosen" if pair == ("lora", "zero_shot") else "matched" for pair in PAIRS[:4]}
+    assert [(row["a"], row["b"], row["metric"]) for row in families["primary"]] == [
+        (*pair, MAIN) for pair in (("polychromic", "lora"), ("polychromic", "reward"))
+    ], "quality and diversity are never primary, nor what has one seed"
     for family, method in (("primary", "holm"), ("secondary", "fdr_bh")):
         rows = families[family]
-        assert [row["p_adjusted"] for row in rows] == pytest.approx(multipletests([row["p_value"] for row in rows], method=method)[1])
-
-
-def test_matched_contrasts_read_the_peer_at_the_same_quality(compared):
-    """Both ends of each peer's frontier: quality falls and coverage rises with temperature, or one temperature beats the other."""
-    seen = set()
-    for row in of_rule(compared, "matched"):
-        a_quality = matrix(row["a"], best_temperature(row["a"]), GUARD).mean()
-        a_value = matrix(row["a"], best_temperature(row["a"]), MAIN).mean()
-        quality = [matrix(row["b"], t, GUARD).mean() for t in TEMPERATURES]
-        value = [matrix(row["b"], t, MAIN).mean() for t in TEMPERATURES]
-        assert quality[0] > quality[1]
-        if value[0] >= value[1]:
-            share = 1.0
-        else:
-            share = float(np.clip((a_quality - quality[1]) / (quality[0] - quality[1]), 0, 1))
-        seen.add("inside" if 0 < share < 1 else "end")
-        assert row["delta"] == pytest.approx(a_value - (share * value[0] + (1 - share) * value[1]))
-        assert row["b_temperature"] == pytest.approx(share * 0.5 + (1 - share) * 1.0, abs=1e-6)
-        assert row["low"] <= row["delta"] <= row["high"] and 0 <= row["clamped_share"] <= 1
-        assert np.mean(row["delta_by_seed"]) == pytest.approx(row["delta"])
-        assert row["p_permutation"] is None and 0 < row["p_value"] <= 1
-    assert seen == {"inside", "end"}
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(multipletests([row["p"] for row in rows], method=method)[1])
 
 
 def test_histories_are_means_over_seeds(compared):
@@ -474,8 +475,8 @@ def test_without_temperature_one_nothing_speaks_of_the_policy(results):
     write_jsonl(results / "scores.jsonl.gz", rows)
     found = compare()
     grid = found["selection"]["lambda"]
-    assert grid["trend"] is None and grid["rows"][1]["objective"] is None and grid["recommended"] == 10.0
-    assert {row["rule"] for row in found["contrasts"]} == {"chosen", "matched"}
+    assert grid["trend"] is None and grid["rows"][1]["objective"] is None and grid["recommended"] == 3.0
+    assert found["selection"]["doses"][0]["objective"] is None
 
 
 def test_compare_repeats_to_the_byte_and_speaks_of_dev_whatever_stands_beside_it(results):
@@ -488,14 +489,12 @@ def test_compare_repeats_to_the_byte_and_speaks_of_dev_whatever_stands_beside_it
 
 
 def test_what_dvc_shows_are_the_means_at_the_chosen_temperatures(results):
-    timed = {"variants": {"lora": {"mean_seconds": 20.0}}}
-    write_json(analysis.STEP_COST.format("listqa"), timed)
     compare()
     shown = read_json(results / "metrics.json")
     assert shown.keys() == PRIMARY.keys() and shown["lora"]["temperature"] == best_temperature("lora")
     assert shown["lora"][MAIN] == pytest.approx(matrix("lora", best_temperature("lora"), MAIN).mean())
-    assert (shown["lora"]["steps"], shown["lora"]["minutes"]) == (6, 2.0), "six steps of twenty seconds"
-    assert "minutes" not in shown["reward"] and "steps" not in shown["zero_shot"]
+    assert (shown["lora"]["steps"], shown["lora"]["flops"], shown["lora"]["checked"]) == (2, 2.5e12, 8)
+    assert "steps" not in shown["zero_shot"]
     tables = {name: (results / name).read_text().splitlines() for name in ("frontier.csv", "lambda.csv", "training.csv")}
     assert tables["frontier.csv"][0] == f"label,temperature,{GUARD},{MAIN}" and len(tables["frontier.csv"]) == 1 + 2 * len(PRIMARY)
     assert [line.split(",")[:2] for line in tables["lambda.csv"][1:]] == [
@@ -510,27 +509,30 @@ def test_a_contrast_of_a_method_without_scores_is_named(results):
         compare()
 
 
-def test_each_weight_stands_beside_lora_at_the_temperatures_that_both_have():
-    """Scores are lora's, with q and pass@1 shifted by a constant and a little that differs by prompt."""
-    rng, systems = np.random.default_rng(0), {}
-    base = {name: rng.uniform(0.3, 0.6, (2, 40)) for name in params().domain("replies").metrics}
-    small, shift = rng.normal(scale=0.01, size=(2, 40)), {"quality": 0.1, "pass@1": -0.1}
-    for label, temperature in itertools.product(("lora", "polychromic@0.3", "polychromic"), (0.5, 0.7, 1.0)):
-        scores = base if label == "lora" else {name: values + small + shift.get(name, 0.0) for name, values in base.items()}
-        systems[label, temperature] = System(label, label.split("@")[0], LAMBDAS.get(label), temperature, (0, 1), scores)
-    del systems["lora", 0.7], systems["polychromic", 0.5], systems["polychromic", 0.7]
-    rows = against_lora(params(), "replies", systems, ["polychromic@0.3", "polychromic"])
-    assert [(row["label"], row["lambda"], row["temperature"]) for row in rows] == [
-        ("polychromic@0.3", 0.3, 0.5), ("polychromic@0.3", 0.3, 1.0), ("polychromic", 3.0, 1.0)
-    ]  # fmt: skip
-    assert {row["n_prompts"] for row in rows} == {40}
-    assert list(rows[0]["metrics"]) == ["quality", "pass@1", "best_rouge_l@10", "bertscore", "perplexity"]
-    for row in rows:
-        q, passed, bert = (row["metrics"][name] for name in ("quality", "pass@1", "bertscore"))
-        # Paired: what differs between prompts cancels, and the interval is that of the little that is left.
-        assert q["low"] < q["delta"] < q["high"] and q["high"] - q["low"] < 0.02 and q["low"] > 0.08
-        assert passed["high"] < -0.08 and bert["low"] <= bert["delta"] <= bert["high"] and abs(bert["delta"]) < 0.01
-    systems["lora", 1.0] = systems["lora", 1.0].only({0})
-    *_, row = against_lora(params(), "replies", systems, ["polychromic"])
-    d = systems["polychromic", 1.0].scores["quality"][0] - systems["lora", 1.0].scores["quality"][0]
-    assert row["metrics"]["quality"]["delta"] == pytest.approx(d.mean()), "over the seeds that both have"
+# cost
+
+
+def test_what_training_cost_and_what_more_of_it_brings(results):
+    """Methods that differ in cost alone are a family; FLOPs are multiples of those of LoRA at cost 1."""
+    ours = METHODS["polychromic"] | {"lam": 3.0, "seeds": 2}
+    methods = {"lora": TRAINED | {"cost": 1.0}, "polychromic": METHODS["polychromic"] | {"cost": 8.0}, "polychromic_2": ours | {"cost": 2.0}}
+    rows = make_rows()
+    rows += [row | {"method": "polychromic_2", "lambda": None} for row in rows if row["method"] == "polychromic" and row["lambda"] == 3.0]
+    write_jsonl(results / "scores.jsonl.gz", rows)
+    more = [row | ({"flops": 2 * row["flops"]} if "flops" in row else {}) for row in history("polychromic-3.0")]
+    write_jsonl(results / "polychromic_2" / "history.jsonl", more)
+    found = compare(methods=methods)
+    assert found["costs"]["polychromic_2"] == {"cost": 2.0, "steps": 2, "flops": 5e12, "checked": 8, "relative": 2.0, "seeds": [0, 1]}
+    assert found["costs"]["lora"]["relative"] == 1.0 and "zero_shot" not in found["costs"]
+    assert set(found["budgets"]) == {"lora", "polychromic"} and [row["label"] for row in found["budgets"]["lora"]] == ["lora"]
+    cheap, dear = found["budgets"]["polychromic"]
+    assert [(row["label"], row["cost"], row["flops"]) for row in (cheap, dear)] == [("polychromic_2", 2.0, 5e12), ("polychromic", 8.0, 2.5e12)]
+    system = next(s for s in found["systems"] if s["label"] == "polychromic_2" and s["chosen"])
+    assert cheap["temperature"] == system["temperature"] and cheap["metrics"][MAIN] == system["metrics"][MAIN]
+    doses = found["selection"]["doses"]
+    assert [(row["label"], row["sets"], row["cost"]) for row in doses] == [("polychromic_2", 4.0, 2.0), ("polychromic", 4.0, 8.0)]
+    assert doses[1]["objective"] == pytest.approx(matrix("polychromic", 1.0, "objective").mean())
+    uncounted = [{key: value for key, value in row.items() if key not in ("flops", "checked")} for row in history("lora")]
+    write_jsonl(results / "lora" / "history.jsonl", uncounted)
+    costs = compare(methods=methods)["costs"]
+    assert costs["lora"]["flops"] is None and costs["polychromic"]["relative"] is None and costs["polychromic"]["flops"] == 2.5e12

@@ -109,7 +109,7 @@ def test_each_stage_declares_the_parameters_that_its_code_reads(runs):
     free = lambda name: EVERYWHERE | DECIDED.get(name.partition("-")[0], set())
     needed = [(name, field) for name, fields in runs[0].read.items() for field in set(fields) - free(name)]
     assert [f"{name} reads {field}" for name, field in needed if not covers(found[name], field)] == []
-    assert "Train.batch_size" in runs[0].read["tuned-dev@listqa-lora"] and "Train.batch_size" not in runs[0].read["compare-dev-listqa"]
+    assert "Train.schedule" in runs[0].read["tuned-dev@listqa-lora"] and "Train.schedule" not in runs[0].read["compare-dev-listqa"]
 
 
 def test_dvc_takes_the_run_as_its_own(recorded):
