@@ -233,8 +233,9 @@ def test_methods_that_differ_in_cost_alone_are_a_family(original):
     fixed = {key: value for key, value in polychromic.items() if key != "grid_seeds"} | {"lam": original["lambda"]}
     lora = {"prompt": "zero_shot", "adapter": "lora"}
     methods = original["methods"] | {
-        "polychromic": polychromic | {"cost": 8.0}, "polychromic_1": fixed | {"cost": 1.0, "seeds": 2}, "polychromic_2": fixed | {"cost": 2.0},
-        "other": fixed | {"cost": 2.0, "lam": 1.0}, "sharp": fixed | {"cost": 2.0, "min_p": 0.1}, "lora": lora, "lora_1": lora | {"cost": 1.0},
+        "polychromic": polychromic | {"cost": 8.0}, "polychromic_1": fixed | {"cost": 1.0, "seeds": 2},
+        "polychromic_2": fixed | {"cost": 2.0}, "sharp": fixed | {"cost": 2.0, "min_p": 0.1},
+        "other": fixed | {"cost": 2.0, "lam": 1.0}, "lora": lora, "lora_1": lora | {"cost": 1.0},
     }  # fmt: skip
     params = Params.model_validate(change(original, "methods", methods))
     assert params.family("polychromic_2") == params.family("polychromic") == ["polychromic_1", "polychromic_2", "polychromic"]

@@ -47,7 +47,8 @@ def small_values() -> dict[str, Any]:
     values["methods"]["passk"]["subset"] = 2
     values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
-    values["analysis"] |= {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": [], "test": {domain: small_plan() for domain in values["domains"]}}
+    sizes = {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": []}
+    values["analysis"] |= sizes | {"test": {domain: small_plan() for domain in values["domains"]}}
     return values
 
 

@@ -112,7 +112,7 @@ def lambda_grid(params: Params, domain: str, systems: Systems, chosen: dict[str,
 
 
 def held_out_gap(system: System) -> dict[str, float | None]:
-    """How much better training's quality and coverage find the replies than the judge that training never sees; shares, null without one."""
+    """How much better training's quality and coverage find the replies than the judge that it never sees; shares, null without one."""
     found = {}
     for name, (metrics, held_out, scale) in HELD_OUT.items():
         own = next((metric for metric in metrics if metric in system.scores), None)

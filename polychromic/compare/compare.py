@@ -118,7 +118,7 @@ def _of_test(params: Params, domain: str, spent: dict[str, dict]) -> dict[str, A
 
 
 def metrics_of(document: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Label -> the primary metric, pass@1, pass@10 and D at the chosen temperature, and what training cost: steps, FLOPs, checked replies."""
+    """Label -> the primary metric, pass@1, pass@10 and D at the chosen temperature, and the cost: steps, FLOPs, checked replies."""
     names, found = dict.fromkeys([document["primary"], "pass@1", "pass@10", "objective"]), {}
     for system in (system for system in document["systems"] if system["chosen"]):
         row = {name: system["metrics"][name]["mean"] for name in names if name in system["metrics"]}

@@ -19,7 +19,8 @@ from polychromic.compare.crossed import Estimate, crossed_means, estimate
 from polychromic.compare.fronts import Front, front_contrast
 from polychromic.compare.systems import System, Systems, clusters_of
 from polychromic.data.records import Record
-from polychromic.params import BEST, FRONT, ContrastParams, Params
+from polychromic.params import BEST, ContrastParams, Params
+from polychromic.params.sections import FRONT
 
 BESIDE = ("semantic_diversity", "held_out_quality", "held_out_coverage@10")  # tested, too, where the domain has them; never primary
 SECONDARY = ("p_permutation", "p_wilcoxon", "p_mannwhitney", "d_z", "cliffs_delta")  # of stats.Contrast, over means of seeds
@@ -83,7 +84,7 @@ def contrasts(
         if not seeds or groups < 2:
             got = f"{len(seeds)} seeds that both have, {groups} prompts or groups of them"
             raise PolychromicError(f"{domain}, contrast {one.name}: got {got}. Allowed: 1 or more; 2 or more. Correct params.yaml.")
-        about = {"a": one.a, "b": one.b, "stratum": one.stratum, "seeds": seeds, "over": "prompts" if len(seeds) < 2 else "seeds and prompts"}
+        about = {"a": one.a, "b": one.b, "stratum": one.stratum, "seeds": seeds, "over": over(seeds)}
         about |= {"n_prompts": len(places), "n_clusters": groups, "n_samples": params.sampling.n}
         found = _at_chosen(params, domain, *(next(s for s in side if s.temperature == chosen[s.label]) for side in (a, b)), clusters, about)
         if min(len(a), len(b)) >= FRONT:
@@ -98,6 +99,11 @@ def contrasts(
                 row["p_adjusted"] = float(p)
     roles = {label: role for role, label in selection["best"].items() if label}
     return [row | {"a_role": roles.get(row["a"]), "b_role": roles.get(row["b"])} for row in rows]
+
+
+def over(seeds: Sequence[int]) -> str:
+    """Of what an estimate from these seeds speaks: one says nothing about seeds."""
+    return "prompts" if len(seeds) < 2 else "seeds and prompts"
 
 
 def estimated(params: Params, found: Estimate | None) -> dict[str, Any]:

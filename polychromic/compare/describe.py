@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from polychromic.compare import stats
-from polychromic.compare.contrasts import estimated, front_of, generator
+from polychromic.compare.contrasts import estimated, front_of, generator, over
 from polychromic.compare.crossed import crossed_means, estimate
 from polychromic.compare.fronts import hypervolume, offered, pareto_front, self_contrast
 from polychromic.compare.systems import System, Systems, clusters_of
 from polychromic.data.records import Record
-from polychromic.params import FRONT, HEADLINE, Params
+from polychromic.params import HEADLINE, Params
+from polychromic.params.sections import FRONT
 
 BASELINES = ("zero_shot", "few_shot", "lora")
 VALID, PASSED = "valid_distinct@10", "pass@1"
@@ -39,7 +40,7 @@ def describe(params: Params, domain: str, system: System, chosen: dict[str, floa
         **system.about(),
         "chosen": chosen[system.label] == system.temperature,
         "seeds": list(system.seeds),
-        "over": "prompts" if len(system.seeds) < 2 else "seeds and prompts",
+        "over": over(system.seeds),
         "n_prompts": len(system.prompts),
         "n_samples": params.sampling.n,
         "distinct_per_valid": metrics[VALID]["mean"] / (10 * metrics[PASSED]["mean"]) if parts else None,
@@ -56,7 +57,7 @@ def by_label(systems: Systems) -> dict[str, list[System]]:
 
 
 def fronts_of(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
-    """"fronts": means over temperature, what the label offers to who asks for a quality (polychromic.compare.fronts; null of one
+    """Fronts: means over temperature, what the label offers to who asks for a quality (polychromic.compare.fronts; null of one
     temperature), and, descriptive, which temperatures no other beats in both metrics and the area that they dominate above (0, 0)."""
     found = {}
     for label, own in by_label(systems).items():
@@ -73,7 +74,7 @@ def fronts_of(systems: Systems, quality: str, primary: str) -> dict[str, dict]:
 
 
 def self_contrasts(params: Params, domain: str, systems: Systems, known: dict[str, Record]) -> list[dict]:
-    """ "self_contrasts": whatever has FRONT temperatures, lora and the headline from four, each of 2 or more seeds."""
+    """Each against itself: whatever has FRONT temperatures, lora and the headline from four, each of 2 or more seeds."""
     endpoint, settings, rows = params.endpoint(domain), params.analysis, []
     for label, own in by_label(systems).items():
         if len(own) < (4 if label in (HEADLINE, "lora") else FRONT) or len(own[0].seeds) < 2:

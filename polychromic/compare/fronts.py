@@ -164,7 +164,7 @@ def front_contrast(
         fixed: about these seeds alone, of which one is enough.
 
     Raises:
-        PolychromicError: seeds or prompts that differ between a and b, fewer than 2 seeds (if not fixed) or clusters, a bad level or `least`.
+        PolychromicError: seeds or prompts that differ between a and b, fewer than 2 seeds or clusters, a bad level or `least`.
     """
     if not 0 < confidence < 1 or n_boot < 1:
         raise PolychromicError(f"fronts: confidence: got {confidence}, n_boot: got {n_boot}. Allowed: in (0, 1); 1 or more.")
@@ -190,7 +190,8 @@ def front_contrast(
     dominates, *again = (_dominance(*((q[:, i], f[:, i]) for q, f in fronts)) for i in (0, *range(-n_boot, 0)))
     inside = np.linspace(low[0], high[0], STEPS + 1)
     ours, theirs = (np.interp(inside, q[::-1, 0], f[::-1, 0]) for q, f in fronts)
-    by_seed, *_ = vertical_gaps(*(offered(x.temperatures, x.quality.mean(axis=2), x.value.mean(axis=2)) for x in (a, b)), least)
+    each = [offered(side.temperatures, side.quality.mean(axis=2), side.value.mean(axis=2)) for side in (a, b)]
+    by_seed, *_ = vertical_gaps(*each, least)
     estimated = lambda deltas, scale: estimate(snap(deltas, scale), sizes, confidence, fixed)
     return FrontContrast(
         gap=estimate(gaps, sizes, confidence, fixed) if matched else None,

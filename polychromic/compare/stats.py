@@ -1,8 +1,8 @@
 """Statistics over per-prompt scores: arrays (S, P), S seeds by P prompts, the same prompts for every system and seed.
 
-Estimand of every contrast: the mean over the declared seeds and the population of prompts that these P stand for. Seeds are fixed, so
-intervals and p-values are over prompts, paired. What draws, draws from the given numpy Generator alone; nothing here sees samples or
-text. Contrasts at matched quality: polychromic.compare.matched.
+Estimand here: the mean over these very seeds and the population of prompts that these P stand for: seeds are fixed, and intervals and
+p-values are over prompts, paired. What verdicts rest on has seeds drawn, too: polychromic.compare.crossed. What draws, draws from the
+given numpy Generator alone; nothing here sees samples or text.
 """
 
 from __future__ import annotations

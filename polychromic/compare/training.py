@@ -79,7 +79,7 @@ def after_training(label: str, history: History) -> dict[str, Any]:
         by_seed[name] = [_last(rows, key) for rows in history.values()]
         if None in by_seed[name]:
             seed = list(history)[by_seed[name].index(None)]
-            raise PolychromicError(f"history of {label}: no {key} of seed {seed}. Each seed ends with one. Run `dvc repro` to train it again.")
+            raise PolychromicError(f"history of {label}: no {key} of seed {seed}. Each seed ends with one. Run `dvc repro` to train again.")
     return {name: float(np.mean(values)) for name, values in by_seed.items()} | {"by_seed": by_seed}
 
 
@@ -95,7 +95,7 @@ def clipped(params: Params, history: History) -> dict[str, float | None]:
 
 
 def sets_drawn(params: Params, domain: str, method: str, history: History) -> float:
-    """Sets of N replies that a training scored: steps with a rollout, times the prompts of each; mean over seeds, 0 without an objective."""
+    """Sets of N replies that a training scored: steps with a rollout, times the prompts of each; mean over seeds, 0 without any."""
     rollouts = params.methods[method].rollouts or params.domain(domain).rollouts
     prompts = max(1, round(rollouts.share * params.train.batch_size))  # as polychromic.train.rollouts has it
     return float(np.mean([sum("objective" in row for row in rows) for rows in history.values()])) * prompts

@@ -22,10 +22,10 @@ from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
 from polychromic.models.weights import Source
 from polychromic.params import sections as of
-from polychromic.params.sections import ALWAYS, BEST, FRONT, HEADLINE, POLICY, ContrastParams, DomainParams, Method, Section, TestPlan, Train
+from polychromic.params.sections import ALWAYS, BEST, HEADLINE, POLICY, ContrastParams, DomainParams, Method, Section, TestPlan, Train
 
-__all__ = ["ALWAYS", "BEST", "FRONT", "HEADLINE", "POLICY", "Adapter", "Cell", "ContrastParams", "DomainParams", "Method", "Params"]
-__all__ += ["Section", "TestPlan", "Train", "load_params", "read_yaml"]
+__all__ = ["ALWAYS", "BEST", "HEADLINE", "POLICY", "Adapter", "Cell", "ContrastParams", "DomainParams", "Method", "Params", "Section"]
+__all__ += ["TestPlan", "Train", "load_params", "read_yaml"]
 
 
 class Adapter(NamedTuple):

@@ -265,7 +265,7 @@ class TestPlan(Section):
             for name in (contrast.a, contrast.b):
                 system = self.systems[name]
                 if contrast.family == "primary" and system.seeds < 2:
-                    raise ValueError(f"systems.{name}.seeds is 1; the primary contrast {contrast.name} needs 2 or more, as seeds are random")
+                    raise ValueError(f"systems.{name}.seeds is 1; the primary contrast {contrast.name} needs 2 or more: seeds are random")
                 if contrast.rule == "front" and len(system.temperatures) < FRONT:
                     got = f"systems.{name}.temperatures has {len(system.temperatures)}"
                     raise ValueError(f"{got}; {contrast.name} compares fronts, which need {FRONT} or more, or has rule: chosen")
@@ -295,5 +295,3 @@ class Analysis(Section):
     bounds: Bounds
     contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
     test: dict[DomainName, TestPlan]
-
-

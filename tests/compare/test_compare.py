@@ -1,4 +1,4 @@
-"""What dev decides and compares, on scores that are written down here, against numbers computed another way; fronts: test_compare_fronts.py."""
+"""What dev decides and compares, on scores that are written down here, against numbers computed another way."""
 
 from __future__ import annotations
 
@@ -249,11 +249,12 @@ def test_the_recommended_weight_has_the_highest_primary_metric_within_the_bounds
         assert grid(results, analysis={"bounds": wide | {"ce": ce}})["recommended"] == expected
     path = results / "polychromic-3.0" / "history.jsonl"
     write_jsonl(path, [row | ({"eval_loss": 9.0} if "eval_loss" in row else {}) for _, row in read_jsonl(path)])
-    assert grid(results, analysis={"bounds": wide | {"ce": 0.2}})["recommended"] == 10.0, "a larger weight may be within the bounds where a smaller one is not"
+    assert grid(results, analysis={"bounds": wide | {"ce": 0.2}})["recommended"] == 10.0, "a larger one may be within, a smaller one not"
     rows = {row["label"]: row for row in grid(results, analysis={"bounds": wide | {"ce": 9.0}})["rows"]}
     falls = {label: rows["lora"]["quality"] - row["quality"] for label, row in rows.items()}
     within = {label for label, row in rows.items() if falls[label] <= 0.01}
-    assert {row["label"] for row in grid(results, analysis={"bounds": wide | {"ce": 9.0, "quality": 0.01}})["rows"] if row["within"]} == within
+    strict = grid(results, analysis={"bounds": wide | {"ce": 9.0, "quality": 0.01}})["rows"]
+    assert {row["label"] for row in strict if row["within"]} == within and len(within) > 1
 
 
 def test_the_held_out_gap_is_beyond_that_of_lora(results):
@@ -384,7 +385,9 @@ def test_which_pairs_are_tested():
     assert list(pairs)[:2] == [("polychromic", "lora"), ("polychromic", "polychromic_plain")]
     declared = [{"a": name, "b": "best_with_checker", "family": "primary"} for name in ("reward", "rft")]
     declared += [declared[1] | {"family": "secondary", "stratum": "unseen:"}]
-    (one, other) = contrast_pairs(params(analysis={"contrasts": declared}), "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"})
+    (one, other) = contrast_pairs(
+        params(analysis={"contrasts": declared}), "listqa", {"best_without_checker": "lora", "best_with_checker": "reward"}
+    )
     assert (one.a, one.b, one.stratum, other.stratum) == ("rft", "reward", None, "unseen:"), "some strata are a contrast of their own"
     pairs = {(one.a, one.b) for one in contrast_pairs(params(), "replies", {"best_without_checker": "lora", "best_with_checker": None})}
     assert ("polychromic_plain", "lora") not in pairs and ("polychromic", "lora") in pairs
@@ -515,7 +518,11 @@ def test_a_contrast_of_a_method_without_scores_is_named(results):
 def test_what_training_cost_and_what_more_of_it_brings(results):
     """Methods that differ in cost alone are a family; FLOPs are multiples of those of LoRA at cost 1."""
     ours = METHODS["polychromic"] | {"lam": 3.0, "seeds": 2}
-    methods = {"lora": TRAINED | {"cost": 1.0}, "polychromic": METHODS["polychromic"] | {"cost": 8.0}, "polychromic_2": ours | {"cost": 2.0}}
+    methods = {
+        "lora": TRAINED | {"cost": 1.0},
+        "polychromic": METHODS["polychromic"] | {"cost": 8.0},
+        "polychromic_2": ours | {"cost": 2.0},
+    }
     rows = make_rows()
     rows += [row | {"method": "polychromic_2", "lambda": None} for row in rows if row["method"] == "polychromic" and row["lambda"] == 3.0]
     write_jsonl(results / "scores.jsonl.gz", rows)
@@ -526,7 +533,10 @@ def test_what_training_cost_and_what_more_of_it_brings(results):
     assert found["costs"]["lora"]["relative"] == 1.0 and "zero_shot" not in found["costs"]
     assert set(found["budgets"]) == {"lora", "polychromic"} and [row["label"] for row in found["budgets"]["lora"]] == ["lora"]
     cheap, dear = found["budgets"]["polychromic"]
-    assert [(row["label"], row["cost"], row["flops"]) for row in (cheap, dear)] == [("polychromic_2", 2.0, 5e12), ("polychromic", 8.0, 2.5e12)]
+    assert [(row["label"], row["cost"], row["flops"]) for row in (cheap, dear)] == [
+        ("polychromic_2", 2.0, 5e12),
+        ("polychromic", 8.0, 2.5e12),
+    ]
     system = next(s for s in found["systems"] if s["label"] == "polychromic_2" and s["chosen"])
     assert cheap["temperature"] == system["temperature"] and cheap["metrics"][MAIN] == system["metrics"][MAIN]
     doses = found["selection"]["doses"]

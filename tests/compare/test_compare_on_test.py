@@ -72,7 +72,9 @@ def write_results() -> Path:
     write_jsonl(paths.scores_file("listqa", "test"), rows())
     for name, system in SYSTEMS.items():
         log = [{"seed": seed, "step": step, "ce": 1.0} for seed in SEEDS[: system["seeds"]] for step in range(1, 7)]
-        write_jsonl(paths.cell_dir("listqa", "test", paths.cell_name(name, system.get("lam"))) / paths.HISTORY, log if name in TRAINED else [])
+        write_jsonl(
+            paths.cell_dir("listqa", "test", paths.cell_name(name, system.get("lam"))) / paths.HISTORY, log if name in TRAINED else []
+        )
     strata = [f"unseen:{i}" if i < 4 else "kind" for i in range(12)]
     records = [listqa_record(i, id=prompt, stratum=stratum) for i, (prompt, stratum) in enumerate(zip(PROMPTS, strata, strict=True))]
     write_jsonl(paths.data_file("listqa"), [record.model_dump() for record in records])
@@ -182,7 +184,13 @@ def test_without_a_match_a_primary_contrast_counts_as_no_difference(folder):
     compare(params(), "listqa", "test")
     document = read_json(folder / "compare.json")
     row = found(document, "polychromic", "rft")
-    assert (row["match"], row["delta"], row["p"], row["p_adjusted"], row["detectable"], row["over_prompts"]) == (False, *[None] * 2, 1.0, None, None)
+    assert (row["match"], row["delta"], row["p"], row["p_adjusted"], row["detectable"], row["over_prompts"]) == (
+        False,
+        *[None] * 2,
+        1.0,
+        None,
+        None,
+    )
     assert row["shared"][1] < row["shared"][0] and row["best_quality"]["delta"] < -1.5 and row["unmatched"] == 1
 
 

@@ -242,15 +242,22 @@ def test_a_system_is_sampled_on_test_as_it_was_declared(workspace, monkeypatch):
     monkeypatch.setattr(training_run, "_train", lambda *a, **k: (trained.append(a), original(*a, **k))[1])
     rows = run_cell(planned(), "polychromic", None, workspace / "test", "test")
     ids = [record.id for record in load_split("listqa")["test"]]
-    assert [(row["seed"], row["temperature"], row["id"]) for row in rows] == [(seed, 0.7, one) for seed in (0, 1, 2) for one in ids]
+    assert [(row["seed"], row["temperature"], row["id"]) for row in rows] == [
+        (seed, heat, one) for seed in (0, 1, 2) for heat in (0.7, 0.5, 0.6, 0.8, 0.9, 1.0) for one in ids
+    ]
     assert {row["split"] for row in rows} == {"test"} and {len(row["samples"]) for row in rows} == {10}
     assert {row["machine"] for row in rows} == {f"{cpu_model()}, torch {environment()['torch']}"}
-    assert len(trained) == 3 and not (workspace / "test" / "history.jsonl").exists()
+    history = rows_of(workspace / "test" / "history.jsonl")
+    assert len(trained) == 3 and {row["seed"] for row in history} == {0, 1, 2} and not any("eval_loss" in row for row in history)
     assert run_cell(planned(), "polychromic", 3.0, workspace / "again") == dev and len(trained) == 3
     other = planned().model_copy(update={"lam": 0.3, "seeds": [7]})
     assert run_cell(other, "polychromic", None, workspace / "other", "test") == rows, "the headline of dev says nothing about test"
     lora = run_cell(planned(), "lora", None, workspace / "lora", "test")
-    assert list(dict.fromkeys((row["seed"], row["temperature"]) for row in lora)) == [(0, 1.0), (0, 0.5), (1, 1.0), (1, 0.5)]
+    assert list(dict.fromkeys((row["seed"], row["temperature"]) for row in lora)) == [
+        (seed, heat) for seed in (0, 1) for heat in (1.0, 0.5, 0.6, 0.7, 0.8, 0.9)
+    ]
+    run_cell(planned(), "zero_shot", None, workspace / "prompted", "test")
+    assert rows_of(workspace / "prompted" / "history.jsonl") == []
 
 
 @pytest.mark.parametrize("declared", [None, "float32", "bfloat16"])
