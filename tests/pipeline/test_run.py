@@ -54,7 +54,7 @@ def test_the_files_are_those_of_the_stages_to_the_byte(processes, workspace, mon
     said = capfd.readouterr().err
     assert "train: 5 of 5" in said and ("seed 0" not in said or not processes), "one bar for all processes"
     made = {path: path.read_bytes() for path in Path("results/listqa/test").rglob("*") if path.is_file()}
-    assert len(made) == len(small_plan()["systems"]) + 2
+    assert len(made) == 2 * len(small_plan()["systems"]) + 2, "samples and histories"
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(workspace / "another"))
     for cell in params.cells("listqa", "test"):
         sample_cell(params, "listqa", "test", cell, paths.cell_dir("listqa", "test", cell.name))
