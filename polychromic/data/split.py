@@ -19,6 +19,7 @@ from polychromic.data.text import hashed, joined, near_duplicates, word_list
 SPLITS = ("train", "dev", "test")
 CALIBRATION_STRATUM = "opener"  # records with many references each: they measure human diversity and are never trained or tested on
 
+
 def is_seen(record: Record) -> bool:
     """The prompt, or one about its category, was used while the method was designed; it may not stand in test."""
     match = re.fullmatch(r"Name one kind of (.+)\.", record.prompt)
