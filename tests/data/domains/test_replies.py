@@ -35,7 +35,7 @@ def test_a_reply_is_well_formed(reply, good):
 ANIMALS = (
     "badger beaver camel coyote dolphin eagle falcon ferret gecko giraffe hamster heron iguana jaguar koala lemur lizard lobster".split()
 )
-ANIMALS += "magpie meerkat monkey octopus ostrich otter panda parrot pelican penguin pigeon rabbit raven salmon seagull spider turtle".split()
+ANIMALS += "magpie meerkat monkey octopus ostrich otter panda parrot pelican penguin pigeon rabbit raven salmon spider turtle".split()
 HUMAN = [
     "haha my %s sleeps all day long",
     "we saw one %s near the lake, it was huge",

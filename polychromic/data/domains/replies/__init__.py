@@ -1,6 +1,8 @@
 """Replies to social-media posts: no checker exists, so a draft passes when it matches a held-out human reply.
 
 Training's quality is another thing, so that training cannot copy the test: would it pass for a person's reply to this very post?
+What neither its scorer nor the judge sees: a reply that would do for any post, with a word of this one put in its place ("I've never tried
+... before haha"), is one that people give. Several of them for one post are nearly one by the calibrated cosine, not by the judge's words.
 """
 
 from __future__ import annotations
