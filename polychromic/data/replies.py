@@ -24,10 +24,10 @@ from polychromic.data.text import hashed, near_duplicates, normalised, shipped, 
 SOURCE, LICENCE = "chitchat-dataset 0.9.0", "MIT"
 POST_WORDS, REPLY_WORDS, OPENER_WORDS = (6, 40), (4, 30), (4, 40)
 # What one conversation and one person may contribute, so that no voice dominates.
-MAX_PER_CONVERSATION, MAX_PER_PERSON = 3, 20
+MAX_PER_CONVERSATION, MAX_PER_PERSON = 3, 60
 MIN_OPENER_REPLIES, MAX_OPENER_REPLIES = 8, 40
 OPENER_TURNS = 4  # a reply to the opening prompt that comes later than this is about something else
-N_PAIRS = 1400
+N_PAIRS = 2140
 QUOTES = "\u2018\u2019\u201c\u201d\u2026\u2013"  # curly quotation marks, ellipsis, dash: all else must be ASCII
 WORD_LISTS = ("unsuitable_words.txt", "profane_words.txt", "first_names.txt")
 

@@ -28,10 +28,9 @@ def is_seen(record: Record) -> bool:
     """The prompt, or one about its category or of its family, was used while the method was designed; it may not stand in test."""
     if record.domain == "code":
         return record.group in word_list("seen_families.txt")
-    if record.domain == "creative":
-        return record.id in word_list("seen_sentences.txt")
     match = ASKED.fullmatch(record.prompt)
-    return record.prompt in word_list("seen_prompts.txt") or (match and match.group(1).lower()) in word_list("seen_words.txt")
+    listed = record.prompt in word_list("seen_prompts.txt") or record.id in word_list("seen_ids.txt")
+    return listed or (match and match.group(1).lower()) in word_list("seen_words.txt")
 
 
 def sharing(records: Iterable[Record]) -> Counter[str]:

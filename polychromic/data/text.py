@@ -14,6 +14,19 @@ from typing import TypeVar
 import numpy as np
 
 Key = TypeVar("Key", str, tuple[str, ...])
+# Words that say how others hang together.
+FUNCTION_WORDS = frozenset("""
+a about above across after again against ago all along already also although always am among an and another any anyone anything are around
+as at away back be because been before behind being below beside between both but by can cannot can't could couldn't did didn't do does
+doesn't doing don't done down during each either else enough even ever every everyone everything except few for from get gets got had
+hadn't has hasn't have haven't having he he'd he'll he's her here hers herself him himself his how however i i'd i'll i'm i've if in into
+is isn't it it's its itself just least less let like many may me might mine more most much must my myself near neither never no nobody
+none nor not nothing now of off often on once one only onto or other others our ours out over own perhaps quite rather she she'd she'll
+she's should shouldn't since so some someone something sometimes soon still such than that that's the their theirs them themselves then
+there there's these they they'd they'll they're they've this those though through till to together too toward towards two under until up
+upon us very was wasn't we we'd we'll we're we've were weren't what when where whether which while who whom whose why will with within
+without won't would wouldn't yes yet you you'd you'll you're you've your yours yourself
+""".split())  # fmt: skip
 
 
 def shipped(name: str) -> str:

@@ -148,9 +148,9 @@ def _(p: Prompt, m: Metric) -> float:
 
 declare("valid_distinct@k", "valid distinct@{}", "expected distinct valid answers among k of n", high="k", unit="answers", decimals=2,
         needs=("answers",), least="k", body=True)(lambda p, m: passk.distinct_at_k(p.answers, m.at))  # fmt: skip
-declare("coverage@k", "coverage@{}", "effective coverage of valid replies, times k; mean over disjoint sets of k", high="k",
-        unit="people's worth of drafts", decimals=2, needs=("answers", "similarity"), least="k", body=True)(
-    lambda p, m: _coverage(np.array([answer is not None for answer in p.answers], dtype=float), p.similarity, m.at))  # fmt: skip
+declare("coverage@k", "coverage@{}", "effective coverage of good replies, times k; mean over disjoint sets of k", high="k",
+        unit="people's worth of drafts", decimals=2, needs=("quality", "similarity"), least="k", body=True)(
+    lambda p, m: _coverage(p.quality, p.similarity, m.at))  # fmt: skip
 declare("held_out_coverage@k", "held-out coverage@{}", "the same by the judge that training never sees", high="k",
         unit="people's worth of drafts", decimals=2, needs=("held_out_quality", "held_out_similarity"), least="k")(
     lambda p, m: _coverage(p.held_out_quality, p.held_out_similarity, m.at))  # fmt: skip

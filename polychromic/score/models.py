@@ -17,12 +17,14 @@ import numpy as np
 from polychromic.base import paths
 from polychromic.base.io import atomic_open, dumps, read_json, sha256_json, write_text
 from polychromic.base.progress import progress
+from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.params import Params
 from polychromic.score.quality import BERTSCORE_LAYER, bertscore_signature, check_references
 from polychromic.score.text import shows, spaced
 
 BATCH = 200  # prompts whose likelihoods are taken between two lines of progress
+DRAWN = 80  # prompts whose drafts are one file of the cache
 
 
 class Embedder:
@@ -84,7 +86,7 @@ def bertscores(params: Params, pairs: Mapping[str, tuple[Iterable[str], Sequence
 
 
 class Likelihoods:
-    """Log-probabilities of replies under the base model with the zero-shot prompt, in the precision of sampling."""
+    """Log-probabilities of replies under the base model with the zero-shot prompt, in the precision of sampling; and replies of its own."""
 
     def __init__(self, params: Params, domain: str):
         self.params, self.domain = params, domain
@@ -108,6 +110,26 @@ class Likelihoods:
                     tick(len(found))
             write_text(path, dumps([part.tolist() for part in found]))
         return [np.array(part) for part in read_json(path)]
+
+    def draw(self, asked: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
+        """n replies to each prompt, cached by DRAWN prompts, whose uniforms they share with no other."""
+        settings, found = (self.params.domain(self.domain).max_new_tokens, self.params.sampling.model_dump(), temperature), []
+        for first in range(0, len(asked), DRAWN):
+            some, own = list(asked[first : first + DRAWN]), derive_seed(seed, "drafts", first)
+            path = _cache_file("drafts", [*_identity(self.params, self.params.model), self.domain, settings, n, own, some], "json")
+            if not path.exists():
+                from polychromic.models.load import rows_at_once
+                from polychromic.sample.draw import sample_prompts
+
+                model, tokenizer = self._model
+                encoded = [prompts.encode(tokenizer, prompts.messages("zero_shot", self.domain, prompt)) for prompt in some]
+                drawn = sample_prompts(
+                    model, tokenizer, encoded, n=n, temperature=temperature, max_new_tokens=settings[0],
+                    rows=rows_at_once(self.params.sampling.rows), seed=own, what=f"drafts {self.domain}, from {first} of {len(asked)}",
+                )  # fmt: skip
+                write_text(path, dumps([row["samples"] for row in drawn]))
+            found += read_json(path)
+        return found
 
     @cached_property
     def _model(self) -> tuple:
@@ -154,7 +176,7 @@ def _identity(params: Params, source: weights.Source) -> list:
     """What the last bits of a model's answer depend on, beside what it is asked."""
     from polychromic.base.cache import code_fingerprint, environment
 
-    return [weights.fingerprint(source), params.threads, code_fingerprint(("models", "score/models.py")), environment()]
+    return [weights.fingerprint(source), params.threads, code_fingerprint(("models", "sample/draw.py", "score/models.py")), environment()]
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: Path) -> np.ndarray:

@@ -38,6 +38,13 @@ class Readers(Protocol):
         """(n,) mean natural log-probability per token, end token included, under the frozen base model, zero-shot."""
 
 
+class FirstReaders(Readers, Protocol):
+    """What `Domain.norms` and `held_out_norms` may ask beside; nobody else does."""
+
+    def draft(self, records: Sequence[Record], n: int) -> list[list[str]]:
+        """n replies of the frozen base model to each record's prompt, zero-shot."""
+
+
 def normalise(reply: str) -> str:
     """Lower case without accents of Latin letters, invisible characters, punctuation, a leading article and repeated blanks.
 
@@ -107,11 +114,12 @@ class Domain:
         """The text of which the held-out judge takes sentence vectors, if it does. Here: the reply."""
         return reply
 
-    def norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
-        """What people's replies to training prompts say, as JSON. Here: cosine, the median one of two replies to a prompt."""
+    def norms(self, records: Sequence[Record], readers: FirstReaders) -> dict[str, Any]:
+        """What people's replies to training prompts, and to those of split `calibration`, say, as JSON. Here: cosine, the median one of two
+        replies to a prompt."""
         return {"cosine": typical_cosine(records, readers.embed)}
 
-    def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
+    def held_out_norms(self, records: Sequence[Record], readers: FirstReaders) -> dict[str, Any]:
         """The same for the judge that training never sees. Here: nothing."""
         return {}
 
@@ -123,7 +131,7 @@ def typical_cosine(records: Sequence[Record], embed: Embed) -> float:
     """
     several = [record.references for record in records if len(set(record.references)) > 1]
     if not several:
-        raise DataError("training records", "no prompt with two different references", "some, of which similarity is calibrated")
+        raise DataError("training and calibration records", "no prompt with two references", "some, of which similarity is calibrated")
     unique = list(dict.fromkeys(text for texts in several for text in texts))
     vectors = dict(zip(unique, embed(unique).astype(float), strict=True))
     mean = lambda texts: np.mean([vectors[a] @ vectors[b] for a, b in combinations(dict.fromkeys(texts), 2)])

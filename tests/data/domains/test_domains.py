@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from polychromic.base.errors import DataError, UsageError
-from polychromic.data.domains import domain_names, get_domain, normalise
+from polychromic.data.domains import Domain, domain_names, get_domain, normalise
 from polychromic.data.domains.creative import MAX_WORDS as LONGEST_SENTENCE
 from polychromic.data.domains.creative import is_list, is_one_sentence, words
-from polychromic.data.domains.replies import MAX_WORDS, RELEVANT
 from polychromic.data.records import Record, read_records
 from polychromic.models import prompts
 from polychromic.params import load_params
@@ -124,12 +123,12 @@ def test_how_alike_two_people_s_replies_are_is_alike_no_more():
     angles = {"x": 0.0, "y": 1.0, "z": 0.5}
     lookup = lambda texts: np.array([[np.cos(angles[text]), np.sin(angles[text])] for text in texts], dtype=np.float32)
     pair = record("replies", references=("x", "y"))
-    floor = REPLIES.norms([pair, record("replies", references=("x", "x"))], Readers(lookup))["cosine"]
+    floor = Domain().norms([pair, record("replies", references=("x", "x"))], Readers(lookup))["cosine"]
     assert floor == pytest.approx(np.cos(1.0), abs=1e-6)
     same = REPLIES.alike(pair, ["x", "y", "z"], Readers(lookup, cosine=floor))
     assert same[0].tolist() == pytest.approx([1.0, 0.0, (np.cos(0.5) - floor) / (1 - floor)], abs=1e-6) and (same == same.T).all()
-    with pytest.raises(DataError, match="no prompt with two different references"):
-        REPLIES.norms([record("replies")], Readers(lookup))
+    with pytest.raises(DataError, match="no prompt with two references"):
+        Domain().norms([record("replies")], Readers(lookup))
 
 
 @pytest.mark.parametrize(("texts", "one"), [
@@ -159,36 +158,3 @@ def test_what_people_wrote_passes():
     assert not any(CREATIVE.answer(found, found.prompt) for found in records), "the prompt is no reply to itself"
     swapped = [CREATIVE.answer(a, b.references[0]) is not None for a, b in zip(records, records[1:] + records[:1], strict=True)]
     assert np.mean(swapped) < 0.01, "a sentence for other words is no reply"
-
-
-POST = record("replies", prompt="I really want to see the ocean this summer!", references=("me too", "go for it"))
-LONG = " ".join(f"w{i}" for i in range(MAX_WORDS + 1))
-
-
-@pytest.mark.parametrize(("reply", "good"), [
-    ("You should go!", True), ("Me too", True), ("Yes", False), ("", False), ("🎉🎉", False), ("want to see the ocean", False),
-    ("I REALLY want to see the ocean, this summer", False), ("I really want to see the ocean this summer too", True),
-    ("ant to see the ocean", True), ("want to see the ocea", True),  # an echo is one of words, not of letters
-    ("no no no no no", False), ("no no yes yes", True), ("no no no yes yes", False), (LONG, False), (LONG.rpartition(" ")[0], True),
-])  # fmt: skip
-def test_a_reply_is_well_formed(reply, good):
-    assert REPLIES.well_formed(POST, reply) == good
-
-
-COSINES = {  # reply: (cosine to the post, to one human reply, to the other; quality)
-    "near post": (0.7, 0.0, 0.0, 1), "near one human": (0.0, 0.1, 0.7, 1), "near other": (0.1, 0.55, 0.0, 1),
-    "a little of both": (0.25, 0.3, 0.3, 0), "far away": (0.0, 0.0, 0.0, 0), "against it": (-0.5, 0.6, 0.0, 0),
-    "fine words": (0.9, 0.3, 0.0, 1), "one": (0.9, 0.3, 0.0, 0),  # the last is relevant, and no reply
-}  # fmt: skip
-
-
-def test_quality_is_zero_or_one_at_the_mean_of_post_and_nearest_human():
-    axes = dict(zip([POST.prompt, *POST.references], np.eye(3), strict=True))
-
-    def embed(texts):
-        rows = np.array([axes[text] if text in axes else COSINES[text][:3] for text in texts])
-        return np.column_stack([rows, np.sqrt(np.maximum(0, 1 - (rows**2).sum(axis=1)))]).astype(np.float32)
-
-    assert RELEVANT == 0.3
-    assert REPLIES.key(POST, "Me too!!") == REPLIES.key(POST, "me, too") != REPLIES.key(POST, "me three")
-    assert REPLIES.training_quality(POST, list(COSINES), embed).tolist() == [row[3] for row in COSINES.values()]

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from polychromic.data.domains import Domain, Readers
-from polychromic.data.domains.creative.judge import FUNCTION_WORDS, classes, usualness
+from polychromic.data.domains.creative.judge import classes, usualness
 from polychromic.data.records import Record
-from polychromic.data.text import unaccented
+from polychromic.data.text import FUNCTION_WORDS, unaccented
 
 MIN_WORDS, MAX_WORDS = 5, 25
 MIN_OTHERS = 3  # different words that are no keyword: a list of the keywords is no sentence
