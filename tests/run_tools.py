@@ -23,8 +23,8 @@ def embed(texts) -> np.ndarray:
 class Readers:
     """polychromic.data.domains.Readers without a model; what it was asked is counted as if an operation a text."""
 
-    def __init__(self, lookup=embed, likely=None, **norms):
-        self.norms, self.lookup, self.likely, self.flops = {"cosine": 0.0} | norms, lookup, likely or {}, 0.0
+    def __init__(self, lookup=embed, fluent=None, **norms):
+        self.norms, self.lookup, self.fluent, self.flops = {"cosine": 0.0} | norms, lookup, fluent or {}, 0.0
 
     def bind(self, model, tokenizer) -> None:
         pass
@@ -33,8 +33,8 @@ class Readers:
         self.flops += len(texts)
         return self.lookup(texts)
 
-    def log_likelihood(self, record, replies) -> np.ndarray:
-        return np.array([self.likely[reply] for reply in replies])
+    def fluency(self, replies) -> np.ndarray:
+        return np.array([self.fluent[reply] for reply in replies], dtype=float)
 
 
 def train(method: str = "polychromic", lam: float | None = 3.0, seed: int = 0, records=TRAIN, validation=DEV, **changes) -> run.Trained:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from polychromic.data.records import Record
 from polychromic.models import prompts
-from polychromic.models.decode import chosen_log_probs, evaluating, head, pad_sequences, prefill
+from polychromic.models.decode import Prefill, chosen_log_probs, evaluating, head, pad_sequences, prefill
 from polychromic.models.flops import Flops
 from polychromic.models.layouts import shared_states
 from polychromic.models.load import cut_at, embed
 
 ROWS = 64  # replies whose likelihood is taken at once
+WINDOW = 3  # tokens in a row
 
 
 class LiveReaders:
@@ -24,7 +24,7 @@ class LiveReaders:
 
     Args:
         encoder: loads the sentence encoder, when it is first asked for.
-        domain: its name, whose zero-shot prompt likelihoods are given.
+        domain: its name, whose neutral prompt fluency is given.
         cut: gathers the texts that are longer than the encoder reads -> tokens that it reads.
     """
 
@@ -46,16 +46,47 @@ class LiveReaders:
         self._cut |= {text: int(limit) for text, limit in zip(texts, cut_at(encoder, texts), strict=True) if limit}
         return embed(encoder, texts)
 
-    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
-        chat = prompts.encode(self._tokenizer, prompts.messages("zero_shot", self._domain, record.prompt))
-        distinct = list(dict.fromkeys(replies))
+    def fluency(self, replies: Sequence[str]) -> np.ndarray:
+        distinct, chat = list(dict.fromkeys(replies)), neutral(self._tokenizer, self._domain)
         with evaluating(self._model), self._model.disable_adapter():
-            sums, tokens = log_likelihoods(self._model, self._tokenizer, [(chat, distinct)])[0].T
+            values, tokens = fluencies(self._model, self._tokenizer, chat, distinct)
         p, read = float(len(chat)), float(tokens.sum())
         attended = p * (p + 1) / 2 + float((tokens * p + tokens * (tokens + 1) / 2).sum())
         self.flops += self._cost.forward(p + read, attended, read)
-        found = dict(zip(distinct, sums / tokens, strict=True))
+        found = dict(zip(distinct, values, strict=True))
         return np.array([found[reply] for reply in replies])
+
+
+def neutral(tokenizer: Any, domain: str) -> list[int]:
+    """Token ids of the prompt that asks for a text of the domain and for nothing in particular."""
+    return prompts.encode(tokenizer, prompts.messages("neutral", domain, ""))
+
+
+@torch.inference_mode()
+def fluencies(model, tokenizer, chat: Sequence[int], replies: Sequence[str], rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN001
+    """(n, 2): mean natural log-probability per token of each reply (its end is one), and the lowest mean over WINDOW tokens in a row, which
+    says whether it breaks off somewhere; and (n,) tokens. The last bits depend on all that is asked.
+
+    Args: chat, token ids of the prompt. rows: replies run at once, of like lengths.
+    """
+    tokens = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], prompts.reply_end(tokenizer)] for reply in replies]
+    order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), replies[i]))
+    ids = torch.tensor([list(chat)], device=model.device)
+    start, values = prefill(model, ids, torch.ones_like(ids)), np.zeros((len(tokens), 2))
+    for first in range(0, len(order), rows):
+        chosen = order[first : first + rows]
+        index = torch.zeros(len(chosen), dtype=torch.long, device=model.device)
+        for i, each in zip(chosen, _token_log_probs(model, tokenizer, start, index, [tokens[i] for i in chosen]), strict=True):
+            values[i] = each.mean(), each.unfold(0, min(WINDOW, len(each)), 1).mean(-1).min()
+    return values, np.array([len(row) for row in tokens], dtype=float)
+
+
+def _token_log_probs(model, tokenizer, start: Prefill, index: torch.Tensor, replies: Sequence[list[int]]) -> list[torch.Tensor]:  # noqa: ANN001
+    """Natural log-probabilities, float64 on the CPU, of the tokens of each reply. index: (R,) its prompt in `start`."""
+    tokens, real = (tensor.to(model.device) for tensor in pad_sequences(replies, tokenizer.pad_token_id, left=False))
+    states = shared_states(model, start, index, tokens, real)
+    flat = chosen_log_probs(head(model, states[real.bool()]), tokens[real.bool()]).double().cpu()
+    return list(flat.split([len(reply) for reply in replies]))
 
 
 @torch.inference_mode()
@@ -76,12 +107,9 @@ def log_likelihoods(model, tokenizer, asked: Sequence[tuple[Sequence[int], Seque
         if i == order[-1] or sum(len(asked[j][1]) for j in waiting) >= rows:
             ids, mask = pad_sequences([list(asked[j][0]) for j in waiting], tokenizer.pad_token_id, left=True)
             replies = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], prompts.reply_end(tokenizer)] for j in waiting for reply in asked[j][1]]
-            tokens, real = (tensor.to(model.device) for tensor in pad_sequences(replies, tokenizer.pad_token_id, left=False))
             index = torch.tensor([place for place, j in enumerate(waiting) for _ in asked[j][1]], device=model.device)
-            states = shared_states(model, prefill(model, ids.to(model.device), mask.to(model.device)), index, tokens, real)
-            each = torch.zeros(real.shape, dtype=torch.float64, device=model.device)
-            each[real.bool()] = chosen_log_probs(head(model, states[real.bool()]), tokens[real.bool()]).double()
-            both = torch.stack([each.sum(-1), real.sum(-1).double()], dim=-1).cpu().numpy()
+            each = _token_log_probs(model, tokenizer, prefill(model, ids.to(model.device), mask.to(model.device)), index, replies)
+            both = np.array([[float(one.sum()), len(one)] for one in each])
             for j, part in zip(waiting, np.split(both, np.cumsum([len(asked[j][1]) for j in waiting])[:-1]), strict=True):
                 found[j] = part
             waiting = []

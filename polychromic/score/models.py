@@ -111,6 +111,22 @@ class Likelihoods:
             write_text(path, dumps([part.tolist() for part in found]))
         return [np.array(part) for part in read_json(path)]
 
+    def fluency(self, replies: Sequence[str], title: str) -> np.ndarray:
+        """(n, 2) of Readers.fluency (polychromic.data.domains); cached by all distinct replies that are asked at once."""
+        distinct = sorted(set(replies))
+        path = _cache_file("fluency", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, distinct], "json")
+        if not path.exists():
+            from polychromic.models.load import rows_at_once
+            from polychromic.models.readers import ROWS, fluencies, neutral
+
+            model, tokenizer = self._model
+            with progress(title, 1) as tick:
+                values, _ = fluencies(model, tokenizer, neutral(tokenizer, self.domain), distinct, rows_at_once(ROWS))
+                tick(1)
+            write_text(path, dumps(values.tolist()))
+        found = dict(zip(distinct, read_json(path), strict=True))
+        return np.array([found[reply] for reply in replies])
+
     def draw(self, asked: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
         """n replies to each prompt, cached by DRAWN prompts, whose uniforms they share with no other."""
         settings, found = (self.params.domain(self.domain).max_new_tokens, self.params.sampling.model_dump(), temperature), []

@@ -80,7 +80,7 @@ class Recorded:
         self.norms = norms["training"] | norms["held_out"]
         self._embedder, self._vectors = Embedder(params), {}
         self.cut = self._embedder.cut
-        self._likelihoods, self._likely = Likelihoods(params, domain.name), {}
+        self._likelihoods, self._likely, self._fluent = Likelihoods(params, domain.name), {}, {}
         self._count = params.scoring.likelihood_samples if "log_likelihood" in _needs(params.domain(domain.name).metrics) else 0
 
     def prepare(self, records: Mapping[str, Record], rows: Sequence[dict]) -> None:
@@ -88,22 +88,19 @@ class Recorded:
         humans = [text for record in records.values() for text in (record.prompt, *record.references)]
         judged = [self._domain.judged(records[row["id"]], text) for row in rows for text in row["samples"]]
         unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + judged + humans))
+        self._fluent = {}
         self._vectors, self._likely = dict(zip(unique, self._embedder(unique), strict=True)), {}
         for seed, temperature in dict.fromkeys((row["seed"], row["temperature"]) for row in rows):
             of = [row for row in rows if (row["seed"], row["temperature"]) == (seed, temperature)]
-            said = [self._asked(records[row["id"]], row) for row in of]
+            said = [list(dict.fromkeys(text for block in _blocks(row) for text in block["samples"][: self._count])) for row in of]
             asked = [(records[row["id"]].prompt, texts) for row, texts in zip(of, said, strict=True) if texts]
-            if not asked:
-                continue
-            title = f"likelihood, seed {seed}, temperature {temperature}"
-            names = [row["id"] for row, texts in zip(of, said, strict=True) if texts]
-            for name, (_, texts), found in zip(names, asked, self._likelihoods(asked, title), strict=True):
-                self._likely |= {(name, text): pair for text, pair in zip(texts, found, strict=True)}
-
-    def _asked(self, record: Record, row: dict) -> list[str]:
-        """The replies whose likelihood metrics read (the first ones, of each list where they come in lists), and those validity asks for."""
-        first = [text for block in _blocks(row) for text in block["samples"][: self._count]]
-        return list(dict.fromkeys([*first, *(text for text in row["samples"] if self._domain.asks_likelihood(record, text))]))
+            where = f"seed {seed}, temperature {temperature}"
+            if asked:
+                names = [row["id"] for row, texts in zip(of, said, strict=True) if texts]
+                for name, (_, texts), found in zip(names, asked, self._likelihoods(asked, f"likelihood, {where}"), strict=True):
+                    self._likely |= {(name, text): pair for text, pair in zip(texts, found, strict=True)}
+            if texts := [text for row in of for text in row["samples"] if self._domain.asks_fluency(records[row["id"]], text)]:
+                self._fluent |= dict(zip(texts, self._likelihoods.fluency(texts, f"fluency, {where}"), strict=True))
 
     def sums(self, name: str, replies: Sequence[str]) -> np.ndarray:
         """(n, 2): log-probability of replies to the prompt of that id, and tokens."""
@@ -112,9 +109,8 @@ class Recorded:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         return np.stack([self._vectors[text] for text in texts])
 
-    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
-        sums, tokens = self.sums(record.id, replies).T
-        return sums / tokens
+    def fluency(self, replies: Sequence[str]) -> np.ndarray:
+        return np.array([self._fluent[reply] for reply in replies])
 
 
 def given(params: Params, domain_name: str) -> tuple[Domain, Calibration | None]:

@@ -34,8 +34,9 @@ class Readers(Protocol):
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """n texts -> (n, d) float32 sentence vectors of unit length."""
 
-    def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
-        """(n,) mean natural log-probability per token, end token included, under the frozen base model, zero-shot."""
+    def fluency(self, replies: Sequence[str]) -> np.ndarray:
+        """(n, 2) under the frozen base model, asked for nothing in particular: mean natural log-probability per token, end token included,
+        and the lowest mean over three tokens in a row."""
 
 
 class FirstReaders(Readers, Protocol):
@@ -106,8 +107,8 @@ class Domain:
         """(N, N) in [0, 1], 1 on the diagonal: the same similarity by other features; evaluation alone reads it."""
         raise NotImplementedError(f"domain {self.name} has no held-out judge of similarity")
 
-    def asks_likelihood(self, record: Record, reply: str) -> bool:
-        """Whether validity or quality of the reply asks for its likelihood under the base model."""
+    def asks_fluency(self, record: Record, reply: str) -> bool:
+        """Whether validity or quality of the reply asks for its fluency."""
         return False
 
     def judged(self, record: Record, reply: str) -> str:

@@ -1,7 +1,9 @@
 """Creative writing under constraints: "Write one sentence that uses these words: dog, run." A reply is good when all constraints hold.
 
-Beside the constraints, whose holes a method finds at full dose ("She admired her coat fit in her coat coat."), a valid sentence repeats
-no content word and is as likely under the frozen base model as nine in ten of people's. `valid` of a record has a line for each keyword,
+Beside the constraints, whose holes a method finds at full dose ("She admired her coat fit in her coat coat.", "The stick and accuse the
+person at the bottom of the plate at the back of the house."), a valid sentence repeats no content word, is no longer than people's, and is
+as likely under the frozen base model as nine in ten of theirs: as a whole, and at its worst place; not knowing the keywords, which are
+likely anywhere for who knows them. `valid` of a record has a line for each keyword,
 its forms with the keyword first ("run ran running runs"). The judge that training never sees knows word order by classes of words
 (judge.py) in place of the likelihood, and shared content words in place of sentence vectors; the constraints are common to both.
 """
@@ -23,7 +25,7 @@ from polychromic.data.text import FUNCTION_WORDS, unaccented
 MIN_WORDS, MAX_WORDS = 5, 25
 MIN_OTHERS = 3  # different words that are no keyword: a list of the keywords is no sentence
 STEM = 5  # letters in which two forms of a word agree: "person", "persons", "personal"
-PERCENTILE = 10  # of people's sentences: what is less likely than that is not fluent
+PERCENTILE = 10  # of people's sentences: what is less fluent than that is not fluent
 # A reply that speaks of its task ("These words make a sentence: dog, run.") repeats the prompt; no keyword is among these.
 TASK = frozenset({"sentence", "sentences", "word", "words", "keyword", "keywords"})
 
@@ -92,23 +94,28 @@ class Creative(Domain):
         holds = all(forms & different for forms in keywords) and len(others) >= MIN_OTHERS and not others & TASK
         return " ".join(said) if holds and len(set(content(said))) == len(content(said)) else None
 
-    def asks_likelihood(self, record: Record, reply: str) -> bool:
+    def asks_fluency(self, record: Record, reply: str) -> bool:
         return self.answer(record, reply) is not None
 
     def answers(self, record: Record, replies: Sequence[str], readers: Readers) -> list[str | None]:
-        """Those that keep the rules and are no less likely under the base model than `norms` found of people's sentences."""
+        """Those that keep the rules, are no longer than people's and as fluent: neither the sentence nor its worst place is less likely
+        under the base model, which does not know the keywords here, than `norms` found of people's."""
         found = [self.answer(record, reply) for reply in replies]
+        found = [answer if answer and len(answer.split()) <= readers.norms["words"] else None for answer in found]
         if kept := [i for i, answer in enumerate(found) if answer is not None]:
-            likely = readers.log_likelihood(record, [replies[i] for i in kept])
-            for i in np.array(kept)[likely < readers.norms["log_likelihood"]]:
+            fluent = readers.fluency([replies[i] for i in kept]) >= np.array(readers.norms["fluency"])
+            for i in np.array(kept)[~fluent.all(axis=1)]:
                 found[i] = None
         return found
 
     def norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
-        """cosine; log_likelihood, the PERCENTILE of people's sentences that keep the rules, under the base model."""
-        kept = [(record, [text for text in record.references if self.answer(record, text) is not None]) for record in records]
-        likely = [readers.log_likelihood(record, texts) for record, texts in kept if texts]
-        return super().norms(records, readers) | {"log_likelihood": round(float(np.percentile(np.concatenate(likely), PERCENTILE)), 6)}
+        """cosine; of people's sentences that keep the rules: words, the number that PERCENTILE / 2 in a hundred exceed; fluency, the
+        PERCENTILE of both its values."""
+        kept = [text for record in records for text in record.references if self.answer(record, text) is not None]
+        return super().norms(records, readers) | {
+            "words": float(np.percentile([len(words(text)) for text in kept], 100 - PERCENTILE / 2)),
+            "fluency": np.percentile(readers.fluency(kept), PERCENTILE, axis=0).round(6).tolist(),
+        }
 
     def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
         """sentences in classes of words, and unusual, the PERCENTILE of people's sentences by a model of other people's."""
