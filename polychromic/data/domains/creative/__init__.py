@@ -4,7 +4,7 @@ Beside the constraints, whose holes a method finds at full dose ("She admired he
 person at the bottom of the plate at the back of the house."), a valid sentence repeats no content word, is no longer than people's, and is
 as likely under the frozen base model as nine in ten of theirs: as a whole, and at its worst place; not knowing the keywords, which are
 likely anywhere for who knows them. `valid` of a record has a line for each keyword,
-its forms with the keyword first ("run ran running runs"). The judge that training never sees knows word order by classes of words
+its forms with the keyword first ("run ran running runs"). The judge that training never sees knows word order by parts of speech
 (judge.py) in place of the likelihood, and shared content words in place of sentence vectors; the constraints are common to both.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from polychromic.data.domains import Domain, Readers
-from polychromic.data.domains.creative.judge import classes, usualness
+from polychromic.data.domains.creative.judge import classes, floors, usualness
 from polychromic.data.records import Record
 from polychromic.data.text import FUNCTION_WORDS, unaccented
 
@@ -118,18 +118,22 @@ class Creative(Domain):
         }
 
     def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
-        """sentences in classes of words, and unusual, the PERCENTILE of people's sentences by a model of other people's."""
-        sentences = [" ".join(classes(words(text))) for record in records for text in record.references]
-        said = [tuple(words(text)) for record in records for text in record.references]
-        halves = [(said[half::2], tuple(sentences[1 - half :: 2])) for half in (0, 1)]
-        scores = [usualness(one, others) for some, others in halves for one in some]
-        return {"sentences": sentences, "unusual": round(float(np.percentile(scores, PERCENTILE)), 6)}
+        """sentences in classes of words; unusual, the PERCENTILE of people's sentences by a model of other people's; long, as norms' words."""
+        texts = [text for record in records for text in record.references]
+        said = [classes(text) for text in texts]
+        return {
+            "sentences": list(map(" ".join, said)),
+            "unusual": floors(said, PERCENTILE),
+            "long": float(np.percentile([len(words(text)) for text in texts], 100 - PERCENTILE / 2)),
+        }
 
     def held_out_quality(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
-        """1 for a sentence that keeps the rules and whose order of words is as usual as nine in ten of people's, else 0."""
+        """1 for a sentence that keeps the rules, is no longer than people's, and whose order of words is as usual as nine in ten of theirs, as
+        a whole and at its worst place; else 0."""
         sentences, least = tuple(readers.norms["sentences"]), readers.norms["unusual"]
-        usual = [self.answer(record, reply) is not None and usualness(tuple(words(reply)), sentences) >= least for reply in replies]
-        return np.array(usual, dtype=float)
+        usual = lambda reply: bool(np.all(np.array(usualness(classes(reply), sentences)) >= least))
+        kept = [self.answer(record, reply) is not None and len(words(reply)) <= readers.norms["long"] for reply in replies]
+        return np.array([good and usual(reply) for good, reply in zip(kept, replies, strict=True)], dtype=float)
 
     def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """Shared share (Jaccard) of the content words that are no keywords; 1 for two sentences without any."""
