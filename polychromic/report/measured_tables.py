@@ -1,9 +1,9 @@
-"""Tables of benchmarks/results/ (steps, sampler, gradient variance, whether intervals are right) and of drafts beside people."""
+"""Tables of benchmarks/results/ (steps, gradient variance, whether intervals are right) and of drafts beside people."""
 
 from __future__ import annotations
 
 from polychromic.report import labels
-from polychromic.report.results import Compare, Fields
+from polychromic.report.results import Fields
 from polychromic.report.tables import DASH, row, small, tabular
 
 VARIANTS = {"plain": "Trainer + PEFT", "lora": "LoRA (ours)", "naive": "Naive rollouts"}  # of a step, beside methods
@@ -20,32 +20,18 @@ DESIGNS = {
 }  # fmt: skip
 
 
-def cost_table(cost: Fields, compare: Compare) -> str:
-    """One row per variant: rollouts, seconds of a mean step, its ratio to the plain trainer's, its gain, its time's parts in per cent.
-
-    The gain is over LoRA, on the primary metric at matched quality, where that contrast was declared.
-    """
-    head, lines = ["trainer", r"$\rho$", "$m$", "seconds", r"$\div$ plain [CI]", "gain [CI]", *PARTS], []
-    others = cost.variants.keys() & {*compare.methods, *VARIANTS} - {"plain", "lora"}
-    for name in ("plain", "lora", *sorted(others, key=labels.rank)):
-        v, c = cost.variants[name], compare.find(name, "lora", compare.primary, "matched")
+def cost_table(cost: Fields) -> str:
+    """One row per variant: rollouts, seconds of a mean step, its ratio to the plain trainer's, its time's parts in per cent."""
+    head, lines = ["trainer", r"$\rho$", "$m$", "seconds", r"$\div$ plain [CI]", *PARTS], []
+    for name in ("plain", "lora", *sorted(cost.variants.keys() - {"plain", "lora"}, key=labels.rank)):
+        v = cost.variants[name]
         settings = [DASH if value is None else labels.plain(value) for value in (v.rho, v.every)]
-        gain = labels.format_change(c.metric, c, unit=False) if c else DASH
         shares = [DASH] * len(PARTS)
         if v.part_seconds is not None:
             shares = [f"{100 * sum(v.part_seconds[part] for part in parts) / v.mean_seconds:.0f}" for parts in PARTS.values()]
-        measured = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]", gain]
+        measured = [f"{v.mean_seconds:.3f}", f"{v.ratio_to_plain:.2f} [{v.low:.2f}, {v.high:.2f}]"]
         lines.append(row([VARIANTS.get(name) or labels.system_name(name), *settings, *measured, *shares]))
     return tabular("l" + "r" * (len(head) - 1), lines, head)
-
-
-def sampler_table(sampler: Fields) -> str:
-    """Tokens per second of the shared-prefix sampler and of transformers' generate, and their ratio."""
-    lines = []
-    for r in sampler.rows:
-        speeds = [f"{r.tokens_per_second:.0f}", f"{r.generate_tokens_per_second:.0f}", f"{r.ratio:.2f}"]
-        lines.append(row([str(r.prompts), str(r.n), str(r.horizon), *speeds]))
-    return tabular("rrrrrr", lines, ["prompts", "$N$", "horizon", "tokens/s", "generate, tokens/s", "ratio"])
 
 
 def variance_table(variance: Fields) -> str:
