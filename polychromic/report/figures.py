@@ -183,6 +183,8 @@ def _against(ax: Axes, lines: Sequence[tuple[str, Sequence[Point]]], name: str, 
         _say(ax, NOTHING)
         return
     for (said, points), look in zip(lines, (LOOKS["polychromic"], Look(LOOKS["few_shot"].color, "^", (0, (3, 1)))), strict=False):
+        if not points:
+            continue
         for p in points:
             errorbar(ax, look, p, strong=True)
         draw_line(ax, "polychromic" if look is LOOKS["polychromic"] else "", look, *_xy(points), name=said)

@@ -1,8 +1,8 @@
 """The documents that the report reads: compare.json of a split, and what was measured once and is committed in benchmarks/results/.
 
 Fields are documented where they are computed: polychromic.compare.compare, benchmarks/.
-No statistic is computed here. `make bench` and `make calibration` write benchmarks/results/, which the pipeline only reads, since a
-time depends on the machine: a ratio is a mean step's seconds over that of another trainer, measured side by side.
+No statistic is computed here. `make bench` and `python -m benchmarks.fronts` write benchmarks/results/, which the pipeline only
+reads, since a time depends on the machine: a ratio is a mean step's seconds over that of another trainer, measured side by side.
 """
 
 from __future__ import annotations
@@ -105,6 +105,6 @@ def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
     """FOLDER/NAME.json. Raises PolychromicError, which names the command that makes it, where it is missing."""
     path = folder / f"{name}.json"
     if not path.exists():
-        what, command = ("check of its intervals", "make calibration") if name == "calibration" else ("costs", "make bench")
+        what, command = ("check of its intervals", "python -m benchmarks.fronts") if name == "fronts" else ("costs", "make bench")
         raise PolychromicError(f"{path}: file not found. The paper's {what} come from it; run `{command}`, which measures them.")
     return Fields(read_json(path), path.as_posix())

@@ -1,5 +1,5 @@
 """Synthetic results: compare.json of each split as `compare` makes it of simulated scores, in which every part has something to show;
-and benchmark files in the shapes that `make bench` and `make calibration` write. The same ones at every call."""
+and benchmark files in the shapes that benchmarks/ write. The same ones at every call."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _history(label: str) -> list[dict]:
             if sets:
                 row |= {"objective": 0.1 + step / 400 + draws.normal(0, 0.02), "objective_clipped": float(draws.random() < 0.3)}
             rows.append(row)
-        after = {"eval_loss": 2.0 + (0.03 * lam if sets else 0) + 0.01 * seed, "kl_to_base": 6.0 + lam, "reply_tokens": 4.0}
+        after = {"eval_loss": 2.0 + (0.03 * lam if sets else 0) + 0.01 * seed, "kl_to_base": 6.0 + (lam if sets else 0), "reply_tokens": 4.0}
         rows.append({"seed": seed, "step": steps} | after)
     return rows
 
@@ -153,7 +153,7 @@ def parsed(document: dict) -> Compare:
 
 def measured(name: str, **changes) -> Fields:  # noqa: ANN003 - fields of the document
     """A file of benchmarks/results/, as the report reads it."""
-    document = make_designs() if name == "calibration" else make_benchmarks()[f"{name}.json"]
+    document = make_designs() if name == "fronts" else make_benchmarks()[f"{name}.json"]
     return Fields(document | changes, f"benchmarks/results/{name}.json")
 
 
@@ -171,28 +171,21 @@ def make_benchmarks() -> dict[str, dict]:
     }  # fmt: skip
     head = {"device": "a CPU_with & marks", "commit": "abc1234"}
     steps = {"threads": 1, "domain": "listqa", "batch_size": 8, "precision": "float32", "steps": 50, "variants": variants}
-    speeds = [{"prompts": b, "n": 4, "horizon": 10, "tokens_per_second": 100.0 * b, "generate_tokens_per_second": 50.0, "ratio": 2.0 * b}
-              for b in (1, 8)]  # fmt: skip
     of_marginal = {"marginal": 1.0, "others": 0.8, "leave_one_out": 0.98, "set": 3.1, "wrong": 0.5}
     rows = [{"n": n, "baseline": name, "relative_to_marginal": x, "low": x - 0.05, "high": x + 0.05, "biased": name == "wrong"}
             for n in (4, 8) for name, x in of_marginal.items()]  # fmt: skip
     variance = {"objective": "coverage", "prompts": 16, "draws": 64, "rows": rows}
-    documents = {"step_cost-listqa": steps, "sampler": {"rows": speeds}, "gradient_variance": variance}
+    documents = {"step_cost-listqa": steps, "gradient_variance": variance}
     return {f"{name}.json": head | document for name, document in documents.items()}
 
 
 def make_designs() -> dict:
-    """calibration.json in the right shape: ours covers 95 and 94 %, pooling finds 41 % where there is nothing."""
-    rows = []
-    for prompts, coverage, mde in ((60, 0.95, 0.034), (300, 0.94, 0.015)):
-        shared = {"prompts": prompts, "minimum_detectable_effect": mde, "seeds": "declared", "power": 0.6, "power_se": 0.011}
-        for design, covered, found in (("percentile", coverage, 0.05), ("sign_flip", None, 0.05), ("pooled", None, 0.41)):
-            error = {"false_positives": found, "false_positives_se": 0.011, "coverage": covered, "coverage_se": covered and 0.005}
-            rows.append(shared | error | {"design": design, "ours": design != "pooled"})
-    own = {"domain": "listqa", "metric": "valid_distinct@10", "prompts": 141, "truth": 0.2, "coverage_se": 0.005}
-    observed = [own | {"rule": "chosen", "coverage": 0.951}, own | {"rule": "matched", "coverage": 0.962}]
-    shared = {"commit": "abc", "source": "made", "runs": 2000, "seeds": 2, "samples": 20, "effect": 0.03}
-    return shared | {"rows": rows, "observed": observed}
+    """fronts.json in the right shape."""
+    rate = lambda covered: {"coverage": covered, "coverage_se": 0.005, "false_positives": 1 - covered, "false_positives_se": 0.005}
+    rows = [{"domain": domain, "shape": shape, "seeds": 3, "prompts": prompts, "detectable": 0.41,
+             "rules": {"ours": rate(0.955 if prompts == 150 else 0.94), "normal": rate(0.81)}}
+            for domain in ("listqa", "creative") for shape in ("same", "itself") for prompts in (150, 300)]  # fmt: skip
+    return {"commit": "abc", "runs": 600, "rows": rows}
 
 
 def make_people() -> dict:
