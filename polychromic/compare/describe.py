@@ -17,7 +17,8 @@ from polychromic.params.sections import FRONT
 
 BASELINES = ("zero_shot", "few_shot", "lora")
 # What methods from the same rollouts have in common.
-OF_ROLLOUTS = ("prompt", "loss", "settings", "targets", "rollouts", "after", "self_training", "budget", "cost", "learning_rate", "scale", "min_p")
+OF_ROLLOUTS = ("prompt", "loss", "settings", "targets", "rollouts", "after", "self_training", "budget", "cost", "learning_rate", "scale")
+OF_ROLLOUTS += ("min_p",)
 VALID, PASSED = "valid_distinct@10", "pass@1"
 
 

@@ -107,10 +107,11 @@ def doses(params: Params, domain: str, systems: Systems, chosen: dict[str, float
     rows = []
     for label in (label for label in params.family(HEADLINE) or [HEADLINE] if label in histories):
         policy, drawn = systems.get((label, POLICY)), sets_drawn(params, domain, label, histories[label])
+        ends = [_last(history, AFTER_TRAINING["validation_ce"]) for history in histories[label].values()]
         rows.append({
             "label": label, "cost": params.methods[label].cost, "sets": drawn, "objective": policy and policy.mean("objective"),
             "temperature": chosen[label], "primary": systems[label, chosen[label]].mean(params.endpoint(domain).primary),
-            "validation_ce": None if None in (ends := [_last(rows, "eval_loss") for rows in histories[label].values()]) else float(np.mean(ends)),
+            "validation_ce": None if None in ends else float(np.mean(ends)),
         })  # fmt: skip
     return rows
 

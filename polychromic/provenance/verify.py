@@ -207,7 +207,7 @@ CHECKS: dict[str, tuple[Callable[[Workspace], Found], str, str]] = {
     "PDF": (_pdf, "the PDF carries the hash of the records", "Compile it again with `dvc repro paper`."),
     "params.yaml": (_committed, "as committed", "Commit it, or take the change back: `git checkout params.yaml`."),
     "rebuilt": (_rebuilt, "what parameters, text and results give", "Print dvc.yaml with `polychromic pipeline`; the rest as for files."),
-    "text": (_printed, "no typed digit or false claim; primary contrasts", "Print records by \\num{key} (`trace` finds them); correct claims."),
+    "text": (_printed, "no typed digit or false claim; primary contrasts", "Print records by \\num{key} (see `trace`); correct claims."),
     "splits": (_splits, "no prompt in two splits", "Run `dvc repro split@DOMAIN`: results of an overlapping split are void."),
     "analysis": (_sealed, "declared before test was opened", "Restore the section: what was not declared can be said of dev."),
     "audit": (_audited, "cells that ran again gave the same", "`polychromic audit --cell NAME`; `audit --cells 0` drops old entries."),

@@ -85,9 +85,7 @@ def primary(compares: Sequence[Compare]) -> Figure:
         return figure
 
 
-def _rows(
-    ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str]
-) -> dict[str, Look]:
+def _rows(ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str]) -> dict[str, Look]:
     """From top to bottom, a mark with its interval and its name, a line at zero, and the numbers beside. Returns how families look."""
     shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
     families = {family: shown[n % len(shown)] for n, family in enumerate(dict.fromkeys(row.family for row in rows))}

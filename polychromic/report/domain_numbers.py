@@ -75,15 +75,16 @@ def _contrasts(compare: Compare) -> Numbers:
         about = {"n": c.n_prompts, "seeds": tuple(c.seeds), "source": f"contrasts/{c.id}"}
         yield Number(f"{prefix}.p_adjusted", c.p_adjusted, _p(c.p_adjusted), **about)
         if front:
-            shared = [labels.format_value(compare.quality, end) for end in c.shared]
-            yield Number(f"{prefix}.shared", None, "none" if c.shared[0] > c.shared[1] else f"{shared[0]} to {shared[1]}", **about)
+            shared = " to ".join(labels.format_value(compare.quality, end) for end in c.shared)
+            yield Number(f"{prefix}.shared", None, "none" if c.shared[0] > c.shared[1] else shared, **about)
             shares = {"unmatched": c.unmatched, "above": c.above, f"dominates.{c.dominates or 'neither'}": c.certainty}
             for key, share in shares.items():
                 if share is not None:
                     yield Number(f"{prefix}.{key}", share, rf"{100 * share:.0f}\,\%", "%", **about)
         elif c.non_inferior is not None:
             yield Number(f"{prefix}.margin", c.margin, labels.format_value(c.metric, c.margin, unit=True), "points", **about)
-            yield Number(f"{prefix}.non_inferior", int(c.non_inferior), f"{'' if c.non_inferior else 'not shown to be '}non-inferior", **about)
+            words = "non-inferior" if c.non_inferior else "not shown to be non-inferior"
+            yield Number(f"{prefix}.non_inferior", int(c.non_inferior), words, **about)
 
 
 def _estimate(prefix: str, name: str, metric: str, e: Fields, source: str) -> Numbers:
@@ -110,7 +111,7 @@ def _selves(compare: Compare) -> Numbers:
 
 
 def _lambda(compare: Compare) -> Numbers:
-    """ "lambda.{recommended,trend.p}"; "lambda.<label>.<field>" of OF_WEIGHTS, ".gap.{quality,coverage}" and ".clipped.{quality,objective}";
+    """ "lambda.{recommended,trend.p}"; "lambda.<label>.<field>" of OF_WEIGHTS, ".gap.{quality,coverage}", ".clipped.{quality,objective}";
     "dose.<label>.{sets,objective}"."""
     grid = compare.selection.lam
     yield Number("lambda.recommended", grid.recommended, labels.plain(grid.recommended), source="selection/lambda")

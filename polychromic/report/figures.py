@@ -97,7 +97,8 @@ def passk(curves: Curves) -> Figure:
     """pass@k (y) against k (x) with bands of the intervals."""
     with drawing(2.3, legend=4) as (figure, (ax,)):
         for (label, points), look in zip(curves.items(), looks(curves).values(), strict=True):
-            ax.fill_between([p.x for p in points], [p.y_low for p in points], [p.y_high for p in points], color=look.color, alpha=0.15, linewidth=0)
+            low, high = [p.y_low for p in points], [p.y_high for p in points]
+            ax.fill_between([p.x for p in points], low, high, color=look.color, alpha=0.15, linewidth=0)
             draw_line(ax, label, look, *_xy(points))
         ax.set_xlabel("$k$ (drafts a person sees)")
         ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))
@@ -122,8 +123,7 @@ def budgets(compare: Compare) -> Figure:
                 continue
             for place, label in enumerate(ordered):
                 aside = 1.03 ** (place - (len(ordered) - 1) / 2)  # so that marks of one budget stand beside each other
-                system = lambda row: compare.chosen_system(row.label).metrics[name]
-                points = [Point.at(aside * row.relative, system(row)) for row in families[label]]
+                points = [Point.at(aside * row.relative, compare.chosen_system(row.label).metrics[name]) for row in families[label]]
                 for p in points:
                     errorbar(ax, shown[label], p, strong=True)
                 draw_line(ax, label, shown[label], *_xy(points), name=labels.system_name(own[label], math=False))

@@ -4,7 +4,7 @@ about results; what a metric is stands in polychromic.score.metrics."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need

@@ -55,7 +55,8 @@ def designs_table(found: Fields) -> str:
             rates = [_percent(r.rules[rule][name], r.rules[rule][f"{name}_se"]) for rule in ("ours", "normal")
                      for name in ("coverage", "false_positives")]  # fmt: skip
             lines.append(row([SHAPES.get(r["shape"], r["shape"]), str(r.seeds), str(r.prompts), *rates[:3], f"{r.detectable:.2f}"]))
-    return tabular("lrrrrrr", lines, ["", "seeds", "prompts", r"coverage (\%)", r"false positives (\%)", r"normal: coverage (\%)", "detectable"])
+    head = ["", "seeds", "prompts", r"coverage (\%)", r"false positives (\%)", r"normal: coverage (\%)", "detectable"]
+    return tabular("lrrrrrr", lines, head)
 
 
 def _percent(value: float, se: float) -> str:

@@ -56,7 +56,8 @@ def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number
         group = made(f"{first}.{second}" if f"{first}.{second}" in makers else first)
         if (record := group.get(use.key)) is None:
             near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in makers]
-            wrong.append(f"{use.file}:{use.line}: \\{'assertnum' if use.claim else 'num'}{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
+            macro = "assertnum" if use.claim else "num"
+            wrong.append(f"{use.file}:{use.line}: \\{macro}{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
             continue
         printed[use.key] = kept[use.key] = record
         prefix = use.key.rpartition(".")[0]

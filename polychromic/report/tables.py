@@ -58,8 +58,17 @@ def _flops(compare: Compare, label: str) -> str:
 
 def _heads(names: Iterable[str]) -> list[str]:
     """Long ones in several lines, so that the numbers decide the column's width."""
-    lines = [wrap(name, 14, break_long_words=False, break_on_hyphens=False) for name in names]
-    return [r"\shortstack[r]{" + r"\\".join(words) + "}" if len(words) > 1 else "".join(words) for words in lines]
+    arrows = {f" {arrow}": f"\u00a0{plain}" for plain, arrow in labels.ARROWS.values() if plain}  # an arrow stays beside its word
+
+    def stacked(name: str) -> str:
+        for arrow, short in arrows.items():
+            name = name.replace(arrow, short)
+        words = r"\\".join(wrap(name, 15, break_long_words=False, break_on_hyphens=False))
+        for arrow, short in arrows.items():
+            words = words.replace(short, f"~{arrow[1:]}")
+        return rf"\shortstack[r]{{{words}}}" if r"\\" in words else words
+
+    return [stacked(name) for name in names]
 
 
 def columns(compare: Compare) -> list[str]:
@@ -141,8 +150,8 @@ def lambda_table(compare: Compare) -> str:
         system = compare.at(w.label, w.temperature)
         rows.append({
             r"$\lambda$": ("0 (LoRA)" if w.label == "lora" else labels.plain(w.lam)) + (rf"$^{{{marks}}}$" if marks else ""),
-            "seeds": str(len(w.seeds)), "CE": number(w.validation_ce, 3), "KL": number(w.kl_to_base, 2), "tokens": number(w.reply_tokens, 1),
-            "$D$": number(w.objective, 3), "$T$": labels.plain(w.temperature),
+            "seeds": str(len(w.seeds)), "CE": number(w.validation_ce, 3), "KL": number(w.kl_to_base, 2),
+            "tokens": number(w.reply_tokens, 1), "$D$": number(w.objective, 3), "$T$": labels.plain(w.temperature),
             **{_title(name): labels.plus_minus(name, system.metrics[name]) for name in dict.fromkeys((compare.quality, compare.primary))},
             "gap in $q$": number(w.held_out_gap.quality, 3), "in coverage": number(w.held_out_gap.coverage, 3),
             r"clipped (\%)": "/".join(_share(w.clipped[term]) for term in ("quality", "objective")),
@@ -154,23 +163,25 @@ def lambda_table(compare: Compare) -> str:
 def contrasts_table(compare: Compare) -> str:
     r"""Longtable: the primary family; all other fronts; what else is said of the primary family's pairs, or of pairs without fronts, at the
     chosen temperatures; each front against itself, where nothing but error is. Bold: significant after adjustment."""
-    head = ["$a-b$", "metric", "gap [CI]", "$p$", r"$p_{\mathrm{adj}}$", "at", "verdict", "seeds", "detectable"]
+    head = ["$a-b$", "gap [CI]", "$p$", r"$p_{\mathrm{adj}}$", "at", "verdict", "seeds", "detectable"]
     primary = {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
     fronts = {(c.a, c.b) for c in compare.contrasts if c.rule == "front"}
-    shown = (compare.primary, compare.quality)
+    secondary, shown = [c for c in compare.contrasts if c.family == "secondary"], (compare.primary, compare.quality)
     beside = lambda c: c.metric in shown and ((c.a, c.b) in primary or (c.a, c.b) not in fronts)
+    name = labels.escape(labels.metric(compare.primary).label)
     blocks = {
-        "Primary family": [c for c in compare.contrasts if c.family == "primary"],
-        "Secondary, along the fronts": [c for c in compare.contrasts if (c.family, c.rule) == ("secondary", "front")],
-        "Secondary, at the chosen temperatures": [c for c in compare.contrasts if (c.family, c.rule) == ("secondary", "chosen") and beside(c)],
+        f"Primary family, {name}": [c for c in compare.contrasts if c.family == "primary"],
+        f"Secondary, along the fronts, {name}": [c for c in secondary if c.rule == "front"],
+        "Secondary, at the chosen temperatures": [c for c in secondary if c.rule == "chosen" and beside(c)],
     }
     lines: list[str] = []
     for title, members in ((title, members) for title, members in blocks.items() if members):
         lines += _block(title, len(head), bool(lines)) + [row(_contrast(c)) for c in members]
     if compare.self_contrasts:
-        lines += _block("Each front against itself", len(head), bool(lines))
-        lines += [row(_cells(labels.system_name(c.label), compare.primary, c, DASH, _interval(compare, c), DASH)) for c in compare.self_contrasts]
-    return longtable("llrrrrrrr", head, lines)
+        lines += _block(f"Each front against itself, {name}", len(head), bool(lines))
+        for c in compare.self_contrasts:
+            lines.append(row(_cells(labels.system_name(c.label), compare.primary, c, DASH, _interval(compare, c), DASH)))
+    return longtable(r">{\raggedright\arraybackslash}p{0.31\linewidth}rrrrrrr", head, lines)
 
 
 def _block(title: str, width: int, after: bool) -> list[str]:
@@ -182,7 +193,9 @@ def _contrast(c: Fields) -> list[str]:
     if c.rule == "front":
         wins = DASH if c.dominates is None else f"${c.dominates}$ dominates ({_share(c.certainty)}\\,\\%)"
         return _cells(pair, c.metric, c, _p(c.p_adjusted), _interval(c, c), wins)
-    return _cells(pair, c.metric, c, _p(c.p_adjusted), f"$T={labels.plain(c.a_temperature)}$, ${labels.plain(c.b_temperature)}$", "non-inferior" if c.non_inferior else DASH)
+    pair += f", {labels.escape(labels.metric(c.metric).label)}"
+    where = f"$T={labels.plain(c.a_temperature)}$, ${labels.plain(c.b_temperature)}$"
+    return _cells(pair, c.metric, c, _p(c.p_adjusted), where, "non-inferior" if c.non_inferior else DASH)
 
 
 def _cells(name: str, metric: str, c: Fields, adjusted: str, where: str, wins: str) -> list[str]:
@@ -192,7 +205,7 @@ def _cells(name: str, metric: str, c: Fields, adjusted: str, where: str, wins: s
         delta, detectable = labels.format_value(metric, c.delta, sign=True), labels.format_value(metric, c.detectable)
         gap = bold(delta) if "p_adjusted" in c and significant(c) else delta
         gap += f" {labels.format_interval(metric, c.low, c.high, sign=True)}"
-    return [name, labels.escape(labels.metric(metric).label), gap, _p(c.p), adjusted, where, wins, str(len(c.seeds)), detectable]
+    return [name, gap, _p(c.p), adjusted, where, wins, str(len(c.seeds)), detectable]
 
 
 def _p(p: float | None) -> str:
@@ -209,7 +222,9 @@ def summary_table(compares: Sequence[Compare]) -> str:
     lines = [row(["", "$T$", "seeds", _title("pass@1"), _title("pass@10"), "primary metric", "gap to LoRA", r"$p_{\mathrm{adj}}$"])]
     for compare in compares:
         gap, name = compare.contrast(compare.headline, "lora"), compare.domain_name
-        title = f"{name[0].upper()}{name[1:]}: {labels.escape(labels.metric(compare.primary).label)}, {compare.systems[0].n_prompts} prompts"
+        title = (
+            f"{name[0].upper()}{name[1:]}: {labels.escape(labels.metric(compare.primary).label)}, {compare.systems[0].n_prompts} prompts"
+        )
         lines += [r"\midrule", rf"\multicolumn{{8}}{{@{{}}l}}{{\emph{{{title}}}}}\\*"]
         for label in (*BASELINES, compare.headline):
             system, own = compare.chosen_system(label), label == compare.headline

@@ -41,7 +41,8 @@ def on_test() -> Compare:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, and the current one, with results/ of all domains, benchmarks/results/ and paper/main.tex, which prints four records and claims two things."""
+    """A folder, and the current one, with results/ of all domains, benchmarks/results/ and paper/main.tex, which prints four records and
+    claims two things."""
     root = tmp_path / "workspace"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -49,7 +50,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for split in ("dev", "test"):
             write_json(paths.compare_file(domain, split), make(domain, split))
     write_json(paths.compare_file("replies", "calibration"), make_people())
-    for name, document in (make_benchmarks() | {"fronts.json": make_designs(), "audit.json": {"cells": [], "population": 57}}).items():
+    made = make_benchmarks() | {"fronts.json": make_designs(), "audit.json": {"cells": [], "population": 57}}
+    for name, document in made.items():
         write_json(f"benchmarks/results/{name}", document)
     Path("paper").mkdir()
     Path("paper/main.tex").write_text(MAIN)

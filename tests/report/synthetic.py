@@ -92,7 +92,11 @@ def _history(label: str) -> list[dict]:
             if sets:
                 row |= {"objective": 0.1 + step / 400 + draws.normal(0, 0.02), "objective_clipped": float(draws.random() < 0.3)}
             rows.append(row)
-        after = {"eval_loss": 2.0 + (0.03 * lam if sets else 0) + 0.01 * seed, "kl_to_base": 6.0 + (lam if sets else 0), "reply_tokens": 4.0}
+        after = {
+            "eval_loss": 2.0 + (0.03 * lam if sets else 0) + 0.01 * seed,
+            "kl_to_base": 6.0 + (lam if sets else 0),
+            "reply_tokens": 4.0,
+        }
         rows.append({"seed": seed, "step": steps} | after)
     return rows
 
@@ -142,7 +146,8 @@ def make(domain: str, split: str = "dev") -> dict:
     if domain == "code":
         lost = next(row for row in found["contrasts"] if row["rule"] == "front")
         lost |= {"match": False, "p_adjusted": 1.0, "shared": [0.3, 0.2]}
-        lost |= dict.fromkeys(("delta", "low", "high", "p", "se", "variances", "detectable", "over_prompts")) | {"dominates": "a", "certainty": 0.9}
+        lost |= dict.fromkeys(("delta", "low", "high", "p", "se", "variances", "detectable", "over_prompts"))
+        lost |= {"dominates": "a", "certainty": 0.9}
     return found
 
 

@@ -24,7 +24,7 @@ from polychromic.report.labels import escape, format_p, format_value, metric, me
     (system_name("magic_&_more", math=False), "magic & more"),
     (escape("a_b & 50% #1 {x} ~ \\"), r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textbackslash{}"),
     (labels.thousands(1234567), r"1\,234\,567"),
-    (system_name("lora_4c"), "LoRA, $4C$"), (system_name("polychromic_2c@0.3", math=False), "Polychromic, 2C"), (system_name("x_4c"), r"x 4c"),
+    (system_name("lora_4c"), "LoRA, $4C$"), (system_name("polychromic_2c", math=False), "Polychromic, 2C"), (system_name("x_4c"), "x 4c"),
     (labels.plus_minus("pass@1", {"mean": 0.3634, "low": 0.33, "high": 0.4}), r"36.3 {\scriptsize $\pm$ 3.5}"),
     (param_text(1e-5), r"\ensuremath{10^{-5}}"), (param_text(2.5e-4), r"\ensuremath{2.5\times 10^{-4}}"), (param_text(0.001), "0.001"),
     (param_text(32.0), "32"), (param_text(0.0), "0"), (param_text(True), "yes"), (param_text(None), "none"), (param_text([]), "none"),

@@ -38,11 +38,13 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_every_key_that_nothing_makes_is_named_with_its_place_and_the_nearest(workspace: Path):
-    asks = [Use("listqa.dev.front.polychromic.lora.gpa", "paper/main.tex", 7), Use("nothing.at.all", "paper/main.tex", 9, ("at least", "1"))]
+    main = "paper/main.tex"
+    asks = [Use("listqa.dev.front.polychromic.lora.gpa", main, 7), Use("nothing.at.all", main, 9, ("at least", "1"))]
     with pytest.raises(PolychromicError) as error:
         asked(asks, PARAMS)
     first, second, remedy = str(error.value).splitlines()
-    assert first.startswith(r"paper/main.tex:7: \num{listqa.dev.front.polychromic.lora.gpa} is no record. Nearest: ") and "lora.gap" in first
+    assert first.startswith(r"paper/main.tex:7: \num{listqa.dev.front.polychromic.lora.gpa} is no record. Nearest: ")
+    assert "lora.gap" in first
     assert second.startswith(r"paper/main.tex:9: \assertnum{nothing.at.all} is no record. Nearest: setup.…, ") and "listqa.test.…" in second
     assert remedy.startswith("Correct the key in the text")
 
@@ -69,7 +71,8 @@ def test_what_the_results_took():
         patch.setattr("polychromic.report.results.load", lambda domain, split: document)
         found = unique(groups(PARAMS | {"domains": ["listqa"]})["compute"]())
     assert found["compute.listqa.flops"].value == pytest.approx(3 * 2e14 * sum(relative)) and len(relative) == len(document.costs) - 1
-    assert found["compute.listqa.flops"].text == r"\ensuremath{2.3\times 10^{16}}" and found["compute.runs"].value == 3 * len(document.costs)
+    assert found["compute.listqa.flops"].text == r"\ensuremath{2.3\times 10^{16}}"
+    assert found["compute.runs"].value == 3 * len(document.costs)
 
 
 def test_cells_that_ran_again_are_counted():
@@ -97,7 +100,8 @@ def test_a_system_value_is_the_chosen_row():
 def test_a_contrast_has_all_that_a_sentence_may_need():
     document = make("listqa", "test")
     row = next(c for c in document["contrasts"] if (c["a"], c["b"], c["rule"]) == ("polychromic", "rft", "front"))
-    found = {key.removeprefix("listqa.test.front.polychromic.rft."): one for key, one in found_in(document).items() if ".front.polychromic.rft." in key}
+    prefix = "listqa.test.front.polychromic.rft."
+    found = {key.removeprefix(prefix): one for key, one in found_in(document).items() if key.startswith(prefix)}
     assert found["gap"].value == row["delta"] and (found["gap"].low, found["gap"].high) == (row["low"], row["high"])
     assert found["p_adjusted"].value == row["p_adjusted"] and found["detectable"].value == row["detectable"] and found["seeds"].value == 3
     assert found["shared"].text == " to ".join(f"{100 * end:.1f}" for end in row["shared"])
@@ -136,12 +140,14 @@ RECORDS = {
 
 
 @pytest.mark.parametrize(("key", "words", "other", "why"), [
-    ("a.gap", "higher than", "0", ""), ("a.gap", "higher than", "0.9", ""), ("a.gap", "higher than", "1", r"a\.gap is 4 \[1, 7\], adjusted p 0\.02"),
-    ("a.gap", "lower than", "7.1", ""), ("a.gap", "lower than", "7", "4"), ("a.gap", "lower than", "m", ""), ("m", "higher than", "a.gap", ""),
+    ("a.gap", "higher than", "0", ""), ("a.gap", "higher than", "0.9", ""),
+    ("a.gap", "higher than", "1", r"a\.gap is 4 \[1, 7\], adjusted p 0\.02"), ("a.gap", "lower than", "7.1", ""),
+    ("a.gap", "lower than", "7", "4"), ("a.gap", "lower than", "m", ""), ("m", "higher than", "a.gap", ""),
     ("a.gap", "not distinguishable from", "0", "4"), ("a.gap", "not distinguishable from", "3", ""),
     ("b.gap", "higher than", "0", "adjusted p 0.2"), ("b.gap", "not distinguishable from", "0", ""), ("b.gap", "at least", "4", ""),
     ("c.gap", "not distinguishable from", "0", "c.gap has no value"), ("a.gap", "higher than", "c.gap", "c.gap has no value"),
-    ("n", "equal to", "5", ""), ("n", "at most", "4.9", "n is 5"), ("n", "higher than", "4", ""), ("n", "lower than", "a.gap", "and a.gap is 4"),
+    ("n", "equal to", "5", ""), ("n", "at most", "4.9", "n is 5"), ("n", "higher than", "4", ""),
+    ("n", "lower than", "a.gap", "and a.gap is 4"),
 ])  # fmt: skip
 def test_claims_follow_intervals_and_adjusted_tests(key: str, words: str, other: str, why: str):
     found = unsupported(key, words, other, RECORDS)

@@ -61,8 +61,8 @@ def test_what_stops_it_is_named_and_the_old_pdf_stays(page: Path, old: str, new:
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("{higher than}{0}", "{lower than}{0}", r"Not supported: 'listqa\.dev\.front\.polychromic\.lora\.gap' lower than '0'; \S+ is 0\.\d+ \[0"),
-    ("{at least}{40}", "{at least}{listqa.dev.polychromic.pass@10}", r"'listqa\.dev\.lora\.pass@1' at least '\S+pass@10'; .* pass@10 is 8|is 8"),
+    ("{higher than}{0}", "{lower than}{0}", r"Not supported: 'listqa\.dev\.front\.polychromic\.lora\.gap' lower than '0'; \S+ is 0\.\d"),
+    ("{at least}{40}", "{at least}{listqa.dev.lora.pass@10}", r"Not supported: 'listqa\.dev\.lora\.pass@1' at least '\S+pass@10'"),
 ])  # fmt: skip
 def test_a_claim_that_the_records_do_not_support_stops_latex(page: Path, old: str, new: str, message: str):
     """The records changed, or the sentence did: `numbers` writes what it finds, and the text does not compile."""
@@ -131,7 +131,8 @@ def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
         paper.write_readme(tmp_path)
     (tmp_path / "paper/tables").mkdir(parents=True)
     (tmp_path / "paper/tables/listqa-test.md").write_text("| new |\n")
-    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}| new |\n{paper.END}after\n"
+    picture = "![Fronts of quality and coverage over temperature](paper/figures/listqa-test-fronts.svg)"
+    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}{picture}\n\n| new |\n{paper.END}after\n"
     with pytest.raises(PolychromicError, match="lacks the markers"):
         paper.with_results("no markers", "")
 

@@ -13,7 +13,8 @@ from tests.report.synthetic import make
 
 
 def test_methods_are_in_printed_order_and_in_their_groups(compare: Compare, on_test: Compare):
-    assert compare.main_labels() == ["zero_shot", "few_shot", "lora", "lora_4c", "rft", "poly_epo", "polychromic"], "best peers, primary pairs"
+    main = ["zero_shot", "few_shot", "lora", "lora_4c", "rft", "poly_epo", "polychromic"]
+    assert compare.main_labels() == main, "the best peers, and what is in the primary family"
     without = ["zero_shot", "few_shot", "lora", "lora_2c", "lora_4c", "gem", "some_new_peer"]
     ours = ["polychromic", "polychromic_1c", "polychromic_2c"]
     groups = [("Without the checker", without), ("With the checker", ["rft", "reward", "passk", "poly_epo"]), ("Polychromic LoRA", ours)]

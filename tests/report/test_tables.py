@@ -59,15 +59,15 @@ def test_contrasts_in_their_blocks_with_no_match_in_words(compare: Compare):
     text = tables.contrasts_table(compare)
     c = compare.contrast("polychromic", "lora")
     row = cells(text, "Polychromic $-$ LoRA &", "Primary family")
-    assert row[1:3] == ["coverage@10", rf"\textbf{{{c.delta:+.2f}}} [{c.low:+.2f}, {c.high:+.2f}]"]
-    assert row[5] == f"{100 * c.shared[0]:.1f}--{100 * c.shared[1]:.1f}" and row[7:] == ["3", f"{c.detectable:.2f}"]
-    chosen = cells(text, "Polychromic $-$ LoRA & pass@1", "at the chosen")
-    assert chosen[5] == "$T=1.2$, $1$"
-    assert cells(text, "LoRA &", "against itself")[4] == "--" and "textbf" not in cells(text, "LoRA &", "against itself")[2]
+    assert row[1] == rf"\textbf{{{c.delta:+.2f}}} [{c.low:+.2f}, {c.high:+.2f}]"
+    assert row[4] == f"{100 * c.shared[0]:.1f}--{100 * c.shared[1]:.1f}" and row[6:] == ["3", f"{c.detectable:.2f}"]
+    chosen = cells(text, "Polychromic $-$ LoRA, pass@1 &", "at the chosen")
+    assert chosen[4] == "$T=1.2$, $1$"
+    assert cells(text, "LoRA &", "against itself")[3] == "--" and "textbf" not in cells(text, "LoRA &", "against itself")[1]
     lost = cells(tables.contrasts_table(parsed(make("code"))), "Polychromic $-$ LoRA", "Primary family")
-    assert lost[2:] == [r"\emph{no match}", "--", r"\ensuremath{1.000}", "--", r"$a$ dominates (90\,\%)", "3", "--"]
+    assert lost[1:] == [r"\emph{no match}", "--", r"\ensuremath{1.000}", "--", r"$a$ dominates (90\,\%)", "3", "--"]
     c.update(p_adjusted=0.06)
-    assert "textbf" not in cells(tables.contrasts_table(compare), "Polychromic $-$ LoRA &", "Primary family")[2]
+    assert "textbf" not in cells(tables.contrasts_table(compare), "Polychromic $-$ LoRA &", "Primary family")[1]
 
 
 def test_the_summary_has_the_gap_beside_the_headline_alone():
