@@ -60,7 +60,7 @@ def build_examples(params: Params, domain: str) -> list[Path]:
         temperature = choices["chosen"][label]
         head.append(f"{labels.system_name(label)}, $T={labels.plain(temperature)}$")
         columns.append(drafts(label, lam, temperature, shown, DRAFTS))
-    samples = drafts_table(head, r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", zip(*columns, strict=True))
+    samples = drafts_table(head, r"p{0.14\linewidth}p{0.39\linewidth}p{0.39\linewidth}", zip(*columns, strict=True))
     for level in sorted(choices["lambda"]["rows"], key=lambda level: level["lambda"]):
         method, lam = ("lora", None) if level["label"] == "lora" else (HEADLINE, level["lambda"])
         temperature = level["temperature"] if level["objective"] is None else POLICY

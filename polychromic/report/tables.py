@@ -63,7 +63,7 @@ def _heads(names: Iterable[str]) -> list[str]:
     def stacked(name: str) -> str:
         for arrow, short in arrows.items():
             name = name.replace(arrow, short)
-        words = r"\\".join(wrap(name, 15, break_long_words=False, break_on_hyphens=False))
+        words = r"\\".join(wrap(name, 12, break_long_words=False, break_on_hyphens=False))
         for arrow, short in arrows.items():
             words = words.replace(short, f"~{arrow[1:]}")
         return rf"\shortstack[r]{{{words}}}" if r"\\" in words else words
@@ -78,14 +78,14 @@ def columns(compare: Compare) -> list[str]:
 
 
 def _row(compare: Compare, label: str) -> dict[str, str]:
-    """Column -> cell of a system at its chosen temperature. Behind valid distinct@10 stands how many of ten valid replies are distinct:
-    the product of that and ten times pass@1 is the metric."""
+    """Column -> cell of a system at its chosen temperature. Behind valid distinct@10 stand the distinct answers per valid reply: ten times
+    pass@1 times that is the metric."""
     system = compare.chosen_system(label)
     cells = {"": labels.system_name(label), "$T$": labels.plain(system.temperature), "seeds": str(len(system.seeds))}
     for name in columns(compare):
         cells[_title(name)] = labels.plus_minus(name, system.metrics[name])
         if name == "valid_distinct@10":
-            cells["distinct/valid"] = DASH if system.distinct_per_valid is None else f"{system.distinct_per_valid:.2f}"
+            cells["distinct per valid"] = DASH if system.distinct_per_valid is None else f"{system.distinct_per_valid:.2f}"
     return cells | {"$C$": _flops(compare, label)}
 
 
