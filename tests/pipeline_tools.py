@@ -74,7 +74,7 @@ def tiny_workspace(target: Path, **overrides: Any) -> Path:
     values = TINY | {key.replace("__", "."): value for key, value in overrides.items()}
     workspace = make_workspace(REPOSITORY, target, values, METHODS, LAMBDAS)
     timings = make_benchmarks()
-    timings["calibration.json"] = make_designs()
+    timings["fronts.json"] = make_designs()
     timings["audit.json"] = {"cells": [], "population": 0}
     timings["step_cost-replies.json"] = timings["step_cost-listqa.json"] | {"domain": "replies"}
     for name, document in timings.items():

@@ -17,7 +17,7 @@ provenance_app = typer.Typer()
 # A printed value may begin with a minus: "-0.08" is a text, not an option.
 @provenance_app.command(context_settings={"ignore_unknown_options": True})
 def trace(
-    what: Annotated[str, typer.Argument(help='A record ("listqa.primary.delta"), label, "Figure 3", file, or printed text ("+0.19").')],
+    what: Annotated[str, typer.Argument(help='A record ("setup.lambda"), label, "Figure 3", file, or printed text ("+0.19").')],
     json: Json = False,
 ) -> None:
     """Lead from what the paper prints back to records, stages, cells, inputs and the commit."""

@@ -10,7 +10,7 @@ where there is one seed.
 
     domain, split, headline, primary, quality   the last two are metrics
     chosen          label -> temperature
-    methods         method -> {"ours", "sees_checker", "trained", "budget", "cost", "trains_like"}
+    methods         method -> {"ours", "sees_checker", "trained", "budget", "cost", "trains_like", "objective", "same_rollouts"}
     systems         [{"label", "method", "lambda", "temperature", "chosen", "seeds", "over", "n_prompts", "n_samples",
                     "distinct_per_valid" (valid_distinct@10 = 10 pass@1 times it; null without both, or at pass@1 of 0),
                     "metrics": metric -> {"mean", "low", "high", "by_seed"}}]
@@ -104,7 +104,7 @@ def _of_dev(params: Params, domain: str, systems: Systems, selection: dict, hist
         "profiles": profiles(systems, selection),
         "calibration": read_json(paths.calibration_file(domain)),
         "signatures": read_json(paths.signatures_file(domain)),
-        "histories": {label: curve(history) for label, history in histories.items() if label in params.methods},
+        "histories": {label: curve(params, history) for label, history in histories.items() if label in params.methods},
     }
 
 
@@ -138,7 +138,7 @@ def plots_of(document: dict[str, Any]) -> dict[str, pd.DataFrame]:
     of_weights = ["lambda", "label", "objective", "primary", "quality", "validation_ce", "kl_to_base", "sets"]
     weights = pd.DataFrame(document["selection"]["lambda"]["rows"], columns=of_weights)
     training = [
-        {"method": name, "step": row["step"], "ce": row["ce_mean"], "objective": row["objective_mean"]}
+        {"method": name, "step": row["step"], "ce": row["ce"], "objective": row["objective"]}
         for name, rows in document["histories"].items()
         for row in rows
     ]

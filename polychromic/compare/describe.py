@@ -16,14 +16,20 @@ from polychromic.params import HEADLINE, Params
 from polychromic.params.sections import FRONT
 
 BASELINES = ("zero_shot", "few_shot", "lora")
+# What methods from the same rollouts have in common.
+OF_ROLLOUTS = ("prompt", "loss", "settings", "targets", "rollouts", "after", "self_training", "budget", "cost", "learning_rate", "scale")
+OF_ROLLOUTS += ("min_p",)
 VALID, PASSED = "valid_distinct@10", "pass@1"
 
 
 def about(params: Params, name: str) -> dict:
-    """What a table says about a method: its group, its budgets, and whose training step it has."""
-    method = params.methods[name]
+    """What a table says about a method: its group, its budgets, whose training step it has, its set objective (null: none), and whether
+    it differs from the headline in what rollouts are worth alone: same cost, rollouts and decoding, another advantage."""
+    method, headline = params.methods[name], params.methods[HEADLINE]
     group = {"ours": method.ours, "sees_checker": method.sees_checker, "trained": method.adapter == "lora"}
-    return group | {"budget": method.budget, "cost": method.cost, "trains_like": params.trains_like(name)}
+    group |= {"budget": method.budget, "cost": method.cost, "trains_like": params.trains_like(name)}
+    same = method.objective != "none" and all(getattr(method, key) == getattr(headline, key) for key in OF_ROLLOUTS)
+    return group | {"objective": None if method.objective == "none" else method.objective, "same_rollouts": same}
 
 
 def describe(params: Params, domain: str, system: System, chosen: dict[str, float], known: dict[str, Record]) -> dict[str, Any]:

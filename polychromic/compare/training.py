@@ -103,21 +103,30 @@ def sets_drawn(params: Params, domain: str, method: str, history: History) -> fl
 
 def doses(params: Params, domain: str, systems: Systems, chosen: dict[str, float], histories: dict[str, History]) -> list[dict]:
     """What more sets bring: of the headline's family over cost, ascending, {"label", "cost", "sets", "objective" (D at temperature 1, null
-    where it was not sampled), "temperature" (chosen), "primary"}."""
+    where it was not sampled), "temperature" (chosen), "primary", "validation_ce" (after training; null where it was not measured)}."""
     rows = []
     for label in (label for label in params.family(HEADLINE) or [HEADLINE] if label in histories):
         policy, drawn = systems.get((label, POLICY)), sets_drawn(params, domain, label, histories[label])
+        ends = [_last(history, AFTER_TRAINING["validation_ce"]) for history in histories[label].values()]
         rows.append({
             "label": label, "cost": params.methods[label].cost, "sets": drawn, "objective": policy and policy.mean("objective"),
             "temperature": chosen[label], "primary": systems[label, chosen[label]].mean(params.endpoint(domain).primary),
+            "validation_ce": None if None in ends else float(np.mean(ends)),
         })  # fmt: skip
     return rows
 
 
-def curve(history: History) -> list[dict]:
-    """Per step, the means over seeds of the training cross-entropy, and of D on the step's rollouts, None where it had none."""
-    steps: dict[int, list[dict]] = defaultdict(list)
-    for row in (row for rows in history.values() for row in rows if "ce" in row):
-        steps[row["step"]].append(row)
-    mean = lambda rows, key: float(np.mean(values)) if (values := [row[key] for row in rows if key in row]) else None
-    return [{"step": step, "ce_mean": mean(rows, "ce"), "objective_mean": mean(rows, "objective")} for step, rows in sorted(steps.items())]
+def curve(params: Params, history: History) -> list[dict]:
+    """Per step, means over seeds: {"step", "flops" so far, "ce" of the batch, "objective" (D on the step's rollouts), "clipped": shares as
+    `clipped`}; None where the step, or the method, had none."""
+    steps: dict[int, History] = defaultdict(lambda: defaultdict(list))
+    for seed, rows in history.items():
+        for row in rows:
+            if "ce" in row:
+                steps[row["step"]][seed].append(row)
+    found = []
+    for step, own in sorted(steps.items()):
+        rows = [row for of_seed in own.values() for row in of_seed]
+        mean = lambda key, rows=rows: float(np.mean(values)) if (values := [row[key] for row in rows if key in row]) else None
+        found.append({"step": step, **{key: mean(key) for key in ("flops", "ce", "objective")}, "clipped": clipped(params, own)})
+    return found

@@ -81,7 +81,7 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
     for split in paths.SPLITS:
         if domains := [domain for domain in params.domains if params.cells(domain, split)]:
             yield from {"dev": _dev, "test": _test, "calibration": _calibration}[split](root, params, domains)
-            yield _report(root, split, domains)
+            yield _report(split, domains)
     yield from _examples(params)
     yield from _of_paper(root, params)
 
@@ -237,25 +237,18 @@ def _calibration(root: Path, params: Params, domains: Sequence[str]) -> Iterator
         )
 
 
-def _report(root: Path, split: str, domains: Sequence[str]) -> Group:
-    timed = split == "dev" and all(_timings(root, domain) for domain in domains)
+def _report(split: str, domains: Sequence[str]) -> Group:
     return Group(
         f"report-{split}",
         f"tables and figures about {split}",
         f"report {OF} --split {split}",
-        [f"results/{OF}/{split}/compare.json", *([f"{BENCHMARKS}/step_cost-{OF}.json"] if timed else [])],
+        [f"results/{OF}/{split}/compare.json"],
         ("report.build", None),
         (),
         build.outs("report", OF, split),
         {"split": split},
         _each(domains),
     )
-
-
-def _timings(root: Path, domain: str) -> list[str]:
-    """The step times of a domain, where `make bench` wrote them."""
-    name = f"{BENCHMARKS}/step_cost-{domain}.json"
-    return [name] if (root / name).is_file() else []
 
 
 def _examples(params: Params) -> Iterator[Group]:
@@ -278,14 +271,13 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     """What is about no single domain, the records of all that the text prints, and the PDF."""
     found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
     compares = [f"results/{domain}/{split}/compare.json" for domain, split in found]
-    timings = [name for domain in params.domains for name in _timings(root, domain)]
-    timings += [f"{BENCHMARKS}/sampler.json", f"{BENCHMARKS}/gradient_variance.json"]
-    simulated = f"{BENCHMARKS}/calibration.json"
+    timings = [f"{BENCHMARKS}/{name}.json" for name in (f"step_cost-{params.domains[0]}", "gradient_variance")]
+    simulated = f"{BENCHMARKS}/fronts.json"
     sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated]
     for name, desc, deps, keys in (
         ("summary", "the four baselines over all domains, on test", [path for path in compares if "/test/" in path], ()),
-        ("costs", "what diversity costs, from the timings that `make bench` wrote", [*timings, compares[0]], ()),
-        ("designs", "are intervals and tests right, from the simulation of `make calibration`", [simulated], ()),
+        ("costs", "seconds of a step and variances of gradients, which `make bench` measured", timings, ("domains",)),
+        ("designs", "are intervals and tests right, from the simulation of benchmarks/fronts.py", [simulated], ()),
         ("setup", "the table of defaults, from params.yaml", [], None),
         ("numbers", "the records of every number that the text prints, and their macros", [*sources, *compares, *timings], None),
     ):
@@ -301,11 +293,12 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
 
 
 def read_by_paper(root: Path) -> list[str]:
-    r"""What main.tex reads: itself, its bibliography, what it \inputs and what it shows; sorted."""
+    r"""What main.tex reads: itself, its packages beside it, its bibliography, what it \inputs and what it shows; sorted."""
     main = root / paths.PAPER / "main.tex"
     if not main.is_file():
         raise PolychromicError(f"{main}: file not found. Restore it with `git checkout {paths.PAPER}/main.tex`.")
     text = re.sub(r"(?<!\\)%.*", "", main.read_text(encoding="utf-8"))
-    found = re.findall(r"\\(input|includegraphics|bibliography)(?:\[[^\]]*\])?\{([^}]+)\}", text)
-    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib"}
-    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *(f"{name}.{suffix[command]}" for command, name in found)})
+    found = re.findall(r"\\(input|includegraphics|bibliography|usepackage)(?:\[[^\]]*\])?\{([^}]+)\}", text)
+    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib", "usepackage": "sty"}
+    names = [f"{name}.{suffix[command]}" for command, name in found if command != "usepackage" or (main.parent / f"{name}.sty").is_file()]
+    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *names})

@@ -1,6 +1,6 @@
 r"""What the paper prints: its records (results/numbers.json.gz), and paper/main.tex as data. No LaTeX runs.
 
-It knows the manuscript's own habits alone: values as \num{key}, figures by \includegraphics{figures/...}, tables by
+It knows the manuscript's own habits alone: values as \num{key}, claims as \assertnum, figures by \includegraphics{figures/...}, tables by
 \input{tables/...}, whose caption is \caption, \captionof{table} (in a center) or \renewcommand{\tablecaption}.
 """
 
@@ -19,10 +19,11 @@ from rich.text import Text
 from polychromic.base.errors import DataError
 from polychromic.base.io import dumps, read_json
 from polychromic.provenance.lock import SHORT
-from polychromic.report.records import Number, Use, unique, uses
+from polychromic.report.records import ASSERT, Number, Use, unique, uses
 
 MAIN, MACROS = "paper/main.tex", "paper/numbers.tex"
 NUM = re.compile(r"\\num\{([^{}]+)\}")
+PRINTING = re.compile(rf"{NUM.pattern}|{ASSERT.pattern}")
 WIDEST, SOME = 60, 10  # that people are shown of the characters of a value, and of what it holds
 
 
@@ -43,6 +44,12 @@ def sources(record: Number) -> list[tuple[str, str]]:
 def definitions(text: str) -> dict[str, str]:
     r"""The macros of paper/numbers.tex: key -> what \num{key} prints."""
     return dict(re.findall(r"^\\definenumber\{([^{}]+)\}\{(.*)\}%$", text, flags=re.MULTILINE))
+
+
+def unsupported_claims(text: str) -> dict[str, str]:
+    r"""The claims of paper/numbers.tex, "key words other", that its records do not support -> why."""
+    found = re.findall(r"^\\defineclaim\{([^{}]+)\}\{([^{}]+)\}\{([^{}]+)\}\{(.*)\}%$", text, flags=re.MULTILINE)
+    return {f"{key} {words} {other}:": why for key, words, other, why in found if why}
 
 
 def interval_key(record: Number, records: Mapping[str, Number]) -> str:
@@ -129,7 +136,7 @@ class Manuscript:
         found, place = [], max(self.text.find(r"\begin{document}"), 0)
         for block in re.split(_BREAK, self.text[place:]):
             for piece in re.split(_END, block or ""):
-                if keys := NUM.findall(piece):
+                if keys := [one[1] or one[3] for one in PRINTING.finditer(piece)]:
                     found.append((_line(self.text, place + len(piece) - len(piece.lstrip())), piece.strip(), keys))
                 place += len(piece)
         return found
@@ -169,21 +176,22 @@ _FLOAT = re.compile(
     re.DOTALL,
 )
 _SHOWN = {".pdf": r"\\includegraphics(?:\[[^\]]*\])?\{([^{}]+)\}", ".tex": r"\\input\{(tables/[^{}]+)\}"}
-# Records of whole sentences end one, too.
-_END = r"(?<=[.!?])(?=[}'\")]*\s)|(?<=[.!?][}'\")])(?=\s)|(?<=sentence\})(?=\s)|(?<=notice\})(?=\s)"
+_END = r"(?<=[.!?])(?=[}'\")]*\s)|(?<=[.!?][}'\")])(?=\s)"
 # Capturing, so that the parts add up to the text and places can be counted.
 _BREAK = (
     r"(\n[ \t]*\n|\\begin\{[^{}]*\}(?:\[[^\]]*\])?|\\end\{[^{}]*\}|\\(?:(?:sub)*section|paragraph)\*?\{(?:[^{}]|\{[^{}]*\})*\}|"
     r"\\item\b|\\caption(?:of\{[^{}]*\}|\b)|\\renewcommand\{\\[a-z]+\}|\\input\{[^{}]*\}|\\includegraphics(?:\[[^\]]*\])?\{[^{}]*\}|\\setlength\S*)"
 )
 _MARKUP = (
+    (r"\\assertnum\*\{[^{}]+\}\{[^{}]+\}\{[^{}]+\}", ""),
+    (r"\\assertnum\{[^{}]+\}\{([^{}]+)\}\{[^{}]+\}", r"\1"),
     (r"\\cite[a-z]*\{([^{}]+)\}", r"[\1]"),
     (r"\\(?:(?:sub)*section|paragraph)\*?(?=\{)", ""),
     (r"\\(?:label|vspace|hspace)\{[^{}]*\}|\\(?:centering|noindent|maketitle)\b|\\\\(?:\[[^\]]*\])?", ""),
 )
 _ARGUMENT = r"\{(?:[^{}]|\{[^{}]*\})*\}"
 _HIDDEN = re.compile(
-    r"\\num\{[^{}]*\}"
+    r"\\num\{[^{}]*\}|\\assertnum\*?\{[^{}]*\}\{[^{}]*\}\{[^{}]*\}"
     rf"|\\(?:cite[a-z]*|ref|eqref|pageref|label|input|includegraphics|end|bibliographystyle|bibliography|url)\*?(?:\[[^\]]*\])*{_ARGUMENT}"
     rf"|\\(?:begin|setlength|setcounter|addtolength|hspace|vspace|fontsize|newgeometry|cmidrule|multicolumn)\*?(?:\[[^\]]*\])?(?:{_ARGUMENT})+"
     r"|\\\\(?:\[[^\]]*\])?"

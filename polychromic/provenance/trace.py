@@ -30,7 +30,7 @@ def trace(query: str, folder: Path = Path(".")) -> Document:
     the keys where the text has several records that print it. Raises PolychromicError: nothing is called so, or a file is missing.
 
     Args:
-        query: a record's key, a label ("fig:people"), "Figure 3", a path, its last part ("listqa-frontier.pdf") or the first digits of a
+        query: a record's key, a label ("fig:people"), "Figure 3", a path, its last part ("listqa-fronts.pdf") or the first digits of a
             file's md5, the records' hash that a PDF carries, or a printed text ("+0.19"), tried in this order.
     """
     here = Workspace(folder)
@@ -64,7 +64,7 @@ def _path(here: Workspace, query: str) -> str | None:
     name, known = Path(query).as_posix(), here.lock.files
     if name in known or ((here.folder / name).is_file() and any(name.startswith(f"{one}/") for one in ("paper", "results", *known))):
         return name
-    # "listqa-frontier" and "listqa-frontier.pdf", as \includegraphics has it; a figure before its other formats
+    # "listqa-fronts" and "listqa-fronts.pdf", as \includegraphics has it; a figure before its other formats
     called = [path for path in known if name in (Path(path).name, Path(path).stem) and path.startswith("paper/")]
     if re.fullmatch("[0-9a-f]{8,32}", query):
         called = [path for path, md5 in known.items() if (md5 or "").startswith(query)]

@@ -27,7 +27,7 @@ from polychromic.pipeline.stages import to_yaml
 from polychromic.provenance.audit import holds
 from polychromic.provenance.commit import carried_hash, current, git, is_repository, without_history
 from polychromic.provenance.lock import briefly
-from polychromic.provenance.printed import MAIN
+from polychromic.provenance.printed import MACROS, MAIN, unsupported_claims
 from polychromic.provenance.workspace import RECORDS, Workspace
 from polychromic.report.audit import SOURCE, load
 from polychromic.report.build import build
@@ -161,9 +161,9 @@ def _text(path: Path) -> str:
 def _printed(here: Workspace) -> Found:
     typed = here.manuscript.typed_digits(here.params.analysis.confidence)
     shown = {path for one in here.manuscript.floats for path in one.files}
-    without = [domain for domain in here.params.domains if f"paper/tables/{domain}-contrasts.tex" not in shown]
-    keys = [f"{domain}.primary.{what}" for domain in without for what in ("delta", "ci")]
-    lost = [f"{key} is printed nowhere, and no table of contrasts" for key in keys if key not in here.manuscript.keys]
+    primary = "paper/figures/primary.pdf"
+    lost = [f"{primary}, which has all primary contrasts, is not shown"] if primary in here.lock.outs and primary not in shown else []
+    lost += [f"{MACROS}: {claim} {why}" for claim, why in unsupported_claims(_text(here.result(MACROS))).items()]
     return f"{len(here.manuscript.uses)} records", [f"{MAIN}:{line}: {words}" for line, words in typed] + lost
 
 
@@ -207,7 +207,7 @@ CHECKS: dict[str, tuple[Callable[[Workspace], Found], str, str]] = {
     "PDF": (_pdf, "the PDF carries the hash of the records", "Compile it again with `dvc repro paper`."),
     "params.yaml": (_committed, "as committed", "Commit it, or take the change back: `git checkout params.yaml`."),
     "rebuilt": (_rebuilt, "what parameters, text and results give", "Print dvc.yaml with `polychromic pipeline`; the rest as for files."),
-    "text": (_printed, "no typed digit, primary contrasts", "Print records by \\num{key} (`trace` finds them), or the table of contrasts."),
+    "text": (_printed, "no typed digit or false claim; primary contrasts", "Print records by \\num{key} (see `trace`); correct claims."),
     "splits": (_splits, "no prompt in two splits", "Run `dvc repro split@DOMAIN`: results of an overlapping split are void."),
     "analysis": (_sealed, "declared before test was opened", "Restore the section: what was not declared can be said of dev."),
     "audit": (_audited, "cells that ran again gave the same", "`polychromic audit --cell NAME`; `audit --cells 0` drops old entries."),

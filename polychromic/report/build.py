@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 # What needs matplotlib or the metrics is named by its package, and imported by `build`: that takes a second, which whoever asks for `outs`
 # has not.
-frontier = lambda c: report.figures.frontier(*report.figures.frontier_curves(c), c.quality, c.primary)
-first_cost = lambda p: (results.step_cost(p.domains[0]), results.load(p.domains[0], "dev"))
+fronts = lambda c: report.figures.fronts(c)
 spelled = lambda p: p.model_dump(mode="json", by_alias=True)
 
 # Stage, or split of stage report -> file under paper/, where {} is the domain -> what it holds, of the split's compare.json (c) or of
@@ -33,45 +32,43 @@ spelled = lambda p: p.model_dump(mode="json", by_alias=True)
 FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
     "dev": {
         "tables/{}-systems.tex": tables.systems_table,
-        "tables/{}-systems.md": tables.markdown,
-        "tables/{}-metrics.tex": lambda c: tables.systems_table(c, body=False),
-        "tables/{}-peers.tex": lambda c: tables.peers_table(c, results.step_cost(c.domain, needed=False)),
+        "tables/{}-objectives.tex": tables.objectives_table,
         "tables/{}-contrasts.tex": tables.contrasts_table,
         "tables/{}-lambda.tex": tables.lambda_table,
-        "tables/{}-tries.tex": tables.tries_table,
-        "figures/{}-frontier.pdf": frontier,
-        "figures/{}-frontier.svg": frontier,
-        "figures/{}-passk.pdf": lambda c: report.figures.passk(report.figures.passk_curves(c)),
-        "figures/{}-lambda.pdf": lambda c: report.figures.ablation(c),
+        "figures/{}-fronts.pdf": fronts,
+        "figures/{}-budgets.pdf": lambda c: report.figures.budgets(c),
+        "figures/{}-doses.pdf": lambda c: report.figures.doses(c),
+        "figures/{}-gaming.pdf": lambda c: report.figures.gaming(c),
         "figures/{}-training.pdf": lambda c: report.figures.training(c),
-        "figures/{}-cover.pdf": lambda c: report.figures.cover({label: c.profiles[label]["pass@1"] for label in c.main_labels()}),
-        "figures/{}-forest.pdf": lambda c: report.differences.forest(report.differences.effects(c)),
-        "figures/{}-differences.pdf": lambda c: report.differences.headline(c),
     },
     "test": {
-        "tables/{}-test.tex": tables.test_table,
+        "tables/{}-test.tex": tables.systems_table,
         "tables/{}-test.md": tables.markdown,
         "tables/{}-test-contrasts.tex": tables.contrasts_table,
-        "figures/{}-test-frontier.pdf": frontier,
-        "figures/{}-test-frontier.svg": frontier,
-        "figures/{}-test-gains.pdf": lambda c: report.differences.gains(c),
+        "figures/{}-test-fronts.pdf": fronts,
+        "figures/{}-test-fronts.svg": fronts,
     },
-    "calibration": {"tables/people.tex": measured_tables.people_table, "figures/people.pdf": lambda c: report.figures.person(c)},
+    "calibration": {"tables/people.tex": measured_tables.people_table},
     "examples": {"tables/{}-samples.tex": None, "tables/{}-lambda-samples.tex": None},
     "costs": {
-        "tables/cost.tex": lambda p: measured_tables.cost_table(*first_cost(p)),
-        "tables/sampler.tex": lambda p: measured_tables.sampler_table(results.measured("sampler")),
+        "tables/cost.tex": lambda p: measured_tables.cost_table(results.measured(f"step_cost-{p.domains[0]}")),
         "tables/gradient-variance.tex": lambda p: measured_tables.variance_table(results.measured("gradient_variance")),
-        "figures/cost-gain.pdf": lambda p: report.figures.cost_gain(*first_cost(p)),
     },
-    "designs": {"tables/designs.tex": lambda p: measured_tables.designs_table(results.measured("calibration"))},
-    "summary": {"tables/summary.tex": lambda p: tables.summary_table([results.load(domain, "test") for domain in p.domains])},
+    "designs": {"tables/designs.tex": lambda p: measured_tables.designs_table(results.measured("fronts"))},
+    "summary": {
+        "tables/summary.tex": lambda p: tables.summary_table(on_test(p)),
+        "figures/primary.pdf": lambda p: report.differences.primary(on_test(p)),
+    },
     "setup": {
         "tables/setup.tex": lambda p: report.setup_table.setup_table(spelled(p)),
         "tables/definitions.tex": lambda p: report.setup_table.definitions_table(spelled(p)),
     },
     "numbers": {"numbers.tex": None},
 }
+
+
+def on_test(params: Params) -> list[results.Compare]:
+    return [results.load(domain, "test") for domain in params.domains]
 
 
 def outs(what: str, domain: str | None = None, split: str | None = None) -> list[str]:
@@ -90,8 +87,9 @@ def build(params: Params, what: str, split: str | None = None) -> list[Path]:
     from polychromic.report import differences, figures, numbers, records, setup_table, style  # noqa: F401 - which FILES names
 
     if what == "numbers":
-        printed, kept = numbers.asked(records.uses(paths.PAPER), spelled(params))
-        lines = [f"\\definenumber{{{r.key}}}{{{r.text}}}%\n" for r in printed]  # main.tex defines \definenumber and \num
+        printed, kept, claims = numbers.asked(records.uses(paths.PAPER), spelled(params))
+        lines = [f"\\definenumber{{{r.key}}}{{{r.text}}}%\n" for r in printed]  # paper/numbers.sty defines what reads them
+        lines += [f"\\defineclaim{{{key}}}{{{words}}}{{{other}}}{{{why}}}%\n" for (key, words, other), why in claims.items()]
         contents = ["% generated by `polychromic report`; do not edit\n" + "".join(lines), [asdict(record) for record in kept]]
     else:
         of = results.load(what, split) if split else params

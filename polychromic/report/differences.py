@@ -1,4 +1,4 @@
-"""Figures of two systems' differences: effects side by side, gains with their seeds, and what a mean hides, prompt by prompt. As in
+"""Figures of two systems' differences: the primary contrasts, effects side by side, and what a mean hides, prompt by prompt. As in
 polychromic.report.figures, each function returns a Figure, computes no statistic and writes nothing."""
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from polychromic.report import labels
-from polychromic.report.results import Compare, Fields
+from polychromic.report.results import Compare, significant
 from polychromic.report.style import LOOKS, PEER_LOOKS, PERCENT, Look, drawing
 
-LONGEST = 44  # characters of a row's label in one line
 MINUS = "\u2212"
 
 
@@ -41,21 +40,6 @@ class Effect:
         return cls(label, d_z, low * d_z / delta, high * d_z / delta, family) if d_z and delta else None
 
 
-def effects(compare: Compare) -> list[Effect]:
-    """Contrasts of the primary and the quality metric, each side at its chosen temperature; quality apart.
-
-    Of pairs that the primary family is about, and of those among the main systems; the table has the rest.
-    """
-    main, declared = set(compare.main_labels()), {(c.a, c.b) for c in compare.contrasts if c.family == "primary"}
-    rows = [
-        Effect.scaled(f" {MINUS} ".join(_names(c)), c.delta, c.low, c.high, c.d_z, labels.metric(name).label)
-        for name in (compare.primary, compare.quality)
-        for c in compare.contrasts
-        if (c.metric, c.rule) == (name, "chosen") and ((c.a, c.b) in declared or {c.a, c.b} <= main)
-    ]
-    return [row for row in rows if row is not None]
-
-
 def forest(rows: Sequence[Effect]) -> Figure:
     """Effects in d_z with their intervals, a row each, top down in the order given, families apart; the numbers beside.
 
@@ -71,35 +55,37 @@ def forest(rows: Sequence[Effect]) -> Figure:
         return figure
 
 
-def gains(compare: Compare) -> Figure:
-    """Each pair that test declares, on the primary metric under its declared rule, with its interval: a row each, top down, the primary
-    family first and filled, the others hollow; a tick per seed. Rows are further apart where one's label has two lines."""
-    info, factor = labels.metric(compare.primary), 100 if labels.metric(compare.primary).percent else 1
-    rows, seeds = [], []
-    for one in sorted(compare.declared, key=lambda one: one.family != "primary"):
-        c, (a, b) = compare.contrast(one.a, one.b, compare.primary, one.rule), _names(one)
-        label = f"{a} {MINUS} {b}" if len(a) + len(b) + 3 <= LONGEST else f"{a}\n{MINUS} {b}"
-        family = "primary family" if one.family == "primary" else "secondary"
-        rows.append(Effect(label, factor * c.delta, factor * c.low, factor * c.high, family))
-        seeds.append([factor * value for value in c.delta_by_seed])
-    lines = max(row.label.count("\n") for row in rows) + 1
-    with drawing((0.11 + 0.1 * lines) * len(rows) + 0.85, legend=2) as (figure, (ax,)):
-        shown = _rows(ax, rows, range(len(rows)), len(rows) - 0.4, f"{{:+.{info.decimals}f}}".format, fontsize=8 if lines == 1 else 6.5)
-        for place, (row, values) in enumerate(zip(rows, seeds, strict=True)):
-            color = shown[row.family].color
-            ax.plot(values, [place + 0.28] * len(values), "|", color=color, markersize=3, alpha=0.7, zorder=2)
-        unit = " (points)" if info.percent else ""
-        ax.set_xlabel(f"difference in {info.label}{unit}, with 95 % interval over prompts; ticks: seeds")
+def primary(compares: Sequence[Compare]) -> Figure:
+    """Every primary contrast of every domain, a panel per domain in the unit of its metric: the gap with its interval and its adjusted p
+    beside it, "no match" where the two fronts share no quality. Filled: significant."""
+    families = [[c for c in compare.contrasts if c.family == "primary"] for compare in compares]
+    sizes = [max(1, len(rows)) for rows in families]
+    with drawing(0.17 * sum(sizes) + 0.62 * len(sizes), len(sizes), heights=[size + 1.2 for size in sizes]) as (figure, axes):
+        for ax, compare, rows in zip(axes, compares, families, strict=True):
+            info = labels.metric(compare.primary)
+            factor = 100 if info.percent else 1
+            number = lambda x, info=info, factor=factor: labels.signed_zero(f"{factor * x:+.{info.decimals}f}").replace("-", MINUS)
+            for y, c in enumerate(rows):
+                if c.delta is None:
+                    ax.text(0, y, " no match", va="center", fontsize=7, style="italic", color="#555555")
+                    continue
+                look = LOOKS["polychromic"] if "polychromic" in c.a else LOOKS["lora"]
+                ends = [[factor * (c.delta - c.low)], [factor * (c.high - c.delta)]]
+                ax.errorbar(factor * c.delta, y, xerr=ends, fmt=look.marker, color=look.color, markersize=4.5, elinewidth=1.0, zorder=3,
+                            markerfacecolor=look.color if significant(c) else "white")  # fmt: skip
+                p = f"p = {labels.format_p(c.p_adjusted)}".replace("= <", "< ")
+                beside = f"{number(c.delta)} [{number(c.low)}, {number(c.high)}]  {p}"
+                ax.text(1.02, y, beside, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
+            _frame(ax, [f" {MINUS} ".join(labels.system_name(side, math=False) for side in (c.a, c.b)) for c in rows], range(len(rows)))
+            ax.margins(x=0.08)
+            ax.set_ylim(len(rows) - 0.4, -0.6)
+            unit = " (points)" if info.percent else ""
+            name = compare.domain_name
+            ax.set_title(f"{name[0].upper()}{name[1:]}: gap in {info.label}{unit}, right is better for the first", fontsize=8.5, loc="left")
         return figure
 
 
-def _names(contrast: Fields) -> list[str]:
-    return [labels.system_name(side, math=False) for side in (contrast.a, contrast.b)]
-
-
-def _rows(
-    ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str], **named: float
-) -> dict[str, Look]:
+def _rows(ax: Axes, rows: Sequence[Effect], heights: Sequence[float], bottom: float, text: Callable[[float], str]) -> dict[str, Look]:
     """From top to bottom, a mark with its interval and its name, a line at zero, and the numbers beside. Returns how families look."""
     shown = [LOOKS["polychromic"], LOOKS["lora"], *PEER_LOOKS]
     families = {family: shown[n % len(shown)] for n, family in enumerate(dict.fromkeys(row.family for row in rows))}
@@ -112,20 +98,18 @@ def _rows(
         for y, value, low, high in members:
             numbers = f"{text(value)} [{text(low)}, {text(high)}]".replace("-", MINUS)
             ax.text(1.02, y, numbers, transform=ax.get_yaxis_transform(), va="center", fontsize=7)
-    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
-    ax.set_yticks(heights, [row.label for row in rows], **named)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="y", visible=False)
-    ax.spines["left"].set_visible(False)
+    _frame(ax, [row.label for row in rows], heights)
     ax.set_ylim(bottom, -0.6)
     return families
 
 
-def headline(compare: Compare) -> Figure:
-    """The headline minus LoRA on the primary metric, prompt by prompt."""
-    contrast = compare.contrast(compare.headline, "lora", compare.primary, "chosen")
-    ours, theirs = (np.mean(compare.profiles[label][compare.primary], axis=0) for label in (contrast.a, contrast.b))
-    return differences(ours - theirs, (contrast.low, contrast.high), compare.primary, contrast.a, contrast.b)
+def _frame(ax: Axes, names: Sequence[str], heights: Sequence[float]) -> None:
+    """A line at zero, and names instead of a scale upright."""
+    ax.axvline(0, color="black", linewidth=0.7, zorder=1)
+    ax.set_yticks(heights, names)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
 
 
 def differences(a_minus_b: ArrayLike, interval: tuple[float, float], metric: str, a: str, b: str) -> Figure:

@@ -22,15 +22,14 @@ from polychromic.report import labels
 from polychromic.report.tables import bold, longtable, row
 from polychromic.score.quality import chrf_matrix
 
-PROMPTS = 6
-OF_WEIGHTS = 2  # prompts in the table of weights
-DRAFTS = {"set": 10, "person": 4}  # by checker: answers are short, replies are not
+PROMPTS, DRAFTS = 3, 20  # all drafts that the evaluation sees
+OF_WEIGHTS, OF_WEIGHT = 2, 6  # prompts and drafts in the table of weights
 SEPARATOR = r" \textcolor{black!50}{/} "
 TYPED = {"\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''", "\u2013": "--", "\u2014": "---", "\u2026": r"\dots{}"}
 
 
 def build_examples(params: Params, domain: str) -> list[Path]:
-    """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of dev, the first drafts of the first seed.
+    """Write paper/tables/{domain}-samples.tex: PROMPTS prompts of dev, the first DRAFTS drafts of the first seed.
 
     Beside it {domain}-lambda-samples.tex: the first of these prompts at every weight of D, at the temperature that D is about, or
     at the chosen one where that was not sampled.
@@ -42,8 +41,8 @@ def build_examples(params: Params, domain: str) -> list[Path]:
     random.Random(derive_seed(params.analysis.seed, "examples", domain)).shuffle(dev)
     shown, passes = dev[:PROMPTS], _checker(domain)
 
-    def drafts(method: str, lam: float | None, temperature: float, prompts: Sequence[Record]) -> Iterator[str]:
-        """Per prompt the first drafts of the lowest seed, those that pass in bold."""
+    def drafts(method: str, lam: float | None, temperature: float, prompts: Sequence[Record], count: int) -> Iterator[str]:
+        """Per prompt the first `count` drafts of the lowest seed, those that pass in bold."""
         path = paths.cell_dir(domain, "dev", paths.cell_name(method, lam)) / paths.SAMPLES
         found: dict[str, tuple[int, list[str]]] = {}
         for _, line in read_jsonl(path):
@@ -52,7 +51,7 @@ def build_examples(params: Params, domain: str) -> list[Path]:
         for record in prompts:
             if record.id not in found:
                 raise PolychromicError(f"{path}: no samples of {record.id} at temperature {temperature}. Run `dvc repro`.")
-            replies = found[record.id][1][: DRAFTS[record.checker]]
+            replies = found[record.id][1][:count]
             texts = zip((tex(reply) or r"\emph{(nothing)}" for reply in replies), passes(record, replies), strict=True)
             yield SEPARATOR.join(bold(text) if good else text for text, good in texts)
 
@@ -60,12 +59,12 @@ def build_examples(params: Params, domain: str) -> list[Path]:
     for label, lam in (("lora", None), (HEADLINE, params.lam if params.methods[HEADLINE].lam == "lambda" else None)):
         temperature = choices["chosen"][label]
         head.append(f"{labels.system_name(label)}, $T={labels.plain(temperature)}$")
-        columns.append(drafts(label, lam, temperature, shown))
-    samples = drafts_table(head, r"p{0.22\linewidth}p{0.35\linewidth}p{0.35\linewidth}", zip(*columns, strict=True))
+        columns.append(drafts(label, lam, temperature, shown, DRAFTS))
+    samples = drafts_table(head, r"p{0.14\linewidth}p{0.39\linewidth}p{0.39\linewidth}", zip(*columns, strict=True))
     for level in sorted(choices["lambda"]["rows"], key=lambda level: level["lambda"]):
         method, lam = ("lora", None) if level["label"] == "lora" else (HEADLINE, level["lambda"])
         temperature = level["temperature"] if level["objective"] is None else POLICY
-        rows.append([f"${labels.plain(level['lambda'])}$", *drafts(method, lam, temperature, shown[:OF_WEIGHTS])])
+        rows.append([f"${labels.plain(level['lambda'])}$", *drafts(method, lam, temperature, shown[:OF_WEIGHTS], OF_WEIGHT)])
     heads = [rf"\raggedright\arraybackslash {prompt}" for prompt in columns[0][:OF_WEIGHTS]]
     weights = drafts_table([r"$\lambda$", *heads], "r" + rf"p{{{0.88 / OF_WEIGHTS:.2f}\linewidth}}" * OF_WEIGHTS, rows)
     written = [paths.PAPER / "tables" / f"{domain}-{name}.tex" for name in ("samples", "lambda-samples")]

@@ -1,5 +1,5 @@
-"""The paper's curves, each a matplotlib Figure; nothing is written here. `frontier`, `passk` and `cover` take plain rows, the others
-what compare.json holds. No statistics."""
+"""The paper's figures, each a matplotlib Figure; nothing is written here, and no statistic is computed. `frontier` and `passk` take plain
+rows, the others what compare.json holds: a panel whose part is missing is left out, and a figure that has none says so."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import ArrayLike
 
 from polychromic.report import labels
-from polychromic.report.results import Compare, Fields
-from polychromic.report.style import CEILING, FLOOR, GREY, HUMANS, LOOKS, PERCENT, Look, draw_line, drawing, looks, name_axis, note
-from polychromic.score.passk import cover_at_tau
+from polychromic.report.results import BASELINES, Compare, Fields
+from polychromic.report.style import GREY, LOOKS, PERCENT, Look, draw_line, drawing, errorbar, looks, name_axis, notes
 
-ELSEWHERE, DOTS = "drafts, other prompts", (0, (1, 2))
-MARKERS = 9  # on a curve with many points
+FLOPS = "training FLOPs (multiples of LoRA's $C$, log scale)"
+WINDOWS = 12  # of a training, in which its curves are averaged
+NOTHING = "not measured on this domain"
 
 
 @dataclass(frozen=True)
@@ -33,213 +32,219 @@ class Point:
     x_high: float | None = None
     note: str = ""
 
-    @property
-    def errors(self) -> dict[str, list[list[float]] | None]:
-        """How far the interval reaches to both sides, as matplotlib's errorbar takes it."""
-        across = None if self.x_low is None or self.x_high is None else [[self.x - self.x_low], [self.x_high - self.x]]
-        return {"yerr": [[self.y - self.y_low], [self.y_high - self.y]], "xerr": across}
+    @classmethod
+    def at(cls, x: float, y: Fields) -> Point:
+        return cls(x, y.mean, y.low, y.high)
 
 
 Curves = Mapping[str, Sequence[Point]]  # method -> points in drawing order
-
-
-def _at(x: float, y: Fields) -> Point:
-    return Point(x, y.mean, y.low, y.high)
 
 
 def _xy(points: Sequence[Point]) -> tuple[list[float], list[float]]:
     return [p.x for p in points], [p.y for p in points]
 
 
-def frontier_curves(compare: Compare) -> tuple[Curves, Curves]:
-    """(the systems of the main tables; all other methods): per method one point per temperature, ascending."""
-    curves = {}
-    for label in compare.method_labels():
-        found = [(s, s.metrics[compare.quality], s.metrics[compare.primary]) for s in compare.by_temperature(label)]
-        curves[label] = [Point(x.mean, y.mean, y.low, y.high, x.low, x.high, f"{s.temperature:g}") for s, x, y in found]
-    return {label: curves.pop(label) for label in compare.main_labels()}, curves
+def fronts(compare: Compare) -> Figure:
+    """Quality (x) against the primary metric (y): per system what it offers to who asks for a quality (the curve), what was measured at
+    each temperature (marks), and the interval of both at the chosen one (a cross); once with the prompted baselines and once larger without
+    them, where temperatures stand at the ends of LoRA's front and the headline's. All other methods: thin and grey."""
+    main, prompted = compare.main_labels(), BASELINES[:2]
+    with drawing(3.0, columns=2, legend=3, widths=(2, 3)) as (figure, axes):
+        for ax, zoom in zip(axes, (False, True), strict=True):
+            ends: list[tuple[float, float, str, str]] = []
+            for number, label in enumerate(label for label in compare.labels() if label not in main):
+                front, name = compare.fronts[label], "" if number else "other methods"
+                x, y = (front.curve.quality, front.curve.value) if front.curve else (front.quality, front.value)
+                ax.plot(x, y, color=GREY, linewidth=0.7, marker="" if front.curve else ".", markersize=3, zorder=0, label=name)
+            for label, look in looks(main).items():
+                front, system = compare.fronts[label], compare.chosen_system(label)
+                if zoom and label in prompted:
+                    continue
+                x, y = system.metrics[compare.quality], system.metrics[compare.primary]
+                errorbar(ax, look, Point(x.mean, y.mean, y.low, y.high, x.low, x.high))
+                name = f"{labels.system_name(label, math=False)} ($T={labels.plain(system.temperature)}$)"
+                curve = front.curve and (front.curve.quality, front.curve.value)
+                draw_line(ax, label, look, front.quality, front.value, curve=curve, name=name)
+                if zoom and len(front.temperatures) > 1 and label in ("lora", compare.headline):
+                    at = lambda place, front=front: (front.quality[place], front.value[place])
+                    ends += [(*at(place), f"$T={labels.plain(front.temperatures[place])}$", look.color) for place in (0, -1)]
+            name_axis(ax.xaxis, compare.quality)
+            name_axis(ax.yaxis, compare.primary)
+            ax.margins(x=0.06, y=0.08)
+            notes(figure, ax, ends)
+        axes[0].set_title("all", fontsize=9)
+        axes[1].set_title("without the prompted ones", fontsize=9)
+        return figure
 
 
-def frontier(curves: Curves, others: Curves, quality: str, primary: str) -> Figure:
-    """Quality (x) against the primary metric (y), one curve per method over temperature; the ends carry their temperature.
-    others: methods drawn thin and grey, without a name."""
+def frontier(curves: Curves, quality: str, primary: str) -> Figure:
+    """Quality (x) against the primary metric (y), one line per method over temperature, with intervals; the ends carry their note."""
     with drawing(3.1, legend=4) as (figure, (ax,)):
+        ends = []
         for (method, points), look in zip(curves.items(), looks(curves).values(), strict=True):
             for p in points:
-                ax.errorbar(p.x, p.y, **p.errors, fmt="none", ecolor=look.color, elinewidth=0.6, alpha=0.35, zorder=1)
+                errorbar(ax, look, p)
             draw_line(ax, method, look, *_xy(points))
-            left, right = min(points, key=lambda p: p.x), max(points, key=lambda p: p.x)
-            for p, shift, side in ((left, -4, "right"), (right, 4, "left"))[left is right :]:
-                if p.note:  # an own sample file need not name a temperature
-                    note(ax, p.x, p.y, f"$T$={p.note}", look.color, shift, side)
-        for number, points in enumerate(others.values()):
-            name = "" if number else "other methods"
-            ax.plot(*_xy(points), color=GREY, linewidth=0.6, marker=".", markersize=2.5, zorder=0, label=name)
+            ends += [(p.x, p.y, f"$T$={p.note}", look.color) for p in {points[0], points[-1]} if p.note]
         name_axis(ax.xaxis, quality)
         name_axis(ax.yaxis, primary)
         ax.margins(x=0.08, y=0.08)
+        notes(figure, ax, ends)
         return figure
-
-
-def cost_gain(cost: Fields, compare: Compare) -> Figure:
-    """Training cost (x, in units of the plain trainer) against the primary metric at the chosen temperature (y), with intervals.
-
-    More steps count as more cost. Left out: methods that were not timed, and those that train as another one does and differ in decoding
-    or rate alone. A line joins ours that differ in their rollouts; ours with more steps or a pool of samples beside are points like others.
-    """
-    with drawing(3.2, legend=3) as (figure, (ax,)):
-        points: dict[str, tuple[Point, bool]] = {}
-        for label in compare.method_labels():
-            about = compare.methods[label]
-            v = cost.variants.get(about.trains_like)
-            if v and about.trained and (about.trains_like == label or about.budget != 1):
-                x, low, high = (about.budget * ratio for ratio in (v.ratio_to_plain, v.low, v.high))
-                y = compare.chosen(label).metrics[compare.primary]
-                joined = about.ours and about.budget == 1 and v.part_seconds is not None
-                points[label] = Point(x, y.mean, y.low, y.high, low, high), joined
-        ours = sorted((p for p, joined in points.values() if joined), key=lambda p: p.x)
-        ax.plot(*_xy(ours), color=LOOKS["polychromic"].color, linewidth=0.6, alpha=0.5, zorder=1)
-        # Costs crowd close to 1, where names would cover each other: a number beside the mark, its name above the figure.
-        for number, (label, (p, joined)) in enumerate(points.items(), start=1):
-            look = LOOKS["polychromic" if joined else "lora"]
-            name = f"{number}  {labels.system_name(label, math=False)}"
-            mark = {"fmt": look.marker, "color": look.color, "ecolor": look.color, "elinewidth": 0.6, "markersize": 4, "zorder": 3}
-            ax.errorbar(p.x, p.y, **p.errors, **mark, label=name)
-            note(ax, p.x, p.y, str(number), look.color, 4, "left", 4)
-        ax.set_xlabel("training cost (plain trainer = 1)")
-        name_axis(ax.yaxis, compare.primary)
-        ax.margins(x=0.08, y=0.1)
-        return figure
-
-
-def passk_curves(compare: Compare) -> Curves:
-    """Per method, pass@k over the k that compare.json has, at the chosen temperature."""
-    chosen = {label: compare.chosen(label).metrics for label in compare.main_labels()}
-    ks = sorted(int(name.removeprefix("pass@")) for name in chosen[compare.headline] if name.startswith("pass@"))
-    return {label: [_at(k, metrics[f"pass@{k}"]) for k in ks] for label, metrics in chosen.items()}
 
 
 def passk(curves: Curves) -> Figure:
-    """pass@k (y) against k (x) with bands of the intervals, each method at its chosen temperature."""
+    """pass@k (y) against k (x) with bands of the intervals."""
     with drawing(2.3, legend=4) as (figure, (ax,)):
-        _over_k(ax, curves, looks(curves), "pass@$k$ (%) \u2191", band=0.15)
-        return figure
-
-
-def ablation(compare: Compare) -> Figure:
-    """What λ does, a panel per quantity, three in a row: D at temperature 1 (where sampled), the primary and the quality metric at one
-    temperature, with intervals over prompts; validation cross-entropy, KL to the base model and reply length of the development set,
-    with the range over seeds. LoRA (λ = 0) is a line with its band; a triangle marks the λ of the main comparison."""
-    grid, panels = compare.selection.lam, []  # (title, points with λ ascending from LoRA's 0, whether it is printed in per cent)
-    policy = {s.label: s for s in compare.systems if s.temperature == 1}
-    if all(row.label in policy for row in grid.rows):
-        panels.append(("$D$ at $T=1$ \u2191", [_at(row.lam, policy[row.label].metrics.objective) for row in grid.rows], False))
-    shared = {row.label: row for row in compare.lambda_rows()}
-    for name in (compare.primary, compare.quality):
-        points = [_at(row.lam, shared[row.label].metrics[name]) for row in grid.rows]
-        panels.append((labels.title(name), points, labels.metric(name).percent))
-    fields = {"validation_ce": "validation CE (nats) \u2193", "kl_to_base": "KL to base (nats)", "reply_tokens": "reply tokens"}
-    for field, title in fields.items():
-        points = [Point(row.lam, row[field], min(row.by_seed[field]), max(row.by_seed[field])) for row in grid.rows]
-        panels.append((title, points, False))
-    rows = -(-len(panels) // 3)
-    with drawing(1.6 * rows + 0.3, rows, 3) as (figure, axes):
-        for ax in axes[len(panels) :]:
-            ax.set_visible(False)
-        lora, look = LOOKS["lora"], LOOKS["polychromic"]
-        for ax, (title, (reference, *rest), percent) in zip(axes, panels, strict=False):
-            ax.axhspan(reference.y_low, reference.y_high, color=lora.color, alpha=0.12, linewidth=0)
-            ax.axhline(reference.y, color=lora.color, linestyle=lora.line, linewidth=1.0, label=r"LoRA ($\lambda=0$)")
-            across = {"transform": ax.get_xaxis_transform(), "clip_on": False, "zorder": 5}
-            ax.plot([grid.headline], [0], marker="^", color="black", markersize=5, **across)
-            errors = np.array([[p.y - p.y_low for p in rest], [p.y_high - p.y for p in rest]])
-            ax.errorbar(*_xy(rest), yerr=errors, fmt="none", ecolor=look.color, elinewidth=0.7, alpha=0.5)
-            draw_line(ax, "polychromic", look, *_xy(rest))
-            ax.set_xscale("symlog", linthresh=min((p.x for p in rest if p.x > 0), default=1.0))
-            ax.margins(x=0.1)
-            ax.xaxis.set_major_locator(FixedLocator(_apart([p.x for p in rest])))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: labels.plain(value)))
-            ax.set_xlabel(r"$\lambda$")
-            ax.yaxis.set_major_locator(MaxNLocator(5))
-            if percent:
-                ax.yaxis.set_major_formatter(PERCENT)
-            ax.set_title(title, fontsize=9)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        return figure
-
-
-def training(compare: Compare) -> Figure:
-    """The set objective and the cross-entropy against the step, means over seeds, for the methods that have them."""
-    titles = {"objective_mean": "set objective $f$ (on-policy estimate)", "ce_mean": "cross-entropy of the batch"}
-    histories = {label: compare.histories[label] for label in compare.main_labels() if label in compare.histories}
-    with drawing(2.2, columns=2, **{"lines.linewidth": 0.8}) as (figure, axes):  # dense curves
-        shown = looks(histories)
-        for ax, (field, title) in zip(axes, titles.items(), strict=True):
-            for label, rows in histories.items():
-                if points := [(row.step, row[field]) for row in rows if row[field] is not None]:
-                    draw_line(ax, label, shown[label], *zip(*points, strict=True), every=max(1, len(points) // 8))
-            ax.set_xlabel("training step")
-            ax.set_title(title, fontsize=9)
-        figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)  # every training has a cross-entropy
-        return figure
-
-
-def cover(curves: Mapping[str, ArrayLike]) -> Figure:
-    """Cover@tau (y): the share of prompts that a system solves with probability tau (x) or more, tau in (0, 1].
-
-    A curve far to the right is sure of what it solves, a curve that starts high solves many prompts now and then. Rates
-    estimated from n samples spread more than the true ones: compare systems at equal n.
-    curves: label -> pass rates in [0, 1], (P,), or (S, P) for the mean over seeds.
-    """
-    with drawing(2.3, legend=4) as (figure, (ax,)):
-        for (label, rates), look in zip(curves.items(), looks(curves).values(), strict=True):
-            rates = np.asarray(rates, dtype=np.float64).ravel()
-            thresholds = np.unique(np.append(rates[rates > 0], 1.0))  # where the share steps down
-            shares = [cover_at_tau(rates, tau) for tau in thresholds]
-            # constant from the last threshold, or from 0, up to and with each
-            every = max(1, len(shares) // MARKERS)
-            draw_line(ax, label, look, [0, *thresholds], [shares[0], *shares], every=every, drawstyle="steps-pre")
-        ax.set_xlabel(r"$\tau$ (share of a prompt's drafts that pass)")
-        ax.set_ylabel("Cover@$\\tau$ (% of prompts) \u2191")
-        ax.set_xlim(0, 1.02)
-        ax.set_ylim(bottom=0)
+        for (label, points), look in zip(curves.items(), looks(curves).values(), strict=True):
+            low, high = [p.y_low for p in points], [p.y_high for p in points]
+            ax.fill_between([p.x for p in points], low, high, color=look.color, alpha=0.15, linewidth=0)
+            draw_line(ax, label, look, *_xy(points))
+        ax.set_xlabel("$k$ (drafts a person sees)")
+        ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))
+        ax.set_ylabel("pass@$k$ (%) \u2191")
         ax.yaxis.set_major_formatter(PERCENT)
         return figure
 
 
-def person(found: Fields) -> Figure:
-    """human recall@k (y) against k (x), of compare.json of calibration: of people, of systems, and of both at messages that they did not
-    answer. People's curves are black and grey; a system's floor is dotted and thin, in its colour, and has no marks."""
-    curve = lambda matched: [Point(at.k, at.value, at.low, at.high) for at in matched.human_recall]
-    systems = {label: found.systems[label] for label in sorted(found.systems, key=labels.rank)}
-    people, floors = {CEILING: curve(found.people), FLOOR: curve(found.people.floor)}, {n: curve(s.floor) for n, s in systems.items()}
-    curves, shown = people | {label: curve(s) for label, s in systems.items()}, HUMANS | looks(systems)
-    with drawing(2.6, legend=4) as (figure, (ax,)):
-        _over_k(ax, curves, shown, "human recall@$k$ (% of people) \u2191", band=0.12)
-        for label, below in floors.items():
-            ax.plot(*_xy(below), color=shown[label].color, linestyle=DOTS, linewidth=0.7, zorder=2)
-        ax.plot([], [], color="#888888", linestyle=DOTS, linewidth=0.7, label=ELSEWHERE)  # one entry for all of them
-        ax.set_ylim(bottom=0)
+def budgets(compare: Compare) -> Figure:
+    """Training FLOPs (x) against the primary metric and pass@1 (y), each at the chosen temperature of its budget: a line per family of
+    methods that differ in cost alone, with intervals over seeds and prompts. Families of one budget are marks."""
+    families = {label: rows for label, rows in compare.budgets.items() if all(row.relative for row in rows)}
+    ordered = sorted(families, key=lambda label: ("lora" not in [row.label for row in families[label]], labels.rank(label)))
+    # The family of lora, and the headline's, by whatever method it is named, look like these.
+    own = {label: next((row.label for row in families[label] if row.label in LOOKS), label) for label in ordered}
+    shown = {label: looks(own.values())[name] for label, name in own.items()}
+    metrics = list(dict.fromkeys((compare.primary, "pass@1")))
+    with drawing(2.6, columns=len(metrics), legend=4) as (figure, axes):
+        for ax, name in zip(axes, metrics, strict=True):
+            if not families:
+                _say(ax, NOTHING)
+                continue
+            for place, label in enumerate(ordered):
+                aside = 1.03 ** (place - (len(ordered) - 1) / 2)  # so that marks of one budget stand beside each other
+                points = [Point.at(aside * row.relative, compare.chosen_system(row.label).metrics[name]) for row in families[label]]
+                for p in points:
+                    errorbar(ax, shown[label], p, strong=True)
+                draw_line(ax, label, shown[label], *_xy(points), name=labels.system_name(own[label], math=False))
+            ax.set_xscale("log")
+            _ticks(ax, {row.relative for rows in families.values() for row in rows})
+            ax.set_xlabel(FLOPS if len(metrics) == 1 else "training FLOPs (multiples of $C$)")
+            name_axis(ax.yaxis, name)
         return figure
 
 
-def _over_k(ax: Axes, curves: Curves, shown: Mapping[str, Look], name: str, band: float) -> None:
-    """Shares over k, with bands of the intervals that are opaque by `band`."""
-    for label, points in curves.items():
-        low, high = [p.y_low for p in points], [p.y_high for p in points]
-        ax.fill_between([p.x for p in points], low, high, color=shown[label].color, alpha=band, linewidth=0)
-        draw_line(ax, label, shown[label], *_xy(points))
-    ax.set_xlabel("$k$ (drafts a person sees)")
-    ax.xaxis.set_major_locator(FixedLocator(sorted({p.x for points in curves.values() for p in points})))
-    ax.set_ylabel(name)
-    ax.yaxis.set_major_formatter(PERCENT)
+def doses(compare: Compare) -> Figure:
+    """Sets drawn in training (x, LoRA has none) against D at temperature 1 and the primary metric at the chosen one (y), with intervals
+    over seeds and prompts."""
+    rows = [("lora", 0.0), *((row.label, row.sets) for row in compare.selection.doses)]
+    panels = [("$D$ at $T=1$ \u2191", _policy(compare, rows), False)]
+    panels.append((labels.title(compare.primary), _chosen(compare, rows, compare.primary), labels.metric(compare.primary).percent))
+    with drawing(2.3, columns=2) as (figure, axes):
+        for ax, (title, points, percent) in zip(axes, panels, strict=True):
+            _against(ax, [("", points)], "sets drawn in training (0: LoRA)", title, percent)
+        return figure
 
 
-def _apart(values: Sequence[float], factor: float = 2.0) -> list[float]:
-    """Tick positions on a log axis that do not overprint each other: each at least `factor` times the one before."""
+def gaming(compare: Compare) -> Figure:
+    """Does D rise where a judge that training never sees sees nothing? Against lambda (above) and sets drawn (below), each system at its
+    chosen temperature: what training's side says (filled), what the held-out judge says (hollow), and the validation cross-entropy."""
+    grid = [(row.label, row.lam) for row in compare.selection.lam.rows]
+    dose = [("lora", 0.0), *((row.label, row.sets) for row in compare.selection.doses)]
+    ends = {row.label: row.validation_ce for row in (*compare.selection.lam.rows, *compare.selection.doses)}
+    own = compare.own_metric()
+    views = (("quality (%) \u2191", own, "held_out_quality", True), ("coverage@10 \u2191", "coverage@10", "held_out_coverage@10", False))
+    with drawing(3.7, rows=2, columns=3, legend=2) as (figure, axes):
+        for row, (rows, name) in enumerate(((grid, r"$\lambda$ (0: LoRA)"), (dose, "sets drawn (0: LoRA)"))):
+            for ax, (title, here, there, percent) in zip(axes[3 * row :], views, strict=False):
+                both = [(said, _chosen(compare, rows, metric)) for said, metric in (("training's side", here), ("held-out judge", there))]
+                _against(ax, both, name, title, percent)
+            after = [Point(x, ends[label], ends[label], ends[label]) for label, x in rows if ends[label] is not None]
+            _against(axes[3 * row + 2], [("", after)], name, "validation CE (nats) \u2193", False)
+        return figure
+
+
+def _policy(compare: Compare, rows: Sequence[tuple[str, float]]) -> list[Point]:
+    """D of the policy that training optimises."""
+    found = [(x, compare.at(label, 1.0)) for label, x in rows]
+    return [Point.at(x, system.metrics.objective) for x, system in found if system]
+
+
+def _chosen(compare: Compare, rows: Sequence[tuple[str, float]], metric: str) -> list[Point]:
+    found = [(x, compare.chosen_system(label).metrics.get(metric)) for label, x in rows]
+    return [Point.at(x, estimate) for x, estimate in found if estimate]
+
+
+def _against(ax: Axes, lines: Sequence[tuple[str, Sequence[Point]]], name: str, title: str, percent: bool) -> None:
+    """Points with intervals against an amount whose zero is LoRA, on an axis that is linear up to the smallest amount and then
+    logarithmic. LoRA's mark and the line through its value have LoRA's look."""
+    ax.set_title(title, fontsize=9)
+    if not any(points for _, points in lines):
+        _say(ax, NOTHING)
+        return
+    for (said, points), look in zip(lines, (LOOKS["polychromic"], Look(LOOKS["few_shot"].color, "^", (0, (3, 1)))), strict=False):
+        if not points:
+            continue
+        for p in points:
+            errorbar(ax, look, p, strong=True)
+        draw_line(ax, "polychromic" if look is LOOKS["polychromic"] else "", look, *_xy(points), name=said)
+        for p in (p for p in points if p.x == 0):
+            ax.axhline(p.y, color=look.color, linestyle=(0, (1, 2)), linewidth=0.7, zorder=1)
+            ax.plot([0], [p.y], linestyle="none", marker="s", markersize=4, color=LOOKS["lora"].color, zorder=4)
+    amounts = {p.x for _, points in lines for p in points}
+    least = min((x for x in amounts if x > 0), default=1.0)
+    ax.set_xscale("symlog", linthresh=least, linscale=0.6)
+    ax.set_xlim(-0.35 * least, 1.35 * max(*amounts, least))
+    _ticks(ax, amounts)
+    ax.set_xlabel(name)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    if percent:
+        ax.yaxis.set_major_formatter(PERCENT)
+
+
+def training(compare: Compare) -> Figure:
+    """FLOPs so far (x; steps where they were not counted) against the batch's cross-entropy, D of its rollouts, and the shares of the steps
+    whose gradient was clipped, of each term: means over seeds and over twelfths of the training."""
+    shown = looks([label for label in compare.main_labels() if compare.histories.get(label)])
+    histories = {label: compare.histories[label] for label in shown}
+    counted = all(row.flops is not None for rows in histories.values() for row in rows)
+    unit = max((rows[-1].flops for rows in histories.values()), default=1) if counted else 1
+    power = int(np.floor(np.log10(unit)))
+    panels = {
+        "cross-entropy of the batch (nats) \u2193": lambda row: row.ce, "$D$ of the rollouts \u2191": lambda row: row.objective,
+        "clipped steps, $L_{quality}$ (%)": lambda row: row.clipped.quality, "clipped steps, $D$ (%)": lambda row: row.clipped.objective,
+    }  # fmt: skip
+    with drawing(3.9, rows=2, columns=2, legend=3, **{"lines.linewidth": 0.9}) as (figure, axes):
+        for ax, (title, read) in zip(axes, panels.items(), strict=True):
+            for label, rows in histories.items():
+                points = [(row.flops / 10**power if counted else row.step, read(row)) for row in rows if read(row) is not None]
+                if points:
+                    means = [np.mean(part, axis=0) for part in np.array_split(points, min(WINDOWS, len(points)))]
+                    draw_line(ax, label, shown[label], *zip(*means, strict=True), every=4)
+            ax.set_xlabel(rf"training FLOPs ($10^{{{power}}}$)" if counted else "training step")
+            ax.set_title(title, fontsize=9)
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+            if title.startswith("clipped"):
+                ax.yaxis.set_major_formatter(PERCENT)
+                ax.set_ylim(-0.03, 1.03)
+            if not ax.lines:
+                _say(ax, NOTHING)
+        return figure
+
+
+def _say(ax: Axes, text: str) -> None:
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=8, color="#555555")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+
+
+def _ticks(ax: Axes, values: set[float], factor: float = 1.6) -> None:
+    """Ticks at the values themselves, written out; of those that are close together the first."""
     kept: list[float] = []
     for value in sorted(values):
         if not kept or value >= factor * kept[-1]:
             kept.append(value)
-    return kept
+    ax.xaxis.set_major_locator(FixedLocator(kept))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))

@@ -4,7 +4,7 @@ about results; what a metric is stands in polychromic.score.metrics."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need
@@ -92,15 +92,26 @@ def method_of(label: str) -> str:
     return label.partition("@")[0]
 
 
-def rank(method: str) -> tuple[int, str]:
-    """Sorts methods into printed order: as METHODS has them, then the others by name."""
-    return (list(METHODS).index(method) if method in METHODS else len(METHODS), method)
+def _family(method: str) -> tuple[str, int]:
+    """A method at a cost of its own and the cost: "lora_4c" → ("lora", 4); any other as it is, and 0."""
+    family, _, cost = method.rpartition("_")
+    named = method not in METHODS and family in METHODS and re.fullmatch(r"\d+c", cost)
+    return (family, int(cost[:-1])) if named else (method, 0)
+
+
+def rank(method: str) -> tuple[int, int, str]:
+    """Sorts methods into printed order: as METHODS has them, each followed by itself at other costs, then the others by name."""
+    family, cost = _family(method)
+    return (list(METHODS).index(family) if family in METHODS else len(METHODS), cost, method)
 
 
 def system_name(label: str, math: bool = True) -> str:
-    """The printed name of a label, in LaTeX or (math=False) as figures print it: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "new_peer",
-    unknown here, → "new peer"."""
+    """The printed name of a label, in LaTeX or (math=False) as figures print it: "polychromic@0.3" → "Polychromic (λ = 0.3)"; "lora_4c", at
+    four times LoRA's cost, → "LoRA, $4C$"; "new_peer", unknown here, → "new peer"."""
     method, _, lam = label.partition("@")
+    family, cost = _family(method)
+    if cost:
+        return f"{METHODS[family]}, ${cost}C$" if math else f"{METHODS[family]}, {cost}C"
     name = METHODS.get(method, method.replace("_", " "))
     name = escape(name) if math else name
     if not lam:
@@ -149,16 +160,16 @@ def format_interval(name: str, low: float, high: float, sign: bool = False) -> s
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
 
 
-def format_change(name: str, found: Mapping[str, Any], unit: bool = True) -> str:
-    """A difference (`delta`) with its interval (`low`, `high`)."""
-    interval = format_interval(name, found["low"], found["high"], sign=True)
-    return f"{format_value(name, found['delta'], unit, sign=True)} {interval}"
-
-
 def plain_interval(name: str, mean: float, low: float, high: float) -> str:
     """ "1.23 [1.10, 1.36]" without LaTeX, by the metric's rounding."""
     value, below, above = (signed_zero(_rounded(name, x)) for x in (mean, low, high))
     return f"{value} [{below}, {above}]"
+
+
+def plus_minus(name: str, found: Mapping[str, Any]) -> str:
+    """ "1.23 ± 0.10" for LaTeX: a mean and half of its interval, the latter small; as it is where there is no interval."""
+    half = (found["high"] - found["low"]) / 2
+    return rf"{format_value(name, found['mean'])} {{\scriptsize $\pm$ {_rounded(name, half)}}}"
 
 
 def bracketed(low: float, high: float, percent: bool = False) -> str:
@@ -169,11 +180,6 @@ def bracketed(low: float, high: float, percent: bool = False) -> str:
 def format_p(p: float) -> str:
     """A p-value: three decimals without the leading zero, "<.001" below that."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def listed(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def thousands(count: float) -> str:

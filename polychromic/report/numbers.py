@@ -1,4 +1,4 @@
-"""The values that the paper may print, as records, by group: the first part of a key (and "<domain>.test") says which file it is from.
+"""The values that the paper may print, as records, by group: the first part of a key ("<domain>.<split>", two) says which file it is from.
 
 Pull, not push: only the groups that main.tex asks for are made, and of these only the records that it asks for are kept.
 """
@@ -12,9 +12,9 @@ from functools import cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.report import audit, labels, results, sentences
-from polychromic.report.domain_numbers import Numbers, cost_numbers, dev_numbers, people_numbers, test_numbers
-from polychromic.report.records import Number, Use, unique
+from polychromic.report import audit, labels, results
+from polychromic.report.domain_numbers import Numbers, people_numbers, split_numbers
+from polychromic.report.records import Number, Use, unique, unsupported
 from polychromic.report.results import Compare, Fields, measured
 
 NEAREST = 3  # keys that an error names
@@ -24,26 +24,24 @@ GRADIENT = ("prompts", "draws", "objective")  # fields that the text prints
 def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]]]:
     """Name of a group -> what makes its records; a file is read when the first of them is made. params: as params.yaml spells it."""
     domains, load = params["domains"], cache(results.load)
-    every = lambda split: [load(domain, split) for domain in domains]
     found = {
         "setup": lambda: _setup(params),
-        "summary": lambda: _summary(every("test")),
-        "cost": lambda: _cost(load(domains[0], "dev")),
-        "sampler": lambda: _measured("sampler", measured("sampler"), ["device"], sentences.sampler_speed),
-        "gradient": lambda: _measured("gradient", measured("gradient_variance"), GRADIENT, sentences.gradient_variance),
-        "compute": lambda: _compute(every("dev")),
-        "people": lambda: _people(every("dev")),
+        "cost": lambda: _measured("cost", measured(f"step_cost-{domains[0]}"), ("device", "precision", "threads", "steps", "batch_size")),
+        "gradient": lambda: _measured("gradient", measured("gradient_variance"), ("prompts", "draws", "objective")),
+        "compute": lambda: _compute([load(domain, "dev") for domain in domains]),
+        "people": lambda: _people([load(domain, "dev") for domain in domains]),
         "designs": _designs,
-        "audit": lambda: [Number("audit.sentence", None, audit.sentence(audit.load()), source=audit.SOURCE)],
+        "audit": lambda: _audit(audit.load()),
     }
     for domain in domains:
-        found[domain] = lambda domain=domain: dev_numbers(load(domain, "dev"), results.step_cost(domain, needed=False))
-        found[f"{domain}.test"] = lambda domain=domain: test_numbers(load(domain, "test"))
+        for split in ("dev", "test"):
+            found[f"{domain}.{split}"] = lambda domain=domain, split=split: split_numbers(load(domain, split))
     return found
 
 
-def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number], list[Number]]:
-    """The records of the keys that the manuscript uses, sorted; and with them the records of the intervals of these values.
+def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number], list[Number], dict[tuple[str, str, str], str]]:
+    """The records of the keys that the manuscript uses, sorted; with them the records of the intervals and adjusted p of these values; and
+    its claims, (key, words, other) -> why the records do not support it, "" where they do.
 
     Raises:
         PolychromicError: a key that no group makes (file:line, key, the nearest keys), a file that is missing, or a key made twice.
@@ -57,93 +55,77 @@ def asked(wanted: Sequence[Use], params: Mapping[str, Any]) -> tuple[list[Number
         first, second = (use.key.split(".") + [""])[:2]
         group = made(f"{first}.{second}" if f"{first}.{second}" in makers else first)
         if (record := group.get(use.key)) is None:
-            near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in makers if "." not in name]
-            wrong.append(f"{use.file}:{use.line}: \\num{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
+            near = get_close_matches(use.key, group, NEAREST, cutoff=0) or [f"{name}.…" for name in makers]
+            macro = "assertnum" if use.claim else "num"
+            wrong.append(f"{use.file}:{use.line}: \\{macro}{{{use.key}}} is no record. Nearest: {', '.join(near)}.")
             continue
         printed[use.key] = kept[use.key] = record
-        beside = (f"{use.key}.ci", f"{use.key.rpartition('.')[0]}.ci") if record.low is not None else ()
+        prefix = use.key.rpartition(".")[0]
+        beside = (f"{use.key}.ci", f"{prefix}.ci", f"{prefix}.p_adjusted") if record.low is not None else ()
         kept |= {key: group[key] for key in beside if key in group}
     if wrong:
         remedy = "Correct the key in the text; polychromic/report/numbers.py makes the records."
         raise PolychromicError("\n".join([*dict.fromkeys(wrong), remedy]))
-    return [printed[key] for key in sorted(printed)], [kept[key] for key in sorted(kept)]
+    claims = {(use.key, *use.claim): unsupported(use.key, *use.claim, kept) for use in wanted if use.claim}
+    return [printed[key] for key in sorted(printed)], [kept[key] for key in sorted(kept)], dict(sorted(claims.items()))
 
 
-def _summary(compares: Sequence[Compare]) -> Numbers:
-    """ "summary.domains.count", ".sentence" (where the headline gains over LoRA), ".range.sentence" (floor and ceiling of LoRA)."""
-    source = "; ".join(compare.place for compare in compares)
-    yield Number("summary.domains.count", len(compares), str(len(compares)), source="params.yaml#domains")
-    yield Number("summary.sentence", None, sentences.summary(compares), source=source)
-    yield Number("summary.range.sentence", None, sentences.task_range(compares), source=source)
-
-
-def _measured(prefix: str, found: Fields, names: Iterable[str], sentence: Callable[[Fields], str] | None = None) -> Numbers:
-    """Fields of a benchmark's document, which are counts or words, as they are; and what is said of it."""
+def _measured(prefix: str, found: Fields, names: Iterable[str]) -> Numbers:
+    """Fields of a benchmark's document, which are counts or words, as they are."""
     for name in names:
         text = str(found[name]).replace("_", " ") if name == "objective" else str(found[name])
         yield Number(f"{prefix}.{name}", found[name] if isinstance(found[name], int) else None, labels.escape(text), source=found.place)
-    if sentence:
-        yield Number(f"{prefix}.sentence", None, sentence(found), source=found.place)
-
-
-def _cost(compare: Compare) -> Numbers:
-    """ "cost.*": the step of the first domain."""
-    cost = results.step_cost(compare.domain)
-    yield from _measured("cost", cost, ("device", "precision", "threads", "steps", "batch_size"))
-    yield from cost_numbers(cost, compare.headline, "cost")
 
 
 def _compute(compares: Sequence[Compare]) -> Numbers:
-    """What the results of dev took: "compute.<domain>.*" and, over all domains, "compute.*".
+    """What the results of dev took: "compute.<domain>.{systems,runs,steps,drafts,flops}" and, over all domains, "compute.*".
 
-    A run is one training with one seed; methods that differ in decoding alone share theirs, which is not deducted. A step of a method
-    that was not timed counts as one of LoRA's.
+    A run is one training with one seed; methods that differ in decoding alone share theirs, which is not deducted. flops: of the
+    trainings that counted them.
     """
     total: Counter[str] = Counter()
     for compare in compares:
-        cost, spent = results.step_cost(compare.domain), Counter({"systems": len(compare.systems), "runs": 0, "steps": 0, "drafts": 0})
-        for label in compare.all_labels():
-            method = labels.method_of(label)
-            if (about := compare.methods[method]).trained:
-                runs, steps = len(compare.chosen(label).seeds), compare.histories[method][-1].step
-                seconds = cost.variants.get(about.trains_like, cost.variants["lora"]).mean_seconds
-                spent.update({"runs": runs, "steps": runs * steps, "hours": runs * steps * seconds / 3600})
-        for system in compare.systems:
-            drafts = len(system.seeds) * system.n_prompts * system.n_samples
-            spent.update({"drafts": drafts, "tokens": drafts * system.metrics.tokens.mean})
+        spent = Counter({"systems": len(compare.systems)})
+        for row in compare.costs.values():
+            runs = len(row.seeds)
+            spent.update({"runs": runs, "steps": runs * row.steps, "flops": runs * (row.flops or 0)})
+        spent["drafts"] = sum(len(system.seeds) * system.n_prompts * system.n_samples for system in compare.systems)
         total.update(spent)
-        yield from _amounts(f"compute.{compare.domain}", spent, f"{compare.place}; {cost.place}")
+        yield from _amounts(f"compute.{compare.domain}", spent, compare.place)
     yield from _amounts("compute", total, "; ".join(compare.place for compare in compares))
 
 
 def _amounts(prefix: str, spent: Mapping[str, float], source: str) -> Numbers:
     for field, value in spent.items():
-        large = f"{value / 1e6:.1f} million" if value >= 1e6 else labels.thousands(value)
-        yield Number(f"{prefix}.{field}", value, f"{value:.1f}" if field == "hours" else large, source=source)
+        large = labels.param_text(float(f"{value:.2g}")) if field == "flops" else f"{value / 1e6:.1f} million"
+        yield Number(f"{prefix}.{field}", value, large if value >= 1e6 else labels.thousands(value), source=source)
+
+
+def _audit(found: audit.Audit) -> Numbers:
+    """ "audit.{population,count,drawn,bytes.count,bytes.equal,intervals.count,intervals.equal}": cells that train or sample, how many ran
+    again, how many of these were drawn by chance, and of those compared in a way how many came out the same."""
+    cells = [cell for cell in found.cells if cell.kind == "cell"]
+    counts = {"population": found.population, "count": len(cells), "drawn": sum(cell.among is not None for cell in cells)}
+    for how in ("bytes", "intervals"):
+        compared = [cell for cell in cells if cell.compared == how]
+        counts |= {f"{how}.count": len(compared), f"{how}.equal": sum(cell.equal for cell in compared)}
+    for key, count in counts.items():
+        yield Number(f"audit.{key}", count, str(count), source=audit.SOURCE)
 
 
 def _people(compares: Sequence[Compare]) -> Numbers:
     """ "people.*", of the first domain that is judged by people."""
     for compare in [compare for compare in compares if compare.calibration is not None][:1]:
-        yield from people_numbers(results.load(compare.domain, "calibration"), compare.headline)
+        yield from people_numbers(results.load(compare.domain, "calibration"))
 
 
 def _designs() -> Numbers:
-    """False positives are the test's, which the paper's verdicts need beside the interval.
-
-    Keys designs.{runs,seeds,samples,effect,coverage.low,coverage.high,false_positives,pooled.false_positives,sentence}."""
-    found = measured("calibration")
-    yield from _measured("designs", found, ("runs", "seeds", "samples"), sentences.smallest_effect)
-    ours = [r for r in found.rows if r.ours]
-    covered = [r.coverage for r in [*ours, *found.observed] if r.coverage is not None]
-    shares = {
-        "effect": found.effect,
-        "coverage.low": min(covered),
-        "coverage.high": max(covered),
-        "false_positives": max(r.false_positives for r in ours if r.coverage is None),
-        "pooled.false_positives": max(r.false_positives for r in found.rows if r.design == "pooled"),
-    }
-    for key, value in shares.items():
+    """Of the simulated contrasts of fronts: "designs.{runs,coverage.low,coverage.high,false_positives}"; the last is the highest."""
+    found = measured("fronts")
+    yield from _measured("designs", found, ("runs",))
+    ours = [r.rules.ours for r in found.rows]
+    shares = {"coverage.low": min(r.coverage for r in ours), "coverage.high": max(r.coverage for r in ours)}
+    for key, value in (shares | {"false_positives": max(r.false_positives for r in ours)}).items():
         yield Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=found.place)
 
 
@@ -161,4 +143,4 @@ def _setup(params: Mapping[str, Any]) -> Numbers:
         yield Number(f"setup.{key}", number, labels.param_text(value), source=f"params.yaml#{key}")
         if isinstance(number, float) and 0 < number < 1:
             text = rf"{labels.plain(100 * number)}\,\%"
-            yield Number(f"setup.{key}.percent", 100 * number, text, unit="%", source=f"params.yaml#{key}")
+            yield Number(f"setup.{key}.percent", number, text, unit="%", source=f"params.yaml#{key}")

@@ -35,10 +35,10 @@ def _methods(methods: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for name, method in methods.items():
         own = [(key, text) for key in further if (text := _setting(method[key])) != usual[key]]
-        lines.append(row([_code(name), *(_cell(method, *keys) for _, *keys in COLUMNS), _listed(own)]))
+        lines.append(row([_code(name), *(_breaking(_cell(method, *keys)) for _, *keys in COLUMNS), _listed(own)]))
     rest = rf"Further settings, where a row does not say otherwise: {_listed(usual.items())}."
     lines += [r"\midrule", rf"\multicolumn{{{len(COLUMNS) + 2}}}{{@{{}}p{{\linewidth}}@{{}}}}{{\raggedright {rest}}}\\"]
-    loss, objective, reach, last = (f"{RAGGED}p{{{width}\\linewidth}}" for width in (0.13, 0.12, 0.08, 0.28))
+    loss, objective, reach, last = (f"{RAGGED}p{{{width}\\linewidth}}" for width in (0.12, 0.11, 0.07, 0.24))
     head = [_code("methods."), *(title for title, *_ in COLUMNS), "further settings"]
     return longtable(f"ll{loss}{objective}rrr{reach}{last}", head, lines)
 
@@ -57,8 +57,8 @@ def _domains(params: Mapping[str, Any], domains: Sequence[str]) -> str:
     sections = [dict(flatten(params[name])) | ends[name] for name in domains]
     keys = dict.fromkeys(key for section in sections for key in section)
     # The star keeps its rows on one page.
-    lines = [row([_code(key), *(param_text(s[key]) if key in s else DASH for s in sections)]) + "*" for key in keys]
-    columns = "l" + f"{RAGGED}p{{{0.74 / len(domains):.3f}\\linewidth}}" * len(domains)
+    lines = [row([_code(key), *(_breaking(param_text(s[key])) if key in s else DASH for s in sections)]) + "*" for key in keys]
+    columns = "l" + f"{RAGGED}p{{{0.68 / len(domains):.3f}\\linewidth}}" * len(domains)
     return longtable(columns, ["by domain", *map(_code, domains)], lines, continued=True)
 
 
@@ -76,11 +76,11 @@ def _others(params: Mapping[str, Any], domains: Sequence[str]) -> str:
     for key, contrasts in declared.items():
         kinds: dict[str, list[str]] = {}  # which the keys beside a and b tell apart -> the pairs
         for contrast in contrasts:
-            kind = _setting({name: value for name, value in contrast.items() if name not in ("a", "b")}, ", ")
+            kind = _setting({name: value for name, value in contrast.items() if name not in ("a", "b") and value is not None}, ", ")
             kinds.setdefault(kind, []).append(f"{labels.escape(contrast['a'])} $-$ {labels.escape(contrast['b'])}")
         found += [(key, f"{kind}: {'; '.join(pairs)}") for kind, pairs in kinds.items()]
     lines = [row([_code(key), text]) for key, text in found]
-    return longtable(rf"l{RAGGED}p{{0.75\linewidth}}", ["parameter", "value"], lines, continued=True)
+    return longtable(rf"l{RAGGED}p{{0.7\linewidth}}", ["parameter", "value"], lines, continued=True)
 
 
 def _setting(value: Any, mark: str = "") -> str:
@@ -95,6 +95,11 @@ def _setting(value: Any, mark: str = "") -> str:
 
 def _listed(settings: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{_code(key)} {'none' if text == DASH else text}" for key, text in settings)
+
+
+def _breaking(text: str) -> str:
+    """Names in narrow columns may break after their underscores."""
+    return text.replace(r"\_", r"\_\allowbreak{}")
 
 
 def _code(key: str) -> str:

@@ -415,6 +415,8 @@ def test_more_steps_and_other_decoding_train_alike():
         "long": "lora", "min_p": "lora", "gem": "gem", "ours": "polychromic", "other": "other",
     }  # fmt: skip
     assert found["long"]["budget"] == 1.5
+    alike = {name: about(values, name)["same_rollouts"] for name in ("polychromic", "reward", "ours", "rft", "cheap")}
+    assert alike == {"polychromic": True, "reward": True, "ours": False, "rft": False, "cheap": False} and found["gem"]["objective"] is None
 
 
 def test_paired_contrasts_by_hand(compared):
@@ -465,12 +467,11 @@ def test_each_family_is_adjusted_on_its_own(compared):
 
 def test_histories_are_means_over_seeds(compared):
     assert set(compared["histories"]) == {"lora", "polychromic", "polychromic_plain", "reward", "rft", "cheap"}
-    assert compared["histories"]["lora"] == [
-        {"step": 1, "ce_mean": 3.0, "objective_mean": None},
-        {"step": 2, "ce_mean": 1.5, "objective_mean": None},
-    ]
+    steps = compared["histories"]["lora"]
+    assert [(row["step"], row["ce"], row["objective"]) for row in steps] == [(1, 3.0, None), (2, 1.5, None)]
     steps = compared["histories"]["polychromic"]
-    assert [row["objective_mean"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
+    assert [row["objective"] for row in steps] == [pytest.approx(0.3), None], "no rollouts at the second step"
+    assert [row["clipped"]["objective"] for row in steps] == [0.5, None], "of one seed of two"
 
 
 def test_without_temperature_one_nothing_speaks_of_the_policy(results):

@@ -12,7 +12,7 @@ from typer.main import get_command
 from polychromic.cli.app import app
 from polychromic.params import Params, read_yaml
 from polychromic.pipeline.stages import stages
-from polychromic.report.paper import with_results
+from polychromic.report.paper import readme_results, with_results
 from tests import page_tools as pages
 
 REPOSITORY = pages.REPOSITORY
@@ -55,8 +55,8 @@ def test_links_lead_to_files(page):
 
 
 def test_the_table_is_the_pipelines():
-    table = (REPOSITORY / "paper" / "tables" / "listqa-test.md").read_text(encoding="utf-8")
-    assert with_results(README, table) == README
+    there = (REPOSITORY / "paper" / "tables" / "listqa-test.md").exists()
+    assert with_results(README, readme_results(REPOSITORY) if there else "The results of version 2 are being computed.\n") == README
 
 
 def test_the_map_has_the_loss_as_it_stands_and_every_folder_in_the_order_of_the_flow():

@@ -9,7 +9,7 @@ import pytest
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.provenance import appendix
 from polychromic.provenance.lock import Lock, md5_of
-from polychromic.provenance.printed import Manuscript, definitions, load_records, plain, sources
+from polychromic.provenance.printed import Manuscript, definitions, load_records, plain, sources, unsupported_claims
 from polychromic.provenance.workspace import Workspace, evidence, is_code
 from polychromic.report.records import Number
 from tests.provenance import conftest as mini
@@ -94,11 +94,21 @@ def test_sentences_as_a_reader_sees_them(repository):
     assert manuscript.render(manuscript.sentences[1][1], {}) == "It has lambda=[setup.lambda]."
 
 
+def test_claims_are_records_of_their_sentence_and_print_their_words():
+    text = "\\begin{document}\nIt is \\assertnum{a.gap}{higher than}{3} that, by \\num{b}\\assertnum*{b}{at least}{2}.\n"
+    manuscript = Manuscript(text)
+    ((line, written, keys),) = manuscript.sentences
+    assert (line, keys) == (2, ["a.gap", "b", "b"]) and manuscript.typed_digits(0.95) == []
+    assert manuscript.render(written, {"b": "7"}) == "It is higher than that, by 7."
+    found = unsupported_claims("\\defineclaim{a.gap}{higher than}{3}{a.gap is 2}%\n\\defineclaim{b}{at least}{2}{}%\n")
+    assert found == {"a.gap higher than 3:": "a.gap is 2"}
+
+
 def test_the_papers_own_floats_and_sentences():
     manuscript = Manuscript.load(REPO)
     floats = {one.label: one for one in manuscript.floats}
-    assert floats["fig:training"].files == ("paper/figures/listqa-training.pdf", "paper/figures/replies-training.pdf")
-    for label in ("tab:listqa-contrasts", "tab:listqa-lambda", "tab:setup"):  # a long one, one in a center, one in a table
+    assert floats["fig:listqa-gaming"].files == ("paper/figures/listqa-gaming.pdf",)
+    for label in ("tab:listqa-contrasts", "tab:listqa-lambda", "tab:setup"):  # a long one, one in a table, one without a guard
         assert floats[label].name.startswith("Table ") and len(floats[label].files) == 1
     printed = {key for _, _, keys in manuscript.sentences for key in keys}
     assert printed == {use.key for use in manuscript.uses if use.file == "paper/main.tex"}

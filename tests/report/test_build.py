@@ -46,30 +46,23 @@ def test_bytes_do_not_depend_on_the_run(workspace: Path):
     assert made[0] == made[1] and len(made[0]) == len(outs("report", "listqa", "dev") + outs("report", "listqa", "test"))
 
 
-def test_macros_and_records_say_the_same_and_intervals_have_their_records(workspace: Path):
+def test_macros_records_and_claims_say_the_same(workspace: Path):
     build(PARAMS, "numbers")
     records = {record["key"]: record for record in read_json(paths.NUMBERS)}
-    printed = ["listqa.lora.pass@1", "listqa.n_prompts", "listqa.primary.delta", "setup.lambda"]
-    assert list(records) == sorted([*printed, "listqa.lora.pass@1.ci", "listqa.primary.ci"])
+    front = "listqa.dev.front.polychromic.lora"
+    printed = [f"{front}.gap", "listqa.dev.lora.pass@1", "listqa.dev.n_prompts", "setup.lambda"]
+    assert list(records) == sorted([*printed, f"{front}.ci", f"{front}.p_adjusted", "listqa.dev.lora.pass@1.ci"])
     assert set(records["setup.lambda"]) == {"key", "value", "text", "unit", "low", "high", "n", "seeds", "split", "source"}
     macros = Path("paper/numbers.tex").read_text().splitlines()[1:]
-    assert macros == [f"\\definenumber{{{key}}}{{{records[key]['text']}}}%" for key in printed]
-
-
-def test_a_domain_without_measured_steps_has_no_costs(workspace: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("polychromic.report.style.save", lambda figure, path: None)
-    for cost in ("1.00", "--"):
-        build(PARAMS, "replies", "dev")
-        rows = Path("paper/tables/replies-peers.tex").read_text().splitlines()
-        assert next(row for row in rows if row.startswith("LoRA")).endswith(rf" & {cost} & 3 \\")
-        Path("benchmarks/results/step_cost-replies.json").unlink(missing_ok=True)
+    claims = [rf"\defineclaim{{{front}.gap}}{{higher than}}{{0}}{{}}%", r"\defineclaim{listqa.dev.lora.pass@1}{at least}{40}{}%"]
+    assert macros == [*(f"\\definenumber{{{key}}}{{{records[key]['text']}}}%" for key in printed), *claims]
 
 
 @pytest.mark.parametrize(("what", "split", "message"), [
-    ("listqa", "test", "no contrast of 'polychromic' against 'lora'"),
-    ("numbers", None, r"main\.tex:12: \\num\{setup\.lamda\} is no record\. Nearest: setup\.lambda"),
-    ("costs", None, r"sampler\.json: file not found.*`make bench`"),
-    ("designs", None, r"calibration\.json: file not found.*`make calibration`"),
+    ("listqa", "test", r"test/compare\.json: no 'contrasts'"),
+    ("numbers", None, r"main\.tex:10: \\num\{setup\.lamda\} is no record\. Nearest: setup\.lambda"),
+    ("costs", None, r"gradient_variance\.json: file not found.*`make bench`"),
+    ("designs", None, r"fronts\.json: file not found.*`python -m benchmarks\.fronts`"),
     ("listqa", "calibration", r"listqa/calibration/compare\.json: file not found"),
 ])  # fmt: skip
 def test_an_error_leaves_the_old_files(workspace: Path, what: str, split: str | None, message: str):
@@ -77,10 +70,10 @@ def test_an_error_leaves_the_old_files(workspace: Path, what: str, split: str | 
     old.parent.mkdir(parents=True, exist_ok=True)
     old.write_text("old")
     document, main = read_json(paths.compare_file("listqa", "test")), Path("paper/main.tex")
-    document["contrasts"] = [c for c in document["contrasts"] if c["b"] != "lora"]
+    del document["contrasts"]
     write_json(paths.compare_file("listqa", "test"), document)
     main.write_text(main.read_text().replace(r"\num{setup.lambda}", r"\num{setup.lamda}"))
-    for name in ("sampler", "calibration"):
+    for name in ("gradient_variance", "fronts"):
         Path(f"benchmarks/results/{name}.json").unlink()
     before = sorted(Path("paper").rglob("*"))
     with pytest.raises(PolychromicError, match=message):

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 
 from polychromic.report import differences, figures, style
 from polychromic.report.differences import Effect
-from polychromic.report.figures import ELSEWHERE, Point
-from polychromic.report.results import Compare, Fields
-from polychromic.report.style import CEILING, FLOOR, GREY
-from tests.report.synthetic import make_people, measured, parsed
+from polychromic.report.figures import NOTHING, Point
+from polychromic.report.results import Compare
+from polychromic.report.style import GREY
+from tests.report.synthetic import DOMAINS, make, parsed
 
 
 def line(axes, name: str):
@@ -24,98 +23,109 @@ def legend(figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_frontier_draws_quality_against_primary_and_the_others_grey(compare: Compare):
-    main, others = figures.frontier_curves(compare)
-    assert set(others) == {"polychromic_plain", "lora_long", "some_new_peer", "poly_epo", "polychromic_quarter"}
-    figure = figures.frontier(main, others, "pass@1", "valid_distinct@10")
-    (axes,) = figure.axes
-    rows = compare.by_temperature("lora")
-    assert list(line(axes, "LoRA").get_xdata()) == [s.metrics["pass@1"].mean for s in rows]
-    assert list(line(axes, "LoRA").get_ydata()) == [s.metrics["valid_distinct@10"].mean for s in rows]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("pass@1 (%) \u2191", "valid distinct@10 \u2191")
-    assert [text.get_text() for text in axes.texts] == ["$T$=1", "$T$=0.3"] * 6  # high quality is low temperature here
-    assert sum(drawn.get_color() == GREY for drawn in axes.lines) == len(others)
-    assert legend(figure) == ["Zero-shot", "Few-shot", "LoRA", "GEM", "Rejection-sampled", "Polychromic", "other methods"]
+def drawn(axes, x, y) -> bool:
+    """Whether a line has exactly these points."""
+    return any(np.array_equal(line.get_xdata(), x) and np.array_equal(line.get_ydata(), y) for line in axes.lines)
 
 
-def test_passk_has_every_k_at_the_chosen_temperature(compare: Compare):
-    (axes,) = figures.passk(figures.passk_curves(compare)).axes
-    drawn, metrics = line(axes, "Polychromic"), compare.chosen("polychromic").metrics
-    assert (list(drawn.get_xdata()), list(drawn.get_ydata())) == ([1, 3, 5, 10], [metrics[f"pass@{k}"].mean for k in (1, 3, 5, 10)])
-    assert len(axes.collections) == 6  # one band per method
+def said(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
 
 
-@pytest.mark.parametrize("cold", [False, True])
-def test_ablation_takes_lora_as_reference(compares: dict, cold: bool):
-    titles = ["$D$ at $T=1$ \u2191", "valid distinct@10 \u2191", "pass@1 (%) \u2191", "validation CE (nats) \u2193", "KL to base (nats)",
-              "reply tokens"]  # fmt: skip
-    if cold:  # no D at temperature 1
-        kept = [s for s in compares["listqa"]["systems"] if (s["label"], s["temperature"]) != ("polychromic@10", 1)]
-        compares["listqa"]["systems"] = kept
-    compare = parsed(compares["listqa"])
-    shown = [ax for ax in figures.ablation(compare).axes if ax.get_visible()]
-    assert [ax.get_title() for ax in shown] == titles[cold:]
-    lora = {row.label: row for row in compare.lambda_rows()}["lora"].metrics
-    for ax, reference in zip(shown[-5:-2], (lora["valid_distinct@10"].mean, lora["pass@1"].mean, 2.0), strict=True):
-        assert list(line(ax, "Polychromic").get_xdata()) == [0.3, 3.0, 10.0]
-        assert set(line(ax, r"LoRA ($\lambda=0$)").get_ydata()) == {reference}
-    (band,) = shown[-3].patches
-    assert (band.get_y(), band.get_height()) == pytest.approx((1.9, 0.2)), "the range over seeds"
+def test_fronts_have_curves_and_marks_of_the_main_systems_in_colour_and_the_others_in_grey(compare: Compare):
+    figure = figures.fronts(compare)
+    everything, zoom = figure.axes
+    for label in ("lora", "polychromic", "poly_epo", "lora_4c"):
+        front = compare.fronts[label]
+        for axes in (everything, zoom):
+            assert drawn(axes, front.quality, front.value) and drawn(axes, front.curve.quality, front.curve.value)
+    front = compare.fronts["zero_shot"]
+    assert drawn(everything, front.quality, front.value) and not drawn(zoom, front.quality, front.value)
+    others = [label for label in compare.labels() if label not in compare.main_labels()]
+    assert [sum(line.get_color() == GREY for line in axes.lines) for axes in figure.axes] == [len(others)] * 2
+    names = ["Zero-shot ($T=1$)", "LoRA, 4C ($T=1$)", "Poly-EPO ($T=1.2$)", "Polychromic ($T=1.2$)", "other methods"]
+    assert set(names) <= set(legend(figure)) and len(legend(figure)) == len(compare.main_labels()) + 1
+    assert (zoom.get_xlabel(), zoom.get_ylabel()) == ("pass@1 (%) \u2191", "coverage@10 \u2191")
+    system, crosses = compare.chosen_system("polychromic").metrics, [path for bars in zoom.containers for path in bars.lines[2]]
+    ends = {tuple(np.round(segment.ravel(), 9)) for bars in crosses for segment in bars.get_segments()}
+    x, y = system["pass@1"], system["coverage@10"]
+    assert tuple(np.round([x.low, y.mean, x.high, y.mean], 9)) in ends and tuple(np.round([x.mean, y.low, x.mean, y.high], 9)) in ends
 
 
-def test_cost_against_gain_counts_steps_and_joins_ours_with_other_rollouts(compares: dict):
-    cost, compare = measured("step_cost-listqa"), parsed(compares["listqa"])
-    figure = figures.cost_gain(cost, compare)
-    (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["1", "2", "3", "4", "5"]
-    assert legend(figure) == ["1  LoRA", "2  LoRA, more steps", "3  Rejection-sampled", "4  Polychromic, quarter", "5  Polychromic"]
-    assert list(axes.lines[0].get_xdata()) == [1.18, 1.3], "ours, in the order of cost"
-    marks = [(text.xy[0], text.xy[1]) for text in axes.texts]
-    assert [x for x, _ in marks] == pytest.approx([0.95, 1.25 * 0.95, 1.1, 1.18, 1.3])
-    assert marks[4][1] == compare.chosen("polychromic").metrics["valid_distinct@10"].mean
-    compares["listqa"]["methods"]["polychromic_quarter"]["trains_like"] = "polychromic"
-    shown = legend(figures.cost_gain(cost, parsed(compares["listqa"])))
-    assert not any("quarter" in name for name in shown), "another decoding is no other cost"
+def test_notes_cover_neither_each_other_nor_leave_the_axes(compare: Compare):
+    figure = figures.fronts(compare)
+    boxes = [text.get_window_extent() for text in figure.axes[1].texts]
+    assert sorted(said(figure.axes[1])) == ["$T=0.4$", "$T=0.4$", "$T=1.4$", "$T=1.4$"] and said(figure.axes[0]) == []
+    assert not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
 
 
-def test_training_leaves_out_what_a_method_does_not_have(compare: Compare):
-    figure = figures.training(compare)
-    objective, cross_entropy = figure.axes
-    assert legend(figure) == ["LoRA", "GEM", "Rejection-sampled", "Polychromic"]
-    assert [drawn.get_label() for drawn in objective.lines] == ["Polychromic"] and len(cross_entropy.lines) == 4
-    assert list(objective.lines[0].get_ydata())[:2] == pytest.approx([0.102, 0.108])
+def test_budgets_join_what_differs_in_cost_alone(compare: Compare):
+    figure = figures.budgets(compare)
+    primary, quality = figure.axes
+    assert legend(figure)[0] == "LoRA" and set(legend(figure)) >= {"Polychromic", "GEM", "Rejection-sampled"}
+    assert primary.get_xscale() == "log"
+    for axes, metric in ((primary, "coverage@10"), (quality, "pass@1")):
+        ours = line(axes, "Polychromic")
+        labels = ["polychromic_1c", "polychromic_2c", "polychromic"]
+        assert list(ours.get_ydata()) == [compare.chosen_system(label).metrics[metric].mean for label in labels]
+        assert np.diff(np.log2(ours.get_xdata())) == pytest.approx([1, 1])
+    assert [said(axes) for axes in figures.budgets(parsed(make("creative"))).axes] == [[NOTHING]] * 2, "no FLOPs were counted"
 
 
-@pytest.mark.parametrize(("rates", "x", "y"), [
-    ([0.0, 0.2, 0.2, 0.5, 1.0], [0, 0.2, 0.5, 1.0], [0.8, 0.8, 0.4, 0.2]),  # steps where a prompt is no longer solved
-    ([0.4] * 5, [0, 0.4, 1.0], [1, 1, 0]),  # no prompt is always solved
-    ([[0.0, 0.5], [0.5, 1.0]], [0, 0.5, 1.0], [0.75, 0.75, 0.25]),  # the mean over seeds
-    ([0.0, 0.0], [0, 1.0], [0, 0]),
-])  # fmt: skip
-def test_cover_steps_down_and_its_area_is_the_mean_rate(rates, x, y):
-    drawn = line(figures.cover({"lora": rates}).axes[0], "LoRA")
-    assert (list(drawn.get_xdata()), list(drawn.get_ydata())) == (pytest.approx(x), pytest.approx(y))
-    assert drawn.get_drawstyle() == "steps-pre"
-    assert np.diff(x) @ np.array(drawn.get_ydata())[1:] == pytest.approx(np.mean(rates)), "integral of P(p >= tau) over tau"
+def test_doses_begin_with_lora(compare: Compare):
+    policy, primary = figures.doses(compare).axes
+    rows = [("lora", 0.0), ("polychromic_1c", 80.0), ("polychromic_2c", 160.0), ("polychromic", 320.0)]
+    sets = [x for _, x in rows]
+    assert drawn(policy, sets, [compare.at(label, 1.0).metrics.objective.mean for label, _ in rows])
+    assert drawn(primary, sets, [compare.chosen_system(label).metrics["coverage@10"].mean for label, _ in rows])
 
 
-def test_person_draws_people_and_systems_and_the_floor_of_each():
-    figure = figures.person(Fields(make_people(), "people"))
-    (axes,) = figure.axes
-    assert legend(figure) == [CEILING, FLOOR, "Zero-shot", "Few-shot", "LoRA", "Polychromic", ELSEWHERE]
-    assert axes.get_ylabel() == "human recall@$k$ (% of people) \u2191" and list(axes.xaxis.get_majorticklocs()) == [1, 3, 5, 10]
-    dotted = {drawn.get_color(): drawn for drawn in axes.lines if drawn.get_label().startswith("_")}
-    levels = {CEILING: 0.012, FLOOR: 0.0024, "LoRA": 0.008, "Polychromic": 0.009, "Zero-shot": 0.006}
-    for name, level in levels.items():
-        own = line(axes, name)
-        assert (list(own.get_xdata()), list(own.get_ydata())) == ([1, 3, 5, 10], pytest.approx([level * k for k in (1, 3, 5, 10)])), name
-        if name not in (CEILING, FLOOR):
-            floor = dotted[own.get_color()]
-            assert list(floor.get_ydata()) == pytest.approx([level / 5 * k for k in (1, 3, 5, 10)])
-            assert floor.get_marker() == "None" and floor.get_linewidth() < own.get_linewidth() and floor.is_dashed(), "without its colour"
-    assert len(dotted) == 4 and len(axes.collections) == 6, "a floor per system, a band per curve"
-    top, bottom = (line(axes, name) for name in (CEILING, FLOOR))
-    assert len(set(to_rgb(top.get_color()))) == len(set(to_rgb(bottom.get_color()))) == 1 and top.is_dashed() != bottom.is_dashed(), "grey"
+def test_gaming_sets_the_held_out_judge_beside_trainings_side(compare: Compare):
+    figure = figures.gaming(compare)
+    assert legend(figure) == ["training's side", "held-out judge"] and len(figure.axes) == 6
+    labels = ("lora", "polychromic@0.3", "polychromic", "polychromic@10.0")
+    at = lambda name: [compare.chosen_system(label).metrics[name].mean for label in labels]
+    for axes, names in zip(figure.axes, (("quality", "held_out_quality"), ("coverage@10", "held_out_coverage@10")), strict=False):
+        assert all(drawn(axes, [0.0, 0.3, 3.0, 10.0], at(name)) for name in names)
+    assert drawn(figure.axes[2], [0.0, 0.3, 3.0, 10.0], [row.validation_ce for row in compare.selection.lam.rows])
+    assert drawn(figure.axes[5], [0.0, 80.0, 160.0, 320.0], [2.01, *(row.validation_ce for row in compare.selection.doses)])
+    assert legend(figures.gaming(parsed(make("creative")))) == ["training's side"], "a domain without such a judge"
+
+
+@pytest.mark.parametrize(("domain", "name", "last"), [("listqa", "training FLOPs ($10^{14}$)", 8), ("creative", "training step", 80)])
+def test_training_is_against_what_was_counted(domain: str, name: str, last: float):
+    compare = parsed(make(domain))
+    ce, d, _, clipped = figures.training(compare).axes
+    ours = line(ce, "Polychromic")
+    assert ce.get_xlabel() == name and 0.9 * last < max(ours.get_xdata()) <= last and len(ours.get_xdata()) == figures.WINDOWS
+    assert np.mean(ours.get_ydata()) == pytest.approx(np.mean([row.ce for row in compare.histories["polychromic"]]), rel=0.02)
+    for axes in (d, clipped):
+        assert {drawn.get_label() for drawn in axes.lines} == {"Polychromic", "Poly-EPO"}, "what has a D"
+
+
+def test_all_primary_contrasts_in_a_panel_per_domain():
+    compares = [parsed(make(domain, "test")) for domain in DOMAINS]
+    figure = differences.primary(compares)
+    for axes, compare in zip(figure.axes, compares, strict=True):
+        rows = [c for c in compare.contrasts if c.family == "primary"]
+        assert len(axes.get_yticklabels()) == len(rows) and compare.domain_name[1:] in axes.get_title(loc="left")
+        assert [bars.lines[0].get_xdata()[0] for bars in axes.containers] == [c.delta for c in rows if c.delta is not None]
+        assert len(said(axes)) == len(rows)
+    assert " no match" in said(figure.axes[3]) and not any("no match" in text for text in said(figure.axes[0]))
+    assert said(figure.axes[0])[0].startswith("+0.3") and "p = .0" in said(figure.axes[0])[0]
+
+
+def test_passk_has_every_k_with_its_band():
+    curves = {"lora": [Point(1, 0.1, 0.0, 0.2), Point(3, 0.2, 0.1, 0.3)]}
+    (axes,) = figures.passk(curves).axes
+    assert drawn(axes, [1, 3], [0.1, 0.2]) and len(axes.collections) == 1
+
+
+def test_a_frontier_of_own_systems_has_its_notes_at_the_ends():
+    points = [Point(0.2, 1.0, 0.9, 1.1, 0.1, 0.3, "0.5"), Point(0.1, 1.5, 1.4, 1.6, 0.0, 0.2, "1")]
+    points.append(Point(0.05, 1.4, 1.3, 1.5, 0.0, 0.1, "2"))
+    (axes,) = figures.frontier({"mine": points, "other": [Point(0.3, 1, 0.9, 1.1)]}, "pass@1", "valid_distinct@10").axes
+    assert drawn(axes, [0.2, 0.1, 0.05], [1.0, 1.5, 1.4]) and sorted(said(axes)) == ["$T$=0.5", "$T$=2"]
 
 
 EFFECTS = [
@@ -140,39 +150,6 @@ def test_forest_has_a_mark_with_its_interval_per_row():
         assert getattr(primary.lines[0], attribute)() != getattr(secondary.lines[0], attribute)()
     assert differences.forest(EFFECTS[:1]).legends == [], "one family needs no legend"
     assert differences.forest(EFFECTS * 7).get_figheight() > figure.get_figheight() + 3, "it grows with its rows"
-
-
-def test_effects_are_in_units_of_the_sd_and_of_declared_and_main_pairs(compare: Compare):
-    found = Effect.scaled("x", 0.2, 0.1, 0.3, 0.5, "primary")  # delta .2 with d_z .5: the sd is .4
-    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.25, 0.75))
-    assert Effect.scaled("x", 0.0, 0.0, 0.0, 0.0, "primary") == Effect("x", 0.0, 0.0, 0.0, "primary")
-    assert Effect.scaled("x", 0.2, 0.1, 0.3, None, "primary") is None and Effect.scaled("x", 0.0, -0.1, 0.1, 0.0, "primary") is None
-    rows = differences.effects(compare)
-    assert list(dict.fromkeys(row.family for row in rows)) == ["valid distinct@10", "pass@1"]
-    names = {row.label for row in rows}
-    assert "Polychromic \u2212 LoRA" in names and not any("Plain" in name for name in names)
-
-
-def test_gains_show_each_declared_pair_under_its_rule_with_its_seeds_the_primary_family_first(on_test: Compare, tested: dict):
-    figure = differences.gains(on_test)
-    (axes,) = figure.axes
-    names = [tick.get_text() for tick in axes.get_yticklabels()]
-    assert len(names) == len(set(names)) == 12
-    assert names[:2] == ["Polychromic \u2212 LoRA", "Polychromic \u2212 LoRA, 2.8 times the steps"]
-    assert names[5] == "Polychromic, twice the steps, min-p\n\u2212 LoRA, 2.8 times the steps, min-p"
-    primary, secondary = (container.lines[0] for container in axes.containers)
-    assert set(legend(figure)) == {"primary family", "secondary"}
-    assert primary.get_markerfacecolor() != secondary.get_markerfacecolor() == "white"
-    assert (list(primary.get_ydata()), list(secondary.get_ydata())) == ([*range(6)], [*range(6, 12)])
-    for place, one in enumerate(sorted(on_test.declared, key=lambda one: one.family != "primary")):
-        found = on_test.contrast(one.a, one.b, on_test.primary, one.rule)
-        assert [*primary.get_xdata(), *secondary.get_xdata()][place] == found.delta
-        (ticks,) = [drawn for drawn in axes.lines if drawn.get_marker() == "|" and list(drawn.get_ydata()) == [place + 0.28] * 3]
-        assert list(ticks.get_xdata()) == found.delta_by_seed
-    share = parsed(tested["replies"])
-    (axes,) = differences.gains(share).axes
-    assert "pass@10 (points)" in axes.get_xlabel()
-    assert axes.containers[0].lines[0].get_xdata()[0] == pytest.approx(100 * share.gain().delta)
 
 
 def test_differences_are_sorted_and_counted():

@@ -3,7 +3,7 @@
 import pytest
 
 from polychromic.report import labels
-from polychromic.report.labels import escape, format_p, format_value, listed, metric, metric_order, param_text, rank, system_name, title
+from polychromic.report.labels import escape, format_p, format_value, metric, metric_order, param_text, rank, system_name, title
 
 
 @pytest.mark.parametrize(("got", "expected"), [
@@ -24,7 +24,8 @@ from polychromic.report.labels import escape, format_p, format_value, listed, me
     (system_name("magic_&_more", math=False), "magic & more"),
     (escape("a_b & 50% #1 {x} ~ \\"), r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textbackslash{}"),
     (labels.thousands(1234567), r"1\,234\,567"),
-    (listed(["a"]), "a"), (listed(["a", "b"]), "a and b"), (listed(["a", "b", "c"]), "a, b and c"),
+    (system_name("lora_4c"), "LoRA, $4C$"), (system_name("polychromic_2c", math=False), "Polychromic, 2C"), (system_name("x_4c"), "x 4c"),
+    (labels.plus_minus("pass@1", {"mean": 0.3634, "low": 0.33, "high": 0.4}), r"36.3 {\scriptsize $\pm$ 3.5}"),
     (param_text(1e-5), r"\ensuremath{10^{-5}}"), (param_text(2.5e-4), r"\ensuremath{2.5\times 10^{-4}}"), (param_text(0.001), "0.001"),
     (param_text(32.0), "32"), (param_text(0.0), "0"), (param_text(True), "yes"), (param_text(None), "none"), (param_text([]), "none"),
     (param_text("a_b"), r"a\_b"), (param_text("ab" * 32), "ab" * 6),
@@ -47,4 +48,5 @@ def test_title_and_direction(name: str, plain: str, math: str, better: list[bool
 def test_metrics_stand_in_the_catalogue_s_order_and_methods_that_are_unknown_after_the_known_ones():
     wanted = ["pass@3", "pass@10", "self_bleu", "distinct_1", "distinct_2", "tokens"]
     assert metric_order(["tokens", "pass@10", "distinct_2", "pass@3", "distinct_1", "self_bleu"]) == wanted
-    assert sorted(["zeta", "polychromic", "alpha", "lora"], key=rank) == ["lora", "polychromic", "alpha", "zeta"]
+    names = ["lora", "lora_2c", "lora_10c", "rft", "polychromic", "alpha", "zeta"]
+    assert sorted(reversed(names), key=rank) == names, "at other costs beside itself"

@@ -18,7 +18,7 @@ from polychromic.report.build import build, outs
 from polychromic.report.examples import drafts_table
 from polychromic.report.records import uses
 from tests.provenance.conftest import edit
-from tests.report.synthetic import METRICS, REPOSITORY
+from tests.report.synthetic import DOMAINS, REPOSITORY
 
 PARAMS = load_params(REPOSITORY / "params.yaml")
 PAPER, PDF, MAIN = paths.PAPER, paths.PAPER / "main.pdf", paths.PAPER / "main.tex"
@@ -47,6 +47,7 @@ def test_it_compiles_to_the_same_bytes_in_folders_of_different_name(page: Path, 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     (r"\num{setup.lambda}", r"\num{no_.such@key}", r"The number 'no_\.such@key' is undefined"),
+    (r"{higher than}{0}", r"{lower than}{0}", r"The claim 'listqa\.dev\.front\.polychromic\.lora\.gap' lower than '0' is undefined"),
     (r"\cite{hu2022lora}", r"\cite{nobody1999}", r"(?s)undefined references.*nobody1999.*refs\.bib"),
     (r"\input{tables/designs}", r"\input{tables/lost}", r"(?s)does not compile:.*tables/lost.*dvc repro"),
     (r"\cite{hu2022lora}", r"\hyperlink{num:lost}{1}", r"(?s)name\{num:lost\} has been referenced.*provenance tables"),
@@ -57,6 +58,26 @@ def test_what_stops_it_is_named_and_the_old_pdf_stays(page: Path, old: str, new:
     with pytest.raises(PolychromicError, match=message):
         paper.compile_paper(PAPER, PDF, paths.NUMBERS)
     assert PDF.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("{higher than}{0}", "{lower than}{0}", r"Not supported: 'listqa\.dev\.front\.polychromic\.lora\.gap' lower than '0'; \S+ is 0\.\d"),
+    ("{at least}{40}", "{at least}{listqa.dev.lora.pass@10}", r"Not supported: 'listqa\.dev\.lora\.pass@1' at least '\S+pass@10'"),
+])  # fmt: skip
+def test_a_claim_that_the_records_do_not_support_stops_latex(page: Path, old: str, new: str, message: str):
+    """The records changed, or the sentence did: `numbers` writes what it finds, and the text does not compile."""
+    edit(MAIN, old, new)
+    build(PARAMS, "numbers")
+    with pytest.raises(PolychromicError, match=message):
+        paper.compile_paper(PAPER, PDF, paths.NUMBERS)
+    assert not PDF.exists()
+
+
+def test_the_words_of_a_claim_are_printed_and_of_a_starred_one_not(page: Path):
+    paper.compile_paper(PAPER, PDF, paths.NUMBERS)
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", str(PDF), "-"], check=True, capture_output=True, text=True).stdout
+        assert "which is higher than" in " ".join(text.split()) and "at least" not in text
 
 
 def test_what_is_too_wide_is_named_with_its_file(page: Path, capsys: pytest.CaptureFixture[str]):
@@ -96,7 +117,7 @@ def test_the_bundle_compiles_alone_to_the_same_pdf(page: Path):
     with tarfile.open(out) as tar:
         files = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}
         assert all((member.mtime, member.uid, member.uname) == (0, 0, "") for member in tar.getmembers())
-    assert set(files) == {"main.tex", "main.bbl", "recordshash.tex", "numbers.tex", "tables/designs.tex"}
+    assert set(files) == {"main.tex", "main.bbl", "recordshash.tex", "numbers.sty", "numbers.tex", "tables/designs.tex"}
     assert files["main.tex"].startswith(b"\\pdfoutput=1\n")
     assert paper.compile_alone(files) == paper.compile_paper(PAPER, PDF, paths.NUMBERS).read_bytes()
     files.pop("numbers.tex")
@@ -110,7 +131,8 @@ def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
         paper.write_readme(tmp_path)
     (tmp_path / "paper/tables").mkdir(parents=True)
     (tmp_path / "paper/tables/listqa-test.md").write_text("| new |\n")
-    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}| new |\n{paper.END}after\n"
+    picture = "![Fronts of quality and coverage over temperature](paper/figures/listqa-test-fronts.svg)"
+    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}{picture}\n\n| new |\n{paper.END}after\n"
     with pytest.raises(PolychromicError, match="lacks the markers"):
         paper.with_results("no markers", "")
 
@@ -120,7 +142,7 @@ def test_everything_of_the_manuscript_fits_its_pages_and_leads_somewhere(workspa
     """The committed main.tex, with tables and figures of synthetic results and a row for every value, figure and table."""
     for name in ("main.tex", "refs.bib"):
         shutil.copy(REPOSITORY / PAPER / name, PAPER / name)
-    for domain in METRICS:
+    for domain in DOMAINS:
         for split in ("dev", "test"):
             build(PARAMS, domain, split)
         for path in outs("examples", domain):

@@ -2,161 +2,92 @@
 
 import re
 
+import pytest
+
 from polychromic.params import load_params
 from polychromic.report import labels, measured_tables, tables
 from polychromic.report.labels import flatten, param_text
 from polychromic.report.results import Compare, Fields
 from polychromic.report.setup_table import definitions_table, setup_table
-from tests.report.synthetic import REPOSITORY, make_people, measured, parsed
+from tests.report.synthetic import DOMAINS, REPOSITORY, make, make_people, measured, parsed
 
 
-def cells(text: str, start: str) -> list[str]:
-    """The cells of the first row whose first cell starts with `start`."""
-    line = next(line for line in text.splitlines() if line.startswith(start))
-    return [cell.strip() for cell in re.sub(r"\\\\.*$", "", line).split(" & ")]
+def cells(text: str, start: str, block: str = "") -> list[str]:
+    """The cells of the first row, after the heading `block`, whose first cell starts with `start`."""
+    line = next(line for line in text[text.index(block) :].splitlines() if line.startswith(start))
+    return [cell.strip() for cell in re.sub(r"\\\\\*?$", "", line).split(" & ")]
 
 
-def test_the_table_of_systems_begins_with_the_primary_metric_and_shows_means_intervals_and_directions(compare: Compare):
-    text = tables.systems_table(compare)
-    stacked = r"\shortstack[r]{Rejection-\\sampled}"
-    assert rf" & Zero-shot & Few-shot & LoRA & GEM & {stacked} & Polychromic \\" in text.splitlines()
-    found = [compare.chosen(label).metrics["pass@3"] for label in ("zero_shot", "few_shot", "lora", "gem", "rft", "polychromic")]
-    assert cells(text, "pass@3")[1:] == [f"{100 * e.mean:.1f}" for e in found]
-    assert f"[{100 * found[1].low:.1f}, {100 * found[1].high:.1f}]" in text
-    assert cells(text, "temperature") == ["temperature", "1", "0.7", "0.7", "0.7", "0.7", "0.85"]
-    lines = text.split(r"\midrule")[1].strip().splitlines()
-    assert lines[0].startswith(r"valid distinct@10$^{*}$ \ensuremath{\uparrow} & ")
-    assert lines[2].startswith(r"pass@1 (\%) \ensuremath{\uparrow} & ")
-    assert any(line.startswith(r"Self-BLEU \ensuremath{\downarrow}") for line in lines)
+def test_systems_stand_in_groups_with_means_and_half_intervals_and_what_valid_distinct_is_made_of(compare: Compare):
+    text, system = tables.systems_table(compare), compare.chosen_system("polychromic")
+    own, e = cells(text, "Polychromic &", "Polychromic LoRA"), system.metrics["pass@1"]
+    assert own[:4] == ["Polychromic", "1.2", "3", rf"{100 * e.mean:.1f} {{\scriptsize $\pm$ {50 * (e.high - e.low):.1f}}}"]
+    assert own[-1] == "4" and cells(text, "Zero-shot")[-1] == "--", "cost in multiples of C"
+    distinct, valid = float(own[8]), float(own[7].partition(" ")[0])
+    assert distinct * 10 * e.mean == pytest.approx(valid, rel=0.01)
+    groups = [text.index(rf"\emph{{{name}}}") for name in ("Without the checker", "With the checker", "Polychromic LoRA")]
+    assert groups == sorted(groups) and text.split(r"\midrule")[1].count(r"\\") == len(compare.labels()) + 3
+    assert "held-out" not in tables.systems_table(parsed(make("creative"))), "a domain without such a judge"
 
 
-def test_bold_and_dagger_follow_the_test_and_the_direction(compare: Compare):
-    contrast = compare.contrast("polychromic", "lora", compare.primary, "chosen")
-    mean, dagger = f"{compare.chosen('polychromic').metrics[compare.primary].mean:.2f}", r"$^{\dagger}$"
-    for p, sign, expected in ((0.01, 1, rf"\textbf{{{mean}}}"), (0.2, 1, mean), (0.01, -1, rf"{mean}\rlap{{{dagger}}}")):
-        contrast.update(delta=sign * 0.2, low=sign * 0.2 - 0.1, high=sign * 0.2 + 0.1, p_adjusted=p)
-        found = cells(tables.systems_table(compare), "valid distinct@10")
-        assert found[6] == expected and "textbf" not in found[3], "LoRA is never marked"
-    found = cells(tables.peers_table(compare, None), "Polychromic &")
-    assert found[3].startswith(rf"{mean}{dagger} {{\scriptsize ["), "beside the interval and not on it"
+def test_the_readmes_table_has_the_same_values_with_intervals(on_test: Compare):
+    rows = [line.strip("| ").split(" | ") for line in tables.markdown(on_test).splitlines()]
+    assert rows[0][:4] == ["method", "temperature", "seeds", "pass@1 (%) \u2191"] and len(rows) == 2 + len(on_test.labels())
+    e = on_test.chosen_system("lora").metrics["pass@1"]
+    assert next(row for row in rows if row[0] == "LoRA")[1:4] == ["0.4", "3", f"{100 * e.mean:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"]
 
 
-def test_every_metric_stands_in_one_of_the_two_tables(compares: dict):
-    for compare in map(parsed, compares.values()):
-        present = {name for system in compare.systems for name in system.metrics}
-        body, others = ({line.split(" & ")[0].replace("$^{*}$", "") for line in text.splitlines() if " & " in line}
-                        for text in (tables.systems_table(compare), tables.systems_table(compare, body=False)))  # fmt: skip
-        titles = {labels.title(name, math=True) for name in present}
-        assert titles <= body | others and not titles & body & others
-        diverse = {labels.title(name, math=True) for name in ("distinct@10", "semantic_diversity", "self_bleu")}
-        assert diverse <= body and labels.title("rouge_l", math=True) in others
+def test_the_same_rollouts_are_those_of_the_headlines_cost(compare: Compare):
+    text = tables.objectives_table(compare)
+    rows = [line.split(" & ")[:2] for line in text.split(r"\midrule")[1].splitlines() if " & " in line]
+    assert rows == [["Reward", "reward"], ["pass@k (PKPO)", "passk"], ["Poly-EPO", "poly epo"], ["Polychromic", "coverage"]]
+    c = compare.contrast("polychromic", "poly_epo")
+    assert f"{c.delta:+.2f}" in cells(text, "Poly-EPO")[-1] and cells(text, "Polychromic")[-1] == cells(text, "pass@k")[-1] == "--"
 
 
-def test_lambda_table_has_lora_as_zero_and_marks_headline_and_recommended(compares: dict):
-    text = tables.lambda_table(parsed(compares["listqa"]))
-    lora = {s["temperature"]: s["metrics"] for s in compares["listqa"]["systems"] if s["label"] == "lora"}
-    found = cells(text, "0 (LoRA)")
-    assert found[1:5] == ["2.000", "6.00", "4.0", f"{lora[1]['objective']['mean']:.3f}"]
-    assert found[5].startswith(f"{100 * lora[0.85]['pass@1']['mean']:.1f} ")
-    assert found[6].startswith(f"{lora[0.85]['valid_distinct@10']['mean']:.2f} ")
-    rows = [line.split(" & ")[0] for line in text.split(r"\midrule")[1].splitlines() if line and line[0].isdigit()]
-    assert rows == ["0 (LoRA)", "0.3", r"3$^{*\dagger}$", "10"]
-    compares["listqa"]["selection"]["lambda"]["recommended"] = 0.0
-    text = tables.lambda_table(parsed(compares["listqa"]))
-    assert cells(text, "0 (LoRA)")[0] == r"0 (LoRA)$^{\dagger}$" and cells(text, "3")[0] == "3$^{*}$"
+def test_lambda_table_has_lora_as_zero_and_marks_headline_and_recommended():
+    document = make("listqa")
+    document["selection"]["lambda"]["recommended"] = 0.3
+    text = tables.lambda_table(parsed(document))
+    lora = document["selection"]["lambda"]["rows"][0]
+    assert cells(text, "0 (LoRA)")[:6] == ["0 (LoRA)", "3", "2.010", "6.00", "4.0", f"{lora['objective']:.3f}"]
+    assert cells(text, "3$^{*}$")[2] == "2.100" and cells(text, r"0.3$^{\dagger}$")[2] == "2.019"
+    assert cells(text, "10 &")[-1] == "no" and cells(text, "10 &")[-2] == "320" and cells(text, "0 (LoRA)")[-3].endswith("/--")
 
 
-def test_peers_table_has_every_method_once_in_its_group(compare: Compare):
-    text = tables.peers_table(compare, measured("step_cost-listqa"))
-    assert sum(r"\\" in line and " & " in line for line in text.splitlines()) == 1 + len(compare.method_labels())
-    order = ["Without the checker", "some new peer", "With the checker", "Poly-EPO", "Polychromic LoRA", "Polychromic, quarter"]
-    assert sorted(order, key=text.index) == order
-    assert cells(text, "Zero-shot")[5] == f"{0.1 + 0.01 * len('zero_shot'):.3f}", "the area of its own frontier"
-    assert cells(text, "GEM$^{*}$") and cells(text, "Rejection-sampled$^{*}$")
-    spent = [cells(text, name)[6:8] for name in ("Zero-shot", "LoRA &", "LoRA, more", "GEM", "Rejection", "Polychromic &")]
-    assert spent == [["--", "1"], ["1.00", "3"], ["1.25", "3"], ["--", "3"], ["1.16", "3"], ["1.37", "3"]]
-
-
-def test_tries_table_has_every_system_of_dev(compare: Compare):
-    rows = [line for line in tables.tries_table(compare).split(r"\endfoot")[1].splitlines() if " & " in line]
-    assert len(rows) == len(compare.selection.tries)
-    ours = [*(["0.3", t] for t in ("0.3", "0.5", "0.7", "0.85", "1")), ["3", "0.3"]]
-    assert [row.split(" & ")[1:3] for row in rows if row.startswith("Polychromic &")][:6] == ours
-    first = next(t for t in compare.selection.tries if t.method == "zero_shot")
-    assert rows[0].split(" & ")[3:5] == ["1", f"{100 * first.quality:.1f}"]
-
-
-def test_contrasts_table_lists_every_contrast_once(compares: dict):
-    for compare in compares.values():
-        text = tables.contrasts_table(parsed(compare))
-        rows = [line for line in text.split(r"\endfoot")[1].splitlines() if line.startswith(r"\quad ")]
-        assert len(rows) == len(compare["contrasts"])
-        assert text.count(" $-$ ") == len({(c["a"], c["b"], c["family"] == "primary") for c in compare["contrasts"]})
-        assert text.index("Primary family") < text.index("Secondary")
-        assert text.count("by seed:") == sum(c["family"] == "primary" for c in compare["contrasts"])
-
-
-def test_contrast_row(compare: Compare):
-    contrast = compare.contrast("polychromic", "lora", compare.primary, "chosen")
-    contrast.update(delta=0.214, low=0.131, high=0.297, p_value=0.0004, p_adjusted=0.012)
-    contrast.update(p_wilcoxon=None, p_mannwhitney=0.5, d_z=-0.5, cliffs_delta=None, mde=0.118)
-    expected = [r"\quad valid distinct@10 \ensuremath{\uparrow}", "0.85", "0.7", r"\textbf{+0.21} [+0.13, +0.30]", r"\ensuremath{<.001}",
-                r"\ensuremath{.012}", "--", r"\ensuremath{.500}", r"\ensuremath{-}0.50", "--", "0.12"]  # fmt: skip
+def test_contrasts_in_their_blocks_with_no_match_in_words(compare: Compare):
     text = tables.contrasts_table(compare)
-    assert cells(text[text.index(r"{Polychromic $-$ LoRA}", text.index("Secondary")) :], " & ".join(expected[:3])) == expected
+    c = compare.contrast("polychromic", "lora")
+    row = cells(text, "Polychromic $-$ LoRA &", "Primary family")
+    assert row[1] == rf"\textbf{{{c.delta:+.2f}}} [{c.low:+.2f}, {c.high:+.2f}]"
+    assert row[4] == f"{100 * c.shared[0]:.1f}--{100 * c.shared[1]:.1f}" and row[6:] == ["3", f"{c.detectable:.2f}"]
+    chosen = cells(text, "Polychromic $-$ LoRA, pass@1 &", "at the chosen")
+    assert chosen[4] == "$T=1.2$, $1$"
+    assert cells(text, "LoRA &", "against itself")[3] == "--" and "textbf" not in cells(text, "LoRA &", "against itself")[1]
+    lost = cells(tables.contrasts_table(parsed(make("code"))), "Polychromic $-$ LoRA", "Primary family")
+    assert lost[1:] == [r"\emph{no match}", "--", r"\ensuremath{1.000}", "--", r"$a$ dominates (90\,\%)", "3", "--"]
+    c.update(p_adjusted=0.06)
+    assert "textbf" not in cells(tables.contrasts_table(compare), "Polychromic $-$ LoRA &", "Primary family")[1]
 
 
-def test_the_table_of_test_has_every_system_at_its_temperature_with_its_seeds(on_test: Compare):
-    lines = tables.test_table(on_test).splitlines()
-    rows = {line.split(" & ")[0]: line for line in lines if re.match(r"[^&\\]+ & [\d.]+ & \d+ & ", line)}
-    assert len(rows) == 13 and "Polychromic, twice the steps, min-p" in rows
-    assert rows["LoRA"].startswith("LoRA & 0.75 & 5 & ") and rows["Zero-shot"].startswith("Zero-shot & 1 & 1 & ")
-    lora = on_test.chosen("lora").metrics["valid_distinct@10"]
-    assert f"{lora.mean:.2f} {{\\scriptsize [{lora.low:.2f}, {lora.high:.2f}]}}" in rows["LoRA"]
-    heads = [re.search(r"\\emph\{(.+)\}\}", line).group(1) for line in lines if "multicolumn" in line]
-    assert heads == ["Without the checker", "With the checker", "Polychromic LoRA"]
-
-
-def test_the_readmes_tables(on_test: Compare, compare: Compare, tested: dict):
-    lines = tables.markdown(on_test).splitlines()
-    metrics = ["valid distinct@10 \u2191", "pass@1 (%) \u2191", "pass@10 (%) \u2191", "semantic diversity \u2191"]
-    assert lines[0] == f"| method | temperature | seeds | {' | '.join(metrics)} |"
-    assert len(lines) == 2 + 13 and all(line.count("|") == 8 for line in lines)
-    assert next(line for line in lines if line.startswith("| LoRA |")).startswith("| LoRA | 0.75 | 5 | ")
-    assert tables.columns(parsed(tested["replies"])) == ["pass@10", "pass@1", "semantic_diversity"], "a primary metric stands once"
-    lines = tables.markdown(compare).splitlines()
-    assert lines[0].startswith("| method | temperature | valid distinct@10") and len(lines) == 2 + len(compare.main_labels())
-
-
-def test_the_summary_has_four_baselines_of_each_domain(tested: dict):
-    text = tables.summary_table([parsed(value) for value in tested.values()])
-    for name in ("Zero-shot", "Few-shot", "LoRA", "Polychromic"):
-        assert sum(line.startswith(f"{name} &") for line in text.splitlines()) == len(tested)
-    heads = [line for line in text.splitlines() if "multicolumn" in line]
-    assert len(heads) == len(tested) and "List questions: valid distinct@10, 240 prompts, 5 seeds" in heads[0]
-
-
-def test_cost_table_starts_with_the_references_and_has_the_gain_beside_the_cost(compare: Compare):
-    cost, c = measured("step_cost-listqa"), compare.gain()
-    cost.variants["gone"] = cost.variants.rft
-    gain = f"+{c.delta:.2f} [{c.low:+.2f}, {c.high:+.2f}]".replace("[-", r"[\ensuremath{-}")
-    lines = measured_tables.cost_table(cost, compare).split(r"\midrule")[1].strip().splitlines()
-    assert lines[0] == r"Trainer + PEFT & -- & -- & 0.500 & 1.00 [0.96, 1.04] & -- & -- & -- & -- & -- & -- \\"
-    names = ["LoRA (ours)", "Rejection-sampled", "Polychromic, quarter", "Polychromic", "Naive rollouts", r"\bottomrule"]
-    assert [line.split(" & ")[0] for line in lines[1:7]] == names, "the references, what the domain has, and what is no method"
-    assert rf"Polychromic & 0.5 & 1 & 0.650 & 1.30 [1.26, 1.34] & {gain} & 10 & 30 & 5 & 45 & 10 \\" in lines
+def test_the_summary_has_the_gap_beside_the_headline_alone():
+    compares = [parsed(make(domain, "test")) for domain in DOMAINS]
+    text = tables.summary_table(compares)
+    c = compares[0].contrast("polychromic", "lora")
+    assert f"{c.delta:+.2f}" in cells(text, "Polychromic", "List questions: coverage@10, 16 prompts")[6]
+    assert cells(text, "LoRA", "List questions")[6:] == ["", ""] and r"\emph{no match}" in cells(text, "Polychromic", "Python")[6]
 
 
 def test_tables_of_what_was_measured():
-    assert r"8 & 4 & 10 & 800 & 50 & 16.00 \\" in measured_tables.sampler_table(measured("sampler"))
+    text = measured_tables.cost_table(measured("step_cost-listqa"))
+    assert cells(text, "Polychromic &")[1:6] == ["0.5", "1", "0.650", "1.30 [1.26, 1.34]", "10"] and cells(text, "Naive")[1] == "--"
     text = measured_tables.variance_table(measured("gradient_variance"))
     assert r"baseline & $N=4$ & $N=8$ \\" in text
     assert r"set-shared & 3.10 {\scriptsize [3.05, 3.15]} & 3.10 {\scriptsize [3.05, 3.15]} \\" in text
     assert text.index("marginal contribution") < text.index("set-shared") < text.index(r"wrong$^{\dagger}$"), "marked as biased"
-    rows = measured_tables.designs_table(measured("calibration")).splitlines()
-    assert r" & samples as independent, $z$ & -- & 41.0 {\scriptsize $\pm$ 1.1} & 60.0 {\scriptsize $\pm$ 1.1} \\" in rows
-    assert sum(line.startswith("60 & ") for line in rows) == sum(line.startswith("300 & ") for line in rows) == 1
-    assert r"141 & valid distinct@10 of listqa, matched quality & 96.2 {\scriptsize $\pm$ 0.5} & -- & -- \\" in rows
+    rows = measured_tables.designs_table(measured("fronts")).splitlines()
+    rates = r"95.5 {\scriptsize $\pm$ 0.5} & 4.5 {\scriptsize $\pm$ 0.5} & 81.0 {\scriptsize $\pm$ 0.5}"
+    assert rf"the same curves & 3 & 150 & {rates} & 0.41 \\" in rows and sum("Spreads of" in line for line in rows) == 2
     rows = measured_tables.people_table(Fields(make_people(), "people")).splitlines()
     lora, small = next(row for row in rows if row.startswith("LoRA")), r"{\scriptsize [%s]}"
     assert lora == (f"LoRA & 1.50 {small % '1.40, 1.60'} & 8.0 {small % '7.2, 8.8'} & 1.6 & 32.0 {small % '28.8, 35.2'} & 8.0" + r" \\")
@@ -193,7 +124,7 @@ def test_a_method_is_one_row_with_what_is_its_own():
 
 def test_every_value_of_params_yaml_is_printed():
     """In the row of its method, in its domain's column, or in a row of its own."""
-    text = setup_table(PARAMS)
+    text = setup_table(PARAMS).replace(r"\allowbreak{}", "")
     usual = next(line for line in text.splitlines() if "Further settings" in line)
     domains = PARAMS["domains"]
     for key, value in flatten(PARAMS):

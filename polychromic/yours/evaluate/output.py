@@ -174,7 +174,7 @@ def _curves(document: dict, read: Sequence[System]) -> dict[str, Figure]:
             (x, left, right), (y, low, high) = ([s["metrics"][name][end] for end in ENDS] for name in ("pass@1", diversity[0]))
             note = "" if one.temperature is None else f"{one.temperature:g}"
             curves[plain(one.label)].append(Point(x, y, low, high, left, right, note))
-        drawn["quality-diversity"] = figures.frontier(curves, {}, "pass@1", diversity[0])
+        drawn["quality-diversity"] = figures.frontier(curves, "pass@1", diversity[0])
     return drawn
 
 
