@@ -52,8 +52,9 @@ bench: $(VENV)/installed data
 	python -m benchmarks.sampler
 	python -m benchmarks.gradient_variance
 
-# Are intervals and tests right where the truth is known? Simulation, into benchmarks/results/calibration.json; a few minutes.
+# Are intervals and tests right where the truth is known? Simulations, into benchmarks/results/; a few minutes each.
 calibration: $(VENV)/installed
+	python -m benchmarks.fronts
 	python -m benchmarks.calibration
 
 doctor: $(VENV)/installed

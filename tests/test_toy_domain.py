@@ -139,15 +139,15 @@ def test_its_test_prompts_are_sampled_scored_and_printed(toy):
     declared = re.search(r"metrics: \[(.*?)\]", block("yaml", 0)).group(1).split(", ")
     assert all(set(system["metrics"]) == {*declared, "objective"} for system in toy.read("dev/compare.json")["systems"])
     assert {toy.read("dev/choices.json")[key] for key in ("primary", "quality")} == {"valid_distinct@10", "pass@1"}
-    assert "LoRA" in toy.text("tables/toy-test.tex") and (toy.workspace / "paper" / "figures" / "toy-test-gains.pdf").exists()
+    assert "LoRA" in toy.text("tables/toy-test.tex") and (toy.workspace / "paper" / "figures" / "toy-test-fronts.pdf").exists()
 
 
 def test_its_tables_figures_and_numbers_are_there_with_the_four_baselines(toy):
     rows = re.findall(r"^\| ([A-Z][\w -]+?) \|", toy.text("tables/toy-systems.md"), flags=re.MULTILINE)
     assert rows == ["Zero-shot", "Few-shot", "LoRA", "Polychromic"]
     assert all(name in toy.text("tables/toy-systems.tex") for name in rows)
-    for name in ("metrics", "peers", "contrasts", "lambda", "tries", "samples", "lambda-samples"):
+    for name in ("objectives", "contrasts", "lambda", "samples", "lambda-samples"):
         assert r"\bottomrule" in toy.text(f"tables/toy-{name}.tex"), name
     assert "letters about" in toy.text("tables/toy-samples.tex")
-    for name in ("frontier", "passk", "lambda", "training", "cover", "forest", "differences"):
+    for name in ("fronts", "budgets", "doses", "gaming", "training"):
         assert (toy.workspace / "paper" / "figures" / f"toy-{name}.pdf").read_bytes().startswith(b"%PDF"), name

@@ -28,7 +28,7 @@ where there is one seed.
                     by prompts: "p_permutation" (sign flips), "p_wilcoxon", "p_mannwhitney", "d_z", "cliffs_delta"
     self_contrasts  [{"label", "temperatures", "seeds", "shared", ESTIMATE}]: each against itself, nothing but error
 
-dev also has "selection" (choices.json, see choose.choose), "profiles", "histories" (label -> training.curve), "calibration", "signatures";
+dev also has "selection" (choices.json, see choose.choose), "histories" (label -> training.curve), "calibration", "signatures";
 test has "declared", "machines" and "training": {"runs", "steps"} of all its adapters.
 """
 
@@ -43,7 +43,7 @@ from polychromic.base import paths
 from polychromic.base.io import atomic_open, read_json, write_json
 from polychromic.compare.choose import choose
 from polychromic.compare.contrasts import contrast_pairs, contrasts, tested_metrics
-from polychromic.compare.describe import about, describe, fronts_of, profiles, self_contrasts
+from polychromic.compare.describe import about, describe, fronts_of, self_contrasts
 from polychromic.compare.systems import Systems, known_prompts, read_systems
 from polychromic.compare.training import History, budgets, costs, curve, read_histories
 from polychromic.data.seal import check_sealed
@@ -101,7 +101,6 @@ def declared(params: Params, domain: str) -> dict[str, Any]:
 def _of_dev(params: Params, domain: str, systems: Systems, selection: dict, histories: dict[str, History]) -> dict[str, Any]:
     return {
         "selection": selection,
-        "profiles": profiles(systems, selection),
         "calibration": read_json(paths.calibration_file(domain)),
         "signatures": read_json(paths.signatures_file(domain)),
         "histories": {label: curve(params, history) for label, history in histories.items() if label in params.methods},

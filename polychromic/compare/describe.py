@@ -15,7 +15,6 @@ from polychromic.data.records import Record
 from polychromic.params import HEADLINE, Params
 from polychromic.params.sections import FRONT
 
-BASELINES = ("zero_shot", "few_shot", "lora")
 # What methods from the same rollouts have in common.
 OF_ROLLOUTS = ("prompt", "loss", "settings", "targets", "rollouts", "after", "self_training", "budget", "cost", "learning_rate", "scale")
 OF_ROLLOUTS += ("min_p",)
@@ -91,14 +90,3 @@ def self_contrasts(params: Params, domain: str, systems: Systems, known: dict[st
         row = {"label": label, "temperatures": front.temperatures.tolist(), "seeds": list(own[0].seeds), "shared": list(found.shared)}
         rows.append(row | estimated(params, found.gap))
     return rows
-
-
-def profiles(systems: Systems, selection: dict) -> dict[str, dict[str, list[list[float]]]]:
-    """Label -> metric -> (S, P) scores of each seed and prompt at the chosen temperature: of the labels that figures show.
-
-    The metrics are the primary one, the quality metric and pass@1; prompts stand in one order for all labels.
-    """
-    names = dict.fromkeys([selection["primary"], selection["quality"], PASSED])
-    shown = {*BASELINES, HEADLINE, *selection["best"].values()} & selection["chosen"].keys()
-    scores = {label: systems[label, selection["chosen"][label]].scores for label in sorted(shown)}
-    return {label: {name: own[name].tolist() for name in names if name in own} for label, own in scores.items()}

@@ -32,6 +32,7 @@ spelled = lambda p: p.model_dump(mode="json", by_alias=True)
 FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
     "dev": {
         "tables/{}-systems.tex": tables.systems_table,
+        "tables/{}-systems.md": tables.markdown,
         "tables/{}-objectives.tex": tables.objectives_table,
         "tables/{}-contrasts.tex": tables.contrasts_table,
         "tables/{}-lambda.tex": tables.lambda_table,

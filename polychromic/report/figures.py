@@ -15,7 +15,6 @@ from polychromic.report import labels
 from polychromic.report.results import BASELINES, Compare, Fields
 from polychromic.report.style import GREY, LOOKS, PERCENT, Look, draw_line, drawing, errorbar, looks, name_axis, notes
 
-FLOPS = "training FLOPs (multiples of LoRA's $C$, log scale)"
 WINDOWS = 12  # of a training, in which its curves are averaged
 NOTHING = "not measured on this domain"
 
@@ -129,7 +128,7 @@ def budgets(compare: Compare) -> Figure:
                 draw_line(ax, label, shown[label], *_xy(points), name=labels.system_name(own[label], math=False))
             ax.set_xscale("log")
             _ticks(ax, {row.relative for rows in families.values() for row in rows})
-            ax.set_xlabel(FLOPS if len(metrics) == 1 else "training FLOPs (multiples of $C$)")
+            ax.set_xlabel("training FLOPs (multiples of LoRA's $C$)")
             name_axis(ax.yaxis, name)
         return figure
 

@@ -87,11 +87,6 @@ def metric_order(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: (families.index(metric(name).family), metric(name).at or 0))
 
 
-def method_of(label: str) -> str:
-    """The method of a label: "polychromic@0.3" → "polychromic"."""
-    return label.partition("@")[0]
-
-
 def _family(method: str) -> tuple[str, int]:
     """A method at a cost of its own and the cost: "lora_4c" → ("lora", 4); any other as it is, and 0."""
     family, _, cost = method.rpartition("_")

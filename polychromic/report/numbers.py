@@ -18,7 +18,6 @@ from polychromic.report.records import Number, Use, unique, unsupported
 from polychromic.report.results import Compare, Fields, measured
 
 NEAREST = 3  # keys that an error names
-GRADIENT = ("prompts", "draws", "objective")  # fields that the text prints
 
 
 def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]]]:

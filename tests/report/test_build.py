@@ -11,8 +11,10 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json, sha256_file, write_json
 from polychromic.params import load_params
+from polychromic.report import results
 from polychromic.report.build import build, outs
-from tests.report.synthetic import REPOSITORY
+from polychromic.report.domain_numbers import split_numbers
+from tests.report.synthetic import REPOSITORY, make
 
 PARAMS = load_params(REPOSITORY / "params.yaml")
 STAGES = [("listqa", "dev"), ("listqa", "test"), ("replies", "calibration")]
@@ -44,6 +46,28 @@ def test_bytes_do_not_depend_on_the_run(workspace: Path):
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)}, check=True)
         made.append({path: sha256_file(path) for path in Path("paper").rglob("listqa-*")})
     assert made[0] == made[1] and len(made[0]) == len(outs("report", "listqa", "dev") + outs("report", "listqa", "test"))
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_domain_of_one_seed_one_temperature_and_no_counted_cost_makes_every_file(workspace: Path, split: str):
+    """As the smoke run leaves it: no front, no family, no primary contrast, no D at temperature 1."""
+    document = make("listqa", split)
+    document["systems"] = [system for system in document["systems"] if system["chosen"]]
+    document["contrasts"] = [row | {"family": "secondary"} for row in document["contrasts"] if row["rule"] == "chosen"]
+    for front in document["fronts"].values():
+        front |= {key: front[key][:1] for key in ("temperatures", "quality", "value")} | {"curve": None}
+    for row in (*document["costs"].values(), *(row for rows in document.get("histories", {}).values() for row in rows)):
+        row |= dict.fromkeys({"flops", "relative", "checked"} & row.keys())
+    document |= {"budgets": {}, "self_contrasts": []}
+    if split == "dev":
+        document["selection"]["lambda"] |= {"trend": None}
+        document["selection"]["doses"] = document["selection"]["doses"][-1:]
+        for row in (*document["selection"]["lambda"]["rows"], *document["selection"]["doses"]):
+            row["objective"] = None
+    write_json(paths.compare_file("listqa", split), document)
+    assert [path.as_posix() for path in build(PARAMS, "listqa", split)] == sorted(outs("report", "listqa", split))
+    assert all(Path(name).stat().st_size > 100 for name in outs("report", "listqa", split))
+    assert len(build(PARAMS, "summary")) == 2 and list(split_numbers(results.load("listqa", split)))
 
 
 def test_macros_records_and_claims_say_the_same(workspace: Path):
