@@ -26,8 +26,8 @@ class _References:
         said = [(record, [text for text in dict.fromkeys(record.references) if domain.asks_likelihood(record, text)]) for record in records]
         asked = [(record.prompt, texts) for record, texts in said if texts]
         self._base = Likelihoods(params, domain.name)
-        found = self._base(asked, f"likelihood {domain.name}")
-        self._likely = {(prompt, text): row for (prompt, texts), rows in zip(asked, found) for text, row in zip(texts, rows, strict=True)}
+        found = self._base(asked, f"likelihood {domain.name}") if asked else []
+        self._likely = {(prompt, text): row for (prompt, texts), rows in zip(asked, found, strict=True) for text, row in zip(texts, rows, strict=True)}
 
     def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
         sums, tokens = np.array([self._likely[record.prompt, reply] for reply in replies]).T
