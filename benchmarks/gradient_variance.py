@@ -122,8 +122,10 @@ def run(params: Params, domain: str, draws: int) -> dict:
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     model = PeftModel.from_pretrained(model, trained.adapter, is_trainable=True)
     method, lam = headline(params, "polychromic")
-    config = trainer_extras(params, bench.domain, method, lam, seed, train, bench.embed)["objective"]
-    rows = list({row["record"]: row for row in training_rows(train, tokenizer, domain, method, bench.embed)}.values())
+    readers = bench.readers()
+    readers.bind(model, tokenizer)
+    config = trainer_extras(params, bench.domain, method, lam, seed, train, readers)["objective"]
+    rows = list({row["record"]: row for row in training_rows(train, tokenizer, domain, method, readers.embed)}.values())
     # The headline's N gets all draws, the others a third of them.
     pairs = {n: max(1, draws // (2 if n == config.n else 6)) for n in REPLIES}
     found, done = [], 0

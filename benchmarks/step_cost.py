@@ -45,6 +45,7 @@ from polychromic.method.sets import score_sets
 from polychromic.models import weights
 from polychromic.models.decode import Replies
 from polychromic.models.load import attach_lora, load_causal_lm
+from polychromic.models.readers import LiveReaders
 from polychromic.params import Params, load_params
 from polychromic.sample.cells import Workbench
 from polychromic.train import rollouts
@@ -160,11 +161,17 @@ class Bench:
         model = copy.deepcopy(self.base, {id(weight): weight for weight in self.base.parameters()})
         return attach_lora(model, self.params.lora.rank, self.params.lora.alpha, self.params.lora.target_modules, self.seed).train()
 
+    def readers(self, model: PreTrainedModel) -> LiveReaders:
+        found = self.bench.readers()
+        found.bind(model, self.tokenizer)
+        return found
+
     def make(self, name: str) -> Variant:
         method, lam = headline(self.params, {"plain": "lora", "naive": "polychromic"}.get(name, name))
-        train, tokenizer, steps = self.bench.splits["train"], self.tokenizer, self.steps + 1
-        rows = training_rows(train, tokenizer, self.domain, method, self.bench.embed)
-        settings = dict(model=self.adapted(), args=training_arguments(self.params.train, steps, self.seed, self.folder))
+        train, tokenizer, steps, model = self.bench.splits["train"], self.tokenizer, self.steps + 1, self.adapted()
+        readers = self.readers(model)
+        rows = training_rows(train, tokenizer, self.domain, method, readers.embed)
+        settings = dict(model=model, args=training_arguments(self.params.train, steps, self.seed, self.folder))
         if name == "plain":
             padded_right = copy.deepcopy(tokenizer)
             padded_right.padding_side = "right"
@@ -173,8 +180,8 @@ class Bench:
             ]
             trainer = Trainer(train_dataset=rows, eval_dataset=rows, data_collator=DataCollatorForSeq2Seq(padded_right), **settings)
         else:
-            settings |= trainer_extras(self.params, self.bench.domain, method, lam, self.seed, train, self.bench.embed)
-            settings |= dict(train_dataset=rows, eval_dataset=rows, processing_class=tokenizer)
+            settings |= trainer_extras(self.params, self.bench.domain, method, lam, self.seed, train, readers)
+            settings |= dict(train_dataset=rows, eval_dataset=rows, processing_class=tokenizer, readers=readers)
             if name == "naive":
                 settings |= {"layout": "repeated", "objective": replace(settings["objective"], share=1.0, every=1)}
             trainer = PolychromicTrainer(**settings)
@@ -190,7 +197,7 @@ class Bench:
     def pool_seconds(self, name: str, trainer: PolychromicTrainer) -> float:
         """Seconds per step of the domain's training that sampling the pool of method `name` takes, with the model of `trainer`."""
         method, lam = headline(self.params, name)
-        extras = trainer_extras(self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.bench.embed)
+        extras = trainer_extras(self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.readers(trainer.model))
         pool: SelfTraining = extras["self_training"]
         rows = list({tuple(row["prompt"]): row for row in trainer.train_dataset}.values())
         stride = max(1, len(rows) // POOL_PROMPTS)

@@ -11,19 +11,18 @@ from pathlib import Path
 import pytest
 
 from polychromic.base import cache
-from polychromic.data import split as splitting
 from polychromic.models import weights
 from polychromic.sample.cells import SAMPLING_CODE, sample_cell
-from polychromic.score.models import Embedder, bertscores, likelihoods
+from polychromic.score.models import Embedder, Likelihoods, bertscores
 from polychromic.train.adapter import numeric_code
 from polychromic.yours.evaluate.draw import Settings as Drawing
 from polychromic.yours.evaluate.draw import draw_all
 from tests.run_tools import THREE, train
-from tests.workspace import REPOSITORY, make_models, small_params, small_values, write_listqa
+from tests.workspace import REPOSITORY, make_models, small_params, small_values, split_listqa, write_listqa
 
 # Kinds that no library makes: bytes pinned by a hash, and what is no result.
 PINNED = {"packages", "locks", "collect"}
-KINDS = {"runs", "trunks", "samples", "vectors", "bertscore", "likelihood", "weights"}
+KINDS = {"runs", "trunks", "samples", "vectors", "bertscore", "likelihood", "drafts", "weights"}
 # Third-party modules of the code that fills the caches through which no byte of a result goes.
 BYSTANDERS = {"pydantic", "pydantic-settings", "ruamel.yaml", "filelock", "httpx2", "huggingface-hub", "packaging", "psutil", "rich"}
 COST = {
@@ -90,15 +89,16 @@ def test_an_upgrade_finds_nothing_of_what_was_kept(upgraded, tmp_path, monkeypat
     make_models(tmp_path)
     write_listqa(tmp_path)
     params = small_params()
-    splitting.run("listqa", params.listqa.sizes.model_dump(), 0, 1.0)
 
     def work() -> dict[str, set[str]]:
         """Kind -> the names that are in the cache after everything was asked for once."""
+        split_listqa(params)
         train("cost", 3.0, records=THREE, methods=small_values()["methods"] | {"cost": COST})
         sample_cell(params, "listqa", "dev", params.cell("listqa", "dev", "zero_shot"), tmp_path / "out")
         Embedder(params)(["a red cat"])
         bertscores(params, {"a": (["a red cat"], ["a cat"])})
-        likelihoods(params, "listqa", {"a": ("Name a cat.", ["a red cat"])})
+        Likelihoods(params, "listqa")([("Name a cat.", ["a red cat"])], "likelihood")
+        Likelihoods(params, "listqa").draw(["Name a cat."], 1, 1.0, 0)
         return {kind: {path.name for path in (tmp_path / "cache" / kind).iterdir()} for kind in KINDS - {"weights"}}
 
     first = work()

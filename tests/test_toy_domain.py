@@ -107,7 +107,7 @@ def is_valid(record: dict, reply: str) -> bool:
 def test_the_pages_steps_make_every_stage_of_the_domain_and_no_other(toy):
     cells = {"prompted-dev@toy-zero_shot", "prompted-dev@toy-few_shot", "tuned-dev@toy-lora", "polychromic-dev-toy@3.0"}
     opened = {f"cells-test@toy-{system}" for system in BASELINES}
-    about = {"split@toy", "score-dev-toy", "compare-dev-toy", "report-dev@toy", "examples-toy"}
+    about = {"split@toy", "norms-toy", "score-dev-toy", "compare-dev-toy", "report-dev@toy", "examples-toy"}
     about |= {"score-test-toy", "compare-test-toy", "report-test@toy"}
     assert set(toy.ran) == cells | opened | about
     splits = toy.read("split.json")["splits"]

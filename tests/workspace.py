@@ -8,8 +8,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from polychromic.base.io import write_jsonl
+from polychromic.data import split as splitting
 from polychromic.data.records import Record
 from polychromic.params import Params, read_yaml
+from polychromic.score.norms import write_norms
 from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -88,6 +90,12 @@ def write_params(folder: Path, values: dict[str, Any], name: str = "params.yaml"
     with path.open("w", encoding="utf-8") as file:
         YAML().dump(values, file)  # the safe dumper would sort the methods
     return path
+
+
+def split_listqa(params: Params) -> None:
+    """Stages `split` and `norms` in the working directory, which has models and data."""
+    splitting.run("listqa", params.listqa.sizes.model_dump(), 0, 1.0)
+    write_norms(params, "listqa")
 
 
 def write_listqa(folder: Path) -> Path:

@@ -22,14 +22,15 @@ from polychromic.base.errors import PolychromicError
 
 LOCK = Path("dvc.lock")
 SECTION = "analysis"
-OPENED = re.compile(r"^ +- path: ['\"]?results/[^/\s]+/test/", re.MULTILINE)  # a sample or score of test, in dvc.lock
+OPENED = re.compile(r"^ +- path: ['\"]?(results/[^/\s]+/test/.*)((?:\n +\w+: .*)*)", re.MULTILINE)  # a file of test in dvc.lock, and its hash
 
 
 def check_sealed(root: Path) -> None:
     """Refuse an analysis that was declared after test was opened. What samples test, compares it or verifies the paper calls it.
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
-    (OPENED); a change that was taken back does no harm. Without Git, or where the history begins with such a file, a notice on
+    (OPENED; under a later opening, a new one) and whose params.yaml has the same `opening`; a change that was taken back does no harm. Each opening, of new prompts, has
+    a declaration of its own; none goes back to an earlier one. Without a number it is the first. Without Git, or where the history begins with such a file, a notice on
     stderr says that nothing could be checked. root: the top of the repository. The PolychromicError names both commits.
     """
     if not (shutil.which("git") and (root / ".git").exists()):
@@ -42,8 +43,20 @@ def check_sealed(root: Path) -> None:
             f"{paths.PARAMS}: {SECTION} differs from the last commit ({_differing(now, committed)}). "
             f"Allowed: test is analysed as committed beforehand. Commit the section or take the change back: `git diff {paths.PARAMS}`."
         )
-    first = next((commit for commit in _commits(root, "HEAD", LOCK) if OPENED.search(_text(root, commit, LOCK))), None)
-    if first is None:
+    firsts: dict[int, str] = {}  # opening -> the first look at test under it
+    seen: dict[int, set[tuple[str, str]]] = {}  # what was looked at; what dvc.lock still holds of an earlier opening is no look
+    for commit in _commits(root, "HEAD", LOCK):
+        if files := set(OPENED.findall(_text(root, commit, LOCK))):
+            opening = _opening(_section(_text(root, commit, paths.PARAMS)))
+            if not files <= set().union(*(before for number, before in seen.items() if number < opening)):
+                firsts.setdefault(opening, commit)
+                seen[opening] = seen.get(opening, set()) | files
+    if (opening := _opening(now)) < (last := max(firsts, default=opening)):
+        raise PolychromicError(
+            f"{paths.PARAMS}: {SECTION}.opening is {(now or {}).get('opening', 'left out')}, but test was opened under {last} in commit "
+            f"{_name(root, firsts[last])}. Allowed: {last}, or more for other prompts. Restore the number."
+        )
+    if (first := firsts.get(opening)) is None:
         return None
     before = _git(root, "rev-parse", "--verify", "--quiet", f"{first}^", allowed=(0, 1))
     if not before:
@@ -66,6 +79,12 @@ def _section(text: str) -> dict[str, Any] | None:
         return dict(YAML(typ="safe").load(text)[SECTION])
     except (YAMLError, KeyError, TypeError, ValueError):
         return None
+
+
+def _opening(section: dict[str, Any] | None) -> int:
+    """Which look at test the section is about; the first where it does not say."""
+    found = (section or {}).get("opening", 1)
+    return found if isinstance(found, int) else 1
 
 
 def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:

@@ -282,6 +282,9 @@ class Bounds(Section):
 
 
 class Analysis(Section):
+    """opening: which look at test it is about, each at prompts of its own and sealed by itself (polychromic.data.seal)."""
+
+    opening: Count
     seed: Seed
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     bootstrap: Annotated[int, Field(ge=200)]

@@ -56,9 +56,12 @@ class Workbench:
     def _encoder(self):  # noqa: ANN202 - sentence_transformers is imported inside
         return load_encoder(weights.obtain(self.params.encoder), self.device)
 
+    def readers(self) -> LiveReaders:
+        """Of one training run, whose operations they count."""
+        return LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder, self.cut)
+
     def train(self, seed: int) -> Trained:
-        readers = LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder, self.cut)
-        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, readers)
+        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, self.readers())
 
     def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
         """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""

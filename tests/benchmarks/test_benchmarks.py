@@ -13,12 +13,11 @@ from benchmarks import calibration, gradient_variance, sampler, step_cost
 from benchmarks.common import generate_replies, relative
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_json
-from polychromic.data import split as splitting
 from polychromic.data.domains.listqa import ListQA
 from polychromic.method.advantages import BASELINES, BIASED
 from polychromic.params import load_params
 from polychromic.sample.cells import Workbench
-from tests.workspace import REPOSITORY, make_models, small_values, write_listqa, write_params
+from tests.workspace import REPOSITORY, make_models, small_values, split_listqa, write_listqa, write_params
 
 OURS = {"polychromic_full": {"share": 1.0}, "polychromic_third": {"share": 0.5, "every": 3}}
 OTHERS = ("reward", "both")
@@ -46,7 +45,7 @@ def made(tmp_path_factory) -> Path:
     write_params(folder, benchmark_values())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        splitting.run("listqa", load_params().listqa.sizes.model_dump(), 0, 1.0)
+        split_listqa(load_params())
     return folder
 
 
@@ -55,7 +54,7 @@ def workspace(made, monkeypatch) -> None:
     monkeypatch.chdir(made)
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(made / "cache"))
     # The nonsense of a random model is never right; every second reply counts, so that D has a gradient.
-    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, embed: np.array([float(len(r) % 2) for r in replies]))
+    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, readers: np.array([float(len(r) % 2) for r in replies]))
 
 
 def test_step_cost(made):
@@ -189,7 +188,7 @@ def test_half_the_squared_distance_of_two_estimates_is_the_trace_of_their_covari
 
 
 def test_a_policy_without_good_replies_is_refused(made, monkeypatch):
-    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, embed: np.zeros(len(replies)))
+    monkeypatch.setattr(ListQA, "training_quality", lambda self, record, replies, readers: np.zeros(len(replies)))
     with pytest.raises(PolychromicError, match="listqa, N = 2: none of 2 rollouts held a good reply, so D has no gradient"):
         gradient_variance.main(["--draws", "2"])
 

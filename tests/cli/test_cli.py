@@ -146,6 +146,8 @@ def test_split_writes_its_file_and_train_exports_an_adapter(workspace, command):
     splits = read_json("results/listqa/split.json")["splits"]
     assert {name: len(ids) for name, ids in splits.items()} == {"train": 6, "dev": 4, "test": 4, "calibration": 0}
     assert len({i for ids in splits.values() for i in ids}) == 14
+    code, out, _ = command("norms", "listqa")
+    assert code == 0 and out == f"cosine {read_json('results/listqa/norms.json')['training']['cosine']}\n"
     assert command("train", "listqa", "polychromic", "--lam", "3", "--seed", "0", "--out", "adapter")[:2] == (0, "adapter\n")
     assert {path.name for path in (workspace / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors", "history.json"}
     assert str(workspace) not in (workspace / "adapter" / "adapter_config.json").read_text()

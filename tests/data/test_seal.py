@@ -156,6 +156,46 @@ def test_every_stage_that_reads_what_is_declared_for_test_writes_there():
     assert opening == declared == of_test
 
 
+def test_another_opening_is_declared_anew_and_sealed_by_itself(repository, quietly):
+    """The first look is without a number; what 2 declares is free until test is looked at again."""
+    repository.run()
+    repository.declare("0.05", "  opening: 2\n")
+    quietly()
+    lock = (repository.root / "dvc.lock").read_text()
+    repository.write("dvc.lock", lock + "  of-dev:\n    cmd: y\n", commit=True)
+    repository.declare("0.06", "  opening: 2\n")
+    quietly()
+    opened = repository.write("dvc.lock", lock.replace("md5: 0", "md5: 1"), commit=True)
+    quietly()
+    changed = repository.declare("0.07", "  opening: 2\n")
+    repository.refused(rf"\(margin\) in commit {changed} .* since commit {opened} ")
+    repository.declare("0.08", "  opening: 3\n")
+    quietly()
+    repository.declare("0.06", "  opening: 2\n")
+    quietly()
+
+
+@pytest.mark.parametrize(("more", "said"), [("", "left out"), ("  opening: 1\n", "1")])
+def test_an_opening_does_not_go_back(repository, quietly, more, said):
+    """Not even to the section that was sealed then."""
+    repository.declare(more=more)
+    repository.run()
+    repository.declare("0.05", "  opening: 2\n")
+    repository.declare(more=more)
+    quietly()
+    repository.declare("0.05", "  opening: 2\n")
+    opened = repository.run("results/code/test/scores.jsonl.gz")
+    repository.declare(more=more)
+    repository.refused(rf"analysis.opening is {said}, but test was opened under 2 in commit {opened} \(.*Allowed: 2, or more")
+
+
+def test_an_opening_that_is_declared_with_its_first_look_is_refused(repository):
+    repository.run()
+    repository.run("results/code/test/scores.jsonl.gz", commit=False)
+    both = repository.declare("0.05", "  opening: 2\n")
+    repository.refused(rf"\(margin, opening\) in commit {both} .* since commit {both} ")
+
+
 def test_where_git_tells_nothing_there_is_a_notice(repository, tmp_path, capsys, monkeypatch):
     """A repository around the folder does not count; a history that begins with test opened cannot be checked."""
     notice = r"{}; whether analysis was committed before test was opened could not be checked"

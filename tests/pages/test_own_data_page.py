@@ -23,9 +23,9 @@ WORDS = re.findall(r"\b[a-z]+\b", (pages.REPOSITORY / "docs" / "tries.md").read_
 
 
 def write_posts(folder) -> None:
-    """24 texts unlike each other, which curation keeps."""
+    """40 texts unlike each other, which curation keeps."""
     draw, lines = random.Random(0), ["text,answer,user,likes"]
-    for number in range(24):
+    for number in range(40):
         post, reply = (" ".join(draw.sample(WORDS, 8)) for _ in range(2))
         lines.append(f"{post}?,{reply},user{number},{number % 3}")
     (folder / "posts.csv").write_text("\n".join(lines) + "\n")
@@ -45,7 +45,7 @@ def set_params(folder) -> None:
     values = small_values()
     assert set(CHANGES) <= set(values) and set(CHANGES["replies"]) <= set(values["replies"]) and set(CHANGES["model"]) == {"source", "path"}
     values["model"], values["encoder"] = CHANGES["model"], {"source": "folder", "path": "../encoder"}
-    tiny = {"sizes": {"train": 6, "dev": 3, "test": 4}, "steps": 2, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 4}
+    tiny = {"sizes": {"train": 26, "dev": 3, "test": 4}, "steps": 2, "rollouts": {"share": 1.0, "every": 1}, "max_new_tokens": 4}
     values["replies"] |= tiny
     values["split"]["tolerance"] = 1.0
     write_params(folder, values)

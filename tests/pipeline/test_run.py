@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from polychromic.base import paths
-from polychromic.data import split as splitting
 from polychromic.params import load_params
 from polychromic.pipeline import run
 from polychromic.sample.cells import sample_cell
 from polychromic.score.score import score
-from tests.workspace import REPOSITORY, make_models, small_params, small_plan, small_values, write_listqa, write_params
+from tests.workspace import REPOSITORY, make_models, small_params, small_plan, small_values, split_listqa, write_listqa, write_params
 
 
 def test_every_adapter_of_the_paper_is_trained_once_and_every_system_drawn():
@@ -47,7 +46,7 @@ def workspace(tmp_path, monkeypatch) -> Path:
 def test_the_files_are_those_of_the_stages_to_the_byte(processes, workspace, monkeypatch, capfd):
     make_models(workspace)
     params = small_params()
-    splitting.run("listqa", params.listqa.sizes.model_dump(), 0, 1.0)
+    split_listqa(params)
     if not processes:
         monkeypatch.setattr(run, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     run.open_test(params, ["listqa"], 2)

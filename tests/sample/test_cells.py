@@ -11,7 +11,6 @@ from polychromic.base.cache import environment
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import cpu_model
 from polychromic.base.io import read_json, read_jsonl, write_json
-from polychromic.data import split as splitting
 from polychromic.data.records import load_split
 from polychromic.models import prompts
 from polychromic.params import Params
@@ -20,7 +19,7 @@ from polychromic.sample import prompts as opened
 from polychromic.sample.cells import Workbench, sample_cell, unlist
 from polychromic.sample.prompts import prompts_of
 from polychromic.train import adapter as training_run
-from tests.workspace import listqa_record, make_models, small_params, small_plan, small_values, write_listqa
+from tests.workspace import listqa_record, make_models, small_params, small_plan, small_values, split_listqa, write_listqa
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,7 @@ def made(tmp_path_factory) -> Path:
     write_listqa(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        params = small_params()
-        splitting.run("listqa", params.listqa.sizes.model_dump(), 0, 1.0)
+        split_listqa(small_params())
     return folder
 
 

@@ -37,6 +37,9 @@ def prompt(samples: list[str]) -> Prompt:
         references=["red cat", "été"],
         vectors=np.array([[1.0, *(float(text == other) for other in distinct)] for text in samples]),
         quality=value,
+        similarity=np.array([[1.0 if a == b else min(len(a), len(b)) / 12 for b in samples] for a in samples]),
+        held_out_quality=1 - value,
+        held_out_similarity=np.array([[float(a == b) for b in samples] for a in samples]),
         tokens=[len(text) + 1 for text in samples],
         matches=np.array([[len(text) % 2 == 0, text == "red"] for text in samples]),
         pieces=[[ord(letter) % 50 for letter in text] for text in samples],
@@ -56,7 +59,8 @@ def test_bounds_and_the_order_of_replies(samples, random):
         assert np.isfinite(value)
         assert info.low is None or value >= info.low - 1e-9, name
         assert high is None or value <= high + 1e-9, name
-        if name not in ("selected@2", "compression_ratio"):  # the first two replies alone; what gzip makes of the order
+        # The first two replies alone; sets of two as they were drawn; what gzip makes of the order.
+        if name not in ("selected@2", "coverage@2", "held_out_coverage@2", "compression_ratio"):
             assert compute(name, prompt(shuffled)) == pytest.approx(value, abs=1e-9), name
 
 
@@ -85,6 +89,13 @@ def test_by_hand():
     assert {name: compute(name, p) for name in expected} == pytest.approx(expected)
     pairs = Prompt(samples=list("aabb"), vectors=np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0], [0.0, 1.0]]))
     assert compute("vendi", pairs) == pytest.approx(2) and compute("vendi_2", pairs) == pytest.approx(2), "vectors of any length"
+    good = np.array([1.0, 0.5, 1.0, 1.0, 0.0, 1.0, 1.0]), np.eye(7)
+    good[1][0, 1] = good[1][1, 0] = 0.5
+    judged = Prompt(samples=list("abcdefg"), quality=good[0], similarity=good[1], held_out_quality=good[0], held_out_similarity=np.eye(7))
+    # By twos, the last one left over: 1 / 1.25 + 0.5 / 1, both, and one alone.
+    assert compute("coverage@2", judged) == pytest.approx((1 / 1.25 + 0.5 / 1 + 2 + 1) / 3)
+    assert compute("held_out_coverage@2", judged) == pytest.approx((2 + 2 + 1) / 3), "with nothing in common, half as good counts whole"
+    assert compute("held_out_quality", judged) == pytest.approx(5.5 / 7)
     equally_likely = Prompt(samples=["a", "b"], answers=["a", None], log_likelihood=np.array([[-3.0, 3.0], [-1.0, 1.0]]))
     assert compute("selected@2", equally_likely) == 0.5
 

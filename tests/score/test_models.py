@@ -1,4 +1,4 @@
-"""What models are asked: each reply by itself, whatever else is asked and however often a run is killed; values against the slow road."""
+"""What models are asked: values against the slow road, and the same bytes however often a run is killed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from transformers import AutoModel, AutoTokenizer
 from polychromic.base.errors import PolychromicError
 from polychromic.models.load import load_causal_lm
 from polychromic.score import models
+from polychromic.models import readers
+from polychromic.models.prompts import reply_end
 from polychromic.models.readers import log_likelihoods
 from polychromic.score.models import Likelihoods, Pieces, bertscore_f1, bertscores
 from polychromic.score.text import tokenize
@@ -29,20 +31,29 @@ def encoder(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
 def test_likelihood_equals_that_of_the_whole_sequence(kind, tmp_path):
+    """Of prompts and replies of any length in one batch, and in several; padding moves last bits alone."""
     model, tokenizer = load_causal_lm(make_tiny_model(tmp_path, kind), "float32", "cpu")
-    prompt = tokenizer("Name a country")["input_ids"]
-    found = log_likelihoods(model, tokenizer, prompt, REPLIES, rows=2)
-    for reply, (total, tokens) in zip(REPLIES, found, strict=True):
-        own = [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        with torch.no_grad():
-            log_p = torch.log_softmax(model(torch.tensor([prompt + own])).logits[0].double(), dim=-1)
-        assert tokens == len(own)
-        assert total == pytest.approx(sum(float(log_p[len(prompt) + t - 1, token]) for t, token in enumerate(own)), abs=1e-4)
-    assert found[1, 1] == 1, "an empty reply is its end token"
-    forward = log_likelihoods(model, tokenizer, prompt, REPLIES)
-    assert np.array_equal(forward[::-1], log_likelihoods(model, tokenizer, prompt, REPLIES[::-1])), "the order asked changes no bit"
-    for reply, alone in zip(REPLIES, forward, strict=True):
-        assert np.array_equal(log_likelihoods(model, tokenizer, prompt, [reply])[0], alone), "nor what else is asked"
+    asked = [(tokenizer(text)["input_ids"], texts) for text, texts in (("Name a country", REPLIES), ("Name", ["Spain"]), ("A red cat sat", TEXTS))]
+    found = log_likelihoods(model, tokenizer, asked)
+    for (prompt, texts), rows in zip(asked, found, strict=True):
+        assert rows.shape == (len(texts), 2)
+        for reply, (total, tokens) in zip(texts, rows, strict=True):
+            own = [*tokenizer(reply, add_special_tokens=False)["input_ids"], reply_end(tokenizer)]
+            with torch.no_grad():
+                log_p = torch.log_softmax(model(torch.tensor([prompt + own])).logits[0].double(), dim=-1)
+            assert tokens == len(own)
+            assert total == pytest.approx(sum(float(log_p[len(prompt) + t - 1, token]) for t, token in enumerate(own)), abs=1e-4)
+    assert found[0][1, 1] == 1, "an empty reply is its end token"
+    for again, equal in ((log_likelihoods(model, tokenizer, asked), np.array_equal), (log_likelihoods(model, tokenizer, asked, rows=2), close),
+                         (log_likelihoods(model, tokenizer, asked[::-1])[::-1], close)):  # fmt: skip
+        assert all(equal(a, b) for a, b in zip(found, again, strict=True))
+    for (prompt, texts), rows in zip(asked, found, strict=True):
+        alone = np.concatenate([log_likelihoods(model, tokenizer, [(prompt, [text])])[0] for text in texts])
+        assert close(alone, rows), "what else is asked"
+
+
+def close(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.allclose(a, b, rtol=0, atol=1e-4)
 
 
 def test_bertscore_is_that_of_the_best_reference_and_symmetric_in_a_copy(encoder, capsys):
@@ -107,30 +118,24 @@ def test_a_candidate_without_a_reference_is_an_error(encoder):
             bertscore_f1(["a"], references, encoder)
 
 
-PROMPTS = {"a": "Name a cat", "b": "Name a pear", "c": "Name a sea"}
-FUNCTIONS = {"likelihood": ("log_likelihoods", 3), "bertscore": ("bertscore_f1", 0)}  # and which of its arguments the texts are
 ALL = {"a": ["red cat", "blue", "", "👍"], "b": ["red", "a long red pear of the sea", "red"], "c": ["猫"]}
-kinds = pytest.mark.parametrize("kind", list(FUNCTIONS))
 
 
-def ask(kind: str, replies: dict[str, list[str]]) -> dict:
-    if kind == "likelihood":
-        return likelihoods(small_params(), "listqa", {name: (PROMPTS[name], texts) for name, texts in replies.items()})
+def ask(replies: dict[str, list[str]]) -> dict:
     return bertscores(small_params(), {name: (texts, [f"red {name}", "blue"]) for name, texts in replies.items()})
 
 
-def watch(kind: str, monkeypatch, fail_at: int = 99) -> list[list[str]]:
+def watch(monkeypatch, fail_at: int = 99) -> list[list[str]]:
     """The texts of each call of the model; call number `fail_at` is a kill."""
-    function, place = FUNCTIONS[kind]
-    calls, real = [], getattr(models, function)
+    calls, real = [], models.bertscore_f1
 
-    def watched(*arguments, **more):
+    def watched(texts, *rest):
         if len(calls) == fail_at:
             raise KeyboardInterrupt
-        calls.append(list(arguments[place]))
-        return real(*arguments, **more)
+        calls.append(list(texts))
+        return real(texts, *rest)
 
-    monkeypatch.setattr(models, function, watched)
+    monkeypatch.setattr(models, "bertscore_f1", watched)
     return calls
 
 
@@ -139,49 +144,65 @@ def cached_files(cache: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def at_once(tmp_path, monkeypatch):
-    """kind -> what a run that asks for everything gets, and the files that it leaves; in a cache of its own."""
+def place(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / "cache"))
     make_models(tmp_path)
-
-    def run(kind: str) -> tuple[dict, dict[str, bytes]]:
-        with monkeypatch.context() as patch:
-            patch.setenv("POLYCHROMIC_CACHE", str(tmp_path / f"other-{kind}"))
-            return ask(kind, ALL), cached_files(tmp_path / f"other-{kind}" / kind)
-
-    return run
+    return tmp_path
 
 
-@kinds
-def test_a_new_cell_asks_for_what_is_new_and_changes_no_bit(kind, tmp_path, at_once, monkeypatch):
-    wanted, files = at_once(kind)
+@pytest.fixture
+def at_once(place, monkeypatch) -> tuple[dict, dict[str, bytes]]:
+    """What a run that asks for everything gets, and the files that it leaves; in a cache of its own."""
+    with monkeypatch.context() as patch:
+        patch.setenv("POLYCHROMIC_CACHE", str(place / "other"))
+        return ask(ALL), cached_files(place / "other" / "bertscore")
+
+
+def test_a_new_cell_asks_for_what_is_new_and_changes_no_bit(place, at_once, monkeypatch):
+    wanted, files = at_once
     assert wanted.keys() == {(name, text) for name, texts in ALL.items() for text in texts}
-    calls = watch(kind, monkeypatch)
-    first = ask(kind, {"a": ["red cat", ""], "b": ["red"]})
+    calls = watch(monkeypatch)
+    first = ask({"a": ["red cat", ""], "b": ["red"]})
     assert first.items() <= wanted.items() and calls == [["", "red cat"], ["red"]]
     calls.clear()
-    assert ask(kind, dict(reversed(ALL.items()))) == wanted
+    assert ask(dict(reversed(ALL.items()))) == wanted
     assert calls == [["blue", "👍"], ["a long red pear of the sea"], ["猫"]]
-    assert cached_files(tmp_path / "cache" / kind) == files and len(files) == len(ALL), "a file per prompt"
+    assert cached_files(place / "cache" / "bertscore") == files and len(files) == len(ALL), "a file per prompt"
     calls.clear()
-    assert ask(kind, ALL) == wanted and not calls
-    assert ask(kind, {"a": ["red"]})["a", "red"] != wanted["b", "red"], "the prompt and its references count"
+    assert ask(ALL) == wanted and not calls
+    assert ask({"a": ["red"]})["a", "red"] != wanted["b", "red"], "the references count"
 
 
-@kinds
-def test_a_kill_loses_one_prompt_and_changes_no_bit(kind, tmp_path, at_once, monkeypatch):
-    wanted, files = at_once(kind)
+def test_a_kill_loses_one_prompt_and_changes_no_bit(place, at_once, monkeypatch):
+    wanted, files = at_once
     with monkeypatch.context() as patch:
-        watch(kind, patch, fail_at=1)
+        watch(patch, fail_at=1)
         with pytest.raises(KeyboardInterrupt):
-            ask(kind, ALL)
-    calls = watch(kind, monkeypatch)
-    assert ask(kind, ALL) == wanted and len(calls) == 2, "the first prompt was kept"
-    assert cached_files(tmp_path / "cache" / kind) == files
+            ask(ALL)
+    calls = watch(monkeypatch)
+    assert ask(ALL) == wanted and len(calls) == 2, "the first prompt was kept"
+    assert cached_files(place / "cache" / "bertscore") == files
 
 
-@pytest.mark.usefixtures("at_once")
+def test_likelihoods_are_kept_by_all_that_is_asked_at_once(place, monkeypatch):
+    """Asked for again, no model is loaded; asked together with others, or for other prompts, it is another unit."""
+    asked = [("Name a cat", ["red cat", "blue", ""]), ("Name a pear of the sea", ["red cat"])]
+    ask = lambda asked, title="likelihood": Likelihoods(small_params(), "listqa")(asked, title)
+    monkeypatch.setattr(models, "BATCH", 1)
+    first = ask(asked)
+    assert [rows.shape for rows in first] == [(3, 2), (1, 2)] and (np.concatenate(first)[:, 0] < 0).all()
+    assert not np.allclose(first[0][0], first[1][0]), "the prompt counts"
+    with monkeypatch.context() as patch:
+        patch.setattr(readers, "log_likelihoods", lambda *_: pytest.fail("asked again"))
+        assert all(map(np.array_equal, ask(asked, "another title"), first))
+    assert len(cached_files(place / "cache" / "likelihood")) == 1
+    monkeypatch.setattr(models, "BATCH", 200)
+    assert close(ask(asked[::-1])[1], first[0]) and close(ask(asked[1:])[0], first[1])
+    assert len(cached_files(place / "cache" / "likelihood")) == 3
+
+
+@pytest.mark.usefixtures("place")
 def test_pieces_are_the_encoder_s_without_marks():
     pieces = Pieces(small_params())
     first, again, empty = pieces(["red cat", "red cat", ""])

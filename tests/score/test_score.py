@@ -15,11 +15,15 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.domains import get_domain
+from polychromic.data.domains.replies.judge import TERMS
 from polychromic.data.records import Record
 from polychromic.params import Params, load_params
+from polychromic.models import readers
 from polychromic.score.models import Embedder
+from polychromic.score.norms import write_norms
 from polychromic.score.people import Calibration
-from polychromic.score.score import Known, score, score_blocks, score_cell, score_prompt, set_objective
+from polychromic.score.score import Known, Recorded, score, score_blocks, score_cell, score_prompt, set_objective
+from tests import run_tools
 from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, small_values, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
@@ -38,9 +42,28 @@ MODELS = {  # what models would say, made up
     "pieces": lambda _, texts: [[ord(letter) for letter in text] for text in texts],
     "vocabulary": lambda *_: 1000,
     "bertscore": lambda *_: np.full(4, 0.25),
-    "log_likelihood": lambda *_: np.tile([-3.0, 2.0], (4, 1)),
 }
-KNOWN = Known(calibration=None, embed=axes, models=MODELS)
+
+
+class Readers(run_tools.Readers):
+    """Of replies that are all known: each has two tokens, of which the model says -3 nats together."""
+
+    def prepare(self, records, rows) -> None:
+        pass
+
+    def sums(self, name, replies) -> np.ndarray:
+        return np.tile([-3.0, 2.0], (len(replies), 1))
+
+
+def of_replies(d: int) -> dict:
+    """What `norms` would say of replies: training's scorer takes what has a cosine of 0.5 with the post or more, the judge takes all."""
+    by_cosine = [0.0] * 4 * d + [1.0, -2.5]
+    scorer = {"weights": [by_cosine, [0.0] * (4 * d + 2)], "least": [0.0, 0.0]}
+    judge = {"weights": np.zeros((2, 2 * TERMS + 17 + 1)), "least": [0.0, 0.0]}
+    return {"scorer": scorer, "rare": {"rare": 1.0}, "judge": judge}
+
+
+KNOWN = Known(calibration=None, readers=Readers(axes), first=4, models=MODELS)
 PEOPLE = Calibration(0.5, 0.1, 0.01, 0.9, 0.1, 2, 40)
 
 
@@ -88,26 +111,29 @@ def test_listqa_by_hand():
 
 
 def test_replies_by_hand():
+    """Ten drafts that share no word; the last one is too short to be good for anybody."""
     record = reply_record("sounds good to me")
-    match, other = ["sounds good to me"], [f"{letter * 4} {letter * 4}x" for letter in "zqvjkwyxb"]
+    match, other = ["sounds good to me"], [" ".join(f"{letter}{vowel}" for vowel in "aeio") for letter in "zqvjkwyx"] + ["ba be bi"]
 
     def embed(texts):
         """Half of the drafts lie on the post and on the human reply; the rest on an axis of their own."""
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = scored(ASKED["replies"], record, match + other, 4, embed=embed)
+    found = scored(ASKED["replies"], record, match + other, 4, readers=Readers(embed, **of_replies(2)))
     assert set(found) == set(ASKED["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
     assert found["distinct@10"] == 10
     assert found["semantic_diversity"] == pytest.approx(1 - 2 * comb(5, 2) / comb(10, 2))
-    assert found["quality"] == 0.5
+    assert found["quality"] == 0.5 and found["coverage@10"] == pytest.approx(1), "five good drafts, all in one place"
+    assert found["held_out_quality"] == 0.9 and found["held_out_coverage@10"] == pytest.approx(9), "nine, of different words"
     assert found["rouge_l"] == pytest.approx(0.1)
     assert found["distinct_2"] == pytest.approx(1.0)
     assert (found["bertscore"], found["selected@4"]) == (0.25, 0.25)
+    assert found["perplexity"] == pytest.approx(exp(3 / 2))
     assert found["rouge_1"] == found["rouge_2"] == found["best_rouge_l@10"] / 10 == pytest.approx(0.1)
-    assert found["words"] == pytest.approx((4 + 9 * 2) / 10)
+    assert found["words"] == pytest.approx((9 * 4 + 3) / 10)
     stricter = replace(PEOPLE, threshold=1.0)
     assert scored(["pass@10"], record, match + other, calibration=stricter) == {"pass@10": 0}, "above, not at"
     assert set(scored(["pass@1"], record, ["yes"] * 10)) == {"pass@1"}, "those that the domain names, and no other"
@@ -148,7 +174,8 @@ def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
     ]  # fmt: skip
     vectors: dict[str, np.ndarray] = {}
     embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
-    known = replace(KNOWN, embed=embed, calibration=replace(PEOPLE, threshold=0.315) if name == "replies" else None)
+    people = {"calibration": replace(PEOPLE, threshold=0.315)} if name == "replies" else {}
+    known = replace(KNOWN, readers=Readers(embed, **of_replies(384)), **people)
     params = load_params(REPOSITORY / "params.yaml")
     found: list[dict] = []
 
@@ -223,7 +250,7 @@ def test_objective_is_the_headline_method_s_over_disjoint_sets_within_lists(samp
     row = {"samples": samples.split(",")} | ({"block": block} if block else {})
     row["tokens"] = [1] * len(row["samples"])
     record = listqa_record(0, valid=["red", "blue"])
-    assert set_objective(with_headline(**changes), get_domain("listqa"), record, row, embed) == pytest.approx(expected, abs=1e-6)
+    assert set_objective(with_headline(**changes), get_domain("listqa"), record, row, Readers(embed)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.fixture
@@ -289,6 +316,7 @@ def sampled(workspace) -> Path:
             fixed |= {"machine": f"machine {cell == 'lora'}"} if split == "test" else {}
             rows = [{**fixed, "id": f"listqa-{kind}", "samples": samples_of(kind, cell)} for kind in kinds]
             write_jsonl(samples_file(cell, split), rows)
+    write_norms(graded(), "listqa")
     return workspace
 
 
@@ -336,3 +364,39 @@ def test_test_is_scored_as_it_was_declared_and_apart_from_dev(sampled, monkeypat
         cell = paths.cell_name(method, lam)
         assert {row["metrics"]["pass@1"] for row in rows if row["method"] == method} == {(2 + CELLS.index(cell)) / 10}
     assert read_json(paths.machines_file("listqa")) == {"machine False": ["zero_shot", "few_shot", "polychromic"], "machine True": ["lora"]}
+
+
+def test_a_kill_loses_the_likelihoods_of_one_seed_and_temperature_and_changes_no_bit(sampled, monkeypatch):
+    """Of two seeds and two temperatures, killed in the third unit: the first two are not asked again."""
+    records = {f"listqa-{kind}": listqa_record(KINDS.index(kind)) for kind in KINDS[6:10]}
+    of = lambda seed, temperature, name: [f"{seed} {name}", f"blue {temperature}", "red", "red", f"unread {seed}"]
+    rows = [
+        {"seed": seed, "temperature": temperature, "id": name, "samples": of(seed, temperature, name), "tokens": [2] * 5}
+        for seed in (0, 1) for temperature in (0.5, 1.0) for name in records
+    ]  # fmt: skip
+    calls, die_at, real = [], [99], readers.log_likelihoods
+
+    def watched(model, tokenizer, asked, *rest):
+        calls.append([reply for _, replies in asked for reply in replies])
+        if len(calls) == die_at[0]:
+            raise KeyboardInterrupt
+        return real(model, tokenizer, asked, *rest)
+
+    monkeypatch.setattr(readers, "log_likelihoods", watched)
+
+    def ask() -> list:
+        recorded = Recorded(graded(), get_domain("listqa"))
+        recorded.prepare(records, rows)
+        return [recorded.sums(row["id"], row["samples"][:4]).tolist() for row in rows]
+
+    files = lambda: {path.name: path.read_bytes() for path in (paths.cache_dir() / "likelihood").iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setenv("POLYCHROMIC_CACHE", str(sampled / "other"))
+        wanted, kept = ask(), files()
+    assert len(calls) == len(kept) == 4 and not any("unread" in text for texts in calls for text in texts), "those of the first few"
+    calls.clear()
+    die_at[0] = 3
+    with pytest.raises(KeyboardInterrupt):
+        ask()
+    assert ask() == wanted and len(calls) == 3 + 2 and files() == kept
+    assert ask() == wanted and len(calls) == 3 + 2, "all is kept"

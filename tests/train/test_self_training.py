@@ -133,7 +133,8 @@ BARE = [{"prompt": [1, 2, number], "row": 10 + number} for number in range(3)]
 
 
 def test_prompts_without_a_reference_are_sampled_and_trained_on_once_something_good_was_said(tmp_path):
-    _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=12, self_training=pool_of(), unlabelled=BARE)
+    good = lambda row, replies: [float(bool(GOOD & set(reply))) for reply in replies]
+    _, trainer = trained(tmp_path, trainer_class=Watched, max_steps=12, self_training=pool_of(quality=good), unlabelled=BARE)
     pool = trainer.resume_state.pool
     assert {row for row, _ in pool} & {10, 11, 12} and {row for row, _ in pool} & set(range(10))
     seen = [prompt for step in trainer.seen[AFTER:] for prompt, *_ in step]

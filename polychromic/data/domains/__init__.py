@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from polychromic.base.errors import DataError, UsageError
+from polychromic.base.errors import UsageError
 from polychromic.data.records import Record
 from polychromic.data.text import latin_unaccented
 
@@ -126,13 +126,11 @@ class Domain:
 
 
 def typical_cosine(records: Sequence[Record], embed: Embed) -> float:
-    """Median over prompts of the mean cosine of their references' pairs: how alike two people's replies to one prompt are.
-
-    Raises DataError: no record has two references.
-    """
+    """Median over prompts of the mean cosine of their references' pairs: how alike two people's replies to one prompt are. 0 where no
+    record has two references, of which nothing can be said: similarity is then the cosine as it is."""
     several = [record.references for record in records if len(set(record.references)) > 1]
     if not several:
-        raise DataError("training and calibration records", "no prompt with two references", "some, of which similarity is calibrated")
+        return 0.0
     unique = list(dict.fromkeys(text for texts in several for text in texts))
     vectors = dict(zip(unique, embed(unique).astype(float), strict=True))
     mean = lambda texts: np.mean([vectors[a] @ vectors[b] for a, b in combinations(dict.fromkeys(texts), 2)])
