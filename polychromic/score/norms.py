@@ -1,4 +1,4 @@
-"""Stage `norms`: what people's replies to training prompts say before any method trains, and what the held-out judge learns of them."""
+"""Stage `norms`: what people's replies to training prompts say, before any method is trained, and what the held-out judge learns of them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ class _References:
         asked = [(record.prompt, texts) for record, texts in said if texts]
         self._base = Likelihoods(params, domain.name)
         found = self._base(asked, f"likelihood {domain.name}") if asked else []
-        self._likely = {
-            (prompt, text): row for (prompt, texts), rows in zip(asked, found, strict=True) for text, row in zip(texts, rows, strict=True)
-        }
+        self._likely = {(prompt, text): row for (prompt, texts), rows in zip(asked, found, strict=True) for text, row in zip(texts, rows, strict=True)}
 
     def log_likelihood(self, record: Record, replies: Sequence[str]) -> np.ndarray:
         sums, tokens = np.array([self._likely[record.prompt, reply] for reply in replies]).T
