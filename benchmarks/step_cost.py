@@ -197,7 +197,9 @@ class Bench:
     def pool_seconds(self, name: str, trainer: PolychromicTrainer) -> float:
         """Seconds per step of the domain's training that sampling the pool of method `name` takes, with the model of `trainer`."""
         method, lam = headline(self.params, name)
-        extras = trainer_extras(self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.readers(trainer.model))
+        extras = trainer_extras(
+            self.params, self.bench.domain, method, lam, self.seed, self.bench.splits["train"], self.readers(trainer.model)
+        )
         pool: SelfTraining = extras["self_training"]
         rows = list({tuple(row["prompt"]): row for row in trainer.train_dataset}.values())
         stride = max(1, len(rows) // POOL_PROMPTS)

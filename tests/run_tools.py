@@ -37,9 +37,11 @@ class Readers:
         return np.array([self.fluent[reply] for reply in replies], dtype=float)
 
 
-def train(method: str = "polychromic", lam: float | None = 3.0, seed: int = 0, records=TRAIN, validation=DEV, **changes) -> run.Trained:
+def train(
+    method: str = "polychromic", lam: float | None = 3.0, seed: int = 0, records=TRAIN, validation=DEV, unlabelled=(), **changes
+) -> run.Trained:
     params = small_params(**changes)
-    return run.train_adapter(params, get_domain("listqa"), params.methods[method], lam, seed, records, validation, Readers())
+    return run.train_adapter(params, get_domain("listqa"), params.methods[method], lam, seed, records, validation, Readers(), unlabelled)
 
 
 def count_steps(monkeypatch, die_at: int | None = None) -> list[int]:

@@ -22,16 +22,19 @@ from polychromic.base.errors import PolychromicError
 
 LOCK = Path("dvc.lock")
 SECTION = "analysis"
-OPENED = re.compile(r"^ +- path: ['\"]?(results/[^/\s]+/test/.*)((?:\n +\w+: .*)*)", re.MULTILINE)  # a file of test in dvc.lock, and its hash
+OPENED = re.compile(
+    r"^ +- path: ['\"]?(results/[^/\s]+/test/.*)((?:\n +\w+: .*)*)", re.MULTILINE
+)  # a file of test in dvc.lock, and its hash
 
 
 def check_sealed(root: Path) -> None:
     """Refuse an analysis that was declared after test was opened. What samples test, compares it or verifies the paper calls it.
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
-    (OPENED; under a later opening, a new one) and whose params.yaml has the same `opening`; a change that was taken back does no harm. Each opening, of new prompts, has
-    a declaration of its own; none goes back to an earlier one. Without a number it is the first. Without Git, or where the history begins with such a file, a notice on
-    stderr says that nothing could be checked. root: the top of the repository. The PolychromicError names both commits.
+    (OPENED; under a later opening, a new one) and whose params.yaml has the same `opening`; a change that was taken back does no harm.
+    Each opening, of new prompts, has a declaration of its own; none goes back to an earlier one; without a number it is the first.
+    Without Git, or where the history begins with such a file, a notice on stderr says that nothing could be checked. root: the top of
+    the repository. The PolychromicError names both commits.
     """
     if not (shutil.which("git") and (root / ".git").exists()):
         return _notice("no Git repository here" if shutil.which("git") else "git is not installed")

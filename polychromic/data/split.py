@@ -17,6 +17,7 @@ from polychromic.data.records import Record, read_records
 from polychromic.data.text import hashed, joined, near_duplicates, word_list
 
 SPLITS = ("train", "dev", "test")
+UNLABELLED = "unlabelled"  # records of which training uses prompt and checker, and no reference
 CALIBRATION_STRATUM = "opener"  # records with many references each: they measure human diversity and are never trained or tested on
 UNSEEN = "unseen:"  # a stratum that begins so is a kind of prompt held out whole: all of it is for test, beyond test's size
 # What a list question is about: a category, with or without a first letter, a verb, a thing that has parts, a word.
@@ -53,7 +54,7 @@ def units(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred: Collection[str] = ()) -> dict[str, list[str]]:
-    """Assign records to train, dev, test and calibration.
+    """Assign records to train, dev, test and calibration, and, where it has a size, unlabelled: prompts that no other split needs.
 
     Units go one by one, the largest first and else in the order of a hash of seed and ids, to the split that lacks their strata most,
     relative to its target; a unit goes only where no stratum overshoots while another split has room. What no split needs stays out.
@@ -61,10 +62,11 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
 
     Args:
         records: of one domain, in any order.
-        sizes: target number of records for "train", "dev" and "test", without kinds held out; each is met or exceeded by at most a unit.
+        sizes: target number of records for "train", "dev" and "test", without kinds held out; each is met or exceeded by at most a unit;
+            and how many are unlabelled, met exactly.
         barred: ids that may not stand in test (nor may what shares a unit with them).
 
-    Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted.
+    Returns: {"train": ids, "dev": ids, "test": ids, "calibration": ids}, each sorted; "unlabelled", if asked for.
     Raises: UsageError, the records are too few; PolychromicError, too many of them are barred.
     """
     strata = sharing(records)
@@ -107,6 +109,13 @@ def split(records: Sequence[Record], sizes: Mapping[str, int], seed: int, barred
             best = max(options, key=lambda unit: sum(need[name][record.stratum] for record in unit) / len(unit))
             waiting.remove(best)
             put(name, best)
+    if wanted := sizes.get(UNLABELLED, 0):
+        left = sorted((record.id for unit in waiting for record in unit), key=lambda key: hashed(f"{seed}:{UNLABELLED}:{key}"))
+        if len(left) < wanted:
+            raise PolychromicError(
+                f"split {UNLABELLED!r} got {len(left)} of {wanted} records: the others are needed. Lower the sizes in params.yaml."
+            )
+        chosen[UNLABELLED] = left[:wanted]
     chosen["calibration"] = [record.id for record in records if record.stratum == CALIBRATION_STRATUM]
     return {name: sorted(ids) for name, ids in chosen.items()}
 
@@ -140,9 +149,16 @@ def check_split(
         problems.append(f"leakage: {what}: {a.id} stands in {place[a.id]}, {b.id} in {place[b.id]}")
     problems += [f"test holds {key!r}, a prompt seen while the method was designed" for key in splits.get("test", ()) if key in barred][:1]
 
-    seen = [key for name in ("train", "dev") for key in splits.get(name, ()) if key in by_id and by_id[key].stratum.startswith(UNSEEN)]
+    seen = [
+        key
+        for name in ("train", "dev", UNLABELLED)
+        for key in splits.get(name, ())
+        if key in by_id and by_id[key].stratum.startswith(UNSEEN)
+    ]
     problems += [f"{place[key]} holds {key!r}, of a kind held out for test" for key in seen][:1]
 
+    if (found := len(splits.get(UNLABELLED, ()))) < sizes.get(UNLABELLED, 0):
+        problems.append(f"{UNLABELLED} has {found} records, {sizes[UNLABELLED]} are needed")
     overall = sharing(records)
     for name in SPLITS:
         found = sharing(by_id[key] for key in splits.get(name, ()) if key in by_id)

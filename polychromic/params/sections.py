@@ -73,6 +73,7 @@ class Sizes(Section):
     train: Count
     dev: Count
     test: Count
+    unlabelled: Annotated[int, Field(ge=0)] = 0  # prompts beside those of train, for methods that say so
 
 
 class Rollouts(Section):
@@ -116,6 +117,7 @@ class Method(Section):
     after: Weight = 0.0  # of an objective: warm-up of pure L_quality, as a share of the domain's steps
     clip: Positive | None = None  # norm at which D's gradient is clipped apart; None: together with L_quality's
     self_training: SelfTraining | None = None
+    unlabelled: bool = False  # rollouts and the pool also have the domain's prompts without a reference (sizes.unlabelled), if it has any
     budget: Positive = 1.0  # times the domain's steps
     cost: Positive | None = None  # times the FLOPs of LoRA's steps in the domain: ends training in place of a number of steps
     learning_rate: Positive | None = None  # None: that of `train`
@@ -147,11 +149,13 @@ class Method(Section):
             raise ValueError("grid_seeds is for a method with lam: lambda, whose weights it names; use seeds for any other")
         if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline", "after", "clip")]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
+        if self.unlabelled and not (self.self_training if self.objective == "none" else self.clip):
+            raise ValueError("unlabelled needs clip, at which D's gradient is taken apart, or self_training without an objective")
         check_loss(self.loss, self.settings)
         return self
 
 
-OF_TRAINING = ("objective", "loss", "self_training", "targets", "budget", "cost", "learning_rate", "scale")
+OF_TRAINING = ("objective", "loss", "self_training", "unlabelled", "targets", "budget", "cost", "learning_rate", "scale")
 GRID = {"temperatures", "seeds", "grid_seeds", "domains"}  # where the grid has a method
 APART = GRID | {"budget", "cost", "learning_rate", "scale", "min_p"}  # in what methods whose steps are alike may differ
 

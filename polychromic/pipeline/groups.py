@@ -73,7 +73,10 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
     read, keys, made = [f"data/{OF}.jsonl"], ("split", f"{OF}.sizes"), [f"results/{OF}/split.json"]
     yield Group("split", desc, f"split {OF}", read, ("data.split", None), keys, made, each=each)
     for domain in params.domains:
-        desc, keys = "what people's replies to training prompts say, before any method trains", ("split.seed", "threads", "model", "encoder", "sampling", f"{domain}.max_new_tokens")
+        desc, keys = (
+            "what people's replies to training prompts say, before any method trains",
+            ("split.seed", "threads", "model", "encoder", "sampling", f"{domain}.max_new_tokens"),
+        )
         made = [f"results/{domain}/norms.json"]
         yield Group(f"norms-{domain}", desc, f"norms {domain}", _inputs(domain), ("score.norms", domain), keys, made, {"domain": domain})
     for split in paths.SPLITS:

@@ -61,7 +61,8 @@ class Workbench:
         return LiveReaders(self.domain.name, read_json(paths.norms_file(self.domain.name))["training"], lambda: self._encoder, self.cut)
 
     def train(self, seed: int) -> Trained:
-        return train_adapter(self.params, self.domain, self.method, self.lam, seed, self.splits["train"], self.validation, self.readers())
+        records = (self.splits["train"], self.validation, self.readers(), self.splits.get("unlabelled", ()))
+        return train_adapter(self.params, self.domain, self.method, self.lam, seed, *records)
 
     def system(self, seed: int) -> tuple[torch.nn.Module, object, Trained | None, str]:
         """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""

@@ -32,12 +32,12 @@ from polychromic.method.losses import deviation_weights
 from polychromic.method.sets import SetObjectiveConfig, cosines, set_functions
 from polychromic.models import prompts, weights
 from polychromic.models.decode import Prefill, evaluating, head, pad_sequences, prefill, sample, uniforms
+from polychromic.models.flops import of_rows
 from polychromic.models.layouts import shared_states
-from polychromic.models.readers import LiveReaders
 from polychromic.models.load import attach_lora, load_causal_lm, rows_at_once
+from polychromic.models.readers import LiveReaders
 from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.train.batches import encode_completion
-from polychromic.models.flops import of_rows
 from polychromic.train.self_training import SelfTraining
 from polychromic.train.trainer import DECAY, PolychromicTrainer
 from polychromic.train.trunk import Mark, Marks, furthest
@@ -68,6 +68,12 @@ def training_rows(records: Sequence[Record], tokenizer, domain: str, method: Met
             row = {"prompt": prompt, "completion": encode_completion(tokenizer, target), "record": number}
             rows.append(row if w == 1 else row | {"weight": float(w)})
     return rows
+
+
+def prompt_rows(records: Sequence[Record], tokenizer, domain: str, variant: str, first: int) -> list[dict]:  # noqa: ANN001
+    """One row per prompt, without a completion; "record" counts on from `first`."""
+    encode = lambda record: prompts.encode(tokenizer, prompts.messages(variant, domain, record.prompt))
+    return [{"prompt": encode(record), "record": first + number} for number, record in enumerate(records)]
 
 
 def validation_rows(records: Sequence[Record], tokenizer, domain: str, variant: str) -> list[dict]:  # noqa: ANN001
@@ -128,7 +134,7 @@ def training_arguments(settings: Train, steps: int, seed: int, folder: Path, val
 
 def train_adapter(
     params: Params, domain: Domain, method: Method, lam: float | None, seed: int,
-    train: Sequence[Record], dev: Sequence[Record], readers: LiveReaders,
+    train: Sequence[Record], dev: Sequence[Record], readers: LiveReaders, unlabelled: Sequence[Record] = (),
 ) -> Trained:  # fmt: skip
     """Train one adapter, or take it from the cache.
 
@@ -136,13 +142,16 @@ def train_adapter(
         lam: weight of D, None for a method without an objective.
         train, dev: records; dev serves validation cross-entropy and the distance from the base model, nothing that is trained on.
             Without any, neither is measured.
+        unlabelled: records of which a method that says so uses prompt and checker, and no reference.
 
     Raises PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
     """
     model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
     rows = training_rows(train, tokenizer, domain.name, method, readers.embed)
     dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
-    extras = trainer_extras(params, domain, method, lam, seed, train, readers)
+    unlabelled = [record.model_copy(update={"references": []}) for record in unlabelled] if method.unlabelled else []
+    extras = trainer_extras(params, domain, method, lam, seed, [*train, *unlabelled], readers)
+    bare = prompt_rows(unlabelled, tokenizer, domain.name, method.prompt, len(train))
     # the learning rate is the method's, where it has one of its own
     settings = params.train.model_copy(update={"learning_rate": method.learning_rate or params.train.learning_rate})
     steps, horizon = round(params.domain(domain.name).steps * method.budget), params.domain(domain.name).max_new_tokens
@@ -166,6 +175,8 @@ def train_adapter(
             "norms": dict(readers.norms),
             "records": sha256_json([record.model_dump() for record in train]),
         }
+    if bare:
+        identity["unlabelled"] = sha256_json([bare, [record.model_dump() for record in unlabelled]])
     if method.cost is not None:
         identity["cost"] = method.cost
     fingerprint = sha256_json(identity)
@@ -180,7 +191,7 @@ def train_adapter(
                 steps = ceil(2 * method.cost * steps)  # never reached: no step costs less than half of LoRA's mean
                 marks = _marks(params, domain, method, identity, extras)
             arguments = training_arguments(settings, steps, seed, folder / "checkpoints", validate=bool(dev_rows))
-            history = _train(model, tokenizer, arguments, extras | {"readers": readers}, rows, dev_rows, marks)
+            history = _train(model, tokenizer, arguments, extras | {"readers": readers, "unlabelled": bare}, rows, dev_rows, marks)
             # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
             model.peft_config["default"].base_model_name_or_path = str(params.model)
             model.save_pretrained(folder)
@@ -198,7 +209,11 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
     or pool is drawn, until which it is LoRA, and where the rate begins to fall in it and in the same method with smaller budgets."""
     trunks = paths.cache_dir() / "trunks"
     shared = {key: value for key, value in identity.items() if key != "cost"}
-    alone = {key: value for key, value in shared.items() if key not in ("objective", "self_training", "similarity", "encoder", "norms", "records")}
+    alone = {
+        key: value
+        for key, value in shared.items()
+        if key not in ("objective", "self_training", "similarity", "encoder", "norms", "records", "unlabelled")
+    }
     drawing = extras.get("objective") or extras.get("self_training")
     if drawing is not None:
         starts = {drawing.after}

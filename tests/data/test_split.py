@@ -78,6 +78,29 @@ def test_kinds_held_out_are_all_of_test_and_of_no_other_split(records, splits):
     assert not any(barred & set(ids) for ids in split([*records, *held], SIZES, 0, barred).values()), "barred, it stands nowhere"
 
 
+def test_prompts_that_no_split_needs_are_unlabelled(records, splits):
+    held = [record(700 + i, group="g1-90" if i == 0 else None, stratum="unseen:rhyme") for i in range(3)]
+    whole, sizes = [*records, *held], {**SIZES, "unlabelled": 12}
+    found, plain = split(whole, sizes, seed=0), split(whole, {**SIZES, "unlabelled": 0}, seed=0)
+    check_split(whole, found, sizes, tolerance=0.05)
+    assert {name: ids for name, ids in found.items() if name != "unlabelled"} == plain, "the others are as they were"
+    chosen, by_id = found["unlabelled"], {r.id: r for r in whole}
+    assert len(set(chosen)) == 12 == len(chosen) and not set(chosen) & {key for ids in plain.values() for key in ids}
+    groups = {by_id[key].group for name in SIZES for key in found[name]}
+    assert not {by_id[key].group for key in chosen} & groups and {by_id[key].stratum for key in chosen} <= {"easy", "hard"}
+    assert split(whole[::-1], sizes, seed=0) == found
+    with pytest.raises(PolychromicError, match="leakage: group"):
+        check_split(
+            [r.model_copy(update={"group": by_id[found["dev"][0]].group}) if r.id == chosen[0] else r for r in whole], found, sizes, 1.0
+        )
+    with pytest.raises(PolychromicError, match="unlabelled has 11 records, 12 are needed"):
+        check_split(whole, {**found, "unlabelled": chosen[1:]}, sizes, 1.0)
+    with pytest.raises(PolychromicError, match="unlabelled holds 'r701', of a kind held out for test"):
+        check_split(whole, {**found, "test": [key for key in found["test"] if key != "r701"], "unlabelled": [*chosen, "r701"]}, sizes, 1.0)
+    with pytest.raises(PolychromicError, match=r"split 'unlabelled' got \d+ of 20 records"):
+        split(whole, {**SIZES, "unlabelled": 20}, seed=0)
+
+
 LONG = "alpha beta gamma delta epsilon zeta eta theta"
 
 

@@ -10,11 +10,11 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from polychromic.base.errors import PolychromicError
-from polychromic.models.load import load_causal_lm
-from polychromic.score import models
 from polychromic.models import readers
+from polychromic.models.load import load_causal_lm
 from polychromic.models.prompts import reply_end
 from polychromic.models.readers import log_likelihoods
+from polychromic.score import models
 from polychromic.score.models import Likelihoods, Pieces, bertscore_f1, bertscores
 from polychromic.score.text import tokenize
 from tests.tiny import make_tiny_encoder, make_tiny_model
@@ -33,7 +33,10 @@ def encoder(tmp_path_factory):
 def test_likelihood_equals_that_of_the_whole_sequence(kind, tmp_path):
     """Of prompts and replies of any length in one batch, and in several; padding moves last bits alone."""
     model, tokenizer = load_causal_lm(make_tiny_model(tmp_path, kind), "float32", "cpu")
-    asked = [(tokenizer(text)["input_ids"], texts) for text, texts in (("Name a country", REPLIES), ("Name", ["Spain"]), ("A red cat sat", TEXTS))]
+    asked = [
+        (tokenizer(text)["input_ids"], texts)
+        for text, texts in (("Name a country", REPLIES), ("Name", ["Spain"]), ("A red cat sat", TEXTS))
+    ]
     found = log_likelihoods(model, tokenizer, asked)
     for (prompt, texts), rows in zip(asked, found, strict=True):
         assert rows.shape == (len(texts), 2)
@@ -44,9 +47,9 @@ def test_likelihood_equals_that_of_the_whole_sequence(kind, tmp_path):
             assert tokens == len(own)
             assert total == pytest.approx(sum(float(log_p[len(prompt) + t - 1, token]) for t, token in enumerate(own)), abs=1e-4)
     assert found[0][1, 1] == 1, "an empty reply is its end token"
-    for again, equal in ((log_likelihoods(model, tokenizer, asked), np.array_equal), (log_likelihoods(model, tokenizer, asked, rows=2), close),
-                         (log_likelihoods(model, tokenizer, asked[::-1])[::-1], close)):  # fmt: skip
-        assert all(equal(a, b) for a, b in zip(found, again, strict=True))
+    again, smaller, backwards = (log_likelihoods(model, tokenizer, asked), log_likelihoods(model, tokenizer, asked, rows=2),
+                                 log_likelihoods(model, tokenizer, asked[::-1])[::-1])  # fmt: skip
+    assert all(map(np.array_equal, found, again)) and all(map(close, found, smaller)) and all(map(close, found, backwards))
     for (prompt, texts), rows in zip(asked, found, strict=True):
         alone = np.concatenate([log_likelihoods(model, tokenizer, [(prompt, [text])])[0] for text in texts])
         assert close(alone, rows), "what else is asked"

@@ -17,8 +17,8 @@ from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.domains.replies.judge import TERMS
 from polychromic.data.records import Record
-from polychromic.params import Params, load_params
 from polychromic.models import readers
+from polychromic.params import Params, load_params
 from polychromic.score.models import Embedder
 from polychromic.score.norms import write_norms
 from polychromic.score.people import Calibration

@@ -341,3 +341,60 @@ def test_killed_after_the_last_step(name, undisturbed, monkeypatch):
         patch.setattr(run, "write_json", die)
         train()
     assert content(train()) == content(undisturbed)
+
+
+# prompts without a reference
+
+BARE = [listqa_record(i, references=["POISON"]) for i in range(9, 12)]
+
+
+def bare_params(**fields) -> dict:
+    clipped = small_values()["methods"]["polychromic"] | {"clip": 0.1, "unlabelled": True}
+    return {"methods": small_values()["methods"] | {"bare": clipped | fields}}
+
+
+def watch_quality(monkeypatch) -> set:
+    """Prompts that quality was asked about; no record without a reference shows one."""
+    asked, domain = set(), get_domain("listqa")
+
+    def quality(record, replies, readers):
+        assert "POISON" not in record.references and record.valid
+        asked.add(record.prompt)
+        return np.array([float(len(reply) % 2) for reply in replies])
+
+    monkeypatch.setattr(domain, "training_quality", quality, raising=False)
+    return asked
+
+
+def test_rollouts_of_prompts_without_a_reference_are_judged_by_their_own_record_and_change_nothing_at_lambda_0(monkeypatch):
+    asked = watch_quality(monkeypatch)
+    still, lora = train("bare", 0.0, unlabelled=BARE, **bare_params()), train("lora", None)
+    assert sha256_file(still.adapter / WEIGHTS) == sha256_file(lora.adapter / WEIGHTS)
+    assert asked & {record.prompt for record in BARE} and asked <= {record.prompt for record in [*TRAIN, *BARE]}
+    some, none = train("bare", 3.0, unlabelled=BARE, **bare_params()), train("bare", 3.0, **bare_params(unlabelled=False))
+    assert len({sha256_file(one.adapter / WEIGHTS) for one in (still, some, none)}) == 3
+    assert "POISON" not in (some.adapter / "manifest.json").read_text()
+
+
+def test_what_is_unlabelled_counts_where_it_is_used_and_its_references_never(monkeypatch):
+    monkeypatch.setattr(run, "_train", lambda *_: [{"step": 1}])
+    monkeypatch.setattr(run, "kl_to_base", lambda *_: {})
+    other = [record.model_copy(update={"references": ["another"]}) for record in BARE]
+    of = lambda records, **fields: train("bare", 3.0, unlabelled=records, **bare_params(**fields)).fingerprint
+    assert of(BARE) == of(other) != of(BARE[1:]) != of(())
+    assert of(BARE, unlabelled=False) == of((), unlabelled=False)
+    checked = [BARE[0].model_copy(update={"valid": ["other"]}), *BARE[1:]]
+    assert of(BARE) != of(checked), "the checker"
+
+
+def test_a_pool_has_prompts_without_a_reference(monkeypatch):
+    asked = watch_quality(monkeypatch)
+    method = {"clip": None, "objective": "none", "lam": None, "grid_seeds": {}, "self_training": {"after": 0.2}}
+    found = train("bare", None, unlabelled=BARE, **bare_params(**method))
+    assert asked >= {record.prompt for record in BARE} and found.history[-1]["step"] == 6
+
+
+@pytest.mark.parametrize("fields", [{"clip": None}, {"clip": None, "self_training": {"after": 0.5}}])
+def test_a_method_that_cannot_use_them_is_refused(fields):
+    with pytest.raises(ValueError, match="unlabelled needs clip"):
+        small_params(**bare_params(**fields))

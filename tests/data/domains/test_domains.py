@@ -97,8 +97,11 @@ def test_a_reply_is_valid_when_all_constraints_hold(keywords, reply, good):
 
 
 TRICKS = [  # what training found at full dose, and other ways to keep the rules without a sentence
-    "The person allowed the person's person to run to a child.", "The child ran a child to children.", "She ran her coat fit in her coat, child.",
-    "The running runner's child ran.", "The child run run run through it all.",
+    "The person allowed the person's person to run to a child.",
+    "The child ran a child to children.",
+    "She ran her coat fit in her coat, child.",
+    "The running runner's child ran.",
+    "The child run run run through it all.",
 ]
 
 
@@ -108,12 +111,19 @@ def test_a_content_word_twice_is_no_good_sentence(reply):
 
 
 def test_the_judge_of_sentences_knows_the_order_of_words_and_which_others_they_share():
-    people = [f"The {noun} {verb} to the {place}." for noun in ("child", "dog", "man") for verb in ("went", "came", "ran") for place in ("sea", "hill")]
+    people = [
+        f"The {noun} {verb} to the {place}."
+        for noun in ("child", "dog", "man")
+        for verb in ("went", "came", "ran")
+        for place in ("sea", "hill")
+    ]
     fitted = CREATIVE.held_out_norms([TWO.model_copy(update={"references": people})], Readers())
     judge = Readers(lambda texts: pytest.fail("asked for vectors"), **fitted)
     good, salad, rule = "The child ran to the hill.", "Ran the to hill child the.", "The child went to the hill."
     assert CREATIVE.held_out_quality(TWO, [good, salad, rule], judge).tolist() == [1.0, 0.0, 0.0]
-    same = CREATIVE.held_out_similarity(TWO, [good, "A child runs round the hill!", "The child ran up a sea.", "Children run to be there."], judge)
+    same = CREATIVE.held_out_similarity(
+        TWO, [good, "A child runs round the hill!", "The child ran up a sea.", "Children run to be there."], judge
+    )
     assert np.diag(same).tolist() == [1.0] * 4
     assert same[0, 1] == 0.5, "hill, of hill and round"
     assert same[0, 2] == 0 == same[0, 3], "keywords do not count"
