@@ -106,7 +106,11 @@ def log_likelihoods(model, tokenizer, asked: Sequence[tuple[Sequence[int], Seque
         waiting.append(i)
         if i == order[-1] or sum(len(asked[j][1]) for j in waiting) >= rows:
             ids, mask = pad_sequences([list(asked[j][0]) for j in waiting], tokenizer.pad_token_id, left=True)
-            replies = [[*tokenizer(reply, add_special_tokens=False)["input_ids"], prompts.reply_end(tokenizer)] for j in waiting for reply in asked[j][1]]
+            replies = [
+                [*tokenizer(reply, add_special_tokens=False)["input_ids"], prompts.reply_end(tokenizer)]
+                for j in waiting
+                for reply in asked[j][1]
+            ]
             index = torch.tensor([place for place, j in enumerate(waiting) for _ in asked[j][1]], device=model.device)
             each = _token_log_probs(model, tokenizer, prefill(model, ids.to(model.device), mask.to(model.device)), index, replies)
             both = np.array([[float(one.sum()), len(one)] for one in each])

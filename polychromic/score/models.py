@@ -96,7 +96,9 @@ class Likelihoods:
 
         Cached by all that is asked at once, which decides the last bits.
         """
-        path = _cache_file("likelihood", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, asked], "json")
+        path = _cache_file(
+            "likelihood", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, asked], "json"
+        )
         if not path.exists():
             from polychromic.models.load import rows_at_once
             from polychromic.models.readers import ROWS, log_likelihoods
@@ -114,7 +116,9 @@ class Likelihoods:
     def fluency(self, replies: Sequence[str], title: str) -> np.ndarray:
         """(n, 2) of Readers.fluency (polychromic.data.domains); cached by all distinct replies that are asked at once."""
         distinct = sorted(set(replies))
-        path = _cache_file("fluency", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, distinct], "json")
+        path = _cache_file(
+            "fluency", [*_identity(self.params, self.params.model), self.params.sampling.precision, self.domain, distinct], "json"
+        )
         if not path.exists():
             from polychromic.models.load import rows_at_once
             from polychromic.models.readers import ROWS, fluencies, neutral

@@ -91,7 +91,9 @@ def test_a_reply_is_valid_when_all_constraints_hold(keywords, reply, good):
     """Neither vectors nor references are asked for."""
     asked = record("creative", *keywords, prompt=PROMPT).model_copy(update={"references": [reply]})
     assert (CREATIVE.answer(asked, reply) is not None) == good
-    found = lambda *fluency, words=25: CREATIVE.training_quality(asked, [reply], Readers(fluent={reply: fluency}, words=words, fluency=[-4, -8]))
+    found = lambda *fluency, words=25: CREATIVE.training_quality(
+        asked, [reply], Readers(fluent={reply: fluency}, words=words, fluency=[-4, -8])
+    )
     assert found(-1, -8).tolist() == [float(good)]
     assert found(-4.5, -5).tolist() == found(-1, -8.5).tolist() == found(-1, -2, words=4).tolist() == [0.0], "not fluent, or too long"
 
