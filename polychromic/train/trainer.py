@@ -19,9 +19,9 @@ from polychromic.base.seeds import derive_seed
 from polychromic.method.losses import check_loss, reply_factor, token_loss
 from polychromic.method.sets import Example, SetObjectiveConfig, checked
 from polychromic.models.decode import Prefill, causal_lm, check_head, chosen_log_probs, head, prefill
+from polychromic.models.flops import Flops, prompts, replies
 from polychromic.models.layouts import LAYOUTS, packed_states, repeated_states, shared_states
 from polychromic.train.batches import Collator, append_replies
-from polychromic.models.flops import Flops, prompts, replies
 from polychromic.train.rollouts import Drawn, ResumeState, Rollouts, Sampler
 from polychromic.train.self_training import SelfTraining
 

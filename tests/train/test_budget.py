@@ -10,8 +10,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from polychromic.base.io import sha256_file
-from polychromic.models.load import attach_lora
 from polychromic.models.flops import Flops, of_rows, prompts, replies
+from polychromic.models.load import attach_lora
 from tests import symbols as toy
 from tests.run_tools import THREE, count_steps, train
 from tests.workspace import make_models, small_values
