@@ -51,6 +51,8 @@ OF_NGRAMS = {"distinct_1", "distinct_2", "ead", "vocabulary"}
 TINY |= {
     f"{domain}.metrics": [name for name in VALUES[domain]["metrics"] if name not in OF_NGRAMS] for domain in ("listqa", "creative", "code")
 }
+# Its judges are fitted on people in several groups.
+TINY |= {"replies.sizes": {"train": 60, "dev": 8, "test": 20}}
 # One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, a grid.
 PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)

@@ -32,7 +32,8 @@ def check_sealed(root: Path) -> None:
 
     The section must be committed as it stands, and be what it was before the first commit whose dvc.lock records a file of test
     (OPENED; under a later opening, a new one) and whose params.yaml has the same `opening`; a change that was taken back does no harm.
-    Each opening, of new prompts, has a declaration of its own; none goes back to an earlier one; without a number it is the first.
+    Each opening, of new prompts, has a declaration of its own; none goes back to an earlier one; without a number it is the first. Once an
+    opening was declared, a look under a lower number counts for it, too: else one could be taken back for the time of a look.
     Without Git, or where the history begins with such a file, a notice on stderr says that nothing could be checked. root: the top of
     the repository. The PolychromicError names both commits.
     """
@@ -46,20 +47,26 @@ def check_sealed(root: Path) -> None:
             f"{paths.PARAMS}: {SECTION} differs from the last commit ({_differing(now, committed)}). "
             f"Allowed: test is analysed as committed beforehand. Commit the section or take the change back: `git diff {paths.PARAMS}`."
         )
+    number = _opening(now)
+    named = _commits(root, "HEAD", paths.PARAMS, "-Gopening") if number > 1 else []
+    began = next((commit for commit in named if _opening(_section(_text(root, commit, paths.PARAMS))) == number), None)
+    older = _commits(root, f"{began}^@", LOCK) if began else None
     firsts: dict[int, str] = {}  # opening -> the first look at test under it
     seen: dict[int, set[tuple[str, str]]] = {}  # what was looked at; what dvc.lock still holds of an earlier opening is no look
     for commit in _commits(root, "HEAD", LOCK):
         if files := set(OPENED.findall(_text(root, commit, LOCK))):
             opening = _opening(_section(_text(root, commit, paths.PARAMS)))
-            if not files <= set().union(*(before for number, before in seen.items() if number < opening)):
+            if older is not None and commit not in older:
+                opening = max(opening, number)
+            if not files <= set().union(*(before for other, before in seen.items() if other < opening)):
                 firsts.setdefault(opening, commit)
                 seen[opening] = seen.get(opening, set()) | files
-    if (opening := _opening(now)) < (last := max(firsts, default=opening)):
+    if number < (last := max(firsts, default=number)):
         raise PolychromicError(
             f"{paths.PARAMS}: {SECTION}.opening is {(now or {}).get('opening', 'left out')}, but test was opened under {last} in commit "
             f"{_name(root, firsts[last])}. Allowed: {last}, or more for other prompts. Restore the number."
         )
-    if (first := firsts.get(opening)) is None:
+    if (first := firsts.get(number)) is None:
         return None
     before = _git(root, "rev-parse", "--verify", "--quiet", f"{first}^", allowed=(0, 1))
     if not before:
@@ -96,9 +103,9 @@ def _differing(one: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
     return ", ".join(key for key in sorted({*one, *other}) if one.get(key, ...) != other.get(key, ...))
 
 
-def _commits(root: Path, revisions: str, path: Path) -> list[str]:
+def _commits(root: Path, revisions: str, path: Path, *only: str) -> list[str]:
     """The commits that touched `path` on any branch merged, parents before children."""
-    return _git(root, "log", "--topo-order", "--reverse", "--full-history", "--format=%H", revisions, "--", str(path)).split()
+    return _git(root, "log", "--topo-order", "--reverse", "--full-history", "--format=%H", *only, revisions, "--", str(path)).split()
 
 
 def _text(root: Path, commit: str, path: Path) -> str:

@@ -189,6 +189,26 @@ def test_an_opening_does_not_go_back(repository, quietly, more, said):
     repository.refused(rf"analysis.opening is {said}, but test was opened under 2 in commit {opened} \(.*Allowed: 2, or more")
 
 
+def test_a_look_while_an_opening_was_taken_back_counts_for_it(repository, quietly):
+    repository.run()
+    repository.declare("0.05", "  opening: 2\n")
+    repository.declare(commit=False)
+    looked = repository.run("results/code/test/scores.jsonl.gz")
+    quietly()
+    repository.declare("0.06", "  opening: 2\n")
+    repository.refused(rf" since commit {looked} ")
+    repository.declare("0.06", "  opening: 3\n")
+    quietly()
+
+
+def test_a_history_that_begins_with_a_later_opening_is_sealed_as_any_other(tmp_path):
+    repository = Repository(tmp_path)
+    repository.declare(more="  opening: 2\n")
+    looked = repository.run()
+    repository.declare("0.05", "  opening: 2\n")
+    repository.refused(rf" since commit {looked} ")
+
+
 def test_an_opening_that_is_declared_with_its_first_look_is_refused(repository):
     repository.run()
     repository.run("results/code/test/scores.jsonl.gz", commit=False)
