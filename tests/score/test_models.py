@@ -13,7 +13,7 @@ from polychromic.base.errors import PolychromicError
 from polychromic.models import readers
 from polychromic.models.load import load_causal_lm
 from polychromic.models.prompts import reply_end
-from polychromic.models.readers import log_likelihoods
+from polychromic.models.readers import fluencies, log_likelihoods
 from polychromic.score import models
 from polychromic.score.models import Likelihoods, Pieces, bertscore_f1, bertscores
 from polychromic.score.text import tokenize
@@ -53,6 +53,21 @@ def test_likelihood_equals_that_of_the_whole_sequence(kind, tmp_path):
     for (prompt, texts), rows in zip(asked, found, strict=True):
         alone = np.concatenate([log_likelihoods(model, tokenizer, [(prompt, [text])])[0] for text in texts])
         assert close(alone, rows), "what else is asked"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 64])
+def test_fluency_is_the_mean_of_the_whole_sequence_and_of_its_worst_three_tokens(rows, tmp_path):
+    """Whatever shares a batch and is padded to its length."""
+    model, tokenizer = load_causal_lm(make_tiny_model(tmp_path), "float32", "cpu")
+    prompt = tokenizer("Name a country")["input_ids"]
+    found, tokens = fluencies(model, tokenizer, prompt, REPLIES, rows=rows)
+    for reply, (mean, worst), n in zip(REPLIES, found, tokens, strict=True):
+        own = [*tokenizer(reply, add_special_tokens=False)["input_ids"], reply_end(tokenizer)]
+        with torch.no_grad():
+            log_p = torch.log_softmax(model(torch.tensor([prompt + own])).logits[0].double(), dim=-1)
+        each = [float(log_p[len(prompt) + t - 1, token]) for t, token in enumerate(own)]
+        assert n == len(each) and mean == pytest.approx(np.mean(each), abs=1e-4)
+        assert worst == pytest.approx(min(np.mean(each[i : i + 3]) for i in range(max(1, len(each) - 2))), abs=1e-4)
 
 
 def close(a: np.ndarray, b: np.ndarray) -> bool:
@@ -203,6 +218,56 @@ def test_likelihoods_are_kept_by_all_that_is_asked_at_once(place, monkeypatch):
     monkeypatch.setattr(models, "BATCH", 200)
     assert close(ask(asked[::-1])[1], first[0]) and close(ask(asked[1:])[0], first[1])
     assert len(cached_files(place / "cache" / "likelihood")) == 3
+
+
+UNITS = {  # what is asked at once: of a seed and a temperature
+    "seed 0": [("Name a cat", ["red cat", "blue"]), ("Name a pear of the sea", ["a long red pear", ""]), ("Name a sea", ["猫"])],
+    "seed 1": [("Name a cat", ["blue", "red cat"]), ("Name a sea", ["red"])],
+}
+UNIT_KINDS = {  # kind -> how a unit is asked, and the function that asks the model
+    "likelihood": (lambda known, unit: known(UNITS[unit], unit), "log_likelihoods"),
+    "fluency": (lambda known, unit: [known.fluency([text for _, texts in UNITS[unit] for text in texts], unit)], "fluencies"),
+}
+
+
+def units(kind: str) -> dict[str, list]:
+    known = Likelihoods(small_params(), "creative")
+    return {unit: [part.tolist() for part in UNIT_KINDS[kind][0](known, unit)] for unit in UNITS}
+
+
+def kill(monkeypatch, name: str, at: int = 99) -> list:
+    """Calls of a function of polychromic.models.readers so far; call number `at` is a kill."""
+    calls, real = [], getattr(readers, name)
+
+    def watched(*arguments):
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(readers, name, watched)
+    return calls
+
+
+@pytest.mark.parametrize(("kind", "batch", "at", "kept"), [
+    ("likelihood", 200, 1, 1), ("fluency", 200, 1, 1), ("likelihood", 1, 1, 0), ("likelihood", 1, 4, 1),
+])  # fmt: skip
+def test_a_kill_loses_one_unit_and_changes_no_bit(kind, batch, at, kept, place, monkeypatch):
+    """Between units, or within one (batches of one prompt): a unit is kept whole or not at all."""
+    monkeypatch.setattr(models, "BATCH", batch)
+    cache, name = place / "cache", UNIT_KINDS[kind][1]
+    with monkeypatch.context() as patch:
+        patch.setenv("POLYCHROMIC_CACHE", str(place / "other"))
+        wanted = units(kind)
+    with monkeypatch.context() as patch:
+        kill(patch, name, at)
+        with pytest.raises(KeyboardInterrupt):
+            units(kind)
+    assert len(cached_files(cache)) == kept
+    calls = kill(monkeypatch, name)
+    assert units(kind) == wanted and cached_files(cache) == cached_files(place / "other") and len(cached_files(cache)) == len(UNITS)
+    asked = len(calls)
+    assert units(kind) == wanted and len(calls) == asked > 0, "nothing is asked twice"
 
 
 @pytest.mark.usefixtures("place")
