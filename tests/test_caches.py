@@ -99,6 +99,7 @@ def test_an_upgrade_finds_nothing_of_what_was_kept(upgraded, tmp_path, monkeypat
         bertscores(params, {"a": (["a red cat"], ["a cat"])})
         Likelihoods(params, "listqa")([("Name a cat.", ["a red cat"])], "likelihood")
         Likelihoods(params, "listqa").draw(["Name a cat."], 1, 1.0, 0)
+        Likelihoods(params, "creative").fluency(["a red cat"], "fluency")
         return {kind: {path.name for path in (tmp_path / "cache" / kind).iterdir()} for kind in KINDS - {"weights"}}
 
     first = work()
