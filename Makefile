@@ -11,11 +11,11 @@ export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
 JOBS ?= 2
 
-.PHONY: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size latex data archive help
+.PHONY: paper arxiv test test-all smoke reproduce bench calibration verdicts doctor lock store-size latex data archive help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
-	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size'
+	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration verdicts doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, check it all, stamp a release copy.
 # `dvc repro` has just established freshness; with --all-pipelines it reads dvc.lock once, not twice.
@@ -55,6 +55,10 @@ bench: $(VENV)/installed data
 # Are intervals and tests right where the truth is known? Simulation, into benchmarks/results/calibration.json; a few minutes.
 calibration: $(VENV)/installed
 	python -m benchmarks.calibration
+
+# Are the recorded verdicts on programs those of the sandbox as it is now? Into benchmarks/results/verdicts.json; five minutes.
+verdicts: $(VENV)/installed data
+	python -m benchmarks.verdicts
 
 doctor: $(VENV)/installed
 	python -m polychromic doctor

@@ -52,7 +52,7 @@ def _options(
 
 @app.command()
 def doctor(
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also run two programs in the sandbox of domain code.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Also try each wall of the sandbox of domain code with programs.")] = False,
     json: Json = False,
     params: ParamsOption = paths.PARAMS,
 ) -> None:

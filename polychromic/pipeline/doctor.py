@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from polychromic.base import hardware
 from polychromic.base.errors import PolychromicError
 from polychromic.base.paths import DATA, cache_dir
 from polychromic.data.domains.code.sandbox.run import Test, passes
+from polychromic.data.domains.code.sandbox.walls import WALLS, try_walls
 from polychromic.models.weights import Source, check_available
 
 PYTHON = (3, 11)
@@ -62,7 +64,7 @@ def diagnose(root: Path, sources: Mapping[str, Source], sandbox: bool = False) -
         _bfloat16(),
         _gpu(),
         *(_key(name, purpose) for name, purpose in KEYS.items()),
-        *([_sandbox()] if sandbox else []),
+        *(_sandbox() if sandbox else []),
     ]
 
 
@@ -154,12 +156,17 @@ def _key(name: str, purpose: str) -> Check:
     return Check(name, present or None, "present" if present else "not set", expected, remedy)
 
 
-def _sandbox() -> Check:
-    """Whether a program of domain code can be run, and is judged by what it returns."""
+def _sandbox() -> list[Check]:
+    """Whether a program of domain code can be run and is judged by what it returns, and then each wall: whether programs get through it."""
+    remedy = "Only domain code needs it: docs/reproduce.md."
     try:
         judged = {expected: passes(PROGRAM, tests) for expected, tests in CALLS.items()}
         ok, got = all(expected is found for expected, found in judged.items()), f"{judged[True]}, {judged[False]}"
+        through = try_walls(Path(tempfile.gettempdir())) if ok else {}
     except PolychromicError as error:
-        ok, got = False, str(error)
-    expected = "True, False: a right program passes, a wrong one fails"
-    return Check("sandbox", ok, got, expected, "Only domain code needs it: docs/reproduce.md.")
+        ok, got, through = False, str(error), {}
+    checks = [Check("sandbox", ok, got, "True, False: a right program passes, a wrong one fails", remedy)]
+    for wall, names in through.items():
+        got = f"got through: {', '.join(names)}" if names else f"stands against {len(WALLS[wall])} programs"
+        checks.append(Check(f"wall: {wall}", not names, got, "no program gets through", remedy))
+    return checks

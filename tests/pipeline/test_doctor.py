@@ -17,6 +17,7 @@ from rich.console import Console
 
 from polychromic.base import hardware
 from polychromic.base.errors import PolychromicError
+from polychromic.data.domains.code.sandbox import walls
 from polychromic.models import weights
 from polychromic.models.weights import FolderSource, WheelSource
 from polychromic.pipeline import doctor
@@ -123,6 +124,18 @@ def test_data_are_what_dvc_recorded_and_the_sandbox_runs(root, monkeypatch):
     assert find(root, "data").ok is True and find(root, "sandbox").ok is True
     (root / "data" / "a.jsonl").write_text("changed")
     assert find(root, "data")[1:3] == (False, "not as recorded") and "dvc checkout --force data.dvc" in find(root, "data").remedy
+
+
+def test_each_wall_is_a_row_and_says_who_got_through(root, monkeypatch):
+    rows = {check.name: check for check in diagnose(root, {}, sandbox=True) if check.name.startswith("wall: ")}
+    assert list(rows) == [f"wall: {wall}" for wall in doctor.WALLS] and all(check.ok for check in rows.values())
+    assert rows["wall: privileges"].got == f"stands against {len(doctor.WALLS['privileges'])} programs"
+    monkeypatch.setenv("POLYCHROMIC_UNISOLATED", "1")  # limits alone
+    first = {wall: dict(list(programs.items())[:1]) for wall, programs in walls.WALLS.items()}
+    monkeypatch.setattr(walls, "WALLS", first)
+    rows = {check.name: check for check in diagnose(root, {}, sandbox=True)}
+    assert rows["sandbox"].ok and rows["wall: files"].ok is False and rows["wall: files"].got.startswith("got through: ")
+    assert "reads command lines" in rows["wall: processes"].got and "more than its share" not in rows["wall: memory"].got
 
 
 def test_weights_that_cannot_be_had(root, monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from polychromic.base.errors import DataError
 from polychromic.data.domains import Domain
 from polychromic.data.domains.code.canonical import canonical, parse
 from polychromic.data.domains.code.sandbox.run import Limits, Test, passes
-from polychromic.data.domains.code.sandbox.serve import encode
+from polychromic.data.domains.code.sandbox.values import encode
 from polychromic.data.records import Record
 
 FUNCTION = "f"

@@ -1,19 +1,13 @@
-"""Script: shut this process off from network, files and other processes, then become the server of programs (serve.py).
+"""What shuts a process off from files, devices, other processes and network: a module of the script serve.py, standard library alone.
 
-Started by run.py as `python -I -S -c SOURCE ARGUMENT`, standard library alone. It takes, in this order, an ordinary user (never root),
-namespaces of its own, a file system that is read-only but for a small one in memory at the working directory and in which the home folder
-is empty, and a filter without sockets: those of files would lead to the user's own daemons. Process 1 of the new process namespace is a
-reaper: when it ends, the kernel kills all that are left. A step that fails ends it with NOT_ISOLATED before a line of a program runs.
-The server uses this file as a module, too: what each program's process goes through once more, and its limits.
-
-Argument: one JSON object with "folder", "isolate" (false: limits alone), "command" (the interpreter first), "prefix" (its folder),
-"python" (an empty folder at which "prefix" is shown where its own place is out of reach), "home" (the folder to empty) and "file_bytes"
-(the file system in memory holds twice that).
+`enter`, once per server: an ordinary user (never root), namespaces of its own, and a root in memory that holds the interpreter's standard
+library (read-only, without installed packages), /proc, /dev/null, an empty folder, and nothing else; the old root is let go of.
+`enter_again`, for each program: namespaces of processes and mounts within those, with a /proc that shows this one process and a small
+folder in memory; `forbid`: a filter of system calls. A step that fails raises OSError, and no line of a program runs.
 """
 
 import ctypes
 import errno
-import json
 import os
 import resource
 import signal
@@ -21,174 +15,177 @@ import struct
 import sys
 
 NOT_ISOLATED = 120
-PROCESSES = 9  # descriptor of the server's own /proc
 NOBODY = 65534
+ROOT = "/proc"  # where the new root is mounted: the one folder that every machine has
+WORK = "/program"  # a program's own folder, in the new root: not at a place where an interpreter may lie, such as /tmp
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
-# machine: (its name in a filter, numbers of the calls `socket` and `socketpair`)
-SOCKET = {"x86_64": (0xC000003E, 41, 53), "aarch64": (0xC00000B7, 198, 199)}
-SOCK_STREAM, SOCK_TYPES = 1, 0xF  # the other bits of a type are flags
-IO_URING_SETUP = 425
 CAPABILITY_VERSION = 0x20080522
 NEW_USER, NEW_MOUNTS, NEW_NETWORK, NEW_PROCESSES, NEW_MESSAGES, NEW_NAME = 0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000, 0x4000000
 NEW_NAMESPACES = NEW_USER | NEW_MOUNTS | NEW_NETWORK | NEW_PROCESSES | NEW_MESSAGES | NEW_NAME
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
-AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, SYS_MOUNT_SETATTR = -100, 0x8000, 1, 442
-OPEN_TREE_CLONE, SYS_OPEN_TREE = 1, 428
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE, MNT_DETACH = 1, 2, 4, 8, 0x4000, 0x40000, 2
+AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID = -100, 0x8000, 1, 2
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC, MOVE_MOUNT_F_EMPTY_PATH = 1, 0x80000, 4
+SYS_OPEN_TREE, SYS_MOVE_MOUNT, SYS_MOUNT_SETATTR = 428, 429, 442
+# machine: (its name in a filter, its number of pivot_root, its place in the tables below)
+MACHINES = {"x86_64": (0xC000003E, 155, 0), "aarch64": (0xC00000B7, 41, 1)}
+NEWER = 424  # from here on numbers are the same everywhere: io_uring, clone3, memfd_secret, mounts by descriptor and what is yet to come
+# Numbers of the calls that no program needs, by the wall that each would pass; None where a machine has no such call.
+REFUSED = {
+    "memory that no limit counts": {
+        "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+        "memfd_create": (319, 279), "userfaultfd": (323, 282), "perf_event_open": (298, 241), "bpf": (321, 280),
+        "vmsplice": (278, 75), "io_setup": (206, 0),  # a pipe that holds one page of a huge one holds all 2 MB of it
+    },
+    "processes, each with the memory of one": {"fork": (57, None), "vfork": (58, None)},
+    "other namespaces and processes": {
+        "unshare": (272, 97), "setns": (308, 268), "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+        "prctl": (157, 167),  # a program that is not killed with its parent
+    },
+    "what the whole machine shares": {
+        "socket": (41, 198), "flock": (73, 32), "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
+        "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "syslog": (103, 116), "sync": (162, 81),
+        "syncfs": (306, 267),
+    },
+}  # fmt: skip
+# (numbers, which argument, its bits that count, values that are allowed): half a pair of datagram sockets sends to any address; threads are
+# no processes; fcntl also locks files and widens pipes
+ALLOWED = [((53, 199), 1, 0xF, [1]), ((56, 220), 0, 0x10000, [0x10000]), ((72, 25), 1, 0xFFFFFFFF, [0, 1, 2, 3, 4, 1030])]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def checked(result: int, what: str) -> None:
-    if result != 0:
+def checked(result: int, what: str) -> int:
+    if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
 
 
 def prctl(option: int, value: int, more: bytes | int = 0) -> None:
     checked(libc.prctl(option, value, more, 0, 0), f"prctl {option}")
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    encoded = (source.encode(), target.encode(), kind.encode() if kind else None)
+def mount(kind: str | None, target: str, flags: int, data: str = "") -> None:
+    encoded = (b"none", target.encode(), kind.encode() if kind else None)
     checked(libc.mount(*encoded, ctypes.c_ulong(flags), data.encode()), f"mount {target}")
 
 
-def show_python(order: dict) -> None:
-    """The interpreter's folder at another place, from which it is started."""
-    mount(order["prefix"], order["python"], None, MS_BIND | MS_REC)
-    order["command"][0] = os.path.join(order["python"], os.path.relpath(order["command"][0], order["prefix"]))
+def shown() -> list[str]:
+    """Folders of the standard library, none of which holds another, and the one device."""
+    folders = [folder for folder in sys.path if os.path.isdir(folder)]
+    return [path for path in folders if not any(path.startswith(other + os.sep) for other in folders)] + [os.devnull]
 
 
-def leave_root(order: dict) -> None:
-    """Root's limit on processes does not hold, and root may read what others may not; the interpreter may be one such thing."""
-    if os.geteuid() == 0:
-        checked(libc.unshare(NEW_MOUNTS), "unshare")
-        mount("none", "/", None, MS_REC | MS_PRIVATE)
-        show_python(order)
+def cloned(paths: list[str]) -> dict[str, int]:
+    """A descriptor per path, of a mount that is yet to be given a place."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE
+    return {path: checked(libc.syscall(SYS_OPEN_TREE, AT_FDCWD, path.encode(), flags), f"a view of {path}") for path in paths}
+
+
+def enter() -> None:
+    """Return in a new process, which is shut off; the old one waits for it and ends as it does."""
+    trees = {}
+    if os.geteuid() == 0:  # root's limit on threads does not hold, and root may read what others may not; the interpreter may be one such
+        trees = cloned(shown())
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
-
-
-def unshare(namespaces: int, processes: int) -> None:
-    """New namespaces in which this user is the same one. processes: descriptor of a /proc that can be written to."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     uid, gid = os.geteuid(), os.getegid()
-    checked(libc.unshare(namespaces), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=processes)
-        os.write(file, text.encode())
-        os.close(file)
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    checked(libc.unshare(NEW_NAMESPACES), "unshare")
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(line)
+    mount(None, "/", MS_REC | MS_PRIVATE)
+    become_child()
+    build_root(trees or cloned(shown()))
+    prctl(PR_SET_DUMPABLE, 0)  # no other process may trace this one or read its memory
 
 
-def own_folder(folder: str, file_bytes: int) -> None:
-    """An empty file system in memory at the working directory."""
-    mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, f"size={2 * file_bytes},nr_inodes=64,mode=700")
+def become_child() -> None:
+    """Return in a child, which is process 1 of the namespace that was asked for; its parent ends as it does, and the child with it."""
+    child = os.fork()
+    if child:
+        os.closerange(0, 1 << 10)  # the sockets close when the child closes them
+        ended = os.waitid(os.P_PID, child, os.WEXITED)
+        os._exit(ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def enter_namespaces(order: dict) -> None:
-    home = order["home"]
-    hide_home = os.path.isdir(home) and home != os.sep
-    if hide_home and os.path.commonpath([order["folder"], home]) == home:
-        raise OSError(f"temporary files lie in {home}, which no program may see; set TMPDIR to a folder elsewhere")
-    processes = os.open("/proc", os.O_PATH)
-    unshare(NEW_NAMESPACES, processes)
-    if hide_home and os.path.commonpath([order["command"][0], home]) == home:
-        show_python(order)
-    # The server has to write to it for each program's namespaces, when all that has a path is read-only; no program inherits it.
-    kept = libc.syscall(SYS_OPEN_TREE, AT_FDCWD, b"/proc", OPEN_TREE_CLONE)
-    checked(min(kept, 0), "a second /proc")
-    os.dup2(kept, PROCESSES)
-    attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY, 0, 0, 0)
+def build_root(trees: dict[str, int]) -> None:
+    """A root of the mounts in `trees`, each at its path, and what the module's text names; all of it read-only."""
+    mount("tmpfs", ROOT, MS_NOSUID | MS_NODEV, "size=64k,mode=755")
+    for path, tree in trees.items():
+        place = ROOT + path
+        os.makedirs(os.path.dirname(place) if path == os.devnull else place)
+        if path == os.devnull:
+            os.close(os.open(place, os.O_CREAT))
+        checked(libc.syscall(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, place.encode(), MOVE_MOUNT_F_EMPTY_PATH), f"show {path}")
+        os.close(tree)
+        for packages in ("site-packages", "dist-packages"):  # this one may be among them, with the makers of hidden tests
+            if os.path.isdir(hidden := os.path.join(place, packages)):
+                mount("tmpfs", hidden, MS_NOSUID | MS_NODEV, "size=4k,nr_inodes=2,mode=555")
+    for folder in ("/proc", WORK):
+        os.mkdir(ROOT + folder)
+    mount("proc", ROOT + "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    os.chdir(ROOT)
+    checked(libc.syscall(MACHINES[machine()][1], b".", b"."), "pivot_root")
+    checked(libc.umount2(b".", MNT_DETACH), "let go of the old root")
+    os.chdir("/")
+    attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, MS_PRIVATE, 0)
     checked(libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, attributes, ctypes.sizeof(attributes)), "read-only files")
-    if hide_home:  # keys and tokens lie there; one who is not root runs programs as the user who may read them
-        mount("tmpfs", home, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k,nr_inodes=2,mode=555")
-    own_folder(order["folder"], order["file_bytes"])
 
 
-def enter_again(folder: str, file_bytes: int) -> None:
-    """Namespaces for one program, within those of `enter_namespaces`; there is no network left to shut off."""
-    prctl(PR_SET_DUMPABLE, 1)  # 0, which the server set, took the maps away
-    unshare(NEW_USER | NEW_MOUNTS | NEW_PROCESSES | NEW_MESSAGES, PROCESSES)
-    os.close(PROCESSES)
-    own_folder(folder, file_bytes)
+def enter_again(file_bytes: int) -> None:
+    """Return in a new process, the only one in its namespace, in an empty folder in memory that holds twice `file_bytes`."""
+    checked(libc.unshare(NEW_MOUNTS | NEW_PROCESSES), "unshare")
+    become_child()
+    mount("tmpfs", WORK, MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={2 * file_bytes},nr_inodes=64,mode=700")
+    mount("proc", "/proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid")
+    os.chdir(WORK)
 
 
 def drop_capabilities() -> None:
-    """Those that a new user namespace gives; running another program would do it, too."""
+    """Those that a new user namespace gives; without them, nothing that was mounted can be taken away."""
     header, none = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
     checked(libc.capset(header, none), "capset")
 
 
-def become_reaper() -> None:
-    """Return in the program's process; its parent is process 1 of the namespace and ends, with all others, when it does."""
-    for _ in range(2):
-        child = os.fork()
-        if child == 0:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            continue
-        for fd in (0, 1, 2, 3):  # the pipes close when the program closes them
-            os.close(fd)
-        while True:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            if ended.si_pid == child:  # not reaped by us: while any process is left, its number, which stands for the program, is nobody's
-                os._exit(ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status)
-            os.waitpid(ended.si_pid, 0)
-
-
 def limit(limits: dict) -> None:
-    kinds = {"CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files", "NPROC": "processes"}
-    for kind, value in {"CORE": 0, **{kind: int(limits[name]) for kind, name in kinds.items()}}.items():
+    """Those of run.Limits; no core file, and no queues of messages and signals, which the kernel keeps beside the memory that it counts."""
+    kinds = {"CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files", "NPROC": "threads"}
+    for kind, value in {"CORE": 0, "MSGQUEUE": 0, "SIGPENDING": 64, **{kind: int(limits[name]) for kind, name in kinds.items()}}.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (value, value))
 
 
-def forbid_sockets() -> None:
-    """A seccomp filter (BPF) under which socket and io_uring_setup, which could make one, are refused; other ABIs end the process.
+def machine() -> str:
+    if (name := os.uname().machine) not in MACHINES:
+        raise OSError(f"system calls cannot be refused on {name}, only on {' and '.join(MACHINES)}")
+    return name
 
-    A pair of streams is harmless, and the standard library needs it; one half of a pair of datagram sockets could send to a file's socket.
-    """
-    machine = os.uname().machine
-    if machine not in SOCKET:
-        raise OSError(f"sockets cannot be forbidden on {machine}, only on {' and '.join(SOCKET)}")
-    architecture, socket, pair = SOCKET[machine]
+
+def rules(name: str) -> list[tuple[int, int, int, int]]:
+    """A filter for a machine as steps of BPF (code, steps to skip if so, if not, operand): calls in REFUSED fail with EPERM, so do those in
+    ALLOWED with another argument; newer ones with ENOSYS, as on an older kernel, so that the C library falls back; other ABIs end the
+    process."""
+    architecture, _, column = MACHINES[name]
     load, equal, at_least, mask, answer = 0x20, 0x15, 0x35, 0x54, 0x06
-    steps = [
-        (load, 0, 0, 4),  # the architecture of the call
-        (equal, 0, 10, architecture),
-        (load, 0, 0, 0),  # its number
-        (at_least, 7, 0, 0x40000000),  # x32, the other set of numbers of x86_64
-        (equal, 6, 0, socket),
-        (equal, 5, 0, IO_URING_SETUP),
-        (equal, 0, 3, pair),
-        (load, 0, 0, 24),  # its second argument, the type
-        (mask, 0, 0, SOCK_TYPES),
-        (equal, 0, 1, SOCK_STREAM),
-        (answer, 0, 0, 0x7FFF0000),  # allowed
-        (answer, 0, 0, 0x50000 | errno.EPERM),
-        (answer, 0, 0, 0x80000000),  # kill the process
-    ]
+    allow, refuse, unknown, kill = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, 0x80000000
+    steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, kill)]
+    steps += [(load, 0, 0, 0), (at_least, 0, 1, NEWER), (answer, 0, 0, unknown)]  # the number; x32, a second set of them, starts at 2^30
+    for number in (numbers[column] for calls in REFUSED.values() for numbers in calls.values()):
+        steps += [(equal, 0, 1, number), (answer, 0, 0, refuse)] if number is not None else []
+    for numbers, argument, bits, values in ALLOWED:
+        passing = [step for value in values for step in ((equal, 0, 1, value), (answer, 0, 0, allow))]
+        steps += [(equal, 0, len(passing) + 3, numbers[column]), (load, 0, 0, 16 + 8 * argument), (mask, 0, 0, bits)]
+        steps += [*passing, (answer, 0, 0, refuse)]
+    return [*steps, (answer, 0, 0, allow)]
+
+
+def forbid() -> None:
+    """Let the kernel judge each later call of this process by `rules`."""
+    steps = rules(machine())
     table = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, struct.pack("HP", len(steps), ctypes.addressof(table)))
-
-
-def main() -> None:
-    order = json.loads(sys.argv[1])
-    try:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if order["isolate"]:
-            leave_root(order)
-            enter_namespaces(order)
-            become_reaper()
-        prctl(PR_SET_NO_NEW_PRIVS, 1)
-        if order["isolate"]:
-            forbid_sockets()  # to the server as to all its forks
-        os.execve(order["command"][0], order["command"], {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
-    except OSError as error:
-        print(f"not isolated: {error}", file=sys.stderr, flush=True)
-        os._exit(NOT_ISOLATED)
-
-
-if __name__ == "__main__":
-    main()
