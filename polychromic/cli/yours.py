@@ -184,11 +184,11 @@ def collect(
     refuse(context, f"collect {kind}", UNUSED[kind], f"{'a file, its columns, ' if kind == 'file' else ''}--out, authors and limits")
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
-    from polychromic.yours.collect import run, sources
+    from polychromic.yours.collect import apify, run, sources
     from polychromic.yours.collect.schema import read_salt
 
     if kind == "apify":
-        source = sources.Apify(base_url, what, sources.read_token(), retries)
+        source = apify.Apify(base_url, what, apify.read_token(), retries)
     else:
         source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
     columns = {name: context.params[name] for name in COLUMNS}
