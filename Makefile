@@ -56,7 +56,7 @@ bench: $(VENV)/installed data
 calibration: $(VENV)/installed
 	python -m benchmarks.calibration
 
-# Are the recorded verdicts on programs those of the sandbox as it is now? Into benchmarks/results/verdicts.json; five minutes.
+# Are the recorded verdicts on programs those of the sandbox as it is now? Into benchmarks/results/verdicts.json; ten minutes.
 verdicts: $(VENV)/installed data
 	python -m benchmarks.verdicts
 

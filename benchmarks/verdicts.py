@@ -3,7 +3,7 @@
 Every reply of the sampled cells of domain code is judged again, each (program, task) once, and the share of right replies per row (cell,
 seed, temperature, task) is compared with pass@1 in scores.jsonl.gz. Writes benchmarks/results/verdicts.json: counts, and each row that
 differs with its programs and their verdicts now. `--pairs FILE` also writes one line per pair, for `diff` with those of another machine or
-commit. Five minutes on one core.
+commit. Five to ten minutes on a quiet core.
 """
 
 from __future__ import annotations

@@ -174,14 +174,16 @@ def heard(ours: socket.socket, job: bytes, limits: Limits) -> bytes | None:
     are the program's, so that an answer of a process that the program forked is none, whichever of the two ends first, and that a
     program cannot claim not to have been shut off.
     """
-    program, received, data, deadline = None, 0, bytearray(), time.monotonic() + SET_UP
+    program, received, data, deadline, look = None, 0, bytearray(), time.monotonic() + SET_UP, 0.0
     while (left := deadline - time.monotonic()) > 0:
+        if program is not None and time.monotonic() > look:  # also at one that never falls silent
+            if page_tables(program) > limits.memory_bytes // 8:
+                break
+            look = time.monotonic() + LOOK
         ours.settimeout(min(left, LOOK))
         try:  # there is room for credentials alone: the kernel drops descriptors that a program sends along
             block, sent_with, _, _ = ours.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
         except TimeoutError:
-            if program is not None and page_tables(program) > limits.memory_bytes // 8:
-                break
             continue
         except OSError:
             block = b""  # a program may do to its end what it likes: that ends the program, not the server
@@ -189,7 +191,7 @@ def heard(ours: socket.socket, job: bytes, limits: Limits) -> bytes | None:
         if program is None:
             if block != serve.READY:
                 raise OSError(block.decode(errors="replace") or "not isolated: its process ended before that")
-            program, deadline = sender, time.monotonic() + limits.seconds
+            program, deadline, look = sender, time.monotonic() + limits.seconds, time.monotonic() + LOOK
             ours.settimeout(limits.seconds)
             try:
                 ours.sendall(job)
