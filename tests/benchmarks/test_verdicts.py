@@ -11,6 +11,7 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
 from polychromic.data.code import build
+from tests.workspace import REPOSITORY
 
 RIGHT, WRONG, ENDLESS = "def f(x):\n    return abs(x)", "def f(x): return x", "def f(x):\n    while True: pass"
 TASK = "code-absolute"
@@ -58,3 +59,9 @@ def test_a_row_without_a_score_is_an_error_that_names_it(cells):
     with pytest.raises(PolychromicError, match=r"rft/samples.jsonl.gz:1: no score in .*scores.jsonl.gz. Run `dvc pull`"):
         verdicts.main([])
     assert not (verdicts.RESULTS / "verdicts.json").exists()
+
+
+def test_the_data_sheet_says_what_was_found():
+    found = read_json(REPOSITORY / verdicts.RESULTS / "verdicts.json")
+    sheet = " ".join((REPOSITORY / "DATA.md").read_text(encoding="utf-8").split())
+    assert found["changed"] == [] and f"All {found['pairs']:,} recorded pairs of task and program were judged again" in sheet
