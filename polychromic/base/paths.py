@@ -15,6 +15,9 @@ DATA = Path("data")
 RESULTS = Path("results")
 PAPER = Path("paper")
 NUMBERS = RESULTS / "numbers.json.gz"  # the records of all that the paper prints
+CALLS = Path("judge/calls.jsonl")  # answers of models and people to the declared questions of params.yaml, `judge`
+JUDGED = Path("judge/declared.json")  # whose answers are all there; without it no judge takes part in the pipeline
+JUDGEMENT = RESULTS / "judge.json"
 SAMPLES, HISTORY = "samples.jsonl.gz", "history.jsonl"  # of a cell
 
 Split = Literal["dev", "test", "calibration"]

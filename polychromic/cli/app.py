@@ -12,6 +12,7 @@ from rich.markup import escape
 from polychromic import __version__
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.cli.judge import judge_app
 from polychromic.cli.output import Json, show
 from polychromic.cli.provenance import provenance_app
 from polychromic.cli.stages import DomainArgument, Lam, ParamsOption, errors, load, stage_app
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
 PANELS = {
-    "Replies of any model": (replies_app,),
+    "Replies of any model": (replies_app, judge_app),
     "Your own posts": (posts_app,),
     "Where a number comes from": (provenance_app,),
     "Stages of the pipeline, which dvc.yaml runs": (stage_app,),

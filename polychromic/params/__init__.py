@@ -72,6 +72,7 @@ class Params(Section):
     scoring: of.Scoring
     few_shot: of.FewShot
     analysis: of.Analysis
+    judge: of.Judge
 
     @model_validator(mode="after")
     def _fits_together(self) -> Params:
@@ -102,6 +103,10 @@ class Params(Section):
             for name, system in plan.systems.items():
                 if (self.methods[name].lam == "lambda") != (system.lam is not None):
                     raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
+        for domain in self.judge.pairs:
+            of.known("judge.pairs", [domain], self.domains, "the domains")
+            systems = {name for pair in self.judge.of(domain) for name in pair}
+            of.known(f"judge.pairs.{domain}", systems, self.analysis.test[domain].systems, f"analysis.test.{domain}.systems")
         return self
 
     def runs(self, method: str, domain: str) -> bool:

@@ -48,7 +48,7 @@ def export(log: Log, out: Path) -> dict:
 
 
 def kappa(table: list[list[int]]) -> dict[str, float | None]:
-    """Cohen's kappa of a 2 x 2 table of counts (rows: first pass, columns: second): {"value", "low", "high"}, a 95 % interval in [-1, 1].
+    """Cohen's kappa of a square table of counts (rows: first pass, columns: second): {"value", "low", "high"}, a 95 % interval in [-1, 1].
 
     The interval is the asymptotic one of Fleiss, Cohen and Everitt (Psychological Bulletin, 1969), as statsmodels computes it; it needs
     some dozens of pairs. All None when both gave one and the same verdict to all: kappa is 0 / 0 then.
