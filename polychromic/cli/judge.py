@@ -75,8 +75,9 @@ def judge(
         from polychromic.judge.providers import check_url, read_key
 
         check_url(base_url, read_key(provider, base_url))
-    from polychromic.judge import output, providers, results, work
+    from polychromic.judge import output, results, work
     from polychromic.judge import people as persons
+    from polychromic.judge.connect import connect
     from polychromic.judge.store import Store
 
     if a is None:
@@ -113,7 +114,7 @@ def judge(
         for one in wanted:
             work.price(one, price)
         for one in wanted:
-            stopped += [work.ask(plan, providers.connect(one.provider, one.model, base_url), store, settings, say)]
+            stopped += [work.ask(plan, connect(one.provider, one.model, base_url), store, settings, say)]
     if a is None and mode is not Mode.live:
         declared.note(plan, values, store)
     if export:

@@ -22,7 +22,7 @@ SplitOption = Annotated[
 ]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
 Lam = Annotated[float | None, typer.Option("--lam", min=0, help="Weight of D; 3 means 3.0.")]
-REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
+REPORTS = ("costs", "designs", "summary", "judge", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
 def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, float | None] | None = None):  # noqa: ANN201 - slow to import

@@ -26,7 +26,7 @@ def plan(params: Params) -> Plan:
     """All declared questions. Raises PolychromicError: test's samples or the data are not there."""
     asked, found = params.judge, []
     questions: list[Question] = []
-    for domain in asked.pairs:
+    for domain in [name for name in asked.pairs if name in params.domains]:
         prompts = {record.id: record.prompt for record in read_records(paths.data_file(domain))}
         for pair in asked.of(domain):
             a, b = (_replies(params, domain, name, prompts) for name in pair)

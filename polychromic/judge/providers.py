@@ -1,4 +1,4 @@
-"""One small interface to whoever answers, and the two services behind it: Anthropic's, and anything that speaks OpenAI's chat format.
+"""One small interface to whoever answers, and what both services behind it need: requests, keys, URLs.
 
 A key is read from the environment, handed to the client, and kept nowhere else: it is no option, in no message and in no record.
 """
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.errors import UsageError
 from polychromic.base.io import sha256_json
 from polychromic.judge.models import effort_of
 from polychromic.judge.prompt import SCHEMA
@@ -87,22 +87,3 @@ def check_url(base_url: str | None, key: str | None) -> None:
         shown = f"{parts.scheme}://{parts.hostname}" if fine else "what was given"
         allowed = "https://HOST[:PORT][/PATH], or http on this machine or without a key; no password, no query"
         raise UsageError(f"--base-url: {shown} is no safe root of an API. Allowed: {allowed}. Correct it.")
-
-
-def connect(provider: str, model: str, base_url: str | None) -> Provider:
-    """The client of a service. Raises UsageError: no key, a wrong URL, an unknown service, or a package that is missing."""
-    if provider not in KEYS:
-        raise UsageError(f"--provider {provider!r} does not exist. Allowed: {', '.join(KEYS)}.")
-    key = read_key(provider, base_url)
-    check_url(base_url, key)
-    if provider == OPENAI:
-        if base_url is None:
-            raise UsageError("--provider openai needs --base-url, the root of the API, such as http://localhost:8000/v1. Add it.")
-        from polychromic.judge.compatible import Compatible
-
-        return Compatible(model, key, base_url)
-    try:
-        from polychromic.judge.claude import Claude
-    except ImportError:
-        raise PolychromicError("the package anthropic is not installed. Run `pip install 'polychromic[judge]'`.") from None
-    return Claude(model, key, base_url)

@@ -104,9 +104,8 @@ class Params(Section):
                 if (self.methods[name].lam == "lambda") != (system.lam is not None):
                     raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
         for domain in self.judge.pairs:
-            of.known("judge.pairs", [domain], self.domains, "the domains")
             systems = {name for pair in self.judge.of(domain) for name in pair}
-            of.known(f"judge.pairs.{domain}", systems, self.analysis.test[domain].systems, f"analysis.test.{domain}.systems")
+            of.known(f"judge.pairs.{domain}", systems, self.test_plan(domain).systems, f"analysis.test.{domain}.systems")
         return self
 
     def runs(self, method: str, domain: str) -> bool:

@@ -267,7 +267,7 @@ class Judge(Section):
     sets: Pair
     repeats: Annotated[int, Field(ge=0)]
     budget: Positive
-    pairs: dict[DomainName, List(Annotated[str, Field(pattern=r"^\w+ - \w+$")])]
+    pairs: dict[DomainName, List(Annotated[str, Field(pattern=r"^\w+ - \w+$")], 0)]
 
     def of(self, domain: str) -> list[tuple[str, str]]:
         """The pairs of a domain."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
-WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
+WHOLE = ("method", "models", "train", "sample", "score", "compare", "report", "judge")
 DOMAINS = "data.domains"  # looks a domain up by name
 # What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the
 # stage declares under params.

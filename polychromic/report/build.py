@@ -17,7 +17,7 @@ from polychromic import report
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
 from polychromic.base.io import write_json, write_text
-from polychromic.report import measured_tables, results, tables
+from polychromic.report import judged, measured_tables, results, tables
 
 if TYPE_CHECKING:
     from polychromic.params import Params
@@ -66,6 +66,7 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
     },
     "designs": {"tables/designs.tex": lambda p: measured_tables.designs_table(results.measured("calibration"))},
     "summary": {"tables/summary.tex": lambda p: tables.summary_table([results.load(domain, "test") for domain in p.domains])},
+    "judge": {"tables/judge.tex": lambda p: judged.table(judged.load())},
     "setup": {
         "tables/setup.tex": lambda p: report.setup_table.setup_table(spelled(p)),
         "tables/definitions.tex": lambda p: report.setup_table.definitions_table(spelled(p)),
