@@ -64,8 +64,7 @@ def read_key(provider: str, base_url: str | None) -> str | None:
     """From the environment. Raises UsageError: it is missing, or no key; the message never holds it."""
     name = KEYS[provider]
     key = os.environ.get(name, "").strip()
-    local = base_url is not None and urlsplit(base_url).hostname in LOCAL
-    if not key and not (provider == OPENAI and local):
+    if not key and not (provider == OPENAI and base_url and _host(base_url) in LOCAL):
         instead = "or add --dry-run (the cost), --mode replay (what the store holds) or --people (which need none)"
         raise UsageError(f"{name} is not set, and calls of {provider} need it. Allowed: a key in the environment. Set it, {instead}.")
     if not re.fullmatch("[!-~]*", key):
@@ -73,17 +72,22 @@ def read_key(provider: str, base_url: str | None) -> str | None:
     return key or None
 
 
+def _host(base_url: str) -> str | None:
+    """Of a root without password and query; None for anything else."""
+    try:
+        parts = urlsplit(base_url)
+        parts.port  # noqa: B018 - raises ValueError where it is none
+    except ValueError:
+        return None
+    return None if parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment else parts.hostname or None
+
+
 def check_url(base_url: str | None, key: str | None) -> None:
     """Raises UsageError for what is no root of an API, holds a password, or would be sent the key unencrypted."""
     if base_url is None:
         return
-    try:
-        parts = urlsplit(base_url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and not (parts.username or parts.query or parts.fragment)
-        parts.port  # noqa: B018 - raises ValueError where it is none
-    except ValueError:
-        fine = False
-    if not fine or parts.scheme == "http" and key and parts.hostname not in LOCAL:
-        shown = f"{parts.scheme}://{parts.hostname}" if fine else "what was given"
+    host, plain = _host(base_url), base_url.lower().startswith("http:")
+    if host is None or plain and key and host not in LOCAL:
+        shown = f"http://{host}" if host else "what was given"
         allowed = "https://HOST[:PORT][/PATH], or http on this machine or without a key; no password, no query"
         raise UsageError(f"--base-url: {shown} is no safe root of an API. Allowed: {allowed}. Correct it.")

@@ -107,7 +107,7 @@ class Service:
         return {
             "id": name, "type": "message_batch", "processing_status": "ended" if ended else "in_progress", "request_counts": counts,
             "created_at": created.isoformat(), "expires_at": (created + timedelta(days=1)).isoformat(), "ended_at": None,
-            "results_url": f"{self.url}/v1/messages/batches/{name}/results" if ended else None, "archived_at": None, "cancel_initiated_at": None,
+            "results_url": f"{self.url}/v1/messages/batches/{name}/results" if ended else None,
         }  # fmt: skip
 
 
