@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polychromic.base import paths
 from polychromic.base.errors import UsageError
 from polychromic.cli.output import Json, check_out, refuse, say, show
 from polychromic.cli.stages import load
@@ -21,7 +20,7 @@ judge_app = typer.Typer()
 Mode = StrEnum("Mode", ("record", "replay", "live"))
 Provider = StrEnum("Provider", ("anthropic", "openai"))
 # What makes no sense for the declared pairs, whose questions params.yaml gives; and for people, who need no service.
-OF_FILES = ("sets", "single", "rubric", "seed", "prompts", "repeats", "out")
+OF_FILES = ("sets", "single", "rubric", "seed", "prompts", "repeats", "out", "bootstrap")
 OF_CALLS = ("model", "provider", "base_url", "mode", "direct", "budget", "price", "jobs", "dry_run", "again")
 USUAL = "claude-haiku-5-5"
 SERVICE, PEOPLE = "Calls", "People"
@@ -87,16 +86,17 @@ def judge(
         if mode is Mode.replay and model is None and not (people or dry_run):
             show(declared.stage(values), output.results, json)
             return
-        plan, path, seed, folder = declared.plan(values), paths.CALLS, values.judge.seed, None
+        plan, seed, folder = declared.plan(values), values.judge.seed, None
+        store = Store(None) if mode is Mode.live else declared.store(write=mode is Mode.record and not dry_run)
         wanted = [results.Judge(provider, name) for name in ([model] if model else values.judge.models)]
-        budget = values.judge.budget if budget is None else budget
+        budget, bootstrap = values.judge.budget if budget is None else budget, values.analysis.bootstrap
     else:
         from polychromic.judge.files import plan as plan_of_files
 
         check_out(out, "my-judge")
-        plan, path, folder = plan_of_files(a, b, sets, single, rubric, seed, prompts, repeats), out / work.CALLS, out
+        plan, folder = plan_of_files(a, b, sets, single, rubric, seed, prompts, repeats), out
+        store = Store(None if mode is Mode.live else out / work.CALLS)
         wanted = [results.Judge(provider, model or USUAL)]
-    store = Store(None if mode is Mode.live else path)
     if people:
         say(_people(plan, store, persons.person(reviewer), export, import_))
     settings = work.Settings(5.0 if budget is None else budget, price, direct, jobs, again)
@@ -115,8 +115,8 @@ def judge(
             work.price(one, price)
         for one in wanted:
             stopped += [work.ask(plan, connect(one.provider, one.model, base_url), store, settings, say)]
-    if a is None and mode is not Mode.live:
-        declared.note(plan, values, store)
+    if a is None and mode is Mode.record:
+        say(declared.keep(plan, values, store))
     if export:
         return
     show(work.score(plan, store, wanted, seed, bootstrap, None if mode is Mode.live else folder), output.results, json)

@@ -1,5 +1,6 @@
 """The declared pairs of params.yaml, `judge`: their questions from what test sampled, and what the pipeline makes of the recorded calls.
 
+While calls are made they stand in judge/calls.jsonl; at the end they are packed into judge/calls.jsonl.gz, which Git has.
 judge/declared.json says whose answers are complete (models) or there at all (people). The pipeline has a stage `judge` where that file is,
 and only replays: it opens no connection and needs no key.
 """
@@ -11,7 +12,8 @@ from typing import Any
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, read_jsonl, sha256_json, write_json
+from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.base.locks import single_writer
 from polychromic.data.records import read_records
 from polychromic.judge import results
 from polychromic.judge.providers import ANTHROPIC, PERSON
@@ -20,6 +22,8 @@ from polychromic.judge.results import Judge, Plan
 from polychromic.judge.rubric import rubric_of
 from polychromic.judge.store import Store
 from polychromic.params import Params
+
+OPEN = paths.CALLS.with_suffix("")  # judge/calls.jsonl, of a run that goes on
 
 
 def plan(params: Params) -> Plan:
@@ -50,6 +54,30 @@ def _replies(params: Params, domain: str, system: str, prompts: dict[str, str]) 
     return Replies(domain, system, {name: prompts[name] for _, name in texts}, texts)
 
 
+def store(write: bool) -> Store:
+    """What was recorded: to append to (`write`), beside the packed file that Git has and with all that this one holds; or to read."""
+    if not write:
+        return Store(OPEN if OPEN.is_file() else paths.CALLS)
+    with single_writer(OPEN, wait_seconds=1.0):
+        packed, found = Store(paths.CALLS), Store(OPEN)
+        found.extend(record for key, record in packed.records.items() if key not in found)
+    return found
+
+
+def keep(questions: Plan, params: Params, found: Store) -> str:
+    """Put what the store holds into judge/calls.jsonl.gz, sorted by key (the same records give the same bytes), and note whose answers are
+    complete; a line that says so and what to do next."""
+    with single_writer(OPEN, wait_seconds=1.0):
+        found.reread()
+        if found.records:
+            write_jsonl(paths.CALLS, (found.records[key] for key in sorted(found.records)))
+        OPEN.unlink(missing_ok=True)
+    there = note(questions, params, found)
+    if names := [*there["models"], *there["people"]]:
+        return f"{paths.JUDGED} names {', '.join(names)}: `polychromic pipeline`, then `dvc repro`, and commit {paths.JUDGED.parent}/"
+    return f"no model's calls are complete and no people's answers recorded: no judge takes part in the pipeline ({paths.CALLS})"
+
+
 def models(params: Params) -> list[Judge]:
     """Who is declared to judge."""
     return [Judge(ANTHROPIC, name) for name in params.judge.models]
@@ -70,7 +98,7 @@ def note(questions: Plan, params: Params, store: Store) -> dict[str, Any]:
 
 def lacking(questions: Plan, judge: Judge, store: Store) -> int:
     """Calls of a judge that the store does not hold."""
-    return sum(sha256_json(one) not in store for one in questions.requests(judge))
+    return sum(key not in store for _, key in questions.keyed(judge))
 
 
 def included() -> Sequence[Judge]:
@@ -83,7 +111,7 @@ def included() -> Sequence[Judge]:
 
 
 def stage(params: Params) -> dict[str, Any]:
-    """Replay judge/calls.jsonl into results/judge.json.
+    """Replay judge/calls.jsonl.gz into results/judge.json.
 
     Raises PolychromicError: a call of a model that judge/declared.json names is not in the store, as after a change of samples or rubrics.
     """

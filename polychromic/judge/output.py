@@ -68,17 +68,18 @@ def _of_judge(judge: Mapping[str, Any]) -> list:
     days = " to ".join(judge["days"]) or "no day"
     spent = "" if judge["provider"] == PERSON else f", ${judge['dollars']:.4f}"
     title = f"{visible(judge['judge'])}: {judge['calls']:,} answers, {days}{spent}"
-    columns = ("contrast", "scored", "win", "tie", "loss", "score", "at equal length", "consistent", "prefers first", "worst to best")
+    columns = ("contrast", "scored", "win", "tie", "loss", "score", "at equal length", "consistent", "first")
     table = _table(title, *columns)
     notes = []
     for row in judge["contrasts"]:
         rates = ["-" if row[name] is None else f"{row[name]['value']:.1%}" for name in ("win", "tie", "loss")]
-        bounds = "-" if row["bounds"] is None else f"{row['bounds'][0]:.3f} to {row['bounds'][1]:.3f}"
         cells = [_name(row), f"{row['scored']} of {row['questions']}", *rates, _interval(row["score"]), _interval(row["length_controlled"])]
-        table.add_row(*map(Text, [*cells, _share(row["consistency"]), _share(row["first"]), bounds]))
+        table.add_row(*map(Text, [*cells, _share(row["consistency"]), _share(row["first"])]))
         if row["missing"]:
             reasons = ", ".join(f"{count} {visible(reason)}" for reason, count in row["missing"].items())
-            notes.append(Text(f"{_name(row)}: {sum(row['missing'].values())} calls without a verdict ({reasons}); never counted as ties"))
+            worst, best = row["bounds"]
+            missing = f"{sum(row['missing'].values())} calls without a verdict, which are no ties ({reasons})"
+            notes.append(Text(f"{_name(row)}: {missing}; with them the score would lie in {worst:.3f} to {best:.3f}"))
     if judge["stability"]["n"]:
         stable = judge["stability"]
         notes.append(Text(f"asked again: {stable['same']} of {stable['n']} verdicts the same ({stable['share']:.1%})"))

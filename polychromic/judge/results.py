@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -53,6 +53,13 @@ class Plan:
     rubrics: Mapping[str, Rubric]
     seed: int
     repeats: int = 0
+    _keyed: dict[Judge, list[tuple[Asked, str]]] = field(default_factory=dict, repr=False)
+
+    def keyed(self, judge: Judge) -> list[tuple[Asked, str]]:
+        """What is asked, with the keys of the calls; reckoned once."""
+        if judge not in self._keyed:
+            self._keyed[judge] = [(one, sha256_json(self.request(judge, one))) for one in self.asks(judge)]
+        return self._keyed[judge]
 
     def asks(self, judge: Judge) -> list[Asked]:
         """In the order in which they are asked."""
@@ -104,8 +111,7 @@ def answers(plan: Plan, judge: Judge, store: Store) -> Answers:
     """What the store holds of a judge's calls; those that it does not hold are missing as "not asked". A person's questions that were not
     answered are no part of it."""
     found, records = {}, []
-    for asked in plan.asks(judge):
-        key = sha256_json(plan.request(judge, asked))
+    for asked, key in plan.keyed(judge):
         held = store[key] if key in store else None
         if held is None and judge.person:
             continue
@@ -116,10 +122,10 @@ def answers(plan: Plan, judge: Judge, store: Store) -> Answers:
 
 def check_complete(plan: Plan, judge: Judge, store: Store) -> None:
     """Raises PolychromicError: the store lacks a call of the plan (mode replay)."""
-    requests = plan.requests(judge)
-    if missing := [key for one in requests if (key := sha256_json(one)) not in store]:
+    keys = [key for _, key in plan.keyed(judge)]
+    if missing := [key for key in keys if key not in store]:
         raise PolychromicError(
-            f"{store.path}: holds {len(requests) - len(missing):,} of {len(requests):,} calls of {judge.model}; the first that it lacks is "
+            f"{store.path}: holds {len(keys) - len(missing):,} of {len(keys):,} calls of {judge.model}; the first that it lacks is "
             f"{missing[0][:12]}. Allowed in replay: all. Run without --mode replay to make them, or restore file, replies and rubric."
         )
 
@@ -245,11 +251,11 @@ def _agreement(x: Answers, y: Answers, groups: Mapping) -> list[dict[str, Any]]:
 
 def _compared(table: np.ndarray) -> dict[str, Any]:
     n = int(table.sum())
-    return {"n": n, "table": table.astype(int).tolist(), "same": float(np.trace(table) / n) if n else None, "kappa": kappa(table)}
+    return {"n": n, "table": table.astype(int).tolist()} | ({"same": float(np.trace(table) / n), "kappa": kappa(table)} if n else {})
 
 
 def judges(plan: Plan, store: Store) -> list[Judge]:
     """Everybody of whom the store holds an answer to a question of the plan; models first."""
     there = [Judge(*one) for one in store.judges()]
-    answering = [one for one in there if any(sha256_json(request) in store for request in plan.requests(one))]
+    answering = [one for one in there if any(key in store for _, key in plan.keyed(one))]
     return sorted(answering, key=lambda one: one.person)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 CHUNK = 1 << 21  # numbers held at once while resampling: 16 MB
 RIDGE = 1e-3  # per question, on the slope alone: keeps it finite where length decides every answer
 STEPS = 60  # of Newton's method at most
-FLAT = 1e-9  # gradient per question at which it ends
+FLAT = 1e-7  # step at which it ends
 
 
 def weights(shape: tuple[int, int], rng: np.random.Generator, size: int) -> np.ndarray:

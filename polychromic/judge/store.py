@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.io import dumps, sha256_json
+from polychromic.base.io import GZIP, dumps, read_jsonl, sha256_json
 from polychromic.judge.models import Usage
 
 MODES = ("record", "replay", "live")
@@ -36,7 +36,8 @@ class Reply:
 
 
 class Store:
-    """The records of a file by key; of no file where `path` is None (mode live), and then they are gone with the process."""
+    """The records of a file by key; of no file where `path` is None (mode live), and then they are gone with the process. A packed file
+    (gzip) is only read."""
 
     def __init__(self, path: Path | None):
         self.path, self.records, self._size = path, {}, 0
@@ -44,6 +45,8 @@ class Store:
 
     def _read(self, path: Path) -> None:
         content = path.read_bytes()
+        if content.startswith(GZIP):
+            content = b"".join(dumps(row).encode() + b"\n" for _, row in read_jsonl(path))
         *lines, rest = content.split(b"\n")
         self._size = len(content) - len(rest)
         for number, line in enumerate(lines, start=1):

@@ -16,7 +16,7 @@ NONE = (
     "nothing is said about preference."
 )
 PERSON = "person"
-KINDS = {"single": "replies", "set": "sets"}
+KINDS = {"single": "single replies", "set": "sets"}
 CHANCE = 0.5
 
 
@@ -71,7 +71,7 @@ def _claims(judge: Fields) -> str:
     for one in judge.contrasts:
         if one.score is not None and not one.score.low <= CHANCE <= one.score.high:
             better, worse = (one.a, one.b) if one.score.low > CHANCE else (one.b, one.a)
-            where = f"{KINDS[one.kind]} of {labels.DOMAINS.get(one.domain, one.domain)}"
+            where = f"{KINDS[one.kind]} ({labels.DOMAINS.get(one.domain, one.domain)})"
             said.append(f"{labels.system_name(better)} over {labels.system_name(worse)} on {where}")
     who = labels.escape(judge.judge)
     if not said:

@@ -369,8 +369,10 @@ def test_a_local_server_judges_without_a_key(tmp_path: Path, monkeypatch: pytest
     assert all("Authorization" not in headers for headers in service.headers)
 
 
-@pytest.mark.parametrize("url", ["http://example.org", "ftp://localhost", "https://user:hunter2@example.org", "https://a/?key=1", "nonsense",
-                                 "http://[", "http://localhost:port"])  # fmt: skip
+@pytest.mark.parametrize("url", [
+    "http://example.org", "ftp://localhost", "https://user:hunter2@example.org", "https://a/?key=1", "nonsense", "http://[",
+    "http://localhost:port",
+])  # fmt: skip
 def test_a_key_is_never_sent_where_it_is_not_safe(url: str):
     with pytest.raises(UsageError, match="--base-url: .* is no safe root of an API") as error:
         connect("anthropic", MODEL, url)
