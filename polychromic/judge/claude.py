@@ -17,6 +17,7 @@ from polychromic.judge.providers import ANTHROPIC, KEYS
 from polychromic.judge.store import Reply
 
 RETRIES = 4  # of the SDK, which waits longer each time, or as long as the service says
+STRANGE = (anthropic.AnthropicError, AttributeError, TypeError, ValueError)  # the last three: an answer that is not as agreed
 RESUME = "Nothing that was recorded is lost: the same command goes on"
 # No later call fares better: status -> what to do.
 HOPELESS = {
@@ -47,12 +48,14 @@ class Claude:
 
     def submit(self, requests: Mapping[str, Mapping[str, Any]]) -> str:
         sent = [{"custom_id": key, "params": _body(one)} for key, one in requests.items()]
-        return self._try(lambda: self._client.messages.batches.create(requests=sent)).id
+        return self._try(lambda: str(self._client.messages.batches.create(requests=sent).id))
 
     def state(self, batch: str) -> tuple[bool, int]:
-        found = self._try(lambda: self._client.messages.batches.retrieve(batch))
-        counts = found.request_counts
-        return found.processing_status == "ended", counts.succeeded + counts.errored + counts.canceled + counts.expired
+        def state() -> tuple[bool, int]:
+            found = self._client.messages.batches.retrieve(batch)
+            return found.processing_status == "ended", _size(found) - found.request_counts.processing
+
+        return self._try(state)
 
     def results(self, batch: str) -> Iterator[tuple[str, Reply]]:
         try:
@@ -63,17 +66,17 @@ class Claude:
                 else:  # errored, canceled, expired: nothing was generated, nothing is charged
                     about = _kind(one.result.error.model_dump()) if kind == "errored" else ""
                     yield one.custom_id, Reply(error=f"{kind}: {about}" if about else kind)
-        except (anthropic.AnthropicError, ValueError, AttributeError) as error:  # the two last: a line that is none of these
+        except STRANGE as error:
             raise self._failed(error) from None
 
     def since(self, moment: datetime) -> list[tuple[str, int]]:
         newest = lambda: takewhile(lambda one: one.created_at >= moment, self._client.messages.batches.list(limit=100))
-        return [(one.id, sum(one.request_counts.model_dump().values())) for one in self._try(lambda: list(newest()))]
+        return self._try(lambda: [(one.id, _size(one)) for one in newest()])
 
     def _try(self, call):  # noqa: ANN001, ANN202
         try:
             return call()
-        except anthropic.AnthropicError as error:
+        except STRANGE as error:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> PolychromicError:
@@ -98,11 +101,17 @@ def _reply(message: Any) -> Reply:
     """Of a message; an answer that is none (a proxy's page, say) is an error, not an exception: the next one may be fine."""
     try:
         usage = message.usage
-        spent = Usage(usage.input_tokens, usage.output_tokens, usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0)
+        cached = (usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0)
+        spent = Usage(*map(int, (usage.input_tokens, usage.output_tokens, *cached)))
         text = "".join(block.text for block in message.content if block.type == "text")
-        return Reply(text, message.stop_reason or "", "", message.model, spent)
-    except (AttributeError, TypeError):
+        return Reply(text, str(message.stop_reason or ""), "", str(message.model or ""), spent)
+    except (AttributeError, TypeError, ValueError):
         return Reply(error="no message came back")
+
+
+def _size(batch: Any) -> int:
+    counts = batch.request_counts
+    return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
 
 
 def _kind(body: Any) -> str:

@@ -48,7 +48,7 @@ class Compatible:
         try:
             found = response.json()
             choice, usage = found["choices"][0], found.get("usage") or {}
-            spent = Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            spent = Usage(max(int(usage.get("prompt_tokens") or 0), 0), max(int(usage.get("completion_tokens") or 0), 0))
             refused, text = choice["message"].get("refusal"), choice["message"].get("content") or ""
             stop = "refusal" if refused else str(choice.get("finish_reason") or "")
             return Reply(str(text), stop, "", str(found.get("model") or ""), spent)

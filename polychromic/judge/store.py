@@ -110,7 +110,8 @@ class Store:
 
 def record(request: Mapping[str, Any], reply: Reply, dollars: float, batch: bool) -> dict[str, Any]:
     """The record of a call, as of today (UTC)."""
-    told = {name: value for name, value in asdict(reply).items() if value and name != "usage"}
+    whole = lambda text: text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be written
+    told = {name: whole(value) for name, value in asdict(reply).items() if value and name != "usage"}
     return {
         "key": sha256_json(request), "request": dict(request), "reply": told, "usage": asdict(reply.usage), "dollars": dollars,
         "batch": batch, "day": datetime.now(UTC).date().isoformat(),

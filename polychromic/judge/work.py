@@ -13,7 +13,7 @@ from polychromic.base.io import sha256_json, write_json
 from polychromic.base.locks import single_writer
 from polychromic.judge import cost, results
 from polychromic.judge.ask import Run
-from polychromic.judge.models import Price, parse_price, price_of
+from polychromic.judge.models import Price, parse_price, price_of, table
 from polychromic.judge.providers import ANTHROPIC, Batching, Provider
 from polychromic.judge.results import Judge, Plan
 from polychromic.judge.store import Store
@@ -77,7 +77,12 @@ def ask(plan: Plan, provider: Provider, store: Store, settings: Settings, say: C
     costs = price(judge, settings.price)
     with nullcontext() if store.path is None else single_writer(store.path, wait_seconds=1.0):
         store.reread()
-        low, expected, high = (total := estimates(plan, judge, store, settings)["total"])["dollars"]
+        foreseen = estimates(plan, judge, store, settings)
+        low, expected, high = (total := foreseen["total"])["dollars"]
+        if foreseen["too_long"] and settings.price is None and judge.provider == ANTHROPIC:
+            most = f"{table()['longest_prompt']:,} tokens that the price of {judge.model} holds for"
+            what = f"{foreseen['too_long']} calls may be longer than the {most}"
+            raise PolychromicError(f"{what}. Allowed: shorter replies, or --price IN,OUT with what such calls cost. Give one of them.")
         if total["calls"]:
             about = f"{total['calls']:,} calls, expected ${expected:.2f} (${low:.2f} to ${high:.2f})"
             say(f"{judge.model}: {about}, {total['held']:,} are in the store; the budget is ${settings.budget:.2f}")

@@ -144,6 +144,29 @@ def test_what_a_batch_says_counts_by_its_name_and_failures_are_missing(tmp_path:
     assert len(service.asked) == 20 and missing(plan, store) == {}
 
 
+STRANGE = {"content": [{"type": "text", "text": "\ud800 half a pair"}], "usage": {"input_tokens": 9, "output_tokens": 9}, "model": "m"}
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_answers_that_no_service_should_give_lose_nothing_else(tmp_path: Path, direct: bool):
+    plan, store = plan_of(tmp_path, prompts=4), Store(tmp_path / "calls.jsonl")
+    with serving() as service:
+        service.odd = [lambda body: {"type": "message"}, lambda body: STRANGE | {"usage": {"input_tokens": None}}, lambda body: STRANGE]
+        judged(service, plan, store, direct=direct)
+    (row,) = rows(plan, Store(store.path))
+    assert row["missing"] == {"malformed": 1, "no message came back": 2} and row["scored"] == 2
+
+
+def test_a_call_that_is_longer_than_its_price_holds_for_is_not_made(tmp_path: Path):
+    a = write_replies(tmp_path / "a.jsonl", lambda i, j: "long " * 50_000, 1)
+    plan, store = files.plan(a, write_replies(tmp_path / "b.jsonl", lambda i, j: "short", 1)), Store(tmp_path / "calls.jsonl")
+    with serving() as service:
+        with pytest.raises(PolychromicError, match="2 calls may be longer than the 100,000 tokens that the price of claude-haiku-5-5"):
+            judged(service, plan, store)
+        assert service.asked == [] and judged(service, plan, store, price="0.5,2.5") == ""
+    assert len(service.asked) == 2
+
+
 def test_a_batch_that_lacks_a_result_says_so(tmp_path: Path):
     plan, store = plan_of(tmp_path, prompts=2), Store(tmp_path / "calls.jsonl")
     with serving() as service:
