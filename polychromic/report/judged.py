@@ -17,6 +17,7 @@ NONE = (
 )
 PERSON = "person"
 KINDS = {"single": "single replies", "set": "sets"}
+SHORT = {"single": "single", "set": "sets"}
 CHANCE = 0.5
 
 
@@ -29,7 +30,7 @@ def sentence(found: Fields | None) -> str:
     """Who answered what; how far positions, repeats and judges agree; and in which contrasts a score's interval excludes chance."""
     if found is None:
         return NONE
-    models = [one for one in found.judges if one.provider != PERSON]
+    models = _models(found)
     people = [one for one in found.judges if one.provider == PERSON]
     parts = [_about(one) for one in models] or ["No language model's run is included."]
     if people:
@@ -45,6 +46,10 @@ def sentence(found: Fields | None) -> str:
     if (models or people) and (claims := _claims((models or people)[0])):
         parts.append(claims)
     return " ".join(parts)
+
+
+def _models(found: Fields) -> list[Fields]:
+    return [one for one in found.judges if one.provider != PERSON]
 
 
 def _about(judge: Fields) -> str:
@@ -80,25 +85,29 @@ def _claims(judge: Fields) -> str:
 
 
 def table(found: Fields | None) -> str:
-    """A block per judge: rates under the conservative rule, scores with intervals. Of no answers, nothing but a comment."""
+    """A block per model (per person, where no model was asked) and domain: rates under the conservative rule, scores with intervals. Of
+    no answers, nothing but a comment."""
     if found is None:
         return HEADER + "% no judge's answers are recorded: no table\n"
-    head = ["", "", "questions", "win", "tie", "loss", "score", "at equal length", "bounds"]
+    head = ["", "", "scored", *(rf"{name} (\%)" for name in ("win", "tie", "loss")), "score", "at equal length", "bounds"]
+    blocks: dict[str, list[str]] = {}
+    for judge in _models(found) or found.judges:
+        for one in judge.contrasts:
+            if one.questions:
+                title = f"{labels.escape(judge.judge)}, {labels.DOMAINS.get(one.domain, one.domain)}"
+                blocks.setdefault(title, []).append(_row(one))
     lines: list[str] = []
-    for judge in found.judges:
-        lines += [r"\midrule"] * bool(lines) + [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\textit{{{labels.escape(judge.judge)}}}}} \\"]
-        lines += [_row(one) for one in judge.contrasts if one.questions]
+    for title, rows in blocks.items():
+        lines += [r"\midrule"] * bool(lines) + [rf"\multicolumn{{{len(head)}}}{{@{{}}l}}{{\textit{{{title}}}}} \\", *rows]
     body = tabular("llrrrrlll", lines, head).removeprefix(HEADER).rstrip("\n")
     return HEADER + rf"\begin{{center}}\footnotesize\setlength{{\tabcolsep}}{{3pt}}\fitted{{{body}}}\end{{center}}" + "\n"
 
 
 def _row(one: Fields) -> str:
     pair = f"{labels.system_name(one.a)} $-$ {labels.system_name(one.b)}"
-    kind = f"{KINDS[one.kind]}, {labels.DOMAINS.get(one.domain, one.domain)}"
-    rates = [DASH if one[name] is None else _percent(one[name].value) for name in ("win", "tie", "loss")]
+    rates = [DASH if one[name] is None else f"{100 * one[name].value:.1f}" for name in ("win", "tie", "loss")]
     bounds = DASH if one.bounds is None else f"{_plain(one.bounds[0])} to {_plain(one.bounds[1])}"
-    cells = [pair, kind, f"{one.scored} of {one.questions}", *rates, _estimate(one.score), _estimate(one.length_controlled), bounds]
-    return row(cells)
+    return row([pair, SHORT[one.kind], str(one.scored), *rates, _estimate(one.score), _estimate(one.length_controlled), bounds])
 
 
 def _estimate(found: Fields | None) -> str:

@@ -83,11 +83,15 @@ def test_people_alone_and_beside_a_model():
     assert alone.endswith("one half in favour of Polychromic over LoRA on sets (social replies); in no other contrast.")
 
 
-def test_the_table_has_a_block_per_judge_and_dashes_where_nothing_is_scored():
-    lost = contrast("rft", "lora", "set", None, scored=0, bounds=[0.0, 1.0])
-    text = judged.table(document(judge("m", "anthropic", BETTER, lost), judge("an_na", "person", SAME)))
-    assert text.count(r"\midrule") == 2 and r"\textit{m}" in text and r"\textit{an\_na}" in text
-    rates = r"50.0\,\% & 30.0\,\% & 20.0\,\% & 0.65 {\scriptsize [0.55, 0.75]}"
-    assert rf"Polychromic $-$ LoRA & sets, social replies & 98 of 100 & {rates}" in text
-    assert r"Rejection-sampled $-$ LoRA & sets, social replies & 0 of 100 & -- & -- & -- & -- & -- & 0.00 to 1.00 \\" in text
-    assert text.count("{") == text.count("}") and r"\caption" not in text
+def test_the_table_has_a_block_per_judge_and_domain_and_dashes_where_nothing_is_scored():
+    lost = contrast("rft", "lora", "set", None, scored=0, bounds=[0.0, 1.0], domain="creative")
+    unasked = contrast("rft", "lora", "single", None, questions=0, bounds=None)
+    both = judge("m_1", "anthropic", BETTER, SAME, lost), judge("m2", "openai", SAME, unasked), judge("an_na", "person", SAME)
+    text = judged.table(document(*both))
+    titles = (r"{m\_1, social replies}", r"{m\_1, sentences from given words}", "{m2, social replies}")
+    assert all(title in text for title in titles) and r"an\_na" not in text
+    assert r"\textit{an\_na, social replies}" in judged.table(document(both[2]))
+    rates = r"50.0 & 30.0 & 20.0 & 0.65 {\scriptsize [0.55, 0.75]} & 0.65 {\scriptsize [0.55, 0.75]} & 0.60 to 0.70"
+    assert rf"Polychromic $-$ LoRA & sets & 98 & {rates} \\" in text and text.count(r"\midrule") == 3
+    assert r"Rejection-sampled $-$ LoRA & sets & 0 & -- & -- & -- & -- & -- & 0.00 to 1.00 \\" in text
+    assert text.count(r"Rejection-sampled") == 1 and text.count("{") == text.count("}") and r"\caption" not in text
