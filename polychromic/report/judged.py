@@ -31,7 +31,7 @@ def sentence(found: Fields | None) -> str:
     if found is None:
         return NONE
     models = _models(found)
-    people = [one for one in found.judges if one.provider == PERSON]
+    people = _people(found)
     parts = [_about(one) for one in models] or ["No language model's run is included."]
     if people:
         answered = labels.listed([f"{labels.escape(one.judge)} ({one.calls})" for one in people])
@@ -50,6 +50,19 @@ def sentence(found: Fields | None) -> str:
 
 def _models(found: Fields) -> list[Fields]:
     return [one for one in found.judges if one.provider != PERSON]
+
+
+def _people(found: Fields) -> list[Fields]:
+    return [one for one in found.judges if one.provider == PERSON]
+
+
+def people(found: Fields | None) -> str:
+    """What was asked of people for this work."""
+    if found is None or not (who := _people(found)):
+        return "No person was studied and no annotator was hired; people appear here through published text alone."
+    answers, count = labels.thousands(sum(one.calls for one in who)), len(who)
+    asked = f"{'One person' if count == 1 else f'{count} people'} answered {answers} questions about which drafts they would choose"
+    return f"{asked}, under names of their own choice; else people appear here through published text alone."
 
 
 def _about(judge: Fields) -> str:

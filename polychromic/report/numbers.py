@@ -151,7 +151,8 @@ def _designs() -> Numbers:
 def _judge() -> Numbers:
     found = judged.load()
     source = "params.yaml#judge" if found is None else found.place
-    yield Number("judge.sentence", None, judged.sentence(found), split=None if found is None else "test", source=source)
+    for key, text in (("judge.sentence", judged.sentence(found)), ("judge.people.sentence", judged.people(found))):
+        yield Number(key, None, text, split=None if found is None else "test", source=source)
 
 
 def _setup(params: Mapping[str, Any]) -> Numbers:

@@ -19,6 +19,7 @@ from polychromic.params import load_params
 from tests.judge.service import KEY, Service, oracle, serving, write_replies
 from tests.page_tools import environment
 from tests.workspace import small_values, write_listqa, write_params
+from tests.yours.review.bench import Terminal
 
 FILES = ("--a", "a.jsonl", "--b", "b.jsonl")
 
@@ -92,6 +93,7 @@ def test_a_budget_that_ends_says_so_and_exits_with_one(folder: Path, command):
     (("--sets", "3"), "makes no use of --sets"), ((*FILES, "--export", "x.csv"), "Add --people"),
     ((*FILES, "--people", "--export", "x.csv", "--import", "x.csv"), "Allowed: one of them"),
     ((*FILES, "--provider", "openai"), "needs --model"), ((*FILES, "--model", "nobody"), "'nobody' has no price"),
+    ((*FILES, "--budget", "nan"), "--budget is nan"), ((*FILES, "--budget", "inf"), "--budget is inf"),
     ((*FILES, "--price", "a"), "--price is 'a'"), ((*FILES, "--base-url", "http://example.org"), "is no safe root"),
     (("--a", "a.jsonl", "--b", "a.jsonl"), "was read before"), ((*FILES, "--out", "a.jsonl"), "is a file"),
     ((*FILES, "--sets", "9"), "a set needs 9"), ((*FILES, "--people", "--reviewer", "a b"), "--reviewer is 'a b'"),
@@ -218,3 +220,20 @@ def test_calls_of_a_run_that_was_stopped_are_not_lost(pairs: Path, command):
     repeats = 2  # a question that is asked once more, in both orders
     assert len({json.dumps(body, sort_keys=True) for body in service.asked}) == len(service.asked) - repeats > made
     assert read_json(paths.JUDGED)["models"] == ["claude-haiku-5-5"]
+
+
+@pytest.mark.slow
+def test_a_person_in_a_terminal_goes_on_after_a_kill(folder: Path):
+    words = ("judge", *FILES, "--people", "--reviewer", "anna")
+    with Terminal(folder, *words) as terminal:
+        terminal.until("0 of 4 questions answered")
+        terminal.press("1")
+        terminal.until("1 of 4 questions answered")
+        terminal.process.kill()
+        terminal.process.wait()
+    with Terminal(folder, *words) as terminal:
+        terminal.until("1 of 4 questions answered")
+        terminal.press("x2tq")
+        terminal.until("3 of 4 questions answered. Every answer is in my-judge/calls.jsonl.")
+        assert terminal.process.wait(60) == 0 and terminal.same_settings()
+    assert [one["calls"] for one in read_json(folder / "my-judge" / "judge.json")["judges"]] == [3]

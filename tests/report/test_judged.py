@@ -76,6 +76,10 @@ def test_people_alone_and_beside_a_model():
     k = {"domain": "all", "judges": ["m", "anna"], "n": 40, "same": 0.7, "kappa": {"value": 0.4, "low": 0.1, "high": 0.7}}
     text = judged.sentence(document(judge("m", "anthropic", SAME), judge("anna", "person", SAME, calls=40), agreement=(k,)))
     assert r"People answered in one order each: anna (40). Cohen's $\kappa$ of m and anna over 40 questions is 0.40 [0.10, 0.70]." in text
+    said = judged.people(document(judge("m", "anthropic", SAME), judge("anna", "person", SAME, calls=40)))
+    assert said.startswith("One person answered 40 questions about which drafts they would choose, under names")
+    assert judged.people(document(judge("m", "anthropic", SAME))) == judged.people(None)
+    assert judged.people(None).startswith("No person was studied and no annotator was hired")
     undefined = k | {"kappa": {"value": None, "low": None, "high": None}}
     assert "over 40 questions is not defined" in judged.sentence(document(judge("m", "anthropic", SAME), agreement=(undefined,)))
     alone = judged.sentence(document(judge("anna", "person", BETTER, calls=40)))
