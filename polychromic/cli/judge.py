@@ -66,8 +66,8 @@ def judge(
         refuse(context, "judge --people", OF_CALLS, "what is asked, --reviewer, --export, --import")
     elif export or import_ or context.get_parameter_source("reviewer").name == "COMMANDLINE":
         raise UsageError("--reviewer, --export and --import are about people's answers. Add --people.")
-    if budget is not None and not budget < float("inf"):  # not a number would never be exceeded
-        raise UsageError(f"--budget is {budget}. Allowed: dollars, such as 5. Give a number.")
+    if budget == float("inf"):  # it would stop nothing
+        raise UsageError(f"--budget is {budget}. Allowed: dollars, such as 5. Give a number that can be reached.")
     if export and import_:
         raise UsageError("--export and --import at once. Allowed: one of them. Export, fill in, then import.")
     if model is None and provider is Provider.openai:
