@@ -96,7 +96,7 @@ def judge(
         from polychromic.judge.files import plan as plan_of_files
 
         check_out(out, "my-judge")
-        plan, folder = plan_of_files(a, b, sets, single, rubric, seed, prompts, repeats), out
+        plan, folder = plan_of_files(a, b, sets, single, rubric, seed, prompts, repeats, say), out
         store = Store(None if mode is Mode.live else out / work.CALLS)
         wanted = [results.Judge(provider, model or USUAL)]
     if people:

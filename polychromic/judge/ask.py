@@ -55,8 +55,9 @@ class Run:
 
     def direct(self, requests: Sequence[Request], what: str = "judge") -> Done:
         """One call after the other, `jobs` at a time. Raises PolychromicError: the service cannot be used, or fails again and again."""
-        missing, asked, failed = self._missing(requests), 0, 0
         with progress(what, len(requests)) as tick, ThreadPoolExecutor(self._jobs) as pool:
+            asked, failed = self._collect_pending(tick), 0
+            missing = self._missing(requests)
             while missing:
                 wave = self._affordable(missing[: self._jobs], batch=False)
                 if not wave:
@@ -84,10 +85,8 @@ class Run:
         """As few batches as budget and service allow, one after the other. Raises PolychromicError: the service cannot be used."""
         if not isinstance(self._provider, Batching):
             return self.direct(requests, what)
-        asked = 0
         with progress(what, len(requests)) as tick:
-            for pending in self._pending():
-                asked += self._collect(pending, tick)
+            asked = self._collect_pending(tick)
             todo = self._missing(requests)
             while todo:
                 chosen = self._affordable(todo, batch=True)
@@ -128,6 +127,10 @@ class Run:
     def _keep(self, found: Sequence[tuple[Request, Reply]], batch: bool) -> None:
         rows = [record(one, reply, self._price.dollars(reply.usage, batch), batch) for one, reply in found]
         self._store.extend(rows, self._provider.secret)
+
+    def _collect_pending(self, tick: Ticker) -> int:
+        """What earlier runs sent in batches and did not collect: it is paid for."""
+        return sum(self._collect(pending, tick) for pending in self._pending()) if isinstance(self._provider, Batching) else 0
 
     def _collect(self, pending: dict, tick: Ticker) -> int:
         """Wait for a batch and keep its replies; the number of new ones. What it holds no result of is recorded as such."""

@@ -13,7 +13,6 @@ from polychromic.params import read_yaml
 
 FOLDER = Path(__file__).parent / "rubrics"
 GENERAL = "general"  # of a domain that has none of its own, and of anybody's files
-NEEDED = {"engagement", "relevance", "creativity", "naturalness"}
 
 
 class Rubric(BaseModel):

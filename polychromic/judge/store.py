@@ -20,7 +20,6 @@ from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.io import GZIP, dumps, read_jsonl, sha256_json
 from polychromic.judge.models import Usage
 
-MODES = ("record", "replay", "live")
 FIELDS = {"key", "request", "reply", "usage", "dollars", "batch", "day"}
 
 

@@ -230,6 +230,18 @@ def test_what_was_taken_back_between_sending_a_batch_and_noting_its_id_is_found(
     assert missing(plan, Store(path)) == {}
 
 
+def test_direct_calls_do_not_repeat_what_a_batch_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plan, path = plan_of(tmp_path, prompts=3), tmp_path / "calls.jsonl"
+    with serving() as service:
+        state = ask.Run._collect
+        monkeypatch.setattr(ask.Run, "_collect", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            judged(service, plan, Store(path), direct=False)
+        monkeypatch.setattr(ask.Run, "_collect", state)
+        judged(service, plan, Store(path), direct=True)
+    assert len(service.asked) == len(Store(path).records) == 6 and len(service.batches) == 1
+
+
 def test_a_batch_that_was_never_sent_is_sent_at_the_next_start(tmp_path: Path):
     plan, path = plan_of(tmp_path, prompts=2), tmp_path / "calls.jsonl"
     with serving() as service:

@@ -69,6 +69,11 @@ def test_too_few_replies_no_shared_prompt_and_nothing_to_ask_about_are_one_messa
     other = Replies("general", "b", {"q": "Other"}, {(0, "q"): ["x"]})
     with pytest.raises(PolychromicError, match="a and b have no prompt in common"):
         draw(replies("a"), other, {"single": 1}, None, 0)
+    said: list[str] = []
+    more = write_replies(tmp_path / "more.jsonl", lambda i, j: "x", 3)
+    assert len(files.plan(more, write_replies(tmp_path / "less.jsonl", lambda i, j: "y", 2), say=said.append).questions) == 2
+    assert said == ["'more' and 'less' answer different prompts (1 of 'more' that 'less' lacks, such as 'p002'); "
+                    "the questions are about those in common"]  # fmt: skip
     a = write_replies(tmp_path / "a.jsonl", lambda i, j: "x", 1)
     b = write_replies(tmp_path / "b.jsonl", lambda i, j: "y", 1)
     for sets, single in ((0, False), (1, True)):
