@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.visible import Terminal
+from polychromic.cli.output import check_place
 
 stage_app = typer.Typer()
-errors = Console(stderr=True)
+errors = Terminal(stderr=True)
 
 Split = StrEnum("Split", paths.SPLITS)
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
@@ -67,10 +68,10 @@ def sample(
     if out is None and params.resolve() != paths.PARAMS.resolve():  # another file's cell must not write where the pipeline's results are
         raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {paths.PARAMS}. Add --out FOLDER.")
     values, cell = load(params, domain, (split, method, lam))
+    folder = check_place(out or paths.cell_dir(domain, split, cell.name))
     die_with_parent()
     from polychromic.sample.cells import sample_cell
 
-    folder = out or paths.cell_dir(domain, split, cell.name)
     with single_writer(folder):
         sample_cell(values, domain, split, cell, folder)
 
@@ -161,7 +162,7 @@ def pipeline(
 @stage_app.command("open-test")
 def open_test(
     domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of params.yaml where none is named.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, max=1000, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
 ) -> None:
     """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
     values = load()

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from polychromic.base import paths
-from polychromic.base.io import atomic_open, read_json, read_jsonl, write_json
+from polychromic.base.io import atomic_open, read_json, read_jsonl, together, write_json
+from polychromic.base.visible import cell
 from polychromic.compare import stats
 from polychromic.compare.choose import choose, frontiers
 from polychromic.compare.contrasts import contrast_pairs, contrasts, generator
@@ -53,13 +54,14 @@ def compare(params: Params, domain: str, split: str) -> None:
         "contrasts": contrasts(params, pairs, systems, selection),
     }
     document |= _of_dev(params, domain, systems, selection) if split == "dev" else _of_test(params, domain)
-    write_json(paths.compare_file(domain, split), document)
-    write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(params, document))
-    if split == "dev":
-        write_json(paths.choices_file(domain), selection)
-        for name, table in plots_of(document).items():
+    with together():
+        write_json(paths.compare_file(domain, split), document)
+        write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(params, document))
+        if split == "dev":
+            write_json(paths.choices_file(domain), selection)
+        for name, table in plots_of(document).items() if split == "dev" else ():
             with atomic_open(paths.choices_file(domain).with_name(name)) as file:
-                table.to_csv(file, index=False, lineterminator="\n")
+                table.map(cell).to_csv(file, index=False, lineterminator="\n")
 
 
 def declared(params: Params, domain: str) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
-from polychromic.base.errors import UsageError, problems
+from polychromic.base.errors import PolychromicError, UsageError, problems
+from polychromic.base.io import read_text
+from polychromic.base.parse import parse_yaml
 from polychromic.data.domains import domain_names
 from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
@@ -206,11 +207,11 @@ def read_yaml(path: str | os.PathLike = paths.PARAMS) -> dict[str, Any]:
     if not path.exists():
         raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml, or name one with --params.")
     try:
-        values = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise UsageError(f"{where}: not YAML ({getattr(error, 'problem', error)}). Fix the line.") from None
+        values = parse_yaml(read_text(path), str(path))
+    except ValueError as error:
+        raise UsageError(f"{error}. Allowed: keys and plain values. Fix the line.") from None
+    except PolychromicError as error:
+        raise UsageError(str(error)) from None
     if not isinstance(values, dict):
         raise UsageError(f"{path}: holds a {type(values).__name__}, expected keys and values. Restore it with `git checkout {path}`.")
     return values

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from polychromic import report
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
-from polychromic.base.io import write_json, write_text
+from polychromic.base.io import together, write_json, write_text
 from polychromic.report import measured_tables, results, tables
 
 if TYPE_CHECKING:
@@ -98,9 +98,10 @@ def build(params: Params, what: str, split: str | None = None) -> list[Path]:
         made = cache(lambda make: make(of))  # a figure's PDF and SVG are of one drawing
         contents = [made(make) for make in FILES[split or what].values()]
     written = [Path(name) for name in (outs("report", what, split) if split else outs(what))]
-    for path, content in zip(written, contents, strict=True):
-        if path.suffix in (".pdf", ".svg"):
-            style.save(content, path)
-        else:
-            (write_json if path == paths.NUMBERS else write_text)(path, content)
+    with together():
+        for path, content in zip(written, contents, strict=True):
+            if path.suffix in (".pdf", ".svg"):
+                style.save(content, path)
+            else:
+                (write_json if path == paths.NUMBERS else write_text)(path, content)
     return sorted(written)

@@ -147,7 +147,7 @@ def read_candidates(folder: Path) -> Candidates:
     path = folder / CANDIDATES
     if not path.is_file():
         raise PolychromicError(f"{path}: file not found. Allowed: a folder that `polychromic curate RAW.jsonl --out FOLDER` wrote.")
-    return Candidates(path, sha256_file(path), {record.id: record for record in read_records(path)})
+    return Candidates(path, sha256_file(path), {record.id: record for record in read_records(path, "replies")})
 
 
 def log_path(folder: Path, reviewer: str) -> Path:

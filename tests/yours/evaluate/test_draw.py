@@ -94,7 +94,7 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
     ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
     ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
     ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
-    ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
+    ("--adapter nonsense", ["nonsense does not fit base: nonsense/adapter_config.json: not JSON (Expecting property name"]),
     ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
     ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
     ("--base nosuch", ["--base nosuch: no such folder"]), ("--prompt nothing", ["--prompt is 'nothing'"]),
