@@ -1,4 +1,4 @@
-"""Texts of others as values, JSON and YAML: within bounds, and with one sentence for all that can be wrong.
+"""Texts of others as values, JSON, YAML and addresses: within bounds, and with one sentence for all that can be wrong.
 
 A text that is nested without end, or an integer of thousands of digits, is refused here: further on it would be a RecursionError or an
 OverflowError of whatever touches it first. NaN and infinity pass, as columns that nobody reads may hold them.
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from polychromic.base.errors import UsageError
 
 DEEPEST = 100  # of lists and objects within each other; what is read here has five
 MOST = 1_000_000  # values of a YAML document, aliases written out
@@ -46,10 +50,11 @@ def parse_yaml(text: str, where: str, lines: bool = False) -> Any:
 
     depth = 0
     try:
-        for event in YAML(typ="safe", pure=lines).parse(text):  # a flat stream: building the values would recurse
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > DEEPEST:
-                raise _BoundError(TOO_DEEP)
+        with suppress(YAMLError):  # which is said below
+            for event in YAML(typ="safe").parse(text):  # a flat stream: building the values would recurse
+                depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+                if depth > DEEPEST:
+                    raise _BoundError(TOO_DEEP)
         value = YAML(typ="safe", pure=lines).load(text)
         _check_depth(value)  # aliases may hold each other
         if _count(value, {}) > MOST:
@@ -66,6 +71,17 @@ def parse_yaml(text: str, where: str, lines: bool = False) -> Any:
     return value
 
 
+def split_url(url: str, option: str) -> SplitResult:
+    """The parts of an address. Raises UsageError, which names the option, where it cannot be taken apart."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        allowed = "https://HOST[:PORT][/PATH]"
+        raise UsageError(f"{option} {url[:200]!r} is no address ({error}). Allowed: {allowed}. Correct it.") from None
+    return parts
+
+
 class _BoundError(ValueError):
     """Beyond the bounds."""
 
@@ -80,7 +96,7 @@ def _inner(value: Any) -> Iterator[Any]:
 def _check_depth(value: Any) -> None:
     """Level by level, each container once a level: neither depth nor aliases make it recurse or take long."""
     level = {id(value): value}
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         inner = (one for outer in level.values() for one in _inner(outer))
         level = {id(one): one for one in inner if isinstance(one, Mapping | list | tuple | set)}
         if not level:

@@ -21,6 +21,11 @@ Split = Literal["dev", "test", "calibration"]
 SPLITS: tuple[Split, ...] = ("dev", "test", "calibration")
 
 
+def real(path: str | os.PathLike) -> Path:
+    """The absolute path without links. A loop of links, at which Path.resolve stops with an error, is left as it is."""
+    return Path(os.path.realpath(path))
+
+
 def cache_dir() -> Path:
     """Content-addressed cache of weights and adapters: $POLYCHROMIC_CACHE, else the user's cache folder."""
     if root := os.environ.get("POLYCHROMIC_CACHE"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -44,14 +45,17 @@ def show(document: dict, draw: Callable[[dict], RenderableType], json: bool) -> 
 def check_place(out: Path) -> Path:
     """The folder, which can be written or made. Raises UsageError for a file, or a place where nothing can be made: before the work."""
     try:
-        there = next(one for one in (out, *out.absolute().parents) if one.exists())
-        out.joinpath("numbers.json").exists()
-    except (OSError, ValueError) as error:  # a name that is too long, or a loop of links
-        raise UsageError(f"--out {out} is no place ({getattr(error, 'strerror', error)}). Allowed: a folder. Give another name.") from None
+        there = next(one for one in (out, *out.absolute().parents) if os.path.lexists(one))
+        there.stat()  # a link to nothing, or in a loop
+        longest = os.pathconf(there if there.is_dir() else there.parent, "PC_NAME_MAX")
+        if any(len(os.fsencode(part)) > longest for part in out.parts):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    except OSError as error:
+        raise UsageError(f"--out {out} is no place ({error.strerror}). Allowed: a folder. Give another name.") from None
     if not there.is_dir():
         what = "is a file" if there == out else f"lies in {there}, which is a file"
         raise UsageError(f"--out {out} {what}. Allowed: a folder, which is made where there is none. Give another name.")
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UsageError(f"--out {out}: nothing can be written in {there}. Allowed: a folder that you may write. Give another one.")
     return out
 
@@ -61,7 +65,7 @@ def check_out(out: Path | None, such_as: str) -> None:
     if out is not None:
         check_place(out)
     for tracked in TRACKED if out else ():
-        if out.resolve().is_relative_to(tracked.resolve()):
+        if paths.real(out).is_relative_to(paths.real(tracked)):
             raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as {such_as}.")
 
 

@@ -65,7 +65,8 @@ def sample(
     """A cell: train a method with every seed (if it trains) and sample the prompts of a split."""
     from polychromic.base.locks import die_with_parent, single_writer
 
-    if out is None and params.resolve() != paths.PARAMS.resolve():  # another file's cell must not write where the pipeline's results are
+    # another file's cell must not write where the pipeline's results are
+    if out is None and paths.real(params) != paths.real(paths.PARAMS):
         raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {paths.PARAMS}. Add --out FOLDER.")
     values, cell = load(params, domain, (split, method, lam))
     folder = check_place(out or paths.cell_dir(domain, split, cell.name))

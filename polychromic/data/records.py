@@ -60,7 +60,11 @@ def load_split(domain: str) -> dict[str, list[Record]]:
     """Records by split, in the order of the split file. PolychromicError: the data file, of another version, lacks one of them."""
     records = {record.id: record for record in read_records(paths.data_file(domain), domain)}
     where = paths.split_file(domain)
-    splits = read_json(where)["splits"]
+    found = read_json(where)
+    splits = found.get("splits") if isinstance(found, dict) else None
+    listed = isinstance(splits, dict) and all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values())
+    if not listed or not set(paths.SPLITS) <= splits.keys():
+        raise DataError(str(where), "no ids by split", "what `polychromic split` writes", "Run `dvc repro`.")
     if missing := [i for ids in splits.values() for i in ids if i not in records]:
         raise PolychromicError(f"{where}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
     return {name: [records[i] for i in ids] for name, ids in splits.items()}

@@ -213,7 +213,7 @@ def read_yaml(path: str | os.PathLike = paths.PARAMS) -> dict[str, Any]:
     except PolychromicError as error:
         raise UsageError(str(error)) from None
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: holds a {type(values).__name__}, expected keys and values. Restore it with `git checkout {path}`.")
+        raise UsageError(f"{path}: holds a {type(values).__name__}. Allowed: keys and values. Restore it with `git checkout {path}`.")
     return values
 
 
@@ -224,5 +224,5 @@ def load_params(path: str | os.PathLike = paths.PARAMS) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         found = problems(error, "\n  ", "params.yaml").replace("Value error, ", "")
-        remedy = "Fix these keys; each is explained by the comment above it in params.yaml."
+        remedy = "Allowed: what the comment above each key in params.yaml says. Fix these keys."
         raise UsageError(f"{path}: {error.error_count()} error(s):\n  {found}\n{remedy}") from None

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.base.io import read_jsonl, sha256_file
+from polychromic.base.parse import split_url
 
 Rows = Iterator[tuple[str, object]]  # (where it stands, the item as it was parsed), in the source's order
 Page = list[tuple[str, object]]
@@ -129,7 +130,7 @@ def _parquet_rows(path: Path) -> Rows:
             rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
             for number, row in enumerate(rows, start=1):
                 yield f"{path}: row {number}", row
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         said = str(error).splitlines()[0][:200]
         raise DataError(str(path), f"not a whole Parquet file ({said})", "a Parquet file", "Copy or write it again.") from None
 
@@ -166,7 +167,7 @@ class Apify(Source):
     def __init__(self, base: str, dataset: str, token: str | None, retries: int):
         if not re.fullmatch(r"[\w.~-]{1,200}", dataset, re.ASCII) or not dataset.strip("."):
             raise UsageError(f"dataset {dataset!r}. Allowed: an id such as WkzbQMuFYuamGv3YF, or USER~NAME. Copy it from Apify's console.")
-        parts = urlsplit(base)
+        parts = split_url(base, "--base-url")
         safe = parts.scheme == "https" or parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
         if not safe or not parts.hostname or parts.username or parts.query or parts.fragment:
             allowed = f"https://HOST[:PORT][/PATH], or http on this machine, without password and query; the token stands in {TOKEN}"

@@ -58,7 +58,7 @@ def draw_all(
     rows, variant = read_prompts(data, limit), read_variant(prompt)
     runs: list[tuple[str, Path | None, Shots]] = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
     runs += [("few_shot", None, read_exemplars(few_shot))] if few_shot else []
-    runs += [(adapter.resolve().name, adapter, []) for adapter in adapters]
+    runs += [(paths.real(adapter).name, adapter, []) for adapter in adapters]
     names = [name for name, _, _ in runs]
     if len(set(names)) < len(names):
         raise UsageError(f"the systems are {', '.join(names)}: two of one name. Allowed: different names. Rename an adapter's folder.")
@@ -151,7 +151,7 @@ def _asked(where: str, raw: dict, id: str) -> Row:
 
 def read_variant(name: str) -> PromptVariant:
     """A prompt variant: DOMAIN/NAME of polychromic/models/prompts.yaml, or a YAML file with `system` and, if wanted, `ask`."""
-    if Path(name).is_file():
+    if os.path.lexists(name) or Path(name).suffix in (".yaml", ".yml"):
         try:
             return PromptVariant.model_validate(parse_yaml(read_text(name), name, lines=True))
         except (PolychromicError, ValueError) as error:

@@ -23,7 +23,8 @@ from polychromic.score.text import answer_key
 LONGEST = 200  # characters of a system's name
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 Text = Annotated[str, Field(pattern=r"\S", description="text that is not empty")]
-Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\S[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", max_length=LONGEST,
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+Name = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$", max_length=LONGEST,
                             description=f"text that is not empty, on one line, of up to {LONGEST} characters")]
 Texts = Annotated[list[str], Field(min_length=1, description="a list of one or more texts")]
 
@@ -177,7 +178,7 @@ def read_systems(given: Sequence[Path]) -> list[System]:
     for path, system in read:
         t, label = system.temperature, system.label
         if often[label, t] > 1 and path.is_dir():
-            label = f"{path.resolve().name}/{label}"
+            label = f"{paths.real(path).name}/{label}"
         if (label, t) in found:
             raise UsageError(f"{path}: system {label!r} was read before. Allowed: each once. Rename a file, or its `system` column.")
         found[label, t] = replace(system, label=label)
@@ -195,11 +196,12 @@ def _lines(path: Path) -> Iterator[Row]:
         names = [one.get("replies") if isinstance(one, dict) else None for one in named] if isinstance(named, list) else []
         if not names or not all(isinstance(name, str) and name and name == Path(name).name for name in names):
             allowed = "a folder that `polychromic evaluate --out` wrote, or files of replies. Evaluate into it first, or name the files"
-            raise PolychromicError(f"{path}: the folder holds no {EVALUATION} that names systems and their files of replies. Allowed: {allowed}.")
+            found = f"the folder holds no {EVALUATION} that names systems and their files of replies"
+            raise PolychromicError(f"{path}: {found}. Allowed: {allowed}.")
         files = [path / name for name in dict.fromkeys(names)]
     for file in files:
-        parents = file.resolve().parents
-        cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.RESULTS.resolve()
+        parents = paths.real(file).parents
+        cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.real(paths.RESULTS)
         for where, raw in _with_prompts(file, parents[2].name) if cell else read_jsonl(file):
             yield read_row(where, raw, system=file.name.removesuffix(".gz").removesuffix(".jsonl"))
 

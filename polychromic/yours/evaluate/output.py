@@ -18,6 +18,7 @@ from rich.text import Text
 
 from polychromic.base.errors import UsageError
 from polychromic.base.io import together, write_json, write_jsonl, write_text
+from polychromic.base.paths import real
 from polychromic.base.visible import cell, visible, visible_lines
 from polychromic.report import figures, labels
 from polychromic.report.differences import Effect, differences, forest
@@ -148,16 +149,16 @@ def _write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 def _keep_replies(out: Path, systems: Sequence[System]) -> dict[str, str]:
     """Write the lines of each system to out/samples-SYSTEM.jsonl; returns system -> file name. Replies drawn there stay as they are."""
     names: dict[str, str] = {}
-    sources = [{Path(reply.where.rpartition(":")[0]).resolve() for reply in system.rows.values()} for system in systems]
+    sources = [{real(reply.where.rpartition(":")[0]) for reply in system.rows.values()} for system in systems]
     for system, own in zip(systems, sources, strict=True):
         stem = re.sub(r"[^\w.@=+-]+", "-", system.name).encode()[:STEM].decode(errors="ignore")
         while f"samples-{stem}.jsonl" in names.values():
             stem += "-2"
         path = out / f"samples-{stem}.jsonl"
         names[system.name] = path.name
-        if own == {path.resolve()}:
+        if own == {real(path)}:
             continue
-        if path.with_suffix(".json").exists() or path.resolve() in set().union(*sources):
+        if path.with_suffix(".json").exists() or real(path) in set().union(*sources):
             raise UsageError(f"--out {out} holds {path.name}, which is not to be overwritten. Allowed: another folder. Choose one.")
         write_jsonl(path, [reply.raw | {"system": system.label} for reply in system.rows.values()])
     return names
