@@ -21,8 +21,8 @@ from polychromic.base.drafts import together, written
 from polychromic.base.errors import DataError, PolychromicError
 from polychromic.base.parse import parse_json
 
-__all__ = ["atomic_open", "dumps", "open_file", "read_json", "read_jsonl", "read_text", "sha256_file", "sha256_json", "together"]
-__all__ += ["write_json", "write_jsonl", "write_text"]
+__all__ = ["atomic_open", "dumps", "open_file", "read_bytes", "read_json", "read_jsonl", "read_object", "read_text", "sha256_file"]
+__all__ += ["sha256_json", "together", "write_json", "write_jsonl", "write_text"]
 
 GZIP = b"\x1f\x8b"  # how every gzip file begins
 KINDS = {
@@ -35,6 +35,19 @@ def atomic_open(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open what will be `path` for writing; it replaces what is there only when the block ends well (polychromic.base.drafts)."""
     with written(Path(path)) as file:
         yield file
+
+
+class Keyed(dict):
+    """An object that was read: a key that it lacks is a DataError, which names the place."""
+
+    def __init__(self, where: str, values: dict):
+        super().__init__(values)
+        self._where = where
+
+    def __missing__(self, key: Any) -> Any:
+        there = ", ".join(map(str, list(self)[:20])) or "none"
+        remedy = "Make the file again: `dvc repro`, or the command that wrote it."
+        raise DataError(self._where, f"no {str(key)!r}; keys found: {there}", f"an object with {str(key)!r}", remedy)
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
@@ -64,9 +77,18 @@ def read_json(path: str | os.PathLike) -> Any:
     with _unpacked(Path(path), "one JSON document") as file:
         content = file.read()
     try:
-        return parse_json(content)
+        value = parse_json(content)
     except ValueError as error:
         raise DataError(str(path), str(error), "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
+    return Keyed(str(path), value) if isinstance(value, dict) else value
+
+
+def read_object(path: str | os.PathLike) -> dict[str, Any]:
+    """As `read_json`, of a document that is an object; DataError for another one."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(str(path), f"a JSON {type(value).__name__}", "one JSON object", "Make it again with `dvc repro`.")
+    return value
 
 
 def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
@@ -94,7 +116,7 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
                 raise DataError(where, str(error), "one JSON object per line, in UTF-8") from None
             if not isinstance(row, dict):
                 raise DataError(where, f"a JSON {type(row).__name__}", "one JSON object per line")
-            yield where, row
+            yield where, Keyed(where, row)
 
 
 @contextmanager
@@ -142,10 +164,15 @@ def open_file(path: str | os.PathLike) -> IO[bytes]:
         raise PolychromicError(f"{path}: cannot be read ({said}). Allowed: {allowed}.") from None
 
 
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """All of a file. Raises PolychromicError as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
 def read_text(path: str | os.PathLike) -> str:
     """All of a file. Raises PolychromicError as `open_file`; DataError: it is not UTF-8."""
-    with open_file(path) as file:
-        content = file.read()
+    content = read_bytes(path)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

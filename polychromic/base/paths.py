@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from polychromic.base.errors import PolychromicError
+
 PARAMS = Path("params.yaml")
 DATA = Path("data")
 RESULTS = Path("results")
@@ -30,7 +32,11 @@ def cache_dir() -> Path:
     """Content-addressed cache of weights and adapters: $POLYCHROMIC_CACHE, else the user's cache folder."""
     if root := os.environ.get("POLYCHROMIC_CACHE"):
         return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polychromic"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polychromic"
+    except RuntimeError:
+        said = "HOME is not set, and the user has no home. Allowed: a place for the cache. Set POLYCHROMIC_CACHE"
+        raise PolychromicError(f"{said}.") from None
 
 
 def data_file(domain: str) -> Path:

@@ -132,7 +132,8 @@ def main() -> None:
 def _run() -> int:
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            _flush()
         return code if isinstance(code, int) else 0
     except typer.Abort:
         said, code = "stopped", 1
@@ -149,14 +150,27 @@ def _run() -> int:
     return code
 
 
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would be written, and fail, at the end again
+        allowed = "a place with room. Let the output go elsewhere"
+        raise PolychromicError(f"standard output: not all was written ({error.strerror}). Allowed: {allowed}.") from None
+
+
 def _told(error: BaseException) -> str:
     """What is known of an error, and what to do next."""
     if isinstance(error, PolychromicError):
         return str(error)
     if refused := getattr(error, "filename", None):  # of an OSError that names its file
-        return f"{refused}: {error.strerror}. Allowed: what can be read and written here. Give another place."
+        cached = paths.real(os.fsdecode(refused)).is_relative_to(paths.real(paths.cache_dir()))
+        remedy = "Set POLYCHROMIC_CACHE to a folder with room that you may write" if cached else "Give another place"
+        return f"{refused}: {error.strerror}. Allowed: what can be read and written here. {remedy}."
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:300] or 'no more is known'}"
-    return f"the command stopped ({said}). Nothing half-written is left. Run it again with --debug first to see where it was."
+    return f"the command stopped ({said}). Files are as before it, or whole. `polychromic --debug COMMAND` shows where it was."
 
 
 def _misused(error: Exception) -> int:

@@ -277,7 +277,7 @@ def prepare(folder: Path, slot: str, kind: str, line: str) -> list[str]:
         if kind in THINGS:
             THINGS[kind](path)
         elif kind in texts:
-            path.write_text(texts[kind], encoding="utf-8", errors="surrogatepass")
+            path.write_text(f"{texts[kind]}\n", encoding="utf-8", errors="surrogatepass")
     elif slot == "row":
         rows = [json.dumps(one) for one in (GOOD | {"id": "first"}, GOOD | ROWS[kind])]
         (folder / "odd.jsonl").write_text("\n".join(rows) + "\n")

@@ -12,7 +12,8 @@ weights looks the same, and the name that the adapter recorded decides nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -66,6 +67,11 @@ def draw_all(
         raise UsageError(f"--base {base}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
     source = pinned().model if base == DEFAULT else weights.FolderSource(source="folder", path=base)
     folder = weights.obtain(source)
+    with _readable(base):
+        from transformers import AutoConfig, AutoTokenizer
+
+        AutoConfig.from_pretrained(folder, local_files_only=True)
+        AutoTokenizer.from_pretrained(folder, local_files_only=True)
     for adapter in adapters:
         check_adapter(adapter, base, folder)
     with single_writer(out):
@@ -81,7 +87,6 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from peft.utils import load_peft_weights
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     named = None
@@ -104,10 +109,10 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
             raise ValueError(f"{len(names)} tensors for which the base has no module, such as {names[0]}")
         if names := [name for name in result.missing_keys if ".lora_" in name]:
             raise ValueError(f"{len(names)} tensors are lacking, such as {names[0]}")
-    except (PolychromicError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        # a RuntimeError's first line says nothing of the sizes
-        head, *lines = str(error).splitlines()
-        said = "; ".join(line.strip(" \t.")[:300] for line in lines[:2] or [head])
+    except Exception as error:  # whatever torch and PEFT make of a file that others wrote
+        head, *lines = str(error).partition(" Allowed: ")[0].splitlines() or [type(error).__name__]
+        sizes = [line for line in lines if "size mismatch" in line][:2]  # of which the first line says nothing
+        said = "; ".join(line.strip(" \t.")[:300] for line in sizes or [head])
         made = f"It names {named!r} as its base: give" if named else "Give"
         allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
         raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
@@ -179,13 +184,27 @@ def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dic
     return [{"role": "system", "content": variant.system}, *shots, {"role": "user", "content": before + prompt + after}]
 
 
+@contextmanager
+def _readable(base: str | Path) -> Iterator[None]:
+    """Raises PolychromicError for whatever transformers makes of a folder that others wrote."""
+    try:
+        yield
+    except PolychromicError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:300].rstrip(". ")
+        allowed = "a causal language model with its tokenizer, as save_pretrained writes it. Copy or save it again, or give another --base"
+        raise PolychromicError(f"{base}: the model cannot be read ({said}). Allowed: {allowed}.") from None
+
+
 def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokenizer)
     """The base model, with the adapter merged where there is one (it fits, see check_adapter), in bfloat16 on the best device."""
     from polychromic.base.hardware import best_device
     from polychromic.models.decode import check_head
     from polychromic.models.load import load_causal_lm
 
-    model, tokenizer = load_causal_lm(folder, "bfloat16", best_device())
+    with _readable(folder):
+        model, tokenizer = load_causal_lm(folder, "bfloat16", best_device())
     try:
         check_head(model)
     except ValueError as error:
