@@ -143,7 +143,7 @@ OPTIONS = {
     "audit --plan": ("--cells",),
 }
 WORDS = {  # command lines that ask for what there is not
-    f"evaluate --no-encoder --samples good.jsonl --out new --metrics {word}": repr(word)[1:20]
+    f"evaluate --no-encoder --samples good.jsonl --out new --metrics {word}": repr(word)[1:-1][:20]
     for word in (",", ",,", "nothing", "pass@", "pass@0", f"pass@{'9' * 400}", "pass@1e3", "pass@3", "cover@0", "cover@7", "\x1b[31m",
                  "chrf", "vendi", "=1+1")
 } | {
@@ -229,6 +229,7 @@ def ground() -> Iterator[Path]:
 def here(ground, monkeypatch) -> Iterator[Path]:
     folder = ground.with_name("here")
     shutil.copytree(ground, folder, symlinks=True, ignore=lambda _, names: {"pipe"} & set(names))
+    folder.chmod(0o777)
     os.mkfifo(folder / "pipe")
     monkeypatch.chdir(folder)
     cache = ground.with_name("cache")

@@ -257,7 +257,7 @@ def load_rules(path: str | os.PathLike = DEFAULT) -> Rules:
     except ValidationError as error:
         said = f"{path}: {problems(error)}"
     except (ValueError, PolychromicError) as error:
-        said = str(error)
+        said = str(error).partition(". ")[0]
     raise UsageError(f"--rules {said.rstrip('.')}. Allowed: the keys and values that {DEFAULT} explains. Copy it and change that.")
 
 
