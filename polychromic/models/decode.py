@@ -26,6 +26,7 @@ from polychromic.base.seeds import derive_seed
 from polychromic.models.branches import reply_decoder
 
 BLOCK = 256  # vocabulary entries per block in `draw`
+AT_ONCE = 16  # rows of logits that `draw` turns into probabilities at once, on a processor
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,17 @@ def draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p
     """
     if temperature == 0:
         return logits.argmax(-1)[row]
+    token = torch.empty_like(row)
+    at_once = AT_ONCE if logits.device.type == "cpu" else len(logits)
+    for first in range(0, len(logits), at_once):
+        part = logits[first : first + at_once]
+        here = ((row >= first) & (row < first + at_once)).nonzero()[:, 0]
+        token[here] = _draw(part, row[here] - first, uniform[here], temperature, min_p)
+    return token
+
+
+def _draw(logits: Tensor, row: Tensor, uniform: Tensor, temperature: float, min_p: float) -> Tensor:
+    """`draw` of few rows, whose probabilities stay in the processor's cache."""
     probability = torch.softmax(logits.float() / temperature, dim=-1)
     if min_p:
         probability = probability.where(probability >= min_p * probability.amax(-1, keepdim=True), 0.0)
