@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from polychromic.data.domains import domain_names
-from polychromic.method.advantages import BASELINES
+from polychromic.method.advantages import BASELINES, OWN
 from polychromic.method.losses import LOSSES, check_loss
 from polychromic.method.objective import OBJECTIVES, SUBSET_OBJECTIVES
 
@@ -31,7 +31,7 @@ Count = Annotated[int, Field(ge=1)]
 Pair = Annotated[int, Field(ge=2)]  # as many or more
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16"]
-BaselineName = Literal[tuple(BASELINES)]
+BaselineName = Literal[(*BASELINES, OWN)]
 DomainName = Literal[tuple(domain_names())]
 
 
