@@ -37,7 +37,7 @@ def split_file(domain: str) -> Path:
 
 
 def norms_file(domain: str) -> Path:
-    """What people's replies to training prompts say, before any method is trained (Domain.norms), and what its judge learns (held_out_norms)."""
+    """What people's replies to training prompts say, before training (Domain.norms), and what its judge learns (held_out_norms)."""
     return RESULTS / domain / "norms.json"
 
 

@@ -91,7 +91,7 @@ def _token_log_probs(model, tokenizer, start: Prefill, index: torch.Tensor, repl
 
 @torch.inference_mode()
 def log_likelihoods(model, tokenizer, asked: Sequence[tuple[Sequence[int], Sequence[str]]], rows: int = ROWS) -> list[np.ndarray]:  # noqa: ANN001
-    """Per prompt (n, 2): natural log-probability of each of its n >= 1 replies and of its end, given the prompt; and how many tokens that were.
+    """Per prompt (n, 2): natural log-probability of each of its n >= 1 replies and of its end, given the prompt; and how many tokens.
 
     Temperature 1, nothing truncated; the end token counts, so that an empty reply has one token. The last bits depend on all that is asked.
 

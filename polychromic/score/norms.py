@@ -1,4 +1,4 @@
-"""Stage `norms`: what people's replies to training prompts say, before any method is trained, and what the held-out judge learns of them."""
+"""Stage `norms`: what people's replies to training prompts say, before any training, and what the held-out judge learns of them."""
 
 from __future__ import annotations
 

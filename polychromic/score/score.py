@@ -84,7 +84,7 @@ class Recorded:
         self._count = params.scoring.likelihood_samples if "log_likelihood" in _needs(params.domain(domain.name).metrics) else 0
 
     def prepare(self, records: Mapping[str, Record], rows: Sequence[dict]) -> None:
-        """Asks for what follows of one cell's rows: the vectors at once, likelihoods by seed and temperature, so that a kill loses little."""
+        """Asks for what follows of one cell's rows: vectors at once, likelihoods by seed and temperature, so that a kill loses little."""
         humans = [text for record in records.values() for text in (record.prompt, *record.references)]
         judged = [self._domain.judged(records[row["id"]], text) for row in rows for text in row["samples"]]
         unique = list(dict.fromkeys([text for row in rows for text in row["samples"]] + judged + humans))

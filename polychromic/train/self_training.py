@@ -67,7 +67,8 @@ class SelfTraining:
         return replaced
 
     def fill(self, trainer: Trainer, sampler: Sampler, number: int = 0) -> list[tuple[int, list[int]]]:
-        """Sample the distinct prompts of the training set, those without a reference behind them; (row, reply tokens) of the distinct good replies.
+        """Sample the distinct prompts of the training set, those without a reference behind them; (row, reply tokens) of the distinct good
+        replies.
 
         Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
         """

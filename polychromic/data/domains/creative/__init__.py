@@ -118,7 +118,7 @@ class Creative(Domain):
         }
 
     def held_out_norms(self, records: Sequence[Record], readers: Readers) -> dict[str, Any]:
-        """sentences in classes of words; unusual, the PERCENTILE of people's sentences by a model of other people's; long, as norms' words."""
+        """sentences in classes of words; unusual, the PERCENTILE of people's by a model of other people's; long, as norms' words."""
         texts = [text for record in records for text in record.references]
         said = [classes(text) for text in texts]
         return {
@@ -128,8 +128,8 @@ class Creative(Domain):
         }
 
     def held_out_quality(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
-        """1 for a sentence that keeps the rules, is no longer than people's, and whose order of words is as usual as nine in ten of theirs, as
-        a whole and at its worst place; else 0."""
+        """1 for a sentence that keeps the rules, is no longer than people's, and whose order of words is as usual as nine in ten of theirs,
+        as a whole and at its worst place; else 0."""
         sentences, least = tuple(readers.norms["sentences"]), readers.norms["unusual"]
         usual = lambda reply: bool(np.all(np.array(usualness(classes(reply), sentences)) >= least))
         kept = [self.answer(record, reply) is not None and len(words(reply)) <= readers.norms["long"] for reply in replies]

@@ -1,8 +1,8 @@
 """The judge that training never sees: is the order of words in a sentence as usual as people's, at its worst place? Knows no vectors.
 
-A bigram model with Witten-Bell smoothing over function words as they are and the parts of speech of all others, which a tagger by rules and a
-lexicon finds, fitted on people's sentences. It sees word salad, wrong grammar and keywords that have no place in their sentence, which the
-likelihood under a language model sees by quite other means.
+A bigram model with Witten-Bell smoothing over function words as they are and the parts of speech of all others, which a tagger by
+rules and a lexicon finds, fitted on people's sentences. It sees word salad, wrong grammar and keywords that have no place in their
+sentence, which the likelihood under a language model sees by quite other means.
 """
 
 from __future__ import annotations

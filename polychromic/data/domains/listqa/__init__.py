@@ -77,7 +77,8 @@ class ListQA(Domain):
 
     def held_out_similarity(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """(N, N) in [0, 1]: 1 for lines with the same letters, or, in words of six letters or more, with one letter more, less or other
-        after the first; else how alike the encoder finds the lines: as two right answers usually are, or less: 0; the same: 1. Evaluation alone reads it.
+        after the first; else how alike the encoder finds the lines: as two right answers usually are, or less: 0; the same: 1.
+        Evaluation alone reads it.
 
         It shares with `key` the line of the reply (reading.line_of) and no more: neither WordNet's synonyms nor folding nor the valid set.
         """
