@@ -275,12 +275,12 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
     compares = [f"results/{domain}/{split}/compare.json" for domain, split in found]
     timings = [f"{BENCHMARKS}/{name}.json" for name in (f"step_cost-{params.domains[0]}", "gradient_variance")]
-    simulated = f"{BENCHMARKS}/fronts.json"
+    simulated, opened = f"{BENCHMARKS}/fronts.json", f"{BENCHMARKS}/first_opening.json"
     sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated]
     for name, desc, deps, keys in (
         ("summary", "the four baselines over all domains, on test", [path for path in compares if "/test/" in path], ()),
         ("costs", "seconds of a step and variances of gradients, which `make bench` measured", timings, ("domains",)),
-        ("designs", "are intervals and tests right, from the simulation of benchmarks/fronts.py", [simulated], ()),
+        ("designs", "are intervals and tests right, as simulated; what an earlier opening of test said", [simulated, opened], ()),
         ("setup", "the table of defaults, from params.yaml", [], None),
         ("numbers", "the records of every number that the text prints, and their macros", [*sources, *compares, *timings], None),
     ):

@@ -55,7 +55,10 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
         "tables/cost.tex": lambda p: measured_tables.cost_table(results.measured(f"step_cost-{p.domains[0]}")),
         "tables/gradient-variance.tex": lambda p: measured_tables.variance_table(results.measured("gradient_variance")),
     },
-    "designs": {"tables/designs.tex": lambda p: measured_tables.designs_table(results.measured("fronts"))},
+    "designs": {
+        "tables/designs.tex": lambda p: measured_tables.designs_table(results.measured("fronts")),
+        "tables/first-opening.tex": lambda p: measured_tables.opening_table(results.measured("first_opening")),
+    },
     "summary": {
         "tables/summary.tex": lambda p: tables.summary_table(on_test(p)),
         "figures/primary.pdf": lambda p: report.differences.primary(on_test(p)),

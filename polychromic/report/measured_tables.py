@@ -1,4 +1,4 @@
-"""Tables of benchmarks/results/ (steps, gradient variance, whether intervals are right) and of drafts beside people."""
+"""Tables of benchmarks/results/ (steps, gradient variance, whether intervals are right, an earlier opening) and of drafts beside people."""
 
 from __future__ import annotations
 
@@ -57,6 +57,23 @@ def designs_table(found: Fields) -> str:
             lines.append(row([SHAPES.get(r["shape"], r["shape"]), str(r.seeds), str(r.prompts), *rates[:3], f"{r.detectable:.2f}"]))
     head = ["", "seeds", "prompts", r"coverage (\%)", r"false positives (\%)", r"normal: coverage (\%)", "detectable"]
     return tabular("lrrrrrr", lines, head)
+
+
+def opening_table(found: Fields) -> str:
+    """What an earlier opening of test said, a block per domain, a row per primary contrast: what was expected before it, beside the
+    difference with its interval, the adjusted p, and how many seeds and prompts."""
+    lines: list[str] = []
+    for domain in dict.fromkeys(r.domain for r in found.rows):
+        rows = [r for r in found.rows if r.domain == domain]
+        lines += [r"\addlinespace"] * bool(lines)
+        about = f"{labels.DOMAINS.get(domain, domain).capitalize()}, {labels.metric(rows[0].metric).label}"
+        lines.append(rf"\multicolumn{{6}}{{@{{}}l}}{{\emph{{{labels.escape(about)}}}}}\\*")
+        for r in rows:
+            delta = f"{labels.format_value(r.metric, r.delta, sign=True)} {labels.format_interval(r.metric, r.low, r.high, sign=True)}"
+            pair = f"{labels.system_name(r.a)} $-$ {labels.system_name(r.b)}"
+            p = rf"\ensuremath{{{labels.format_p(r.p_adjusted)}}}"
+            lines.append(row([pair, labels.escape(r.expected), delta, p, str(len(r.seeds)), str(r.n_prompts)]))
+    return tabular("llrrrr", lines, ["contrast, matched", "expected before", "found [CI]", "adjusted $p$", "seeds", "prompts"])
 
 
 def _percent(value: float, se: float) -> str:

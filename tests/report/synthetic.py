@@ -158,7 +158,7 @@ def parsed(document: dict) -> Compare:
 
 def measured(name: str, **changes) -> Fields:  # noqa: ANN003 - fields of the document
     """A file of benchmarks/results/, as the report reads it."""
-    document = make_designs() if name == "fronts" else make_benchmarks()[f"{name}.json"]
+    document = (make_benchmarks() | {"fronts.json": make_designs(), "first_opening.json": make_opening()})[f"{name}.json"]
     return Fields(document | changes, f"benchmarks/results/{name}.json")
 
 
@@ -191,6 +191,14 @@ def make_designs() -> dict:
              "rules": {"ours": rate(0.955 if prompts == 150 else 0.94), "normal": rate(0.81)}}
             for domain in ("listqa", "creative") for shape in ("same", "itself") for prompts in (150, 300)]  # fmt: skip
     return {"commit": "abc", "runs": 600, "rows": rows}
+
+
+def make_opening() -> dict:
+    """first_opening.json: one contrast as expected, one of another domain."""
+    row = lambda domain, b, delta, p, expected: {
+        "domain": domain, "a": "polychromic", "b": b, "metric": "valid_distinct@10", "delta": delta, "low": delta - 0.1, "high": delta + 0.1,
+        "p_adjusted": p, "n_prompts": 120, "seeds": [0, 1, 2], "expected": expected}  # fmt: skip
+    return {"commit": "abc1234", "rows": [row("listqa", "lora", 0.3, 0.0004, "higher"), row("creative", "rft", -0.25, 0.03, "open & close")]}
 
 
 def make_people() -> dict:

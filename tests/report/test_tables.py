@@ -88,6 +88,9 @@ def test_tables_of_what_was_measured():
     rows = measured_tables.designs_table(measured("fronts")).splitlines()
     rates = r"95.5 {\scriptsize $\pm$ 0.5} & 4.5 {\scriptsize $\pm$ 0.5} & 81.0 {\scriptsize $\pm$ 0.5}"
     assert rf"the same curves & 3 & 150 & {rates} & 0.41 \\" in rows and sum("Spreads of" in line for line in rows) == 2
+    rows = measured_tables.opening_table(measured("first_opening")).splitlines()
+    assert r"Polychromic $-$ LoRA & higher & +0.30 [+0.20, +0.40] & \ensuremath{<.001} & 3 & 120 \\" in rows
+    assert sum(r"open \& close" in line for line in rows) == 1 and sum("multicolumn" in line for line in rows) == 2
     rows = measured_tables.people_table(Fields(make_people(), "people")).splitlines()
     lora, small = next(row for row in rows if row.startswith("LoRA")), r"{\scriptsize [%s]}"
     assert lora == (f"LoRA & 1.50 {small % '1.40, 1.60'} & 8.0 {small % '7.2, 8.8'} & 1.6 & 32.0 {small % '28.8, 35.2'} & 8.0" + r" \\")
