@@ -50,7 +50,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for split in ("dev", "test"):
             write_json(paths.compare_file(domain, split), make(domain, split))
     write_json(paths.compare_file("replies", "calibration"), make_people())
-    made = make_benchmarks() | {"fronts.json": make_designs(), "first_opening.json": make_opening(), "audit.json": {"cells": [], "population": 57}}
+    made = make_benchmarks() | {"fronts.json": make_designs(), "first_opening.json": make_opening()}
+    made |= {"audit.json": {"cells": [], "population": 57}}
     for name, document in made.items():
         write_json(f"benchmarks/results/{name}", document)
     Path("paper").mkdir()

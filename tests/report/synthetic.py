@@ -196,9 +196,10 @@ def make_designs() -> dict:
 def make_opening() -> dict:
     """first_opening.json: one contrast as expected, one of another domain."""
     row = lambda domain, b, delta, p, expected: {
-        "domain": domain, "a": "polychromic", "b": b, "metric": "valid_distinct@10", "delta": delta, "low": delta - 0.1, "high": delta + 0.1,
-        "p_adjusted": p, "n_prompts": 120, "seeds": [0, 1, 2], "expected": expected}  # fmt: skip
-    return {"commit": "abc1234", "rows": [row("listqa", "lora", 0.3, 0.0004, "higher"), row("creative", "rft", -0.25, 0.03, "open & close")]}
+        "domain": domain, "a": "polychromic", "b": b, "metric": "valid_distinct@10", "delta": delta, "low": delta - 0.1,
+        "high": delta + 0.1, "p_adjusted": p, "n_prompts": 120, "seeds": [0, 1, 2], "expected": expected}  # fmt: skip
+    rows = [row("listqa", "lora", 0.3, 0.0004, "higher"), row("creative", "rft", -0.25, 0.03, "open & close")]
+    return {"commit": "abc1234", "rows": rows}
 
 
 def make_people() -> dict:
