@@ -1,7 +1,8 @@
 """What test said at its first opening, when another design was tested on other prompts: taken from the commit that holds it.
 
-The first opening stays in the paper as what it was. Its primary contrasts are read out of results/DOMAIN/test/compare.json of COMMIT, by
-DVC from the store, and set beside what was expected before it (docs/tries.md). Nothing is computed. Writes benchmarks/results/first_opening.json.
+The first opening stays in the paper as what it was. Its primary contrasts are read out of results/DOMAIN/test/compare.json of COMMIT,
+by DVC from the store, and set beside what was expected before it (docs/tries.md). Nothing is computed. Writes
+benchmarks/results/first_opening.json.
 """
 
 from __future__ import annotations
