@@ -21,8 +21,8 @@ Function = Callable[[Row, Sequence[str]], np.ndarray]
 # name -> what it asks for, in a line of --help
 QUALITIES = {
     "answers": "one of the row's `valid` (else `references`), as a whole",
-    "likeness": "ROUGE-L with the nearest of `references`",
-    "meaning": "cosine of sentence vectors with the nearest of `references`",
+    "likeness": "likeness or likeness:FLOOR: ROUGE-L with the nearest of `references`",
+    "meaning": "meaning or meaning:FLOOR: cosine of sentence vectors with the nearest of `references`",
     "regex": "regex:PATTERN, matched as a whole",
     "json": "json or json:SCHEMA.json: a document that the schema allows",
     "length": "length:5-30 words",
@@ -65,7 +65,7 @@ class Scoring:
         quality, similarity: of (row of the file, N replies): (N,) and (N, N) in [0, 1].
         names: {"quality": [...], "combine", "similarity"} as the user would ask for them again.
         identity: tells one version of them from another.
-        guards: the functions of the user's among them.
+        guards: the functions of the user's among them. asked: whether they were asked before, so that models are loaded.
     """
 
     quality: Function
@@ -73,6 +73,7 @@ class Scoring:
     names: dict[str, Any]
     identity: dict[str, Any]
     guards: list[Guard] = field(default_factory=list)
+    asked: bool = False
 
     def of_examples(self) -> tuple[Function, Function]:
         """The two for the rows of a Trainer, in whose column "row" the row stands."""
@@ -135,7 +136,7 @@ def _quality(spec: str, vectors: Vectors, kept: Path | None) -> tuple[Function |
     name, _, argument = spec.partition(":")
     if name not in QUALITIES:
         return None, ""
-    if name in ("answers", "likeness", "meaning", "tests") and argument:
+    if name in ("answers", "tests") and argument:
         raise UsageError(f"--quality {spec}: {name} takes nothing behind its name. Allowed: {name}. Leave it out.")
     if name in ("regex", "length", "classifier", "judge") and not argument:
         raise UsageError(f"--quality {name} needs something behind it. Allowed: {QUALITIES[name]}. Add it.")
@@ -146,7 +147,8 @@ def _quality(spec: str, vectors: Vectors, kept: Path | None) -> tuple[Function |
     if name in ("likeness", "meaning"):
         from polychromic.yours.train.qualities import likeness
 
-        return likeness.Likeness() if name == "likeness" else likeness.Meaning(vectors), ""
+        floor = likeness.read_floor(name, argument)
+        return likeness.Likeness(floor) if name == "likeness" else likeness.Meaning(vectors, floor), ""
     if name == "json":
         from polychromic.yours.train.qualities.schema import Schema
 

@@ -53,7 +53,7 @@ def findings(
     if len(drawn) >= (LEAST if ended else 2 * LEAST) and not any(row.kind == "quality 0" for row in found):
         third = max(3, len(drawn) // 3)
         first, last = (np.array([row["objective"] for row in part]) for part in (drawn[:third], drawn[-third:]))
-        rise, noise = last.mean() - first.mean(), sqrt(first.var(ddof=1) / third + last.var(ddof=1) / third)
+        rise, noise = last.mean() - first.mean(), 2 * sqrt(first.var(ddof=1) / third + last.var(ddof=1) / third)
         if rise < noise:
             found.append(Finding("D does not rise", (
                 f"D was {first.mean():.3f} in the first {third} logged steps with rollouts and {last.mean():.3f} in the last {third}, "
