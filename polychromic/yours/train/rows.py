@@ -46,14 +46,15 @@ class Rows:
     notes: list[str]
 
 
-def parse_columns(text: str | None) -> dict[str, str]:
-    """--columns, such as "prompt=question,completion=answer.text" -> {"prompt": "question", ...}. Raises UsageError for anything else."""
+def parse_columns(text: str | None, names: Sequence[str] = COLUMNS) -> dict[str, str]:
+    """--columns, such as "prompt=question,completion=answer.text" -> {"prompt": "question", ...}. Raises UsageError for anything else, and
+    for a name of ours that is not among `names`."""
     found: dict[str, str] = {}
     for part in filter(None, (text or "").split(",")):
         name, equals, column = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in COLUMNS or not column or name in found:
-            allowed = f"NAME=COLUMN with commas between, NAME one of {', '.join(COLUMNS)}, each once; a.b is column b within a"
-            raise UsageError(f"--columns has {part!r}. Allowed: {allowed}, such as prompt=question,completion=answer. Correct it.")
+        if not equals or name not in names or not column or name in found:
+            allowed = f"NAME=COLUMN with commas between, NAME one of {', '.join(names)}, each once; a.b is column b within a"
+            raise UsageError(f"--columns has {part!r}. Allowed: {allowed}, such as prompt=question. Correct it.")
         found[name] = column
     return found
 

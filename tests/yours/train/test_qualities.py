@@ -105,7 +105,8 @@ def test_meaning_is_that_of_the_nearest_reference_and_nothing_of_an_empty_reply(
 TESTS = [{"function": "f", "arguments": [[1, 2]], "expected": 3}, {"function": "f", "arguments": [[]], "expected": 0}]
 CHEATS = [
     "import sys\nprint(3)\nsys.exit(0)", "class E:\n    def __eq__(self, o): return True\ndef f(xs): return E()",
-    "def f(xs): return 3", "def f(xs): return '3'", "def g(xs): return sum(xs)", "def f(xs):\n    while True: pass", "", "f = 3", "def f(xs): return True if xs else 0",
+    "def f(xs): return 3", "def f(xs): return '3'", "def g(xs): return sum(xs)", "def f(xs):\n    while True: pass", "", "f = 3",
+    "def f(xs): return True if xs else 0",
 ]  # fmt: skip
 
 

@@ -30,7 +30,8 @@ def read_floor(name: str, text: str) -> float:
     except ValueError:
         floor = -1.0
     if not 0 <= floor < 1:
-        raise UsageError(f"--quality {name}:{text}. Allowed: {name}, or {name}:FLOOR, 0 or more and below 1, up to which a reply is nothing.")
+        allowed = f"{name}, or {name}:FLOOR, 0 or more and below 1, up to which a reply is nothing"
+        raise UsageError(f"--quality {name}:{text}. Allowed: {allowed}.")
     return floor
 
 
