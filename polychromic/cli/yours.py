@@ -251,10 +251,17 @@ def rebuild_data(
 
 
 @posts_app.command()
-def review(folder: Folder, reviewer: Reviewer = "reviewer") -> None:
+def review(
+    folder: Folder,
+    reviewer: Reviewer = "reviewer",
+    accept: Annotated[str | None, typer.Option(help="Read none: accept what is undecided and of these strata, or holds a text.")] = None,
+) -> None:
     """Read the candidates one by one: accept, reject, edit. Quit at any time; the next call goes on."""
-    from polychromic.yours.review import log, session
+    from polychromic.yours.review import bulk, log, session
 
+    if accept is not None:
+        print(bulk.accept(log.read_candidates(folder), folder, reviewer, accept))
+        return
     print(session.review(log.read_candidates(folder), folder, reviewer))
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from polychromic.report import figures, labels
 from polychromic.report.differences import Effect, differences, forest
 from polychromic.report.figures import Point
-from polychromic.report.style import PERCENT, drawing, errorbar, looks, style
+from polychromic.report.style import PERCENT, WIDTH, errorbar, looks, style
 from polychromic.score.metrics import metric
 from polychromic.yours.evaluate.inputs import System
 
@@ -70,7 +70,12 @@ def panels(document: dict) -> Figure:
     columns = min(PANELS, len(names))
     rows = -(-len(names) // columns)
     shown = looks([plain(s["system"]) for s in systems])
-    with drawing(rows * (0.62 + 0.17 * len(systems)), rows, columns) as (figure, axes):
+    height = rows * (0.62 + 0.17 * len(systems))
+    with rc_context(style() | {"figure.constrained_layout.use": False}):  # it takes seconds for many panels
+        figure = Figure(figsize=(WIDTH, height))
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        left = min(0.4, 0.03 + 0.011 * max(map(len, shown)))
+        figure.subplots_adjust(left, 0.25 / height, 0.98, 1 - 0.25 / height, wspace=0.12, hspace=1.1)
         for ax, name in zip(axes, names, strict=False):
             for y, s in enumerate(systems):
                 look, (mean, low, high) = shown[plain(s["system"])], (s["metrics"][name][end] for end in ENDS)
