@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from polychromic import __version__
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.errors import PolychromicError
+from polychromic.cli.door import door_app
 from polychromic.cli.output import Json, show
 from polychromic.cli.provenance import provenance_app
-from polychromic.cli.stages import DomainArgument, Lam, ParamsOption, errors, load, stage_app
+from polychromic.cli.stages import ParamsOption, errors, load, stage_app
 from polychromic.cli.yours import posts_app, replies_app
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Polychromic LoRA: train and judge a model by the *set* of its replies.",
 )
 PANELS = {
+    "An adapter of your own": (door_app,),
     "Replies of any model": (replies_app,),
     "Your own posts": (posts_app,),
     "Where a number comes from": (provenance_app,),
@@ -64,30 +66,6 @@ def doctor(
     show(document, checks.render, json)
     if not document["ok"]:
         raise typer.Exit(1)
-
-
-@app.command()
-def train(
-    domain: DomainArgument,
-    method: Annotated[str, typer.Argument(help="A method of params.yaml that has an adapter.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of training.")],
-    out: Annotated[Path, typer.Option(help="Folder for the adapter, in PEFT format.")],
-    lam: Lam = None,
-    params: ParamsOption = paths.PARAMS,
-) -> None:
-    """Train one adapter (or take it from the cache) and export it; PeftModel.from_pretrained loads the folder."""
-    values, cell = load(params, domain, ("dev", method, lam))
-    if values.methods[method].adapter == "none":
-        trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
-        raise UsageError(f"method {method!r} has no adapter to train. Allowed: {trained}.")
-    from polychromic.models.load import tell_cut
-    from polychromic.sample.cells import Workbench
-    from polychromic.train.adapter import export_adapter
-
-    bench = Workbench(values, domain, cell)
-    export_adapter(bench.train(seed), out)
-    tell_cut(f"train {domain} {method}", bench.cut)
-    print(out)
 
 
 @app.command()

@@ -31,6 +31,7 @@ Ks = Annotated[str | None, typer.Option("--k", help="Drafts a person sees; defau
 NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the metrics that need sentence vectors.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the replies that are drawn here.")]
 Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of the intervals.")]
+Columns = Annotated[str | None, typer.Option("--columns", help="What columns are called: prompt=question,samples=outputs.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for tables as CSV and LaTeX, the JSON document and figures.")]
 
 COLUMNS = ("post", "reply", "author", "engagement", "id", "post_id", "created")
@@ -48,7 +49,7 @@ def _column(name: str, what: str) -> type:
 @replies_app.command()
 def evaluate(
     context: typer.Context,
-    samples: Annotated[list[Path] | None, typer.Option(help="JSONL: id, prompt, samples; optional references, valid. Repeatable.")] = None,
+    samples: Annotated[list[Path] | None, typer.Option(help="JSONL: prompt, samples; optional id, references, valid. Repeatable.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="Draw replies from this model: a folder, or `default`.")] = None,
     adapter: Annotated[list[Path] | None, typer.Option("--adapter", help="With --base: a LoRA adapter's folder. Repeatable.")] = None,
     data: Annotated[Path | None, typer.Option(help="With --base: JSONL: prompt, and optional id, references, valid.")] = None,
@@ -60,6 +61,7 @@ def evaluate(
     min_p: Annotated[float, typer.Option("--min-p", min=0, max=1, help="Tokens below this share of the likeliest are dropped.")] = 0.0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply in tokens.")] = 32,
     max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
+    columns: Columns = None,
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
@@ -77,6 +79,8 @@ def evaluate(
         raise UsageError("--base needs --data FILE (the prompts) and --out FOLDER (where replies are kept, so that a run can be resumed).")
     check_out(out, "my-evaluation")
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
+    if columns and base:
+        raise UsageError("--columns names columns of --samples files, and --base draws replies. Allowed: one of the two. Leave it out.")
     from polychromic.yours.evaluate import evaluate as evaluation
 
     files = samples
@@ -90,12 +94,13 @@ def evaluate(
             raise UsageError(f"--temperature is {temperature:g}: {error}. Correct it.") from None
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
-    _finish(files, lambda systems: evaluation.evaluate(systems, asked), out, json)
+    _finish(files, columns, lambda systems: evaluation.evaluate(systems, asked), out, json)
 
 
 @replies_app.command()
 def compare_files(
     files: Annotated[list[Path], typer.Argument(help="Files of replies, see `evaluate`, or folders that `evaluate --out` wrote.")],
+    columns: Columns = None,
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
@@ -109,7 +114,7 @@ def compare_files(
     asked = _asked(metrics, k, no_encoder, seed, bootstrap)
     from polychromic.yours.evaluate import evaluate as evaluation
 
-    _finish(files, lambda systems: evaluation.compare(systems, asked), out, json)
+    _finish(files, columns, lambda systems: evaluation.compare(systems, asked), out, json)
 
 
 @replies_app.command()
@@ -118,12 +123,13 @@ def samples(
     find: Annotated[str, typer.Option(help="Only prompts whose id, text or replies hold this.")] = "",
     n: Annotated[int, typer.Option("--n", min=1, help="Replies shown per system.")] = 5,
     limit: Annotated[int, typer.Option(min=1, help="Prompts shown.")] = 10,
+    columns: Columns = None,
 ) -> None:
     """Read the replies of several systems side by side."""
     from polychromic.yours.evaluate import output
     from polychromic.yours.evaluate.inputs import read_systems
 
-    systems = read_systems(files)
+    systems = read_systems(files, _columns(columns))
     texts: dict[str, str] = {}  # id -> all that can be found there
     for (_, name), row in (item for system in systems for item in sorted(system.rows.items()) if item[0][0] == system.seeds[0]):
         texts[name] = "\n".join([texts.get(name, name), row.prompt, *row.samples]).lower()
@@ -151,12 +157,19 @@ def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, boot
     return Asked(names or None, ks, not no_encoder, seed, bootstrap)
 
 
-def _finish(files: Sequence[Path], judge: Callable[[list[System]], dict], out: Path | None, json: bool) -> None:
+def _columns(text: str | None) -> dict[str, str]:
+    from polychromic.yours.evaluate.inputs import Row
+    from polychromic.yours.train.rows import parse_columns
+
+    return parse_columns(text, [name for name in Row.model_fields if name not in ("where", "raw")])
+
+
+def _finish(files: Sequence[Path], columns: str | None, judge: Callable[[list[System]], dict], out: Path | None, json: bool) -> None:
     """Read the systems and judge them; say the notes, write the folder, print the document or its table."""
     from polychromic.yours.evaluate import output
     from polychromic.yours.evaluate.inputs import read_systems
 
-    document = judge(systems := read_systems(files))
+    document = judge(systems := read_systems(files, _columns(columns)))
     say(*(f"note: {note}" for note in document["notes"]))
     if out is not None:
         say(f"wrote {', '.join(path.name for path in output.write(out, systems, document))} to {out}")
@@ -238,10 +251,17 @@ def rebuild_data(
 
 
 @posts_app.command()
-def review(folder: Folder, reviewer: Reviewer = "reviewer") -> None:
+def review(
+    folder: Folder,
+    reviewer: Reviewer = "reviewer",
+    accept: Annotated[str | None, typer.Option(help="Read none: accept what is undecided and of these strata, or holds a text.")] = None,
+) -> None:
     """Read the candidates one by one: accept, reject, edit. Quit at any time; the next call goes on."""
-    from polychromic.yours.review import log, session
+    from polychromic.yours.review import bulk, log, session
 
+    if accept is not None:
+        print(bulk.accept(log.read_candidates(folder), folder, reviewer, accept))
+        return
     print(session.review(log.read_candidates(folder), folder, reviewer))
 
 

@@ -120,8 +120,8 @@ def fingerprint(adapter: Path) -> str:
 
 
 def pinned() -> Params:
-    """params.yaml of this folder or, elsewhere, that of the installed repository: it names the pinned model and encoder."""
-    return load_params(paths.PARAMS if paths.PARAMS.exists() else Path(__file__).resolve().parents[3] / paths.PARAMS)
+    """params.yaml of this folder or, elsewhere, that which the package came with: it names the pinned model and encoder."""
+    return load_params(paths.PARAMS if paths.PARAMS.exists() else Path(__file__).parents[1] / paths.PARAMS)
 
 
 def read_prompts(path: Path, limit: int | None) -> list[dict]:

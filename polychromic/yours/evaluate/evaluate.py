@@ -15,7 +15,6 @@ import numpy as np
 from polychromic import __version__
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.progress import progress
-from polychromic.compare import stats
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
 from polychromic.score.text import answer_key, answer_key_signature, said, shows
@@ -67,6 +66,8 @@ def evaluate(systems: Sequence[System], asked: Asked) -> dict:
 
     Raises as `score`.
     """
+    from polychromic.compare import stats  # scipy and statsmodels: a bad line must not wait for them
+
     scores = score(systems, {system.name: list(system.prompts) for system in systems}, asked)
     found = []
     for system in systems:
@@ -92,6 +93,8 @@ def compare(systems: Sequence[System], asked: Asked) -> dict:
         raise UsageError(f"compare-files has one system, {systems[0].name!r}. Allowed: two or more in files or folders. Add a file.")
     if differ := next(filter(None, (other_prompts(systems[0], system) for system in systems[1:])), None):
         raise PolychromicError(f"{differ}. Allowed: the same prompts under the same ids. Correct the ids, or take the others out.")
+    from polychromic.compare import stats
+
     ids = list(systems[0].prompts)
     scores = score(systems, {system.name: ids for system in systems}, asked)
     names, pairs = list(scores.signatures), list(combinations([system.name for system in systems], 2))

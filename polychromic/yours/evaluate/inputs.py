@@ -1,13 +1,14 @@
 """Files of replies, from any model: read, checked line by line, and grouped into systems. No metric, no model.
 
 A line: {"id", "prompt", "samples": [text, ...]} and, where there are such, "references": [text, ...], "valid" (a list of booleans,
-one per sample, or of answers that are right), "system", "temperature", "seed". Other columns are left alone.
+one per sample, or of answers that are right), "system", "temperature", "seed". Other columns are left alone. Without an id the prompt is
+it. Where columns are called otherwise, the user says how.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -153,15 +154,17 @@ def group(path: Path, rows: Iterable[Row]) -> list[System]:
     return systems
 
 
-def read_systems(given: Sequence[Path]) -> list[System]:
+def read_systems(given: Sequence[Path], columns: Mapping[str, str] | None = None) -> list[System]:
     """Systems in the order given: of files, which may hold several, and of folders that `evaluate --out` wrote.
 
     Two folders may hold a system of one name; it is then called by the folder's name, too.
 
+    Args: columns, what a column of ours is called in files, such as {"samples": "outputs"}.
+
     Raises PolychromicError: a file is missing, empty or wrong, see `read_row` and `group`; UsageError: two files hold a system of one name
     and temperature.
     """
-    read = [(path, system) for path in given for system in group(path, _lines(path))]
+    read = [(path, system) for path in given for system in group(path, _lines(path, columns or {}))]
     often = Counter((system.label, system.temperature) for _, system in read)
     found: dict[tuple[str, float | None], System] = {}
     for path, system in read:
@@ -176,7 +179,7 @@ def read_systems(given: Sequence[Path]) -> list[System]:
     return [replace(system, name=named(label, t)) for (label, t), system in found.items()]
 
 
-def _lines(path: Path) -> Iterator[Row]:
+def _lines(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     """The lines of a file, or of the files of replies of a folder."""
     files = [path]
     if path.is_dir():
@@ -189,7 +192,18 @@ def _lines(path: Path) -> Iterator[Row]:
         parents = file.resolve().parents
         cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.RESULTS.resolve()
         for where, raw in _with_prompts(file, parents[2].name) if cell else read_jsonl(file):
-            yield read_row(where, raw, system=file.name.removesuffix(".gz").removesuffix(".jsonl"))
+            raw = raw if path.is_dir() else mapped(where, raw, columns)
+            name = {"id": raw["prompt"]} if isinstance(raw.get("prompt"), str) and "id" not in raw else {}
+            yield read_row(where, raw, system=file.name.removesuffix(".gz").removesuffix(".jsonl"), **name)
+
+
+def mapped(where: str, raw: dict, columns: Mapping[str, str]) -> dict:
+    """The line with its columns under our names. Raises DataError: it lacks a column that the user named."""
+    if missing := [column for column in columns.values() if column not in raw]:
+        found = ", ".join(map(repr, raw))
+        raise DataError(where, f"no column {missing[0]!r}, which --columns names", f"columns of the line: {found}", "Correct --columns.")
+    kept = {name: value for name, value in raw.items() if name not in columns and name not in columns.values()}
+    return kept | {name: raw[column] for name, column in columns.items()}
 
 
 def _with_prompts(path: Path, name: str) -> Iterator[tuple[str, dict]]:

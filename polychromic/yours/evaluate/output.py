@@ -10,20 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
 
-import pandas as pd
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from rich.markup import escape
 from rich.table import Table
 
 from polychromic.base.errors import UsageError
 from polychromic.base.io import write_json, write_jsonl, write_text
-from polychromic.report import figures, labels
-from polychromic.report.differences import Effect, differences, forest
-from polychromic.report.figures import Point
-from polychromic.report.style import save, style
+from polychromic.report import labels
 from polychromic.report.tables import HEADER, row, tabular
-from polychromic.score.metrics import metric
 from polychromic.yours.evaluate.inputs import EVALUATION, Row, System
 
 MINUS = "\u2212"
@@ -61,7 +54,9 @@ def table(document: dict) -> Table:
         f"{s['system']}: {s['n_prompts']} prompts, {s['n_samples']} samples, {len(s['seeds'])} seed(s)" for s in document["systems"]
     )
     caption = adjusted(document) if "contrasts" in document else f"{counts}. Intervals: 95 %, bootstrap over prompts."
-    drawn = Table(*map(escape, head), caption=escape(caption))
+    drawn = Table(caption=escape(caption))
+    for name in head:
+        drawn.add_column(escape(name), overflow="fold")  # a long name is broken, not cut
     for found in rows:
         drawn.add_row(*map(escape, found))
     return drawn
@@ -110,10 +105,15 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 
     Raises UsageError where a file of replies exists that was drawn there, or was read and holds other systems, too.
     """
+    import pandas as pd
+
+    from polychromic.report.style import save  # two seconds, which a table in the terminal has not
+    from polychromic.yours.evaluate import plots
+
     body, signatures = [row(found) for found in cells(document, tex=True)], document["signatures"]
     body.insert(1, r"\midrule")
     if "contrasts" in document:
-        name, stem, command, drawn = "comparison.json", "contrasts", "compare-files", _contrasts(document)
+        name, stem, command, drawn = "comparison.json", "contrasts", "compare-files", plots.contrasts(document)
         note = f"% {adjusted(document)}\n"
         columns, rows = "llrrl", [r | {"verdict": concluded(r), "signature": signatures[r["metric"]]} for r in document["contrasts"]]
         head = "a b metric n_prompts n_samples_a n_samples_b delta low high p_permutation p_holm d_z verdict signature"
@@ -121,7 +121,7 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
         kept = _keep_replies(out, systems)
         for system in document["systems"]:
             system["replies"] = kept[system["system"]]
-        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", _curves(document, systems)
+        name, stem, command, note, drawn = EVALUATION, "table", "evaluate", "", plots.curves(document, systems)
         columns = "l" + "r" * len(systems)
         rows = [s | {"metric": m, "signature": signatures[m]} | v for s in document["systems"] for m, v in s["metrics"].items()]
         head = "system n_prompts n_samples metric mean low high signature"
@@ -151,45 +151,3 @@ def _keep_replies(out: Path, systems: Sequence[System]) -> dict[str, str]:
             raise UsageError(f"--out {out} holds {path.name}, which is not to be overwritten. Allowed: another folder. Choose one.")
         write_jsonl(path, [reply.raw | {"system": system.label} for reply in system.rows.values()])
     return names
-
-
-def plain(name: str) -> str:
-    """A system's name where figures print it: there "@" begins a lambda and "$" a formula."""
-    return name.replace("@", " at ").replace("$", r"\$")
-
-
-def _curves(document: dict, read: Sequence[System]) -> dict[str, Figure]:
-    """pass@k over k where there are two or more; quality against diversity where there are both, the temperatures of
-    one system a curve."""
-    systems, names, drawn = document["systems"], list(document["signatures"]), {}
-    if any(value["low"] is None for s in systems for value in s["metrics"].values()):
-        return drawn
-    points = lambda s, ks: [Point(k, *(s["metrics"][f"pass@{k}"][end] for end in ENDS)) for k in ks]
-    if len(ks := sorted(int(name.removeprefix("pass@")) for name in names if name.startswith("pass@"))) > 1:
-        drawn["passk"] = figures.passk({plain(s["system"]): points(s, ks) for s in systems})
-    diversity = [*(name for name in names if name.startswith("valid_distinct@")), *({"semantic_diversity"} & set(names))]
-    if diversity and "pass@1" in names and len(systems) > 1:
-        curves: dict[str, list[Point]] = {plain(one.label): [] for one in read}
-        for one, s in sorted(zip(read, systems, strict=True), key=lambda pair: pair[0].temperature or 0):
-            (x, left, right), (y, low, high) = ([s["metrics"][name][end] for end in ENDS] for name in ("pass@1", diversity[0]))
-            note = "" if one.temperature is None else f"{one.temperature:g}"
-            curves[plain(one.label)].append(Point(x, y, low, high, left, right, note))
-        drawn["quality-diversity"] = figures.frontier(curves, "pass@1", diversity[0])
-    return drawn
-
-
-def _contrasts(document: dict) -> dict[str, Figure]:
-    """Effects of all contrasts and, of two systems, how the differences of the first metric spread over the prompts."""
-    rows, drawn = document["contrasts"], {}
-    names = lambda r: (plain(r["a"]), plain(r["b"]))
-    pair = lambda r: f" {MINUS} ".join(names(r))
-    scaled = [Effect.scaled(metric(r["metric"]).label, r["delta"], r["low"], r["high"], r["d_z"], pair(r)) for r in rows]
-    if effects := [effect for effect in scaled if effect is not None]:
-        drawn["forest"] = forest(effects)
-        if len({effect.family for effect in effects}) == 1:
-            with rc_context(style()):
-                drawn["forest"].axes[0].set_title(effects[0].family, fontsize=9)
-    if len(document["systems"]) == 2:
-        r = rows[0]
-        drawn["differences"] = differences(r["differences"], (r["low"], r["high"]), r["metric"], *names(r))
-    return drawn

@@ -23,6 +23,7 @@ from polychromic.base.io import dumps, sha256_file
 from polychromic.data.records import Record, read_records
 
 CANDIDATES = "candidates.jsonl"  # what polychromic.yours.curate writes
+BULK = "in bulk"  # the note of an acceptance that no reader made
 # Why a pair is rejected: key in the log -> what the reviewer reads.
 REASONS = {
     "off_topic": "the reply does not answer the post",
@@ -43,7 +44,7 @@ class Action:
 
     Attributes:
         id: the record it is about; of an undo, the record whose action is taken back.
-        reason, note: of a reject: a key of REASONS; with "other", the reviewer's words.
+        reason, note: of a reject: a key of REASONS; with "other", the reviewer's words. Of an accept: BULK, or nothing.
         prompt, reply: of an edit, which accepts: both texts as they shall be.
     """
 

@@ -14,15 +14,15 @@ from rich.text import Text
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import write_json, write_jsonl
 from polychromic.base.visible import visible
-from polychromic.yours.review.log import REASONS, Action, Log
+from polychromic.yours.review.log import BULK, REASONS, Action, Log
 
 
 def export(log: Log, out: Path) -> dict:
     """Write what is accepted, with its edits, to `out`/replies.jsonl (the schema of data.records; id, group and stratum stay those of the
     candidate), and to `out`/replies-review.json how much of it a person has read.
 
-    Returns: The summary: the counts of Log.counts, "exported" records, "reasons" {reason: n}, "strata" {stratum: n exported}, "reviewer",
-    "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
+    Returns: The summary: the counts of Log.counts, "exported" records, "unread" (accepted in bulk), "reasons" {reason: n}, "strata"
+    {stratum: n exported}, "reviewer", "made_from" {file: sha256} (of the log: its whole lines). The same log gives the same bytes.
     Raises PolychromicError: nothing is accepted.
     """
     counts, records = log.counts(), []
@@ -37,6 +37,7 @@ def export(log: Log, out: Path) -> dict:
     log_digest = hashlib.sha256(log.path.read_bytes()[: log.bytes]).hexdigest()
     summary = counts | {
         "exported": len(records),
+        "unread": sum(found.note == BULK for found in log.decisions.values() if found.act == "accept"),
         "reasons": reasons,
         "strata": Counter(record.stratum for record in records),
         "reviewer": log.reviewer,

@@ -8,14 +8,15 @@ import json
 import pytest
 
 from polychromic import __version__
-from polychromic.yours.evaluate import output
+from polychromic.report import figures
+from polychromic.yours.evaluate import plots
 from tests.yours.evaluate.conftest import compare, evaluate, read, write
 
 
 def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
     out = tmp_path / "out"
     assert evaluate(*two, out=out).exit_code == 0
-    names = {f"{stem}{end}" for stem in ("passk", "quality-diversity") for end in (".pdf", ".svg")}
+    names = {f"{stem}{end}" for stem in ("metrics", "passk", "quality-diversity") for end in (".pdf", ".svg")}
     names |= {"evaluation.json", "table.csv", "table.tex", "samples-one.jsonl", "samples-best.jsonl"}
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert before.keys() == names and evaluate(*two, out=out).exit_code == 0
@@ -25,7 +26,7 @@ def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
     assert f"|n:4|polychromic:{__version__}" in lines[1] and "answer:NFC" in lines[1]
     tex = (out / "table.tex").read_text()
     assert r"\toprule" in tex and tex.startswith("% written by `polychromic evaluate`\n") and "polychromic report" not in tex
-    assert output.plain("a$b@T=0.5") == "a\\$b at T=0.5"
+    assert plots.plain("a$b@T=0.5") == "a\\$b at T=0.5"
 
 
 def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
@@ -41,8 +42,8 @@ def test_a_comparison_is_written_as_tables_and_figures(two, tmp_path):
 
 
 def test_the_temperatures_of_one_system_are_one_curve(two, tmp_path, monkeypatch):
-    drawn, frontier = [], output.figures.frontier
-    monkeypatch.setattr(output.figures, "frontier", lambda curves, *rest: (drawn.append(curves), frontier(curves, *rest))[1])
+    drawn, frontier = [], figures.frontier
+    monkeypatch.setattr(figures, "frontier", lambda curves, *rest: (drawn.append(curves), frontier(curves, *rest))[1])
     warm = write(tmp_path / "warm.jsonl", *(row | {"temperature": t} for t in (1.0, 0.5) for row in read(two[0])))
     assert evaluate(warm, two[1], out=tmp_path / "out").exit_code == 0
     assert {name: [point.note for point in points] for name, points in drawn[0].items()} == {"warm": ["0.5", "1"], "best": [""]}

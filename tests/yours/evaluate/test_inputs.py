@@ -11,7 +11,8 @@ from polychromic.base.errors import PolychromicError
 from polychromic.yours.evaluate.evaluate import Asked, compare
 from polychromic.yours.evaluate.inputs import other_prompts, read_systems
 from tests.workspace import listqa_record, write_listqa
-from tests.yours.evaluate.conftest import GOOD, write
+from tests.yours.evaluate.conftest import GOOD, evaluate, write
+from tests.yours.evaluate.conftest import compare as compare_files
 
 LANGUAGES = {"samples": ["C++", "c++.", "C", "C#"], "valid": ["C++", "C#"]}
 
@@ -111,3 +112,18 @@ def test_the_pipelines_own_replies_get_prompts_and_answers_from_the_data(tmp_pat
         file.write(json.dumps(row | {"id": "gone"}) + "\n")
     with pytest.raises(PolychromicError, match=r"samples.jsonl.gz:1: id 'gone' is not in data/listqa.jsonl"):
         read_systems([cell / "samples.jsonl.gz"])
+
+
+def test_an_id_is_optional_and_columns_may_be_called_otherwise(tmp_path, monkeypatch):
+    """Two files without ids are paired by their prompts, in whatever order."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"question": f"Ask {i}.", "outputs": ["red", "blue"], "valid": ["red"]} for i in range(3)]
+    one, other = write(tmp_path / "one.jsonl", *rows), write(tmp_path / "other.jsonl", *reversed(rows))
+    result = compare_files(one, other, more="--columns prompt=question,samples=outputs --metrics pass@1")
+    assert result.exit_code == 0, result.exception
+    assert evaluate(one, more="--columns prompt=question,samples=outputs --metrics pass@1", out=tmp_path / "out").exit_code == 0
+    kept = json.loads((tmp_path / "out" / "samples-one.jsonl").read_text().splitlines()[0])  # under our names, for the next reader
+    assert kept == {"prompt": "Ask 0.", "samples": ["red", "blue"], "valid": ["red"], "system": "one"}
+    assert compare_files(tmp_path / "out", other.rename(tmp_path / "x.jsonl"), more="--metrics pass@1").exit_code == 1  # x has other names
+    for columns, message in (("samples=answers", "no column 'answers', which --columns names"), ("reply=outputs", "--columns has")):
+        assert message in str(compare_files(one, other, more=f"--columns {columns}").exception)

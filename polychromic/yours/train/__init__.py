@@ -1,0 +1,1 @@
+"""Training an adapter on anybody's rows: `polychromic train --data FILE`."""
