@@ -46,7 +46,7 @@ def small_values() -> dict[str, Any]:
     values["sampling"] |= {"n": 10, "rows": 20, "precision": "float32"}
     values["lora"] |= {"rank": 2, "alpha": 4}
     values["objective"] |= {"n": 3}
-    values["methods"]["passk"]["subset"] = 2
+    values["methods"]["passk"]["subset"] = values["methods"]["poly_epo"]["subset"] = 2
     values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
     sizes = {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": []}
