@@ -48,6 +48,7 @@ def small_values() -> dict[str, Any]:
     values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
     values["analysis"] |= {"bootstrap": 200, "permutations": 200, "test": {domain: small_plan() for domain in values["domains"]}}
+    values["judge"] |= {"sets": 3, "repeats": 1, "pairs": {"listqa": ["polychromic - lora", "lora - zero_shot"]}}
     return values
 
 

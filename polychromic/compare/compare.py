@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from polychromic.base import paths
-from polychromic.base.io import atomic_open, read_json, read_jsonl, write_json
+from polychromic.base.io import atomic_open, read_json, read_jsonl, read_object, together, write_json
+from polychromic.base.visible import cell
 from polychromic.compare import stats
 from polychromic.compare.choose import choose, frontiers
 from polychromic.compare.contrasts import contrast_pairs, contrasts, generator
@@ -53,13 +54,14 @@ def compare(params: Params, domain: str, split: str) -> None:
         "contrasts": contrasts(params, pairs, systems, selection),
     }
     document |= _of_dev(params, domain, systems, selection) if split == "dev" else _of_test(params, domain)
-    write_json(paths.compare_file(domain, split), document)
-    write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(params, document))
-    if split == "dev":
-        write_json(paths.choices_file(domain), selection)
-        for name, table in plots_of(document).items():
+    with together():
+        write_json(paths.compare_file(domain, split), document)
+        write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(params, document))
+        if split == "dev":
+            write_json(paths.choices_file(domain), selection)
+        for name, table in plots_of(document).items() if split == "dev" else ():
             with atomic_open(paths.choices_file(domain).with_name(name)) as file:
-                table.to_csv(file, index=False, lineterminator="\n")
+                table.map(cell).to_csv(file, index=False, lineterminator="\n")
 
 
 def declared(params: Params, domain: str) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def _of_dev(params: Params, domain: str, systems: Systems, selection: dict) -> d
         "selection": selection,
         "profiles": profiles(systems, selection),
         "calibration": read_json(paths.calibration_file(domain)),
-        "signatures": read_json(paths.signatures_file(domain)),
+        "signatures": read_object(paths.signatures_file(domain)),
         "histories": {name: _history(folder / cell.name / paths.HISTORY) for name, cell in trained.items()},
     }
 
@@ -93,7 +95,7 @@ def _of_test(params: Params, domain: str) -> dict[str, Any]:
     steps = sum(round(params.domain(domain).steps * adapter.budget) for adapter in found)
     return {
         "declared": [contrast.model_dump() for contrast in params.test_plan(domain).contrasts],
-        "machines": read_json(paths.machines_file(domain)),
+        "machines": read_object(paths.machines_file(domain)),
         "training": {"runs": len(found), "steps": steps},
     }
 
@@ -132,7 +134,7 @@ def metrics_of(params: Params, document: dict[str, Any]) -> dict[str, dict[str, 
     """Label -> the primary metric, pass@1, pass@10 and D at the chosen temperature, and the training cost: optimiser steps, and minutes of
     the machine that `make bench` timed, where it timed this method's step."""
     timings = Path(STEP_COST.format(document["domain"]))
-    variants = read_json(timings)["variants"] if timings.exists() else {}
+    variants = read_object(timings)["variants"] if timings.exists() else {}
     names = dict.fromkeys([document["primary"], "pass@1", "pass@10", "objective"])
     found = {}
     for system in (system for system in document["systems"] if system["chosen"]):

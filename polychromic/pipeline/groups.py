@@ -79,6 +79,7 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
             yield from {"dev": _dev, "test": _test, "calibration": _calibration}[split](root, params, domains)
             yield _report(root, split, domains)
     yield from _examples(params)
+    yield from _judge(root, params)
     yield from _of_paper(root, params)
 
 
@@ -259,6 +260,26 @@ def _examples(params: Params) -> Iterator[Group]:
         )
 
 
+def _judged(root: Path) -> list[str]:
+    """What the recorded answers of judges give, where there are such: without them no stage reads or makes it."""
+    return [paths.JUDGEMENT.as_posix()] if (root / paths.JUDGED).is_file() else []
+
+
+def _judge(root: Path, params: Params) -> Iterator[Group]:
+    """Replays what judges answered, which is recorded once and committed; a stage never asks anybody."""
+    if not (made := _judged(root)):
+        return
+    domains = [name for name in params.judge.pairs if name in params.domains]
+    cells = {
+        f"results/{domain}/test/{params.cell(domain, 'test', name).name}/{paths.SAMPLES}"
+        for domain in domains for pair in params.judge.of(domain) for name in pair
+    }  # fmt: skip
+    read = [paths.CALLS.as_posix(), paths.JUDGED.as_posix(), *(f"data/{domain}.jsonl" for domain in domains), *sorted(cells)]
+    desc = "what judges answered about the declared pairs, from the recorded calls"
+    keys = ("judge", "analysis.bootstrap", "analysis.confidence")
+    yield Group("judge", desc, "judge --mode replay", read, ("judge.declared", None), keys, made)
+
+
 def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     """What is about no single domain, the records of all that the text prints, and the PDF."""
     found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
@@ -266,15 +287,17 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     timings = [name for domain in params.domains for name in _timings(root, domain)]
     timings += [f"{BENCHMARKS}/sampler.json", f"{BENCHMARKS}/gradient_variance.json"]
     simulated = f"{BENCHMARKS}/calibration.json"
-    sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated]
+    sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated, *_judged(root)]
     for name, desc, deps, keys in (
         ("summary", "the four baselines over all domains, on test", [path for path in compares if "/test/" in path], ()),
         ("costs", "what diversity costs, from the timings that `make bench` wrote", [*timings, compares[0]], ()),
         ("designs", "are intervals and tests right, from the simulation of `make calibration`", [simulated], ()),
+        ("judge", "the table of what judges answered, if anybody did", _judged(root), ()),
         ("setup", "the table of defaults, from params.yaml", [], None),
         ("numbers", "the records of every number that the text prints, and their macros", [*sources, *compares, *timings], None),
     ):
-        yield Group(name, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
+        group = "judge-table" if name == "judge" else name  # "judge" asks the store
+        yield Group(group, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
     shown, numbers = read_by_paper(root), paths.NUMBERS.as_posix()
     own = [path for path in shown if path.startswith("paper/tables/provenance-")]
     desc = "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes"

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from polychromic.base.errors import PolychromicError
+
 PACKAGE = "polychromic"
 # Folders that are one thing each: who reaches a module of theirs depends on all of them.
-WHOLE = ("method", "models", "train", "sample", "score", "compare", "report")
+WHOLE = ("method", "models", "train", "sample", "score", "compare", "report", "judge")
 DOMAINS = "data.domains"  # looks a domain up by name
 # What is reached but changes no number: messages, names of files, their outer form, locks, downloads that a hash pins, and what the
 # stage declares under params.
 WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
-    "__init__", "cache", "errors", "hardware", "io", "locks", "paths", "progress", "visible")))  # fmt: skip
+    "__init__", "cache", "drafts", "errors", "hardware", "io", "locks", "parse", "paths", "progress", "visible")))  # fmt: skip
 DATA_FILES = (".txt", ".toml")
 
 
@@ -64,7 +66,10 @@ def _imports(root: Path, module: str) -> Iterator[str]:
 
 @cache
 def _tree(root: Path, module: str) -> ast.Module:
-    return ast.parse(_file(root, module).read_text(encoding="utf-8"))
+    if (path := _file(root, module)) is None:
+        where = root / PACKAGE / module.replace(".", "/")
+        raise PolychromicError(f"{where}: no such module. Allowed: a copy of the repository. Run in the folder that holds {PACKAGE}/.")
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.report import audit, labels, results, sentences
+from polychromic.report import audit, judged, labels, results, sentences
 from polychromic.report.domain_numbers import Numbers, cost_numbers, dev_numbers, people_numbers, test_numbers
 from polychromic.report.records import Number, Use, unique
 from polychromic.report.results import Compare, Fields, measured
@@ -34,6 +34,7 @@ def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]
         "compute": lambda: _compute(every("dev")),
         "people": lambda: _people(every("dev")),
         "designs": _designs,
+        "judge": _judge,
         "audit": lambda: [Number("audit.sentence", None, audit.sentence(audit.load()), source=audit.SOURCE)],
     }
     for domain in domains:
@@ -145,6 +146,13 @@ def _designs() -> Numbers:
     }
     for key, value in shares.items():
         yield Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=found.place)
+
+
+def _judge() -> Numbers:
+    found = judged.load()
+    source = "params.yaml#judge" if found is None else found.place
+    for key, text in (("judge.sentence", judged.sentence(found)), ("judge.people.sentence", judged.people(found))):
+        yield Number(key, None, text, split=None if found is None else "test", source=source)
 
 
 def _setup(params: Mapping[str, Any]) -> Numbers:

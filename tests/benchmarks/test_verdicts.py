@@ -24,7 +24,7 @@ def cells(tmp_path, monkeypatch) -> list[str]:
     for folder in ("data", verdicts.RESULTS):
         (tmp_path / folder).mkdir(parents=True)
     write_jsonl(paths.data_file("code"), [record.model_dump() for record in build() if record.id == TASK])
-    write_json(paths.split_file("code"), {"splits": {"dev": [TASK], "test": []}})
+    write_json(paths.split_file("code"), {"splits": {"train": [], "dev": [TASK], "test": [], "calibration": []}})
     of = lambda temperature, **more: {"id": TASK, "seed": 0, "temperature": temperature, **more}
     score = lambda temperature, share: of(temperature, method="lora", metrics={"pass@1": share}) | {"lambda": None}
     sampled = [

@@ -14,12 +14,13 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.parse import split_url
 from polychromic.yours.collect.sources import Page, Source, Withheld
 
 TOKEN = "APIFY_TOKEN"
@@ -75,7 +76,7 @@ class Apify(Source):
             raise UsageError(f"--base-url or the dataset holds the token. Allowed: the token in {TOKEN} alone. Leave it out there.")
         if not re.fullmatch(r"[\w.~-]{1,200}", dataset, re.ASCII) or not dataset.strip("."):
             raise UsageError(f"dataset {dataset!r}. Allowed: an id such as WkzbQMuFYuamGv3YF, or USER~NAME. Copy it from Apify's console.")
-        parts = urlsplit(base)
+        parts = split_url(base, "--base-url")
         safe = parts.scheme == "https" or parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
         if not safe or not parts.hostname or parts.username or parts.query or parts.fragment:
             allowed = f"https://HOST[:PORT][/PATH], or http on this machine, without password and query; the token stands in {TOKEN}"

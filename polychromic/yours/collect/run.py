@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -168,5 +167,5 @@ def render(summary: dict[str, Any]) -> Group:
     table.add_row("read", str(summary["items"]))
     table.add_row("accepted", str(summary["accepted"]))
     for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
-        table.add_row(f"rejected: {reason}", str(entry["count"]), escape(", ".join(entry["first"])))
+        table.add_row(f"rejected: {reason}", str(entry["count"]), ", ".join(entry["first"]))
     return Group(table, Text(f"{summary['collection']['source']}: {state}; {people}"))
