@@ -82,7 +82,7 @@ class Store:
         self.records |= {one["key"]: one for one, _ in lines}
 
     def check_place(self) -> None:
-        """Before a call is paid for. Raises PolychromicError: its answer could not be kept, as the file is none or cannot be written."""
+        """After `reread`, before a call is paid for. Raises PolychromicError: its answer could not be kept: no file, or none to write."""
         if self.path is not None:
             new = not self.path.exists()
             if not new and not self.path.is_file():
@@ -103,7 +103,7 @@ class Store:
         except OSError as error:
             if self.path.exists():
                 os.truncate(self.path, self._size)
-            allowed = "a disk with room. Make room, and run the command again"
+            allowed = "a folder that you may write, on a disk with room. Make room or name another, and run the command again"
             raise PolychromicError(f"{self.path}: calls were not written ({error}). Allowed: {allowed}.") from None
         self._size += len(content)
 

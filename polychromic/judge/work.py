@@ -76,8 +76,8 @@ def ask(plan: Plan, provider: Provider, store: Store, settings: Settings, say: C
     judge = Judge(provider.name, provider.model)
     costs = price(judge, settings.price)
     with nullcontext() if store.path is None else single_writer(store.path, wait_seconds=1.0):
+        store.reread()  # first: what another process appended since must not be cut off
         store.check_place()
-        store.reread()
         foreseen = estimates(plan, judge, store, settings)
         low, expected, high = (total := foreseen["total"])["dollars"]
         if foreseen["too_long"] and settings.price is None and judge.provider == ANTHROPIC:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError
 from polychromic.params import Params
-from polychromic.pipeline.imports import code_deps
+from polychromic.pipeline.group import PDF, Group
+from polychromic.pipeline.imports import read_by_paper
 from polychromic.report import build
 
-RUN = "python -m polychromic"
 BENCHMARKS = "benchmarks/results"
 SAMPLING = "sample"  # the command of everything that trains or samples
 OF = "${item.domain}"
-PDF = f"{paths.PAPER}/main.pdf"
 PLOTS = ("frontier.csv", "lambda.csv", "training.csv")
 
 # How a cell's method trains -> what its parameters are, beside those of every cell; {} is the domain.
@@ -42,31 +38,6 @@ SCORED = {
 }
 
 
-@dataclass(frozen=True)
-class Group:
-    """Stages that differ in their items alone, or the one there is where there are none. Texts may hold ${item.NAME} and ${lambda}.
-
-    Attributes:
-        cmd: what follows RUN.
-        code: the module whose imports are deps, and the domain that it is about (polychromic.pipeline.imports.code_deps).
-        keys: dotted, of params.yaml; None for all of the file. DVC parses the file once per stage and walks it once per key.
-        axes: what all of its stages are about, as in Stage.
-        each: key of a stage's item -> what ${item.NAME} stands for.
-        lambdas: a matrix over ${lambda} and these weights, instead of `each`.
-    """
-
-    name: str
-    desc: str
-    cmd: str
-    deps: Sequence[str]
-    code: tuple[str, str | None] | None
-    keys: Sequence[str] | None
-    outs: Sequence[str]
-    axes: Mapping[str, str] = field(default_factory=dict)
-    each: Mapping[str, Mapping[str, str]] | None = None
-    lambdas: Sequence[float] = ()
-
-
 def groups(root: Path, params: Params) -> Iterator[Group]:
     """All groups, inputs first; without the deps on code."""
     desc, each = "train / dev / test, grouped and stratified; fails on leakage", _each(params.domains)
@@ -81,16 +52,6 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
     yield from _examples(params)
     yield from _judge(root, params)
     yield from _of_paper(root, params)
-
-
-def deps_of(root: Path, group: Group) -> list[str]:
-    """What the group's stages read: files of data and results, then code."""
-    return [*group.deps, *(code_deps(root, *group.code) if group.code else ())]
-
-
-def kept(path: str) -> bool:
-    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; of the paper DVC has the PDF."""
-    return path == PDF or not path.startswith(f"{paths.PAPER}/")
 
 
 def _each(domains: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -306,14 +267,3 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     folders = sorted({path.rpartition("/")[0] for path in shown if path.count("/") > 1})
     read = [*(path for path in shown if path.count("/") == 1), *folders, numbers]
     yield Group("paper", "the PDF", "paper", read, ("report.paper", None), (), [PDF])
-
-
-def read_by_paper(root: Path) -> list[str]:
-    r"""What main.tex reads: itself, its bibliography, what it \inputs and what it shows; sorted."""
-    main = root / paths.PAPER / "main.tex"
-    if not main.is_file():
-        raise PolychromicError(f"{main}: file not found. Restore it with `git checkout {paths.PAPER}/main.tex`.")
-    text = re.sub(r"(?<!\\)%.*", "", main.read_text(encoding="utf-8"))
-    found = re.findall(r"\\(input|includegraphics|bibliography)(?:\[[^\]]*\])?\{([^}]+)\}", text)
-    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib"}
-    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *(f"{name}.{suffix[command]}" for command, name in found)})

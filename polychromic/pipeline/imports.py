@@ -1,16 +1,18 @@
 """Which files of the package a command's code can reach, by the import statements of its modules; inside functions and for types, too.
 
 What changes no number is left out. A folder that is one thing counts as a whole, so that a stage's deps stay a short list. Nothing is
-imported or run.
+imported or run. And which files the paper reads.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 
 PACKAGE = "polychromic"
@@ -77,3 +79,14 @@ def _file(root: Path, module: str) -> Path | None:
     """The file of a module ("data.split"; "__init__" is the package itself), None where there is none."""
     path = root.joinpath(PACKAGE, *(() if module == "__init__" else module.split(".")))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def read_by_paper(root: Path) -> list[str]:
+    r"""What main.tex reads: itself, its bibliography, what it \inputs and what it shows; sorted."""
+    main = root / paths.PAPER / "main.tex"
+    if not main.is_file():
+        raise PolychromicError(f"{main}: file not found. Restore it with `git checkout {paths.PAPER}/main.tex`.")
+    text = re.sub(r"(?<!\\)%.*", "", main.read_text(encoding="utf-8"))
+    found = re.findall(r"\\(input|includegraphics|bibliography)(?:\[[^\]]*\])?\{([^}]+)\}", text)
+    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib"}
+    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *(f"{name}.{suffix[command]}" for command, name in found)})

@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from polychromic.base import paths
 from polychromic.params import Params, load_params
-from polychromic.pipeline.groups import PLOTS, RUN, Group, deps_of, groups, kept
+from polychromic.pipeline.group import RUN, Group, deps_of, kept
+from polychromic.pipeline.groups import PLOTS, groups
 
 PIPELINE = Path("dvc.yaml")
 WIDTH = 120  # after which ruamel breaks a list

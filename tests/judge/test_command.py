@@ -10,12 +10,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from polychromic.base import paths
 from polychromic.base.io import read_json, write_jsonl
-from polychromic.judge import declared
+from polychromic.judge import declared, work
+from polychromic.judge.store import Reply, Store, record
 from polychromic.params import load_params
 from tests.judge.service import KEY, Service, oracle, serving, write_replies
 from tests.page_tools import environment
@@ -266,3 +268,15 @@ def test_nothing_is_written_where_a_pipeline_writes_from_wherever_one_starts(fol
     (folder / "clone" / "dvc.yaml").write_text("stages: {}\n")
     code, _, err = command("judge", *FILES, "--out", str(folder / "clone" / "results" / "mine"))
     assert code == 2 and "lies in what" in err and list((folder / "clone" / "results").iterdir()) == []
+
+
+def test_what_another_process_appended_meanwhile_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The place is tried before the first call, with the file as it is then and not as it was when the store was opened."""
+    store, other = Store(folder / "calls.jsonl"), Store(folder / "calls.jsonl")
+    request = {"provider": "anthropic", "model": "m", "user": "x"}
+    other.extend([record(request, Reply("{}", "end"), 0.0, False)])
+    monkeypatch.setattr(work, "estimates", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))  # right after the place was tried
+    provider = SimpleNamespace(name="openai", model="m")
+    with pytest.raises(KeyboardInterrupt):
+        work.ask(None, provider, store, work.Settings(price="1,1"), print)
+    assert len(Store(folder / "calls.jsonl").records) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from polychromic.data.domains import domain_names
 from polychromic.params import read_yaml
-from polychromic.pipeline import groups, imports
+from polychromic.pipeline import imports
 from polychromic.pipeline.run import upstream
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 from polychromic.pipeline.workspace import round_trip_yaml
@@ -98,7 +98,7 @@ def test_no_stage_about_test_reads_a_choice():
 
 
 def test_the_paper_depends_on_what_it_reads():
-    read = groups.read_by_paper(REPOSITORY)
+    read = imports.read_by_paper(REPOSITORY)
     assert {"paper/main.tex", "paper/refs.bib", "paper/numbers.tex", "paper/tables/listqa-test.tex"} <= set(read)
     made = {path for stage in STAGES.values() for path in stage.outs}
     assert set(read) - made == {"paper/main.tex", "paper/refs.bib"}
