@@ -128,7 +128,7 @@ def make_trainer(
     values |= dict(per_device_train_batch_size=4, per_device_eval_batch_size=4, eval_strategy="no", save_strategy="no", seed=0, data_seed=0)
     values |= dict(use_cpu=True, report_to=[], remove_unused_columns=False, dataloader_pin_memory=False, disable_tqdm=True)
     given = {"trainer_class": PolychromicTrainer, "train_dataset": ROWS, "eval_dataset": ROWS[:5], "processing_class": Symbols(V)}
-    for name in (*given, "loss", "loss_settings", "layout", "self_training", "unlabelled", "callbacks"):
+    for name in (*given, "loss", "loss_settings", "layout", "self_training", "budget", "unlabelled", "callbacks"):
         if name in changes:
             given[name] = changes.pop(name)
     trainer_class = given.pop("trainer_class")

@@ -87,6 +87,8 @@ class SetObjectiveConfig:
     share: float = 1.0  # share rho of the batch's prompts that get a rollout, in (0, 1]
     every: int = 1  # rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean
     after: int = 0  # optimiser steps of pure L_quality before the first rollout, which then meets no model whose replies are all bad
+    # Times the learning rate from the first rollout on: the gradient of D is noisier than that of L_quality.
+    rate: float = 1.0
     # The norm at which a step's gradient of D, before lam, is clipped apart from that of L_quality: D cannot take L_quality's share of a
     # common clip, and lam acts in proportion. None: both are clipped together, as the Trainer does.
     max_grad_norm: float | None = None
@@ -101,6 +103,7 @@ class SetObjectiveConfig:
             "share": (0 < self.share <= 1, "above 0, at most 1"),
             "every": (self.every >= 1, "1 or more"),
             "after": (self.after >= 0, "0 or more"),
+            "rate": (0 < self.rate <= 1, "above 0, at most 1"),
             "max_grad_norm": (self.max_grad_norm is None or 0 < self.max_grad_norm < np.inf, "a number above 0, or None"),
         }
         if wrong := [f"{name} is {getattr(self, name)}, allowed: {rule}" for name, (fits, rule) in ranges.items() if not fits]:

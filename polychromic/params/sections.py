@@ -97,7 +97,8 @@ class DomainParams(Section):
 
 class SelfTraining(Section):
     after: Inside
-    every: Positive | None = None  # share of the domain's steps from one round of sampling to the next; None: one round
+    rounds: Count = 1  # at equal shares of what the budget leaves after the first steps
+    spend: Inside | None = None  # how much of such a share pays for sampling; None: one round, of all prompts
 
 
 class Method(Section):
@@ -115,6 +116,7 @@ class Method(Section):
     lam: Weight | Literal["lambda"] | None = None
     rollouts: Rollouts | None = None  # None: the domain's
     after: Weight = 0.0  # of an objective: warm-up of pure L_quality, as a share of the domain's steps
+    rate: Share = 1.0  # of an objective: times the learning rate from the first rollout on
     clip: Positive | None = None  # norm at which D's gradient is clipped apart; None: together with L_quality's
     self_training: SelfTraining | None = None
     unlabelled: bool = False  # rollouts and the pool also have the domain's prompts without a reference (sizes.unlabelled), if it has any
@@ -147,10 +149,14 @@ class Method(Section):
             raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective")
         if self.grid_seeds and self.lam != "lambda":
             raise ValueError("grid_seeds is for a method with lam: lambda, whose weights it names; use seeds for any other")
-        if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline", "after", "clip")]):
+        if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline", "after", "rate", "clip")]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
         if self.unlabelled and not (self.self_training if self.objective == "none" else self.clip):
             raise ValueError("unlabelled needs clip, at which D's gradient is taken apart, or self_training without an objective")
+        if (pool := self.self_training) and (pool.rounds > 1 or pool.spend) and not self.cost:
+            raise ValueError("self_training.rounds and self_training.spend are shares of a budget in FLOPs: add cost")
+        if pool and pool.rounds > 1 and not pool.spend:
+            raise ValueError("several rounds of self_training share a budget: add self_training.spend")
         check_loss(self.loss, self.settings)
         return self
 

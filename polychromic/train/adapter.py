@@ -103,13 +103,12 @@ def trainer_extras(
         rollouts, baseline = method.rollouts or settings.rollouts, method.baseline or params.objective.baseline
         extras["objective"] = SetObjectiveConfig(
             name=method.objective, subset=method.subset, baseline=baseline, lam=lam, n=params.objective.n,
-            share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), max_grad_norm=method.clip, **shared,
+            share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), rate=method.rate, max_grad_norm=method.clip, **shared,
         )  # fmt: skip
     if method.self_training is not None:
-        every = method.self_training.every
         extras["self_training"] = SelfTraining(
             after=_first_draw(settings, method), samples=settings.pool_samples,
-            every=None if every is None else max(1, round(every * settings.steps)), **shared,
+            rounds=method.self_training.rounds, spend=method.self_training.spend, **shared,
         )  # fmt: skip
     return extras
 
@@ -208,11 +207,13 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
     """Places on the way of a run with a budget that other runs begin with as well, in the order of the way: where its first rollout
     or pool is drawn, until which it is LoRA, and where the rate begins to fall in it and in the same method with smaller budgets."""
     trunks = paths.cache_dir() / "trunks"
-    shared = {key: value for key, value in identity.items() if key != "cost"}
+    # A pool that a share of the budget pays for is another one at another budget.
+    apart = {"cost"} if method.self_training is None or method.self_training.spend is None else set()
+    shared = {key: value for key, value in identity.items() if key not in apart}
     alone = {
         key: value
         for key, value in shared.items()
-        if key not in ("objective", "self_training", "similarity", "encoder", "norms", "records", "unlabelled")
+        if key not in ("cost", "objective", "self_training", "similarity", "encoder", "norms", "records", "unlabelled")
     }
     drawing = extras.get("objective") or extras.get("self_training")
     if drawing is not None:
@@ -220,7 +221,7 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
     else:  # LoRA, with which the others begin
         starts = {_first_draw(params.domain(domain.name), other) for other in params.methods.values()} - {None, 0}
     marks = [Mark(trunks / sha256_json([alone, after]), step=after) for after in sorted(starts)]
-    costs = {other.cost for other in params.methods.values() if other.cost is not None and other.cost <= method.cost}
+    costs = {method.cost} if not apart else {other.cost for other in params.methods.values() if other.cost is not None and other.cost <= method.cost}
     falls = {cost: (1 - DECAY) * cost * extras["budget"] / method.cost for cost in sorted(costs)}
     return marks + [Mark(trunks / sha256_json([shared, "rate falls", cost]), flops=flops) for cost, flops in falls.items()]
 

@@ -32,14 +32,22 @@ class ResumeState(TrainerCallback, ExportableState):
         self.restore()
 
     def restore(
-        self, running: float | None = None, pool: list[tuple[int, list[int]]] | None = None, flops: float = 0.0, checked: int = 0
+        self,
+        running: float | None = None,
+        pool: list[tuple[int, list[int]]] | None = None,
+        rounds: int = 0,
+        began: float = 0.0,
+        flops: float = 0.0,
+        checked: int = 0,
     ) -> None:
         self.running = running  # running mean of marginal contributions, None before the first rollout
         self.pool = pool  # accepted (row of the dataset, reply tokens) of rejection-sampled fine-tuning, None before it was sampled
+        self.rounds, self.began = rounds, began  # of its sampling: how many there were; FLOPs that had been spent before the first
         self.flops, self.checked = flops, checked  # of training so far (models/flops.py); replies that q and s were asked about
 
     def state(self) -> dict[str, Any]:
-        return {"args": {}, "attributes": {"running": self.running, "pool": self.pool, "flops": self.flops, "checked": self.checked}}
+        names = ("running", "pool", "rounds", "began", "flops", "checked")
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in names}}
 
 
 class Sampler:

@@ -1,7 +1,7 @@
 """Rejection-sampled fine-tuning, the strongest peer that sees the checker: train, sample, keep what is good, train on.
 
-After a share of the steps the model samples replies to every training prompt, once or every so many steps; the distinct good ones
-become the training set of the remaining steps (Yuan et al. 2023, 2308.01825). Same optimiser, same schedule.
+After a number of steps the model samples replies to training prompts, once or in several rounds; the distinct good ones become the
+training set of the remaining steps (Yuan et al. 2023, 2308.01825; with several rounds, ReST, 2308.08998). Same optimiser, same schedule.
 """
 
 from __future__ import annotations
@@ -44,16 +44,20 @@ class SelfTraining:
     max_new_tokens: int
     seed: int
     rows: int = 256  # replies decoded at once
-    every: int | None = None  # steps from one round of sampling to the next, each adding to the pool; None: one round
+    # Of a training with a budget: how often the pool is added to, at equal shares of what the budget leaves after the first steps, and how
+    # much of such a share is spent on sampling, of as many prompts as that pays for. None: one round, of all prompts.
+    rounds: int = 1
+    spend: float | None = None
 
     def replace(self, trainer: Trainer, sampler: Sampler, state: ResumeState, batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The batches of a step, with pairs from the pool in their places; unchanged if nothing was good. Fills state.pool."""
-        since = trainer.state.global_step - self.after
-        if state.pool is None or (self.every and since % self.every == 0 and since):
-            round_ = since // self.every if self.every else 0
+        if self.due(trainer.budget, state):
+            if not state.rounds:
+                state.began = state.flops
             before = dict.fromkeys((row, tuple(tokens)) for row, tokens in state.pool or [])
-            found = dict.fromkeys((row, tuple(tokens)) for row, tokens in self.fill(trainer, sampler, round_))
+            found = dict.fromkeys((row, tuple(tokens)) for row, tokens in self.fill(trainer, sampler, state.rounds))
             state.pool = [(row, list(tokens)) for row, tokens in before | found]
+            state.rounds += 1
         if not state.pool:
             return list(batches)
         replaced = []
@@ -66,11 +70,19 @@ class SelfTraining:
             replaced.append(trainer._prepare_inputs(trainer.data_collator(rows)))
         return replaced
 
+    def due(self, budget: float | None, state: ResumeState) -> bool:
+        """Whether the next round is."""
+        if not state.rounds or budget is None:
+            return not state.rounds
+        share = (budget - state.began) / self.rounds
+        return state.rounds < self.rounds and state.flops >= state.began + state.rounds * share
+
     def fill(self, trainer: Trainer, sampler: Sampler, number: int = 0) -> list[tuple[int, list[int]]]:
         """Sample the distinct prompts of the training set, those without a reference behind them; (row, reply tokens) of the distinct good
         replies.
 
-        Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used.
+        Of more prompts than rows are left to train on, as many are drawn: others would be paid for and hardly used. With `spend`, prompts
+        are taken in an order of their own until the round has spent its share.
         """
         model = trainer.accelerator.unwrap_model(trainer.model)
         first: dict[tuple[int, ...], int] = {}
@@ -80,20 +92,25 @@ class SelfTraining:
         rows = list(lengths)
         per_step = sampler.everywhere(trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps)[0]
         left = (trainer.state.max_steps - trainer.state.global_step) * per_step
-        if 0 < left < len(rows):
-            generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool prompts"))
-            rows = [rows[i] for i in torch.randperm(len(rows), generator=generator)[:left].tolist()]
-        rows = sorted(rows, key=lambda row: (lengths[row], row))
+        state, most = trainer.resume_state, float("inf")
+        if self.spend is not None and trainer.budget:
+            most = state.flops + self.spend * (trainer.budget - state.began) / self.rounds
+        if 0 < left < len(rows) or most < float("inf"):
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "pool prompts", *([number] if number else [])))
+            rows = [rows[i] for i in torch.randperm(len(rows), generator=generator)[: left or None].tolist()]
+        if most == float("inf"):
+            rows = sorted(rows, key=lambda row: (lengths[row], row))
         pool: list[tuple[int, list[int]]] = []
         at_once = max(1, self.rows // self.samples)
         for begin in range(0, len(rows), at_once):
+            if state.flops >= most:
+                break
             examples = {row: trainer.prompt_row(row) for row in rows[begin : begin + at_once]}
             batch = trainer._prepare_inputs(trainer.data_collator(list(examples.values())))
             index = torch.arange(len(examples), device=batch["prompt"].device).repeat_interleave(self.samples)
             numbers = uniforms(len(index), self.max_new_tokens, self.seed, "pool", begin, *([number] if number else []))
             replies = sampler.draw(model, sampler.prefill(model, batch), index, numbers, list(examples.values()))
             texts = sampler.texts(replies.contents())
-            state = trainer.resume_state
             state.checked += len(texts)
             if trainer.flops:
                 lengths, mask = batch["prompt_mask"].sum(-1), replies.mask

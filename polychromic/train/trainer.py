@@ -262,10 +262,14 @@ class PolychromicTrainer(Trainer):
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None):  # noqa: ANN201 - Trainer's signature
         if self.budget is None:
-            return super().create_scheduler(num_training_steps, optimizer)
-        warmup = self.args.get_warmup_steps(num_training_steps)
-        factor = lambda step: min(1.0, (step + 1) / (warmup + 1)) * self.rate()  # never 0 before the end: a step at rate 0 teaches nothing
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            super().create_scheduler(num_training_steps, optimizer)
+        else:
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            factor = lambda step: min(1.0, (step + 1) / (warmup + 1)) * self.rate()  # never 0 before the end: a step at rate 0 teaches nothing
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+        if (config := self.objective) is not None and config.rate != 1:
+            given = self.lr_scheduler.lr_lambdas
+            self.lr_scheduler.lr_lambdas = [lambda step, g=g: g(step) * (config.rate if step >= config.after else 1.0) for g in given]
         return self.lr_scheduler
 
     # batches of a step

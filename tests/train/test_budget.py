@@ -22,7 +22,9 @@ METHODS = {
     for name, about in {
         "lora": {},
         "coverage": {"objective": "coverage", "lam": 3.0, "after": 0.5, "clip": 0.1},
+        "slower": {"objective": "coverage", "lam": 3.0, "after": 0.5, "clip": 0.1, "rate": 0.25},
         "rft": {"self_training": {"after": 0.5}},
+        "paid": {"self_training": {"after": 0.5, "rounds": 2, "spend": 0.4}},
     }.items()
 }  # fmt: skip
 
@@ -43,7 +45,7 @@ def run(models, tmp_path, monkeypatch):
         monkeypatch.setenv("POLYCHROMIC_CACHE", str(tmp_path / cache))
         with pytest.MonkeyPatch.context() as patch:
             steps = count_steps(patch)
-            lam = 3.0 if name.startswith("coverage") else None
+            lam = METHODS[name].get("lam")
             trained = train(name, lam, records=THREE, methods=small_values()["methods"] | METHODS)
         return sha256_file(trained.adapter / "adapter_model.safetensors"), trained.history, steps
 
@@ -64,7 +66,7 @@ def test_a_budget_ends_where_its_flops_are_spent(run):
         assert flops >= METHODS[name]["cost"] * unit - 2 * step and flops <= METHODS[name]["cost"] * unit + 2 * step
 
 
-@pytest.mark.parametrize("name", ["lora", "coverage", "rft"])
+@pytest.mark.parametrize("name", ["lora", "coverage", "slower", "rft", "paid"])
 def test_runs_share_their_beginnings_and_end_with_the_same_bytes(name, run):
     alone = {cost: run(f"{name}_{cost}", f"alone {cost}") for cost in (1, 2)}
     run("lora_2", "shared")
@@ -74,6 +76,15 @@ def test_runs_share_their_beginnings_and_end_with_the_same_bytes(name, run):
         # the LoRA part of a method that draws, and all until the rate falls of a smaller budget, were there
         assert len(steps) < len(alone[cost][2]) or (name, cost) == ("lora", 2)
     assert alone[1][0] != alone[2][0]
+
+
+def test_the_rate_falls_with_the_first_rollout(run):
+    (_, plain, _), (_, slower, _) = run("coverage_2", "a"), run("slower_2", "b")
+    first = next(row["step"] for row in plain if "objective" in row)
+    for a, b in zip((row for row in plain if "flops" in row), (row for row in slower if "flops" in row), strict=False):
+        if a["flops"] == b["flops"] and a["flops"] < 0.6 * METHODS["coverage_2"]["cost"] * plain[-2]["flops"] / 2:
+            assert b["learning_rate"] == pytest.approx(a["learning_rate"] * (0.25 if b["step"] >= first else 1.0)), b["step"]
+    assert any("objective" in row for row in slower)
 
 
 def test_flops_of_a_model_counted_by_hand():

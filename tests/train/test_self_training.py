@@ -129,6 +129,29 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
     assert [tuple(map(str, pair)) for pair in trainer.resume_state.pool] == [tuple(map(str, pair)) for pair in expected.resume_state.pool]
 
 
+def test_a_share_of_the_budget_pays_for_each_round(tmp_path):
+    """Rounds begin at equal shares of what is left after the first steps; of prompts, as many are asked as the share pays for."""
+    asked: list[tuple[int, int]] = []
+    good = lambda row, replies: asked.append((trainer.state.global_step, row["row"])) or [float(bool(GOOD & set(reply))) for reply in replies]
+    unit = trained(tmp_path / "unit", budget=1e12, max_steps=6)[1].history[-1]["flops"] / 6
+    settings = dict(budget=80 * unit, max_steps=1000, self_training=pool_of(quality=good, rounds=2, spend=0.3, rows=SAMPLES))
+    trainer = make_trainer(tmp_path / "paid", **settings)
+    trainer.train()
+    state, spent = trainer.resume_state, {row["step"]: row["flops"] for row in trainer.history}
+    asked = [pair for pair in asked if pair[0] >= AFTER]
+    steps = sorted({step for step, _ in asked})
+    assert state.rounds == 2 and len(steps) == 2 and steps[0] == AFTER and state.began == pytest.approx(spent[AFTER])
+    left = 80 * unit - state.began
+    assert spent[steps[1] - 1] < state.began + left / 2 <= spent[steps[1]]
+    for step in steps:
+        of_round = spent[step + 1] - spent[step]
+        prompts = [row for at, row in asked if at == step]
+        assert 1 < len(prompts) == len(set(prompts)) < 10
+        share = 0.3 * left / 2  # passed with the last prompt
+        assert of_round * (len(prompts) - 1) / len(prompts) - 2 * unit <= share <= of_round
+    assert [row for at, row in asked if at == steps[0]] != [row for at, row in asked if at == steps[1]]
+
+
 BARE = [{"prompt": [1, 2, number], "row": 10 + number} for number in range(3)]
 
 
