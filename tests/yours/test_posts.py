@@ -66,7 +66,7 @@ def test_agreement(work):
 
 @pytest.mark.parametrize(("arguments", "exit_code", "fragment"), [
     ("curate raw.jsonl", 2, "Missing option '--out'"), ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
-    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
+    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: file not found. Allowed: "),
     ("curate none.jsonl --out x", 1, "none.jsonl: file not found"), ("review none", 1, "none/candidates.jsonl: file not found"),
     ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
     ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),
