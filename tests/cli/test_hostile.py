@@ -109,6 +109,12 @@ READ = {  # slot -> (what is read there, command line); {} stands for the file
     "records": (LINES, "split listqa"),
     "candidates": (LINES, "review-export mine --reviewer anna --out new"),
     "splits": (LINES, "train listqa lora --seed 0 --out new"),
+    "rows": (LINES, "train --data {}.jsonl --base base --out new"),
+    "dev rows": (LINES, "train --data rows.jsonl --dev {}.jsonl --base base --out new"),
+    "list of rows": (LINES, "train --data {}.json --base base --out new"),
+    "prompts": (LINES, "draw --prompts {}.jsonl --base base --out new.jsonl"),
+    "lines of prompts": ({}, "draw --prompts {}.txt --base base --out new.jsonl"),
+    "schema": (LINES, "train --data rows.jsonl --quality json:{}.json --base base --out new"),
     "rules": (YAMLS, "curate raw.jsonl --rules {}.yaml --out new"),
     "prompt": (YAMLS, "evaluate --base base --data good.jsonl --prompt ./{}.yaml --out new"),
     "params": (YAMLS, "split listqa"),
@@ -126,6 +132,8 @@ WRITE = {
     "export": "review-export mine --reviewer anna --out {}",
     "rebuild": "rebuild-data --out {}",
     "train": "train listqa lora --seed 0 --out {}",
+    "train on rows": "train --data rows.jsonl --base base --out {}",
+    "drafts": "draw --prompts good.jsonl --base base --out {}/new.jsonl",
     "sample": "sample listqa lora --split dev --out {}",
 }
 OUTS = {
@@ -139,6 +147,8 @@ OPTIONS = {
     "collect file raw.jsonl --out new": ("--page-size", "--max-items", "--author-cap"),
     "samples good.jsonl": ("--limit",),
     "train listqa polychromic --out new": ("--seed", "--lam"),
+    "train --data rows.jsonl --base base --out new": ("--seed", "--n", "--steps", "--learning-rate", "--warm-up", "--good"),
+    "draw --prompts good.jsonl --base base": ("-k", "--pool", "--temperature", "--min-p", "--max-new-tokens", "--seed"),
     "open-test listqa": ("--jobs",),
     "audit --plan": ("--cells",),
 }
@@ -208,6 +218,7 @@ def ground() -> Iterator[Path]:
     write_json(made / "results" / "listqa" / "split.json", {"splits": splits})
     write_jsonl(made / "good.jsonl", [GOOD, GOOD | {"id": "b", "prompt": "Name a fruit."}])
     write_jsonl(made / "best.jsonl", [GOOD, GOOD | {"id": "b", "prompt": "Name a fruit.", "samples": ["red", "red"]}])
+    write_jsonl(made / "rows.jsonl", [{"prompt": f"Describe thing {n}.", "completion": f"It lies on shelf {n}."} for n in range(5)])
     write_jsonl(made / "raw.jsonl", [{"post": f"What is the use of thing {n}?", "reply": f"you can put it on shelf {n}"} for n in range(5)])
     candidates = write_candidates(made / "mine", *map(candidate, range(6)))
     for reviewer, said in (("anna", "aass"), ("ben", "asaa")):

@@ -52,8 +52,8 @@ def test_the_export_says_how_many_were_reviewed(work, tmp_path):
     summary = json.loads(out)
     assert summary == json.loads((tmp_path / "one" / "replies-review.json").read_text())
     assert set(summary.pop("made_from")) == {"candidates.jsonl", "review-anna.jsonl"}
-    assert summary == {"candidates": 6, "reviewed": 4, "accepted": 2, "edited": 0, "rejected": 2, "undecided": 2, "exported": 2} | {
-        "reasons": {"spam": 2}, "reviewer": "anna", "strata": {"long_high": 1, "short_low": 1}
+    assert summary == {"candidates": 6, "reviewed": 4, "accepted": 2, "edited": 0, "rejected": 2, "undecided": 2} | {
+        "exported": 2, "unread": 0, "reasons": {"spam": 2}, "reviewer": "anna", "strata": {"long_high": 1, "short_low": 1}
     }  # fmt: skip
 
 

@@ -141,6 +141,8 @@ def _raw(source: str) -> Iterator[tuple[str, object]]:
 
         yield from rows_of(Path(source))
         return
+    if source != STDIN and not Path(source).exists():
+        raise PolychromicError(f"--prompts {source}: no such file. Allowed: {ASKED}. Check the path.")
     lines = sys.stdin if source == STDIN else read_text(source).removeprefix("\ufeff").splitlines()
     for number, line in enumerate(lines, start=1):
         where = f"{'standard input' if source == STDIN else source}:{number}"

@@ -127,6 +127,8 @@ def _raw(path: Path) -> Iterator[tuple[str, object]]:
     if path.is_dir():
         yield from _dataset(path)
     elif path.name.lower().endswith(".json"):
+        if not path.exists():
+            raise PolychromicError(f"{path}: no such file. Allowed: a file in {', '.join(LOCAL)}, or a datasets folder. Check the path.")
         try:
             document = parse_json(read_bytes(path))
         except ValueError as error:
