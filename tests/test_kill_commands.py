@@ -73,6 +73,7 @@ def made(tmp_path_factory) -> dict[str, Path]:
     write_jsonl(start / "raw.jsonl", [pair(n, kind) for n, kind in enumerate(KINDS)])
     subprocess.run(["git", "init", "--quiet", start], check=True)
     run(start, cache, "split listqa")
+    run(start, cache, "norms listqa")
     git(start, "add", "--all")
     git(start, "commit", "--quiet", "--message", "start")
     found, before = {"split": start}, start

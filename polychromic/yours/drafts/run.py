@@ -25,6 +25,7 @@ from polychromic.base.parse import parse_json
 from polychromic.base.paths import real
 from polychromic.base.progress import progress
 from polychromic.base.seeds import derive_seed
+from polychromic.base.visible import visible_json
 from polychromic.models import weights
 from polychromic.yours.train.rows import asked, renamed, text_of
 from polychromic.yours.train.run import CARD
@@ -68,7 +69,7 @@ def draw(request: Request) -> None:
     if request.out is None:
         with contextlib.suppress(BrokenPipeError):
             for line in _lines(request, load(request), rows, 0, None if stream else len(rows)):
-                print(line, flush=True)
+                print(visible_json(line), flush=True)  # what a terminal would obey is spelled as JSON spells it
             return
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read it is gone; nor does the interpreter's end complain
         return

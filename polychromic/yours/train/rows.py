@@ -88,7 +88,7 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> Rows:
 
 
 def renamed(where: str, raw: object, columns: Mapping[str, str]) -> dict[str, Any]:
-    """A row under our names. Raises DataError: no JSON object, or without a column that was named."""
+    """A row under our names. Raises DataError: no JSON object, without a column that was named, or with what JSON has not."""
     if not isinstance(raw, dict):
         raise DataError(where, f"a {type(raw).__name__}", "a row with named columns")
     found = {name: value for name, value in raw.items() if name not in columns.values() or name in columns}
@@ -105,7 +105,13 @@ def renamed(where: str, raw: object, columns: Mapping[str, str]) -> dict[str, An
                 found[name] = parse_json(text.encode())
             except ValueError:
                 continue
-    return {name: value for name, value in found.items() if value is not None and value != "" and not _nan(value)}
+    found = {name: value for name, value in found.items() if value is not None and value != "" and not _nan(value)}
+    try:
+        dumps(found).encode()
+    except (TypeError, ValueError) as error:  # of NaN within, of half a character, of dates
+        said = f"the row cannot be written as JSON ({' '.join(str(error).split())[:100]})"
+        raise DataError(where, said, "texts, finite numbers, lists and objects of them") from None
+    return found
 
 
 def _share_references(examples: Sequence[dict[str, Any]]) -> None:
