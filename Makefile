@@ -10,16 +10,26 @@ export PYTHONPATH := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
 JOBS ?= 2
+# One at a time in a workspace: a second one says who is at work, and waits. The lock ends with the shell that holds it, however that ends.
+BUSY := .work/make.lock
+define alone
+@mkdir -p $(dir $(BUSY)); exec 9>>$(BUSY); \
+flock --nonblock 9 || { echo "another make is at work here ($$(cat $(BUSY))); waiting until it ends" >&2; flock 9; }; \
+echo "process $$$$, make $@, since $$(date +%H:%M)" >$(BUSY); $(MAKE) --no-print-directory $(1) 9>&-
+endef
 
-.PHONY: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size latex data archive help
+.PHONY: paper paper-alone arxiv test test-all smoke reproduce reproduce-alone bench calibration verdicts doctor lock store-size latex data archive help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
-	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration doctor lock store-size'
+	@echo 'targets: paper arxiv test test-all smoke reproduce bench calibration verdicts doctor lock store-size'
 
 # The main job: restore what is in the store, run what is stale, compile the PDF, check it all, stamp a release copy.
 # `dvc repro` has just established freshness; with --all-pipelines it reads dvc.lock once, not twice.
-paper: $(VENV)/installed archive
+paper:
+	$(call alone,paper-alone)
+
+paper-alone: $(VENV)/installed archive
 	dvc pull --quiet --allow-missing
 	@dvc status --quiet paper || $(MAKE) --no-print-directory latex
 	dvc repro --all-pipelines
@@ -43,7 +53,10 @@ smoke: $(VENV)/installed data
 	python -m polychromic smoke
 
 # Everything again from the curated data, with an empty cache, on $(JOBS) cores.
-reproduce: $(VENV)/installed archive latex data
+reproduce:
+	$(call alone,reproduce-alone)
+
+reproduce-alone: $(VENV)/installed archive latex data
 	POLYCHROMIC_CACHE=$(CURDIR)/.work/cache-$$(date +%s) python -m polychromic reproduce --jobs $(JOBS) --force
 
 # Timings of this machine, into benchmarks/results/; leave it alone meanwhile. About 35 minutes on one quiet core.
@@ -56,6 +69,10 @@ bench: $(VENV)/installed data
 calibration: $(VENV)/installed
 	python -m benchmarks.fronts
 	python -m benchmarks.calibration
+
+# Are the recorded verdicts on programs those of the sandbox as it is now? Into benchmarks/results/verdicts.json; ten minutes.
+verdicts: $(VENV)/installed data
+	python -m benchmarks.verdicts
 
 doctor: $(VENV)/installed
 	python -m polychromic doctor

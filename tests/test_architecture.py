@@ -53,7 +53,7 @@ def folder(module: str) -> str:
 
 def test_the_page_has_every_folder_and_the_top_level_is_flat():
     names = {folder(module) for module in MODULES} - {"__init__", "__main__"}
-    assert names == set(ORDER) and len(ORDER) == 14
+    assert names == set(ORDER) and len(ORDER) == 15
 
 
 @pytest.mark.parametrize("name", ORDER)
@@ -75,7 +75,8 @@ def test_no_two_modules_need_each_other():
 def test_the_drawing_is_that_of_the_pipeline():
     """A box is the stages of one command on one split; an arrow leads from who writes a file to who reads it, unless others imply it."""
     (shown,) = re.findall(r"```mermaid\n(.*?)```", PAGE, flags=re.DOTALL)
-    found, boxes, true = stages(REPOSITORY), {}, nx.DiGraph()
+    found = {name: stage for name, stage in stages(REPOSITORY).items() if name != "judge"}  # which is there where answers are recorded
+    boxes, true = {}, nx.DiGraph()
     for name, stage in found.items():
         command, what = stage.cmd.split()[3], stage.cmd.split()[4:5]
         end = [stage.axes["split"]] if "split" in stage.axes else what if command == "report" else []

@@ -51,6 +51,7 @@ def small_values() -> dict[str, Any]:
     values["few_shot"] |= {"exemplars": 2}
     sizes = {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": []}
     values["analysis"] |= sizes | {"test": {domain: small_plan() for domain in values["domains"]}}
+    values["judge"] |= {"sets": 3, "repeats": 1, "pairs": {"listqa": ["polychromic - lora", "lora - zero_shot"]}}
     return values
 
 

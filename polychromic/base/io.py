@@ -11,34 +11,44 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from polychromic.base.drafts import together, written
 from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.parse import parse_json
+
+__all__ = ["atomic_open", "dumps", "open_file", "read_bytes", "read_json", "read_jsonl", "read_object", "read_text", "sha256_file"]
+__all__ += ["sha256_json", "together", "write_json", "write_jsonl", "write_text"]
 
 GZIP = b"\x1f\x8b"  # how every gzip file begins
+KINDS = {
+    stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device",
+}  # fmt: skip
 
 
 @contextmanager
 def atomic_open(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a temporary sibling of `path` for writing; it replaces `path` only when the block ends well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp makes 0600; results are meant to be read
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Open what will be `path` for writing; it replaces what is there only when the block ends well (polychromic.base.drafts)."""
+    with written(Path(path)) as file:
+        yield file
+
+
+class Keyed(dict):
+    """An object that was read: a key that it lacks is a DataError, which names the place."""
+
+    def __init__(self, where: str, values: dict):
+        super().__init__(values)
+        self._where = where
+
+    def __missing__(self, key: Any) -> Any:
+        there = ", ".join(map(str, list(self)[:20])) or "none"
+        remedy = "Make the file again: `dvc repro`, or the command that wrote it."
+        raise DataError(self._where, f"no {str(key)!r}; keys found: {there}", f"an object with {str(key)!r}", remedy)
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
@@ -68,9 +78,18 @@ def read_json(path: str | os.PathLike) -> Any:
     with _unpacked(Path(path), "one JSON document") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"not JSON ({error})", "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
+        value = parse_json(content)
+    except ValueError as error:
+        raise DataError(str(path), str(error), "one JSON document in UTF-8", "Make it again with `dvc repro`.") from None
+    return Keyed(str(path), value) if isinstance(value, dict) else value
+
+
+def read_object(path: str | os.PathLike) -> dict[str, Any]:
+    """As `read_json`, of a document that is an object; DataError for another one."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise DataError(str(path), f"a JSON {type(value).__name__}", "one JSON object", "Make it again with `dvc repro`.")
+    return value
 
 
 def write_jsonl(path: str | os.PathLike, rows: Iterable[dict]) -> None:
@@ -95,14 +114,12 @@ def read_jsonl(path: str | os.PathLike) -> Iterator[tuple[str, dict]]:
             if not raw.removeprefix(codecs.BOM_UTF8).strip():  # files that were joined have a byte order mark within, too
                 continue
             try:
-                row = json.loads(raw.decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise DataError(where, f"invalid UTF-8 ({error.reason} at byte {error.start})", "UTF-8 text") from None
-            except json.JSONDecodeError as error:
-                raise DataError(where, f"not JSON ({error.msg} at column {error.colno})", "one JSON object per line") from None
+                row = parse_json(raw)
+            except ValueError as error:
+                raise DataError(where, str(error), "one JSON object per line, in UTF-8") from None
             if not isinstance(row, dict):
                 raise DataError(where, f"a JSON {type(row).__name__}", "one JSON object per line")
-            yield where, row
+            yield where, Keyed(where, row)
 
 
 @contextmanager
@@ -122,10 +139,7 @@ def _unpacked(path: Path, content: str) -> IO[bytes]:
     Args:
         content: what a message says that gzip should hold.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Check the path, or make it: `dvc pull`, `dvc repro`.") from None
+    file = open_file(path)
     if file.peek(len(GZIP))[: len(GZIP)] != GZIP:
         return file
     try:
@@ -135,8 +149,43 @@ def _unpacked(path: Path, content: str) -> IO[bytes]:
         raise DataError(str(path), f"not a whole gzip file ({error})", f"gzip of {content}", "Run `dvc repro`.") from None
 
 
+def open_file(path: str | os.PathLike) -> IO[bytes]:
+    """A regular file, open to be read; nothing else is, as a FIFO without a writer would make it wait for ever.
+
+    Raises PolychromicError: no such file, another kind of thing, or one that cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode):
+            kind = next((name for holds, name in KINDS.items() if holds(mode)), "no file")
+            raise PolychromicError(f"{path}: {kind}. Allowed: a regular file. Name one, or copy what it gives to one.")
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise PolychromicError(f"{path}: file not found. Check the path, or make it: `dvc pull`, `dvc repro`.") from None
+    except (OSError, ValueError) as error:  # a ValueError for a name with the character that ends names
+        said = getattr(error, "strerror", None) or error
+        allowed = "a file that you may read. Change its rights, or name another"
+        raise PolychromicError(f"{path}: cannot be read ({said}). Allowed: {allowed}.") from None
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """All of a file. Raises PolychromicError as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """All of a file. Raises PolychromicError as `open_file`; DataError: it is not UTF-8."""
+    content = read_bytes(path)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}", f"invalid UTF-8 ({error.reason} at byte {error.start})", "UTF-8 text") from None
+
+
 def sha256_file(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
+    """Raises PolychromicError as `open_file`."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -20,6 +20,8 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_json
 
+LOCKS = Path("/proc/locks")
+
 
 def _guardian() -> psutil.Process | None:
     """The nearest ancestor that runs dvc, when dvc started this process (it sets DVC_STAGE)."""
@@ -50,6 +52,19 @@ def die_with_parent(poll_seconds: float = 1.0) -> None:
     threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
 
 
+def holder(lock: Path) -> str:
+    """Who holds the lock of a file: number and command of the process, where the system tells."""
+    try:
+        wanted = f":{lock.stat().st_ino}"
+        rows = [line.split() for line in LOCKS.read_text(encoding="utf-8").splitlines()]
+        number = next(int(row[4]) for row in rows if row[1] == "FLOCK" and row[5].endswith(wanted) and int(row[4]))
+        process = psutil.Process(number)
+        since = time.strftime("%H:%M", time.localtime(process.create_time()))
+        return f"process {number}, `{' '.join(process.cmdline())[:100]}`, which runs since {since}"
+    except (OSError, StopIteration, IndexError, ValueError, psutil.Error):
+        return "who it is, the system does not tell"
+
+
 @contextmanager
 def single_writer(target: Path, wait_seconds: float = 20.0) -> Iterator[None]:
     """Hold the lock of `target` while the block runs.
@@ -59,11 +74,11 @@ def single_writer(target: Path, wait_seconds: float = 20.0) -> Iterator[None]:
     """
     folder = paths.cache_dir() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{sha256_json(str(target.resolve()))[:32]}.lock")
+    lock = FileLock(file := folder / f"{sha256_json(os.path.realpath(target))[:32]}.lock")
     try:
         lock.acquire(timeout=wait_seconds)
     except Timeout:
-        said = f"{target}: another process is writing it (lock {lock.lock_file}). One writer at a time is allowed."
+        said = f"{target}: another process is writing it ({holder(file)}, lock {file}). One writer at a time is allowed."
         raise PolychromicError(f"{said} Wait until it ends, or stop it, and run the command again.") from None
     try:
         yield

@@ -10,22 +10,36 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from polychromic.base.errors import PolychromicError
+
 PARAMS = Path("params.yaml")
 DATA = Path("data")
 RESULTS = Path("results")
 PAPER = Path("paper")
 NUMBERS = RESULTS / "numbers.json.gz"  # the records of all that the paper prints
+CALLS = Path("judge/calls.jsonl.gz")  # answers of models and people to the declared questions of params.yaml, `judge`
+JUDGED = Path("judge/declared.json")  # whose answers are all there; without it no judge takes part in the pipeline
+JUDGEMENT = RESULTS / "judge.json"
 SAMPLES, HISTORY = "samples.jsonl.gz", "history.jsonl"  # of a cell
 
 Split = Literal["dev", "test", "calibration"]
 SPLITS: tuple[Split, ...] = ("dev", "test", "calibration")
 
 
+def real(path: str | os.PathLike) -> Path:
+    """The absolute path without links. A loop of links, at which Path.resolve stops with an error, is left as it is."""
+    return Path(os.path.realpath(path))
+
+
 def cache_dir() -> Path:
     """Content-addressed cache of weights and adapters: $POLYCHROMIC_CACHE, else the user's cache folder."""
     if root := os.environ.get("POLYCHROMIC_CACHE"):
         return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polychromic"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "polychromic"
+    except RuntimeError:
+        said = "HOME is not set, and the user has no home. Allowed: a place for the cache. Set POLYCHROMIC_CACHE"
+        raise PolychromicError(f"{said}.") from None
 
 
 def data_file(domain: str) -> Path:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from polychromic.base.visible import Terminal
 
 Ticker = Callable[[int], None]  # is told how many of the total are done
 
@@ -20,9 +21,10 @@ def progress(what: str, total: int) -> Iterator[Ticker]:
     if multiprocessing.parent_process():
         yield lambda done: None
         return
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        times = TimeElapsedColumn(), TimeRemainingColumn()
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), *times)
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)

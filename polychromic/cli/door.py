@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
-from polychromic.cli.output import check_out, refuse, say
+from polychromic.base.visible import Terminal
+from polychromic.cli.output import check_out, check_temperature, refuse, say
 from polychromic.cli.stages import Lam, ParamsOption, load
 
 door_app = typer.Typer()
@@ -43,7 +43,7 @@ def train(
     domain: Annotated[str | None, typer.Argument(help="Without --data: a domain of params.yaml, such as listqa.")] = None,
     method: Annotated[str | None, typer.Argument(help="Without --data: a method of params.yaml that has an adapter.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the adapter, in PEFT format.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of training; of rows of yours: 0 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of training; of rows of yours: 0 if not given.")] = None,
     lam: Lam = None,
     params: ParamsOption = paths.PARAMS,
     data: Annotated[
@@ -101,12 +101,12 @@ def train(
     card = run(request)
     if card["dev"]:
         from polychromic.base.io import read_jsonl
-        from polychromic.yours.train.card import BASE, side_by_side, summary
+        from polychromic.yours.train.card import BASE, drafts_file, side_by_side, summary
 
-        drafts = [[row for _, row in read_jsonl(out / f"drafts-{name}.jsonl")] for name in (BASE, card["name"])]
-        console = Console(stderr=True)
+        drafts = [[row for _, row in read_jsonl(drafts_file(out, name))] for name in (BASE, card["name"])]
+        terminal = Terminal(stderr=True)
         for table in (*side_by_side(*drafts, card["name"]), summary(card)):
-            console.print(table, highlight=False)
+            terminal.print(table)
     for warning in card["warnings"]:
         say(f"warning: {warning['text']}")
     print(out)
@@ -117,6 +117,7 @@ def _train_domain(domain: str | None, method: str | None, seed: int | None, out:
     if missing := [name for name, value in needed.items() if value is None]:
         allowed = "train --data ROWS.jsonl --out FOLDER for rows of yours, or train DOMAIN METHOD --seed N --out FOLDER"
         raise UsageError(f"train got no --data, and no {', no '.join(missing)}. Allowed: {allowed}. Add what is missing.")
+    check_out(out, "my-adapter")
     values, cell = load(params, domain, ("dev", method, lam))
     if values.methods[method].adapter == "none":
         trained = ", ".join(name for name, declared in values.methods.items() if declared.adapter == "lora")
@@ -141,23 +142,24 @@ def draw(
         str | None, typer.Option(help="A folder, NAME/MODEL of the hub, or `default`; default: what the adapter's card says.")
     ] = None,
     base_alone: Annotated[bool, typer.Option("--base-alone", help="With the adapter's settings, but without it: to compare.")] = False,
-    k: Annotated[int | None, typer.Option("--k", "-k", min=1, help="Drafts per prompt; default: the card's, else 5.")] = None,
+    k: Annotated[int | None, typer.Option("--k", "-k", min=1, max=10_000, help="Drafts per prompt; default: the card's, else 5.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSONL to write and to go on with; default: standard output.")] = None,
     select: Annotated[Select | None, typer.Option(help="Draw --pool drafts and keep k: the likeliest, or good ones that differ.")] = None,
-    pool: Annotated[int | None, typer.Option(min=1, help="With --select: drafts to choose from; default: 4 k.")] = None,
+    pool: Annotated[int | None, typer.Option(min=1, max=100_000, help="With --select: drafts to choose from; default: 4 k.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Default: the card's, else 1.")] = None,
     min_p: Annotated[float | None, typer.Option("--min-p", min=0, max=1, help="Default: the card's, else 0.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest reply; default: the card's, else 128.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, max=100_000, help="Longest reply; default: the card's, else 128.")] = None,
     columns: Annotated[str | None, typer.Option(help="What columns are called, such as prompt=question.")] = None,
     system: Annotated[str | None, typer.Option(help="A system message before every prompt that has none; default: the card's.")] = None,
     plain: Annotated[
         bool | None, typer.Option("--plain/--chat", help="Prompts as they stand, or in the chat template; default: the card's.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drafts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the drafts.")] = 0,
     precision: Annotated[str, typer.Option(help="auto, bfloat16 or float32.")] = "auto",
 ) -> None:
     """Draw k drafts per prompt from a base model and its adapters, as JSON lines, each as soon as it is there."""
     check_out(out.parent if out else None, "my-drafts")
+    check_temperature(temperature)
     from polychromic.yours.drafts.run import Request
     from polychromic.yours.drafts.run import draw as run
     from polychromic.yours.train.rows import parse_columns

@@ -74,7 +74,7 @@ def audit(
     if plan:
         show(audits.plan(here, names), brief, json)
         return
-    notes.print(brief(audits.plan(here, names)), highlight=False)
+    notes.print(brief(audits.plan(here, names)))
     done = audits.audit(here, names, intervals, None if cell else len(audits.within_reach(here)))
     show({"cells": [one.model_dump(mode="json") | {"remedy": audits.remedy(one)} for one in done]}, brief, json)
     if not all(one.equal for one in done):

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.visible import Terminal
+from polychromic.cli.output import check_place
 
 stage_app = typer.Typer()
-errors = Console(stderr=True)
+errors = Terminal(stderr=True)
 
 Split = StrEnum("Split", paths.SPLITS)
 DomainArgument = Annotated[str, typer.Argument(help="A domain of params.yaml, such as listqa.")]
@@ -22,7 +23,7 @@ SplitOption = Annotated[
 ]
 ParamsOption = Annotated[Path, typer.Option("--params", help="The parameter file.")]
 Lam = Annotated[float | None, typer.Option("--lam", min=0, help="Weight of D; 3 means 3.0.")]
-REPORTS = ("costs", "designs", "summary", "setup", "numbers", "provenance", "readme")  # of no single domain
+REPORTS = ("costs", "designs", "summary", "judge", "setup", "numbers", "provenance", "readme")  # of no single domain
 
 
 def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str, str, float | None] | None = None):  # noqa: ANN201 - slow to import
@@ -74,13 +75,14 @@ def sample(
     """A cell: train a method with every seed (if it trains) and sample the prompts of a split."""
     from polychromic.base.locks import die_with_parent, single_writer
 
-    if out is None and params.resolve() != paths.PARAMS.resolve():  # another file's cell must not write where the pipeline's results are
+    # another file's cell must not write where the pipeline's results are
+    if out is None and paths.real(params) != paths.real(paths.PARAMS):
         raise UsageError(f"--params {params} would write into the tracked results/. Allowed: {paths.PARAMS}. Add --out FOLDER.")
     values, cell = load(params, domain, (split, method, lam))
+    folder = check_place(out or paths.cell_dir(domain, split, cell.name))
     die_with_parent()
     from polychromic.sample.cells import sample_cell
 
-    folder = out or paths.cell_dir(domain, split, cell.name)
     with single_writer(folder):
         sample_cell(values, domain, split, cell, folder)
 
@@ -171,7 +173,7 @@ def pipeline(
 @stage_app.command("open-test")
 def open_test(
     domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of params.yaml where none is named.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, max=1000, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
 ) -> None:
     """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
     values = load()

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.cli.output import Json, check_out, print_json, refuse, say, show
+from polychromic.base.visible import Terminal
+from polychromic.cli.output import Json, check_out, check_place, check_temperature, print_json, refuse, say, show
 
 if TYPE_CHECKING:  # seconds, which `--help` has not
     from polychromic.yours.evaluate.evaluate import Asked
@@ -29,8 +29,8 @@ DRAWING = ("adapter", "data", "zero_shot", "few_shot", "prompt", "n", "temperatu
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Such as pass@10,self_bleu; default: all that the input allows.")]
 Ks = Annotated[str | None, typer.Option("--k", help="Drafts a person sees; default: 1,3,5,10 as far as the samples reach.")]
 NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the metrics that need sentence vectors.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap, and of the replies that are drawn here.")]
-Boot = Annotated[int, typer.Option("--bootstrap", min=200, help="Resamples of the intervals.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the bootstrap, and of the replies that are drawn here.")]
+Boot = Annotated[int, typer.Option("--bootstrap", min=200, max=1_000_000, help="Resamples of the intervals.")]
 Columns = Annotated[str | None, typer.Option("--columns", help="What columns are called: prompt=question,samples=outputs.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for tables as CSV and LaTeX, the JSON document and figures.")]
 
@@ -56,10 +56,10 @@ def evaluate(
     zero_shot: Annotated[bool, typer.Option("--zero-shot", help="With --adapter: the base model alone, too.")] = False,
     few_shot: Annotated[Path | None, typer.Option("--few-shot", help="The base model with the solved examples of this JSONL, too.")] = None,
     prompt: Annotated[str, typer.Option(help="DOMAIN/VARIANT of prompts.yaml, or a YAML file: `system`, `ask`.")] = "listqa/zero_shot",
-    n: Annotated[int, typer.Option("--n", min=1, help="Replies per prompt.")] = 20,
-    temperature: Annotated[float, typer.Option(help="Sampling temperature, 0 or more.")] = 1.0,
+    n: Annotated[int, typer.Option("--n", min=1, max=10_000, help="Replies per prompt.")] = 20,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature, 0 to 1000.")] = 1.0,
     min_p: Annotated[float, typer.Option("--min-p", min=0, max=1, help="Tokens below this share of the likeliest are dropped.")] = 0.0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply in tokens.")] = 32,
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=100_000, help="Longest reply in tokens.")] = 32,
     max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     columns: Columns = None,
     metrics: Metrics = None,
@@ -85,13 +85,10 @@ def evaluate(
 
     files = samples
     if base:
-        from polychromic.params.sections import sampling_temperature
-        from polychromic.yours.evaluate.draw import Settings, draw_all
+        from polychromic.yours.evaluate.draw import Settings, draw_all, foreseen
 
-        try:
-            sampling_temperature(temperature)
-        except ValueError as error:
-            raise UsageError(f"--temperature is {temperature:g}: {error}. Correct it.") from None
+        check_temperature(temperature)
+        evaluation.check(foreseen(data, max_examples, n), asked)
         settings = Settings(n, temperature, max_new_tokens, seed, min_p)
         files = draw_all(out, base, adapter or [], data, zero_shot, few_shot, prompt, settings, max_examples)
     _finish(files, columns, lambda systems: evaluation.evaluate(systems, asked), out, json)
@@ -136,18 +133,21 @@ def samples(
     if not (ids := [name for name, text in texts.items() if find.lower() in text]):
         raise UsageError(f"no prompt fits --find {find!r}. Allowed: a part of an id, a prompt or a reply, such as {min(texts)}.")
     for name in ids[:limit]:
-        Console().print(output.replies_table(systems, name, n))
+        Terminal().print(output.replies_table(systems, name, n))
     if len(ids) > limit:
         say(f"{len(ids) - limit} more prompts; --limit shows them")
 
 
 def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, bootstrap: int) -> Asked:
     """What is to be computed. Raises UsageError for an unknown metric, and for k that are no numbers of drafts."""
-    if k is not None and not re.fullmatch(r"\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*", k):
-        raise UsageError(f"--k is {k!r}. Allowed: whole numbers of 1 or more with commas between, such as 1,5,10.")
+    if k is not None and not re.fullmatch(r"\s*0*[1-9][0-9]{0,5}\s*(,\s*0*[1-9][0-9]{0,5}\s*)*", k):
+        allowed = "whole numbers of 1 or more, below a million, with commas between, such as 1,5,10"
+        raise UsageError(f"--k is {k[:80]!r}. Allowed: {allowed}.")
     ks = None if k is None else sorted({int(part) for part in k.split(",")})
-    names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
+    names = [name.strip() for name in metrics.split(",")] if metrics is not None else []
     if names:
+        if not all(names):
+            raise UsageError(f"--metrics is {metrics[:80]!r}. Allowed: names with commas between, such as pass@10,self_bleu.")
         from polychromic.score.metrics import metric
 
         for name in names:
@@ -202,11 +202,11 @@ def collect(
     refuse(context, f"collect {kind}", UNUSED[kind], f"{'a file, its columns, ' if kind == 'file' else ''}--out, authors and limits")
     if what is None and kind != "package":
         raise UsageError(f"collect {kind} names nothing to collect. Allowed: collect file FILE, collect apify DATASET. Add it.")
-    from polychromic.yours.collect import run, sources
+    from polychromic.yours.collect import apify, run, sources
     from polychromic.yours.collect.schema import read_salt
 
     if kind == "apify":
-        source = sources.Apify(base_url, what, sources.read_token(), retries)
+        source = apify.Apify(base_url, what, apify.read_token(), retries)
     else:
         source = sources.corpus() if kind == "package" else sources.of_file(Path(what))
     columns = {name: context.params[name] for name in COLUMNS}
@@ -237,6 +237,7 @@ def rebuild_data(
     check: Annotated[bool, typer.Option("--check", help="Write nothing: compare data/ with the rebuild.")] = False,
 ) -> None:
     """Rebuild the shipped data files from the packages, bit for bit."""
+    check_place(out)
     from polychromic.data import curate as curation
 
     if not check:
@@ -272,6 +273,7 @@ def review_export(
     reviewer: Reviewer = "reviewer",
 ) -> None:
     """Write what a reviewer accepted as a data file, and print the summary of the review as JSON."""
+    check_place(out)
     from polychromic.yours.review import log, results
 
     print_json(results.export(log.read_log(log.log_path(folder, reviewer), log.read_candidates(folder)), out))

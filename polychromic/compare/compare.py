@@ -40,7 +40,8 @@ from typing import Any
 import pandas as pd
 
 from polychromic.base import paths
-from polychromic.base.io import atomic_open, read_json, write_json
+from polychromic.base.io import atomic_open, read_json, read_object, together, write_json
+from polychromic.base.visible import cell
 from polychromic.compare.choose import choose
 from polychromic.compare.contrasts import contrast_pairs, contrasts, tested_metrics
 from polychromic.compare.describe import about, describe, fronts_of, self_contrasts
@@ -83,13 +84,14 @@ def compare(params: Params, domain: str, split: str) -> None:
         "self_contrasts": self_contrasts(params, domain, systems, known),
     }
     document |= _of_dev(params, domain, systems, selection, histories) if split == "dev" else _of_test(params, domain, spent)
-    write_json(paths.compare_file(domain, split), document)
-    write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(document))
-    if split == "dev":
-        write_json(paths.choices_file(domain), selection)
-        for name, table in plots_of(document).items():
+    with together():
+        write_json(paths.compare_file(domain, split), document)
+        write_json(paths.compare_file(domain, split).with_name("metrics.json"), metrics_of(document))
+        if split == "dev":
+            write_json(paths.choices_file(domain), selection)
+        for name, table in plots_of(document).items() if split == "dev" else ():
             with atomic_open(paths.choices_file(domain).with_name(name)) as file:
-                table.to_csv(file, index=False, lineterminator="\n")
+                table.map(cell).to_csv(file, index=False, lineterminator="\n")
 
 
 def declared(params: Params, domain: str) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _of_dev(params: Params, domain: str, systems: Systems, selection: dict, hist
     return {
         "selection": selection,
         "calibration": read_json(paths.calibration_file(domain)),
-        "signatures": read_json(paths.signatures_file(domain)),
+        "signatures": read_object(paths.signatures_file(domain)),
         "histories": {label: curve(params, history) for label, history in histories.items() if label in params.methods},
     }
 
@@ -111,7 +113,7 @@ def _of_test(params: Params, domain: str, spent: dict[str, dict]) -> dict[str, A
     found = {adapter: spent[cell.method]["steps"] for cell in params.cells(domain, "test") for adapter in params.adapters(domain, cell)}
     return {
         "declared": [contrast.model_dump() for contrast in params.test_plan(domain).contrasts],
-        "machines": read_json(paths.machines_file(domain)),
+        "machines": read_object(paths.machines_file(domain)),
         "training": {"runs": len(found), "steps": sum(found.values())},
     }
 

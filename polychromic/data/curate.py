@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 
-from polychromic.base.io import dumps, write_text
+from polychromic.base.io import dumps, together, write_text
 from polychromic.data import code, creative, listqa, replies
 from polychromic.data.records import Record
 from polychromic.data.text import shipped
@@ -32,8 +32,9 @@ def build() -> dict[str, str]:
 def curate(out_dir: Path) -> dict[str, int]:
     """Write the files into `out_dir`, the same bytes on every machine. Returns: file name → its lines. Raises as `build` does."""
     texts = build()
-    for name, text in texts.items():
-        write_text(out_dir / name, text)
+    with together():
+        for name, text in texts.items():
+            write_text(out_dir / name, text)
     return {name: text.count("\n") for name, text in texts.items()}
 
 

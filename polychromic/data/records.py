@@ -43,8 +43,9 @@ class Record(BaseModel):
         return [line.partition(FORMS)[0] for line in self.valid]
 
 
-def read_records(path: str | os.PathLike) -> list[Record]:
-    """Read a data file. DataError, with file and line: a malformed record (and all that is wrong with it), a duplicate id, no record."""
+def read_records(path: str | os.PathLike, domain: str | None = None) -> list[Record]:
+    """Read a data file. DataError, with file and line: a malformed record (and all that is wrong with it), a duplicate id, no record, or
+    one of another domain than `domain`."""
     records: list[Record] = []
     seen: dict[str, str] = {}
     for where, row in read_jsonl(path):
@@ -52,6 +53,8 @@ def read_records(path: str | os.PathLike) -> list[Record]:
             records.append(record := Record.model_validate(row))
         except ValidationError as error:
             raise DataError(where, problems(error), "fields " + ", ".join(Record.model_fields)) from None
+        if domain not in (None, record.domain):
+            raise DataError(where, f"a record of domain {record.domain!r}", f"records of {domain!r}, after which the file is named")
         if seen.setdefault(record.id, where) != where:
             raise DataError(where, f"id {record.id!r} was already used at {seen[record.id]}", "each id once per file")
     if not records:
@@ -61,9 +64,13 @@ def read_records(path: str | os.PathLike) -> list[Record]:
 
 def load_split(domain: str) -> dict[str, list[Record]]:
     """Records by split, in the order of the split file. PolychromicError: the data file, of another version, lacks one of them."""
-    records = {record.id: record for record in read_records(paths.data_file(domain))}
+    records = {record.id: record for record in read_records(paths.data_file(domain), domain)}
     where = paths.split_file(domain)
-    splits = read_json(where)["splits"]
+    found = read_json(where)
+    splits = found.get("splits") if isinstance(found, dict) else None
+    listed = isinstance(splits, dict) and all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values())
+    if not listed or not set(paths.SPLITS) <= splits.keys():
+        raise DataError(str(where), "no ids by split", "what `polychromic split` writes", "Run `dvc repro`.")
     if missing := [i for ids in splits.values() for i in ids if i not in records]:
         raise PolychromicError(f"{where}: {len(missing)} ids, {missing[0]!r} first, are not in {paths.data_file(domain)}. Run `dvc repro`.")
     return {name: [records[i] for i in ids] for name, ids in splits.items()}

@@ -175,7 +175,7 @@ def check_split(
 
 def run(domain: str, sizes: Mapping[str, int], seed: int, tolerance: float) -> None:
     """Stage: read data/{domain}.jsonl, split it, check it, write results/{domain}/split.json. Nothing is written when the check fails."""
-    records = read_records(paths.data_file(domain))
+    records = read_records(paths.data_file(domain), domain)
     barred = frozenset(record.id for record in records if is_seen(record))
     splits = split(records, sizes, seed, barred)
     check_split(records, splits, sizes, tolerance, barred)

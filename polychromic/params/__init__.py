@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
 
 from polychromic.base import paths
-from polychromic.base.errors import UsageError, problems
+from polychromic.base.errors import PolychromicError, UsageError, problems
+from polychromic.base.io import read_text
+from polychromic.base.parse import parse_yaml
 from polychromic.data.domains import domain_names
 from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
@@ -73,6 +74,7 @@ class Params(Section):
     scoring: of.Scoring
     few_shot: of.FewShot
     analysis: of.Analysis
+    judge: of.Judge
 
     @model_validator(mode="after")
     def _fits_together(self) -> Params:
@@ -103,6 +105,9 @@ class Params(Section):
             for name, system in plan.systems.items():
                 if (self.methods[name].lam == "lambda") != (system.lam is not None):
                     raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
+        for domain in self.judge.pairs:
+            systems = {name for pair in self.judge.of(domain) for name in pair}
+            of.known(f"judge.pairs.{domain}", systems, self.test_plan(domain).systems, f"analysis.test.{domain}.systems")
         return self
 
     def runs(self, method: str, domain: str) -> bool:
@@ -213,13 +218,13 @@ def read_yaml(path: str | os.PathLike = paths.PARAMS) -> dict[str, Any]:
     if not path.exists():
         raise UsageError(f"{path}: file not found. Run the command in the folder that holds params.yaml, or name one with --params.")
     try:
-        values = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise UsageError(f"{where}: not YAML ({getattr(error, 'problem', error)}). Fix the line.") from None
+        values = parse_yaml(read_text(path), str(path))
+    except ValueError as error:
+        raise UsageError(f"{error}. Allowed: keys and plain values. Fix the line.") from None
+    except PolychromicError as error:
+        raise UsageError(str(error)) from None
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: holds a {type(values).__name__}, expected keys and values. Restore it with `git checkout {path}`.")
+        raise UsageError(f"{path}: holds a {type(values).__name__}. Allowed: keys and values. Restore it with `git checkout {path}`.")
     return values
 
 
@@ -230,5 +235,5 @@ def load_params(path: str | os.PathLike = paths.PARAMS) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         found = problems(error, "\n  ", "params.yaml").replace("Value error, ", "")
-        remedy = "Fix these keys; each is explained by the comment above it in params.yaml."
+        remedy = "Allowed: what the comment above each key in params.yaml says. Fix these keys."
         raise UsageError(f"{path}: {error.error_count()} error(s):\n  {found}\n{remedy}") from None

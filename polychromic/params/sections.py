@@ -308,3 +308,27 @@ class Analysis(Section):
     bounds: Bounds
     contrasts: Annotated[list[ContrastParams], Field(min_length=1)]
     test: dict[DomainName, TestPlan]
+
+
+class Judge(Section):
+    """Who compares replies on test, what is asked, and for how much.
+
+    Attributes:
+        models: whoever is not a person; the first one's verdicts are the result, the others' say how far two judges agree.
+        prompts: of a domain, at most; drawn with `seed`, which also draws replies and orders. seeds: training seeds of a system, the first.
+        sets: replies of a set. repeats: questions that are asked once more. budget: dollars per model.
+        pairs: domain -> "a - b", two systems of analysis.test.
+    """
+
+    models: List(str)
+    seed: Seed
+    prompts: Count
+    seeds: Count
+    sets: Pair
+    repeats: Annotated[int, Field(ge=0)]
+    budget: Positive
+    pairs: dict[DomainName, List(Annotated[str, Field(pattern=r"^\w+ - \w+$")], 0)]
+
+    def of(self, domain: str) -> list[tuple[str, str]]:
+        """The pairs of a domain."""
+        return [tuple(pair.split(" - ")) for pair in self.pairs.get(domain, [])]

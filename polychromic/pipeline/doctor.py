@@ -30,7 +30,7 @@ from polychromic.data.domains.code.sandbox.walls import WALLS, try_walls
 from polychromic.models.weights import Source, check_available
 
 PYTHON = (3, 11)
-KEYS = {"ANTHROPIC_API_KEY": "the judge by a large model", "APIFY_TOKEN": "collecting new posts"}
+KEYS = {"ANTHROPIC_API_KEY": "the judge by a large model (polychromic judge)", "APIFY_TOKEN": "collecting new posts"}
 LATEX_PACKAGES = "latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern"
 FREE_BYTES = 4 * 2**30  # the model in float32 stands twice on disk while it is converted (1.1 GB); the rest is samples and adapters
 STORE = Path("store/files/md5")

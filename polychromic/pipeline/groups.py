@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from polychromic.base import paths
-from polychromic.base.errors import PolychromicError
 from polychromic.params import ContrastParams, Params
-from polychromic.pipeline.imports import code_deps
+from polychromic.pipeline.group import PDF, Group
+from polychromic.pipeline.imports import read_by_paper
 from polychromic.report import build
 
-RUN = "python -m polychromic"
 BENCHMARKS = "benchmarks/results"
 SAMPLING = "sample"  # the command of everything that trains or samples
 OF = "${item.domain}"
-PDF = f"{paths.PAPER}/main.pdf"
 PLOTS = ("frontier.csv", "lambda.csv", "training.csv")
 
 # How a cell's method trains -> what its parameters are, beside those of every cell; {} is the domain.
@@ -42,31 +38,6 @@ SCORED = {
 }
 
 
-@dataclass(frozen=True)
-class Group:
-    """Stages that differ in their items alone, or the one there is where there are none. Texts may hold ${item.NAME} and ${lambda}.
-
-    Attributes:
-        cmd: what follows RUN.
-        code: the module whose imports are deps, and the domain that it is about (polychromic.pipeline.imports.code_deps).
-        keys: dotted, of params.yaml; None for all of the file. DVC parses the file once per stage and walks it once per key.
-        axes: what all of its stages are about, as in Stage.
-        each: key of a stage's item -> what ${item.NAME} stands for.
-        lambdas: a matrix over ${lambda} and these weights, instead of `each`.
-    """
-
-    name: str
-    desc: str
-    cmd: str
-    deps: Sequence[str]
-    code: tuple[str, str | None] | None
-    keys: Sequence[str] | None
-    outs: Sequence[str]
-    axes: Mapping[str, str] = field(default_factory=dict)
-    each: Mapping[str, Mapping[str, str]] | None = None
-    lambdas: Sequence[float] = ()
-
-
 def groups(root: Path, params: Params) -> Iterator[Group]:
     """All groups, inputs first; without the deps on code."""
     desc, each = "train / dev / test, grouped and stratified; fails on leakage", _each(params.domains)
@@ -86,17 +57,8 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
             yield from {"dev": _dev, "test": _test, "calibration": _calibration}[split](root, params, domains)
             yield _report(split, domains)
     yield from _examples(params)
+    yield from _judge(root, params)
     yield from _of_paper(root, params)
-
-
-def deps_of(root: Path, group: Group) -> list[str]:
-    """What the group's stages read: files of data and results, then code."""
-    return [*group.deps, *(code_deps(root, *group.code) if group.code else ())]
-
-
-def kept(path: str) -> bool:
-    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; of the paper DVC has the PDF."""
-    return path == PDF or not path.startswith(f"{paths.PAPER}/")
 
 
 def _each(domains: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -270,21 +232,43 @@ def _examples(params: Params) -> Iterator[Group]:
         )
 
 
+def _judged(root: Path) -> list[str]:
+    """What the recorded answers of judges give, where there are such: without them no stage reads or makes it."""
+    return [paths.JUDGEMENT.as_posix()] if (root / paths.JUDGED).is_file() else []
+
+
+def _judge(root: Path, params: Params) -> Iterator[Group]:
+    """Replays what judges answered, which is recorded once and committed; a stage never asks anybody."""
+    if not (made := _judged(root)):
+        return
+    domains = [name for name in params.judge.pairs if name in params.domains]
+    cells = {
+        f"results/{domain}/test/{params.cell(domain, 'test', name).name}/{paths.SAMPLES}"
+        for domain in domains for pair in params.judge.of(domain) for name in pair
+    }  # fmt: skip
+    read = [paths.CALLS.as_posix(), paths.JUDGED.as_posix(), *(f"data/{domain}.jsonl" for domain in domains), *sorted(cells)]
+    desc = "what judges answered about the declared pairs, from the recorded calls"
+    keys = ("judge", "analysis.bootstrap", "analysis.confidence")
+    yield Group("judge", desc, "judge --mode replay", read, ("judge.declared", None), keys, made)
+
+
 def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     """What is about no single domain, the records of all that the text prints, and the PDF."""
     found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
     compares = [f"results/{domain}/{split}/compare.json" for domain, split in found]
     timings = [f"{BENCHMARKS}/{name}.json" for name in (f"step_cost-{params.domains[0]}", "gradient_variance")]
     simulated, opened = f"{BENCHMARKS}/fronts.json", f"{BENCHMARKS}/first_opening.json"
-    sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated]
+    sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated, *_judged(root)]
     for name, desc, deps, keys in (
         ("summary", "the four baselines over all domains, on test", [path for path in compares if "/test/" in path], ()),
         ("costs", "seconds of a step and variances of gradients, which `make bench` measured", timings, ("domains",)),
         ("designs", "are intervals and tests right, as simulated; what an earlier opening of test said", [simulated, opened], ()),
+        ("judge", "the table of what judges answered, if anybody did", _judged(root), ()),
         ("setup", "the table of defaults, from params.yaml", [], None),
         ("numbers", "the records of every number that the text prints, and their macros", [*sources, *compares, *timings], None),
     ):
-        yield Group(name, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
+        group = "judge-table" if name == "judge" else name  # "judge" asks the store
+        yield Group(group, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
     shown, numbers = read_by_paper(root), paths.NUMBERS.as_posix()
     own = [path for path in shown if path.startswith("paper/tables/provenance-")]
     desc = "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes"
@@ -293,15 +277,3 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     folders = sorted({path.rpartition("/")[0] for path in shown if path.count("/") > 1})
     read = [*(path for path in shown if path.count("/") == 1), *folders, numbers]
     yield Group("paper", "the PDF", "paper", read, ("report.paper", None), (), [PDF])
-
-
-def read_by_paper(root: Path) -> list[str]:
-    r"""What main.tex reads: itself, its packages beside it, its bibliography, what it \inputs and what it shows; sorted."""
-    main = root / paths.PAPER / "main.tex"
-    if not main.is_file():
-        raise PolychromicError(f"{main}: file not found. Restore it with `git checkout {paths.PAPER}/main.tex`.")
-    text = re.sub(r"(?<!\\)%.*", "", main.read_text(encoding="utf-8"))
-    found = re.findall(r"\\(input|includegraphics|bibliography|usepackage)(?:\[[^\]]*\])?\{([^}]+)\}", text)
-    suffix = {"input": "tex", "includegraphics": "pdf", "bibliography": "bib", "usepackage": "sty"}
-    names = [f"{name}.{suffix[command]}" for command, name in found if command != "usepackage" or (main.parent / f"{name}.sty").is_file()]
-    return sorted(f"{paths.PAPER}/{name}" for name in {"main.tex", *names})

@@ -29,6 +29,7 @@ from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 MARKER = ".polychromic-workspace"
 MARKER_TEXT = "Made by `polychromic`, which may delete and rebuild this folder. Keep nothing of yours in it.\n"
 STORE = "store"
+APART = (f"{STORE}/", f"{paths.CALLS.parent}/")
 # One commit, the same for the same files: nothing of the user's configuration, no clock.
 IDENTITY = {"NAME": "polychromic", "EMAIL": "polychromic@localhost", "DATE": "2000-01-01T00:00:00+00:00"}
 
@@ -130,14 +131,14 @@ def _clear(target: Path) -> None:
 
 
 def _sources(root: Path, target: Path) -> list[str]:
-    """Paths under `root` that make a workspace, sorted: all but what .gitignore names and the outs of stages. An empty repository lists
-    them, since an unpacked archive has none."""
+    """Paths under `root` that make a workspace, sorted: all but what .gitignore names, the outs of stages, and what judges said of the
+    paper's replies. An empty repository lists them, since an unpacked archive has none."""
     made = {path for stage in stages(root).values() for path in stage.outs} | {"dvc.lock", MARKER}
     with tempfile.TemporaryDirectory() as empty:
         _run(["git", "init", "--quiet", "--bare", empty], root, _git_environment())
         place = [f"--git-dir={empty}", f"--work-tree={root}"]
         listed = _run(["git", *place, "ls-files", "--others", "--exclude-standard", "-z"], root, _git_environment()).split("\0")
-    kept = (name for name in listed if name not in made and not name.startswith(f"{STORE}/") and not (root / name).is_relative_to(target))
+    kept = (name for name in listed if name not in made and not name.startswith(APART) and not (root / name).is_relative_to(target))
     return sorted(name for name in kept if (root / name).is_file())  # a repository of its own is listed as a folder
 
 
@@ -155,6 +156,8 @@ def _keep(values: Any, methods: Collection[str] | None, lambdas: Collection[floa
             del table[name]
     for holder in (values["analysis"], *plans):
         _discard(holder["contrasts"], lambda pair: bool({pair["a"], pair["b"]} & dropped))
+    for pairs in values["judge"]["pairs"].values():
+        _discard(pairs, lambda pair: bool(set(pair.split(" - ")) & dropped))
 
 
 def _discard(items: list, unwanted: Callable[[Any], bool]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import write_text
+from polychromic.base.io import together, write_text
 from polychromic.provenance.lock import Lock, briefly
 from polychromic.provenance.printed import interval_key, load_records, plain, sources
 from polychromic.provenance.workspace import RECORDS, Workspace, evidence
@@ -31,8 +31,9 @@ def write(root: Path) -> None:
     lock, used = here.as_locked(), [records[key] for key in here.manuscript.keys]
     marks = {group: f"S{number}" for number, group in enumerate(sorted(set(map(_group, used))), start=1)}
     texts = {"numbers": _numbers(used, records, marks), "outputs": _outputs(here, lock), "sources": _sources(marks, lock)}
-    for name, text in texts.items():
-        write_text(root / "paper" / "tables" / f"provenance-{name}.tex", text)
+    with together():
+        for name, text in texts.items():
+            write_text(root / "paper" / "tables" / f"provenance-{name}.tex", text)
 
 
 def _group(record: Number) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ from polychromic.base.hardware import cpu_model, fast_bfloat16
 from polychromic.base.io import read_json, read_jsonl, write_json
 from polychromic.base.locks import single_writer
 from polychromic.base.progress import progress
-from polychromic.pipeline.groups import BENCHMARKS, RUN, SAMPLING
+from polychromic.pipeline.group import RUN
+from polychromic.pipeline.groups import BENCHMARKS, SAMPLING
 from polychromic.pipeline.stages import Stage
 from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from polychromic.provenance.commit import current

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import atomic_open, sha256_file, write_json
+from polychromic.base.io import atomic_open, sha256_file, together, write_json
 from polychromic.provenance.lock import LOCK
 from polychromic.report.paper import records_hash
 
@@ -133,8 +133,9 @@ def release(root: Path) -> Path:
         raise PolychromicError(f"{missing[0]}: file not found. A release needs it; run `dvc repro` first.")
     found = current(root)
     out = root / "release" / f"polychromic-{found.name}.pdf"
-    with atomic_open(out) as file:
-        file.write(pdf.read_bytes())
-    facts = {"commit": found.hash or "unknown", "dirty": found.dirty, "dvc_lock_sha256": sha256_file(lock), "pdf_sha256": sha256_file(out)}
-    write_json(out.with_suffix(".json"), facts)
+    facts = {"commit": found.hash or "unknown", "dirty": found.dirty, "dvc_lock_sha256": sha256_file(lock), "pdf_sha256": sha256_file(pdf)}
+    with together():
+        with atomic_open(out) as file:
+            file.write(pdf.read_bytes())
+        write_json(out.with_suffix(".json"), facts)
     return out

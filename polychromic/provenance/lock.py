@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 
+from polychromic.base.drafts import DRAFT
 from polychromic.base.errors import DataError, PolychromicError
+from polychromic.base.io import read_text
 
 LOCK, DATA = "dvc.lock", "data.dvc"
 SHORT = 8  # digits of a hash, as people read it
@@ -110,7 +112,7 @@ def md5_of(path: Path) -> str:
     """As DVC hashes a file, or a folder: the list of its files' hashes, in the order of their paths. Raises PolychromicError: not there."""
     if path.is_dir():
         names = sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
-        ignored = lambda name: "__pycache__" in name or ".pyc" in name  # by .dvcignore
+        ignored = lambda name: any(part in f"/{name}" for part in ("__pycache__", ".pyc", f"/{DRAFT}"))  # by .dvcignore
         rows = [{"md5": md5_of(path / name), "relpath": name} for name in names if not ignored(name)]
         return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     try:
@@ -129,7 +131,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise PolychromicError(f"{path}: file not found. Run in the folder that holds params.yaml and dvc.lock, or run `dvc repro`.")
     with _as_dvc_writes(path, "a YAML mapping"):
-        return dict(yaml.load(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506, a safe loader
+        return dict(yaml.load(read_text(path), _Loader))  # noqa: S506, a safe loader
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -152,6 +154,6 @@ def _as_dvc_writes(where: Path, allowed: str) -> Iterator[None]:
     """Turn what reading a malformed document raises into a DataError."""
     try:
         yield
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
         said = f"not what DVC writes ({' '.join(str(error).split())[:200]})"
         raise DataError(str(where), said, allowed, "Restore it with `git checkout`, or run `dvc repro`.") from None

@@ -149,7 +149,7 @@ def _rebuilt(here: Workspace) -> Found:
 
 def _built(params: Params) -> list[Path]:
     pairs = [(domain, split) for domain in params.domains for split in paths.SPLITS if params.cells(domain, split)]
-    wanted = [*pairs, *((what, None) for what in ("costs", "designs", "summary", "setup", "numbers"))]
+    wanted = [*pairs, *((what, None) for what in ("costs", "designs", "summary", "judge", "setup", "numbers"))]
     return [path for what, split in wanted for path in build(params, what, split)]
 
 

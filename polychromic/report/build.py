@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from polychromic import report
 from polychromic.base import paths
 from polychromic.base.errors import UsageError
-from polychromic.base.io import write_json, write_text
-from polychromic.report import measured_tables, results, tables
+from polychromic.base.io import together, write_json, write_text
+from polychromic.report import judged, measured_tables, results, tables
 
 if TYPE_CHECKING:
     from polychromic.params import Params
@@ -63,6 +63,7 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
         "tables/summary.tex": lambda p: tables.summary_table(on_test(p)),
         "figures/primary.pdf": lambda p: report.differences.primary(on_test(p)),
     },
+    "judge": {"tables/judge.tex": lambda p: judged.table(judged.load())},
     "setup": {
         "tables/setup.tex": lambda p: report.setup_table.setup_table(spelled(p)),
         "tables/definitions.tex": lambda p: report.setup_table.definitions_table(spelled(p)),
@@ -100,9 +101,10 @@ def build(params: Params, what: str, split: str | None = None) -> list[Path]:
         made = cache(lambda make: make(of))  # a figure's PDF and SVG are of one drawing
         contents = [made(make) for make in FILES[split or what].values()]
     written = [Path(name) for name in (outs("report", what, split) if split else outs(what))]
-    for path, content in zip(written, contents, strict=True):
-        if path.suffix in (".pdf", ".svg"):
-            style.save(content, path)
-        else:
-            (write_json if path == paths.NUMBERS else write_text)(path, content)
+    with together():
+        for path, content in zip(written, contents, strict=True):
+            if path.suffix in (".pdf", ".svg"):
+                style.save(content, path)
+            else:
+                (write_json if path == paths.NUMBERS else write_text)(path, content)
     return sorted(written)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, read_jsonl, write_text
+from polychromic.base.io import read_json, read_jsonl, read_object, together, write_text
 from polychromic.base.seeds import derive_seed
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record, load_split
@@ -37,7 +37,7 @@ def build_examples(params: Params, domain: str) -> list[Path]:
     Raises:
         PolychromicError: a cell has no samples at such a temperature, or samples of a prompt are missing.
     """
-    choices, dev = read_json(paths.choices_file(domain)), load_split(domain)["dev"]
+    choices, dev = read_object(paths.choices_file(domain)), load_split(domain)["dev"]
     random.Random(derive_seed(params.analysis.seed, "examples", domain)).shuffle(dev)
     shown, passes = dev[:PROMPTS], _checker(domain)
 
@@ -68,8 +68,9 @@ def build_examples(params: Params, domain: str) -> list[Path]:
     heads = [rf"\raggedright\arraybackslash {prompt}" for prompt in columns[0][:OF_WEIGHTS]]
     weights = drafts_table([r"$\lambda$", *heads], "r" + rf"p{{{0.88 / OF_WEIGHTS:.2f}\linewidth}}" * OF_WEIGHTS, rows)
     written = [paths.PAPER / "tables" / f"{domain}-{name}.tex" for name in ("samples", "lambda-samples")]
-    for path, text in zip(written, (samples, weights), strict=True):
-        write_text(path, text)
+    with together():
+        for path, text in zip(written, (samples, weights), strict=True):
+            write_text(path, text)
     return written
 
 

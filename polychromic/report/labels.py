@@ -4,7 +4,7 @@ about results; what a metric is stands in polychromic.score.metrics."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # metrics bring their packages, which names and numbers alone do not need
@@ -175,6 +175,11 @@ def bracketed(low: float, high: float, percent: bool = False) -> str:
 def format_p(p: float) -> str:
     """A p-value: three decimals without the leading zero, "<.001" below that."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def thousands(count: float) -> str:

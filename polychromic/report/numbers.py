@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
-from polychromic.report import audit, labels, results
+from polychromic.report import audit, judged, labels, results
 from polychromic.report.domain_numbers import Numbers, people_numbers, split_numbers
 from polychromic.report.records import Number, Use, unique, unsupported
 from polychromic.report.results import Compare, Fields, measured
@@ -30,6 +30,7 @@ def groups(params: Mapping[str, Any]) -> dict[str, Callable[[], Iterable[Number]
         "compute": lambda: _compute([load(domain, "dev") for domain in domains]),
         "people": lambda: _people([load(domain, "dev") for domain in domains]),
         "designs": _designs,
+        "judge": _judge,
         "audit": lambda: _audit(audit.load()),
     }
     for domain in domains:
@@ -126,6 +127,13 @@ def _designs() -> Numbers:
     shares = {"coverage.low": min(r.coverage for r in ours), "coverage.high": max(r.coverage for r in ours)}
     for key, value in (shares | {"false_positives": max(r.false_positives for r in ours)}).items():
         yield Number(f"designs.{key}", value, rf"{100 * value:.1f}\,\%", unit="%", source=found.place)
+
+
+def _judge() -> Numbers:
+    found = judged.load()
+    source = "params.yaml#judge" if found is None else found.place
+    for key, text in (("judge.sentence", judged.sentence(found)), ("judge.people.sentence", judged.people(found))):
+        yield Number(key, None, text, split=None if found is None else "test", source=source)
 
 
 def _setup(params: Mapping[str, Any]) -> Numbers:

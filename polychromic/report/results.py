@@ -13,7 +13,7 @@ from typing import Any
 
 from polychromic.base import paths
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.io import read_json
+from polychromic.base.io import read_object
 from polychromic.report import labels
 
 BASELINES = ("zero_shot", "few_shot", "lora")  # params.yaml always has them
@@ -98,7 +98,7 @@ def load(domain: str, split: str, results: Path = paths.RESULTS) -> Compare | Fi
     """The domain's compare.json, a Compare of dev and of test; calibration's is about drafts beside people, on the messages that many
     people answered. Raises PolychromicError where it is missing."""
     path = results / paths.compare_file(domain, split).relative_to(paths.RESULTS)
-    return (Fields if split == "calibration" else Compare)(read_json(path), path.as_posix())
+    return (Fields if split == "calibration" else Compare)(read_object(path), path.as_posix())
 
 
 def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
@@ -107,4 +107,4 @@ def measured(name: str, folder: Path = BENCHMARKS) -> Fields:
     if not path.exists():
         what, command = ("check of its intervals", "python -m benchmarks.fronts") if name == "fronts" else ("costs", "make bench")
         raise PolychromicError(f"{path}: file not found. The paper's {what} come from it; run `{command}`, which measures them.")
-    return Fields(read_json(path), path.as_posix())
+    return Fields(read_object(path), path.as_posix())

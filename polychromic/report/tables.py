@@ -14,7 +14,8 @@ DASH = "--"
 
 
 def row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    r"""A row that begins with "[" or "*" would be an argument of the \\ or rule before it: an empty group keeps them apart."""
+    return "{}" * cells[0].lstrip().startswith(("[", "*")) + " & ".join(cells) + r" \\"
 
 
 def small(text: str) -> str:

@@ -17,7 +17,7 @@ from polychromic.base import paths
 from polychromic.base.cache import code_fingerprint, environment
 from polychromic.base.errors import UsageError
 from polychromic.base.hardware import best_device, cpu_model
-from polychromic.base.io import read_json, read_jsonl, sha256_json, write_jsonl
+from polychromic.base.io import read_json, read_jsonl, sha256_json, together, write_jsonl
 from polychromic.data.domains import get_domain
 from polychromic.data.records import Record, load_split
 from polychromic.models import prompts, weights
@@ -111,9 +111,10 @@ def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) 
         found = environment()
         machine = f"{found.get('gpu') or cpu_model()}, torch {found['torch']}"
         samples = [{**row, "machine": machine} for row in samples]
-    write_jsonl(out / paths.SAMPLES, samples)
-    if split == "test" or (split == "dev" and history):  # empty of what is only prompted, since test's cells are one kind of stage
-        write_jsonl(out / paths.HISTORY, history)
+    with together():
+        write_jsonl(out / paths.SAMPLES, samples)
+        if split == "test" or (split == "dev" and history):  # empty of what is only prompted, since test's cells are one kind of stage
+            write_jsonl(out / paths.HISTORY, history)
 
 
 def sample_seed(bench: Workbench, seed: int, split: str, records: Sequence[Record]) -> tuple[list[dict], list[dict]]:

@@ -237,9 +237,9 @@ def metric(name: str) -> Metric:
     if family is None:
         raise UsageError(f"metric {name!r} does not exist. Allowed: {', '.join(FAMILIES)}, with a number for k, n and tau.")
     at, tau = float(found[2]), family.symbol == "tau"
-    if not (0 < at <= 1 if tau else at >= 1 and found[2].isdigit()):
-        allowed, such = ("tau above 0 and at most 1", "0.5") if tau else ("a whole number of 1 or more", "10")
-        raise UsageError(f"metric {name!r} has {found[2]}. Allowed: {allowed}, such as {found[1]}{such}.")
+    if not (0 < at <= 1 if tau else 1 <= at < 1e6 and found[2].isdigit()):
+        allowed, such = ("tau above 0 and at most 1", "0.5") if tau else ("a whole number from 1 to 999999", "10")
+        raise UsageError(f"metric {name[:80]!r} has {found[2][:80]}. Allowed: {allowed}, such as {found[1]}{such}.")
     at = at if tau else int(at)
     bound = {field: at if getattr(family, field) == "k" else getattr(family, field) for field in ("high", "least")}
     return replace(family, name=name, label=family.label.format(found[2]), at=at, **bound)

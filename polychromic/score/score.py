@@ -15,7 +15,7 @@ import numpy as np
 from polychromic import __version__
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, read_jsonl, write_json, write_jsonl
+from polychromic.base.io import read_json, read_jsonl, together, write_json, write_jsonl
 from polychromic.base.progress import progress
 from polychromic.data.domains import Domain, Readers, get_domain
 from polychromic.data.records import Record, load_split
@@ -62,14 +62,15 @@ def score(params: Params, domain_name: str, split: str) -> None:
             scores += score_cell(on, domain, records, cell, known)
             tick(done)
     tell_cut(f"score {domain.name}", known.readers.cut)
-    write_jsonl(paths.scores_file(domain_name, split), scores)
-    if split == "dev":
-        write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
-        write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
-    if split == "test":
-        used = {method: {row["machine"] for row in rows} for method, _, rows in cells}
-        machines = {machine: [method for method in used if machine in used[method]] for machine in set().union(*used.values())}
-        write_json(paths.machines_file(domain_name), machines)
+    with together():
+        write_jsonl(paths.scores_file(domain_name, split), scores)
+        if split == "dev":
+            write_json(paths.calibration_file(domain_name), asdict(calibration) if calibration else None)
+            write_json(paths.signatures_file(domain_name), signatures(params, domain, calibration))
+        if split == "test":
+            used = {method: {row["machine"] for row in rows} for method, _, rows in cells}
+            machines = {machine: [method for method in used if machine in used[method]] for machine in set().union(*used.values())}
+            write_json(paths.machines_file(domain_name), machines)
 
 
 class Recorded:

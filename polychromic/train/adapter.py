@@ -23,7 +23,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from polychromic.base import paths
 from polychromic.base.cache import code_fingerprint, environment
 from polychromic.base.hardware import best_device
-from polychromic.base.io import read_json, sha256_json, write_json
+from polychromic.base.io import atomic_open, read_json, sha256_json, together, write_json
 from polychromic.base.locks import single_writer
 from polychromic.base.progress import Ticker, progress
 from polychromic.data.domains import Domain, Embed
@@ -285,9 +285,10 @@ def _last_complete(checkpoints: Path) -> str | None:
 
 def export_adapter(trained: Trained, out: Path) -> None:
     """Copy a trained adapter to a folder of the user's."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
-        shutil.copyfile(trained.adapter / name, out / name)
+    with together():
+        for name in KEPT:
+            with (trained.adapter / name).open("rb") as kept, atomic_open(out / name) as file:
+                shutil.copyfileobj(kept, file)
 
 
 @torch.no_grad()

@@ -33,6 +33,13 @@ def wait_for(condition, seconds: float = 20.0) -> bool:
     return found
 
 
+def test_who_holds_a_lock_is_said_only_where_the_system_tells(tmp_path, monkeypatch):
+    (tmp_path / "lock").touch()
+    assert locks.holder(tmp_path / "lock") == locks.holder(tmp_path / "none") == "who it is, the system does not tell"
+    monkeypatch.setattr(locks, "LOCKS", tmp_path / "none")
+    assert locks.holder(tmp_path / "lock") == "who it is, the system does not tell"
+
+
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -62,7 +69,9 @@ def test_a_second_writer_waits_and_is_then_refused(held, tmp_path):
     with pytest.raises(PolychromicError) as error, single_writer(held[0], wait_seconds=0.6):
         pytest.fail("two writers")
     assert 0.5 < time.monotonic() - started < 10 and error.value.exit_code == 1
-    for fragment in (str(held[0]), "another process is writing it", "One writer at a time", "run the command again"):
+    who = f"process {held[1].pid}, `{sys.executable} -c"
+    said = (str(held[0]), "another process is writing it", who, "which runs since", "One writer at a time", "run the command again")
+    for fragment in said:
         assert fragment in str(error.value)
     with single_writer(tmp_path / "other", wait_seconds=0.1):
         pass

@@ -46,7 +46,7 @@ def write_scores() -> dict[str, np.ndarray]:
             quality, value = scores[label][:, place, seed, item].tolist()
             rows.append(row | {"metrics": {"pass@1": quality, "valid_distinct@10": value, "objective": 0.0}})
     write_jsonl(paths.scores_file("listqa", "dev"), rows)
-    write_json(paths.split_file("listqa"), {"splits": {"train": [], "dev": [], "test": ["a"] * 90}})
+    write_json(paths.split_file("listqa"), {"splits": {"train": [], "dev": [], "test": ["a"] * 90, "calibration": []}})
     return scores
 
 

@@ -162,11 +162,16 @@ def test_square_brackets_of_a_message_are_shown_as_they_are_and_debug_shows_the_
         cli.main()
 
 
-def test_a_place_that_the_system_refuses_is_one_message_and_another_fault_of_the_system_a_traceback(command, monkeypatch, workspace):
+def test_what_the_system_refuses_is_one_message_and_a_bug_a_traceback(command, monkeypatch, workspace):
     monkeypatch.setattr("polychromic.data.split.run", Mock(side_effect=PermissionError(13, "Permission denied", "results")))
     code, _, err = command("split", "listqa")
     assert code == 1 and "error: results: Permission denied. Allowed: " in err and "Traceback" not in err
-    monkeypatch.setattr("polychromic.data.split.run", Mock(side_effect=OSError("a bug")))
+    odd = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates")
+    for error in (OSError("disk"), MemoryError(), RecursionError("deep"), OverflowError("large"), odd):
+        monkeypatch.setattr("polychromic.data.split.run", Mock(side_effect=error))
+        code, _, err = command("split", "listqa")
+        assert code == 1 and "error: the command stopped (" in err and "--debug" in err and "Traceback" not in err
+    monkeypatch.setattr("polychromic.data.split.run", Mock(side_effect=ZeroDivisionError("a bug")))
     monkeypatch.setattr(sys, "argv", ["polychromic", "split", "listqa"])
-    with pytest.raises(OSError, match="a bug"):
+    with pytest.raises(ZeroDivisionError, match="a bug"):
         cli.main()

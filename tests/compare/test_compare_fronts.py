@@ -55,8 +55,8 @@ def document(tmp_path_factory) -> dict:
         patch.chdir(tmp_path_factory.mktemp("fronts"))
         folder = paths.RESULTS / "listqa" / "dev"
         write_jsonl(folder / "scores.jsonl.gz", rows())
-        for name in ("calibration.json", "signatures.json"):
-            write_json(folder / name, None)
+        for name, content in (("calibration.json", None), ("signatures.json", {})):
+            write_json(folder / name, content)
         end = {"step": 6, "ce": 1.0, "eval_loss": 2.0, "kl_to_base": 1.0, "reply_tokens": 4.0}
         for label, (_, _, seeds) in SYSTEMS.items():
             name = paths.cell_name(label, 3.0 if label == "polychromic" else None)

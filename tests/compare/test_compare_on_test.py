@@ -78,7 +78,7 @@ def write_results() -> Path:
     strata = [f"unseen:{i}" if i < 4 else "kind" for i in range(12)]
     records = [listqa_record(i, id=prompt, stratum=stratum) for i, (prompt, stratum) in enumerate(zip(PROMPTS, strata, strict=True))]
     write_jsonl(paths.data_file("listqa"), [record.model_dump() for record in records])
-    write_json(paths.split_file("listqa"), {"splits": {"train": [], "dev": [], "test": PROMPTS}})
+    write_json(paths.split_file("listqa"), {"splits": {"train": [], "dev": [], "test": PROMPTS, "calibration": []}})
     write_json(paths.machines_file("listqa"), {"a GPU": list(SYSTEMS)})
     return paths.RESULTS / "listqa" / "test"
 

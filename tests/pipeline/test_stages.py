@@ -9,7 +9,7 @@ import pytest
 
 from polychromic.data.domains import domain_names
 from polychromic.params import read_yaml
-from polychromic.pipeline import groups, imports
+from polychromic.pipeline import imports
 from polychromic.pipeline.run import upstream
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 from polychromic.pipeline.workspace import round_trip_yaml
@@ -99,7 +99,7 @@ def test_no_stage_about_test_reads_a_choice():
 
 
 def test_the_paper_depends_on_what_it_reads():
-    read = groups.read_by_paper(REPOSITORY)
+    read = imports.read_by_paper(REPOSITORY)
     assert {"paper/main.tex", "paper/refs.bib", "paper/numbers.tex", "paper/tables/listqa-test.tex"} <= set(read)
     made = {path for stage in STAGES.values() for path in stage.outs}
     assert set(read) - made == {"paper/main.tex", "paper/numbers.sty", "paper/refs.bib"}
@@ -141,3 +141,23 @@ def test_one_entry_adds_a_weight_and_a_seed_adds_no_stage(changed):
     new, touched = changed(lambda values: values["creative"]["lambdas"].append(30.0))
     assert new == {"polychromic-dev-creative@30.0"} and touched - new == {"score-dev-creative", "compare-dev-creative", "examples-creative"}
     assert changed(lambda values: values["seeds"].append(3)) == (set(), set())
+
+
+def test_a_judge_takes_part_where_answers_are_recorded_and_touches_no_cell(tmp_path):
+    """What test and dev have stays as it is: only the judge's own stage is new, and only what prints its results reads them."""
+    for name in ("polychromic", "paper", "benchmarks", "params.yaml"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    before = stages(tmp_path)
+    assert "judge" not in before and not [name for name, stage in before.items() if "judge/" in str(stage.deps)]
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "judge" / "declared.json").write_text('{"models": [], "people": ["anna"]}')
+    after = stages(tmp_path)
+    assert {name for name, stage in after.items() if before.get(name) != stage} == {"judge", "judge-table", "numbers"}
+    assert all("results/judge.json" in after[name].deps for name in ("judge-table", "numbers"))
+    stage = after["judge"]
+    assert stage.cmd.endswith("judge --mode replay") and dict(stage.outs) == {"results/judge.json": True}
+    assert {"judge/calls.jsonl.gz", "judge/declared.json", "polychromic/judge", "data/replies.jsonl"} <= set(stage.deps)
+    cells = {dep for dep in stage.deps if dep.startswith("results/")}
+    assert {f"results/replies/test/{name}/samples.jsonl.gz" for name in ("lora", "rft", "polychromic-3.0", "zero_shot")} < cells
+    assert cells <= {path for one in before.values() for path in one.outs}
+    assert not {"polychromic/train", "polychromic/models"} & set(stage.deps)

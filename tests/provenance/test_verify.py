@@ -246,7 +246,7 @@ def test_the_command(whole, inside):
 def test_the_page_explains_every_check_and_make_paper_verifies_before_the_release():
     page = (REPO / "docs" / "verify.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| ([^|]+) \|", page, flags=re.MULTILINE)[1:] == list(CHECKS)
-    recipe = re.search(r"^paper:.*\n((?:\t.*\n)+)", (REPO / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    recipe = re.search(r"^paper-alone:.*\n((?:\t.*\n)+)", (REPO / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
     steps = [recipe.index(step) for step in ("dvc repro", "polychromic verify --no-fresh", "polychromic release")]
     assert steps == sorted(steps)
 

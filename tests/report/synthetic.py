@@ -121,7 +121,7 @@ def _made() -> dict[str, dict]:
                     if params.methods[cell.method].adapter == "lora":
                         write_jsonl(folder / cell.name / paths.HISTORY, _history(label))
                 write_jsonl(folder / "scores.jsonl.gz", rows)
-                for made, content in (("calibration", None), ("signatures", None), ("machines", ["a CPU_with & marks"])):
+                for made, content in (("calibration", None), ("signatures", {}), ("machines", {"a CPU_with & marks": ["lora"]})):
                     write_json(folder / f"{made}.json", content)
                 stage.compare(params, "listqa", split)
                 found[split] = read_json(paths.compare_file("listqa", split))

@@ -18,7 +18,8 @@ def workspace(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_listqa(tmp_path)
     records = [listqa_record(i) for i in range(len(KINDS))]
-    write_json("results/listqa/split.json", {"splits": {"train": [], "dev": [record.id for record in records], "test": []}})
+    splits = {"train": [], "dev": [record.id for record in records], "test": [], "calibration": []}
+    write_json("results/listqa/split.json", {"splits": splits})
     levels = [{"label": label, "lambda": lam, "temperature": 0.75, "objective": 0.1}
               for label, lam in (("lora", 0.0), ("polychromic@0.3", 0.3), ("polychromic", 3.0))]  # fmt: skip
     write_json("results/listqa/dev/choices.json", {"chosen": {"lora": 0.5, "polychromic": 1.0}, "lambda": {"rows": levels}})

@@ -52,8 +52,8 @@ def test_the_export_says_how_many_were_reviewed(work, tmp_path):
     summary = json.loads(out)
     assert summary == json.loads((tmp_path / "one" / "replies-review.json").read_text())
     assert set(summary.pop("made_from")) == {"candidates.jsonl", "review-anna.jsonl"}
-    assert summary == {"candidates": 6, "reviewed": 4, "accepted": 2, "edited": 0, "rejected": 2, "undecided": 2, "exported": 2} | {
-        "reasons": {"spam": 2}, "reviewer": "anna", "strata": {"long_high": 1, "short_low": 1}
+    assert summary == {"candidates": 6, "reviewed": 4, "accepted": 2, "edited": 0, "rejected": 2, "undecided": 2} | {
+        "exported": 2, "unread": 0, "reasons": {"spam": 2}, "reviewer": "anna", "strata": {"long_high": 1, "short_low": 1}
     }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_agreement(work):
 
 @pytest.mark.parametrize(("arguments", "exit_code", "fragment"), [
     ("curate raw.jsonl", 2, "Missing option '--out'"), ("curate raw.jsonl --out data/mine", 2, "lies in data/"),
-    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: [Errno 2] No such file"),
+    ("curate raw.jsonl --out x --rules none.yaml", 2, "--rules none.yaml: file not found. Allowed: "),
     ("curate none.jsonl --out x", 1, "none.jsonl: file not found"), ("review none", 1, "none/candidates.jsonl: file not found"),
     ("review mine", 2, "is not a terminal that can draw a screen (TERM is"),
     ("review-export mine --reviewer a/b --out x", 2, "--reviewer is 'a/b'"),

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +24,7 @@ from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, write_json
 from polychromic.base.locks import single_writer
 from polychromic.yours.collect.schema import ABSENT, FIELDS, fingerprint, pick, read_item
-from polychromic.yours.collect.sources import Page, Source
+from polychromic.yours.collect.sources import Page, Source, Withheld
 
 LOG, SUMMARY = "raw.jsonl", "summary.json"
 LOCK_SECONDS = 5.0  # a process that was killed lets go at once
@@ -33,7 +32,7 @@ EXAMPLES = 3  # places that are remembered per reason of rejection
 
 
 class Store:
-    """What is collected so far in a folder, which is made with the first page and holds one collection (what is collected, and how).
+    """What is collected so far in a folder, which is made with the first record and holds one collection (what is collected, and how).
 
     Attributes: records: those in the log, in order. summary: "items" that are done with, of these "accepted" and "rejected" {reason:
         {"count", "first" places}}, "authors", records "without_author", "complete", the "log" with its size and digest, "collection".
@@ -46,16 +45,20 @@ class Store:
         self.summary: dict[str, Any] = {"items": 0, "accepted": 0, "rejected": {}, "authors": 0, "without_author": 0, "complete": False}
         self.summary |= {"collection": collection, "log": {"file": LOG, "bytes": 0, "sha256": self._digest.hexdigest()}}
         self.records: list[dict[str, Any]] = []
+        self._empty = self.summary
         if self._file.exists():
             self._resume(collection)
         elif self._log.exists():
             raise PolychromicError(f"{self._log}: a log without {SUMMARY}. Allowed: a folder of `polychromic collect`. Choose another.")
 
     def commit(self, lines: list[str], **changes: Any) -> None:
-        """Store the records of a page, one JSON text each, and what they change in the summary."""
+        """Store the records of a page, one JSON text each, and what they change in the summary; before the first record, nothing."""
         page = "".join(f"{line}\n" for line in lines).encode()
         if not self._file.exists():
-            write_json(self._file, self.summary)
+            if not lines:
+                self.summary = self.summary | changes
+                return
+            write_json(self._file, self._empty)
         with self._log.open("ab") as file:
             file.write(page)
             file.flush()
@@ -64,6 +67,10 @@ class Store:
         log = {"file": LOG, "bytes": self.summary["log"]["bytes"] + len(page), "sha256": self._digest.hexdigest()}
         write_json(self._file, summary := self.summary | changes | {"log": log})
         self.summary = summary
+
+    def stored(self) -> int:
+        """Items that another call need not read."""
+        return self.summary["items"] if self._file.exists() else 0
 
     def _resume(self, collection: dict[str, Any]) -> None:
         self.summary = read_json(self._file)
@@ -101,7 +108,7 @@ def collect(
     with single_writer(out, LOCK_SECONDS):
         store, total = Store(out, collection), source.size()
         end = min((count for count in (total, max_items) if count is not None), default=None)
-        stored = store.summary["items"]
+        stored = store.stored()
         pages = "" if end is None else f"; {math.ceil(max(end - stored, 0) / page_size)} page(s) of up to {page_size} to go"
         count = "the source does not say how many items it has" if total is None else f"{total} items"
         say(f"{source.name}: {count}{f', {end} are wanted' if max_items else ''}; {stored} are stored already{pages}")
@@ -113,7 +120,7 @@ def collect(
                     _check_columns(page, named)
                 lines, rejected = [], dict(store.summary["rejected"])
                 for where, item in page:
-                    found = read_item(item, named, source.name, salt)
+                    found = item.reason if isinstance(item, Withheld) else read_item(item, named, source.name, salt)
                     if not isinstance(found, str):
                         found = "duplicate id" if found.id in ids else "author cap" if full(found.author) else found
                     if isinstance(found, str):
@@ -131,12 +138,11 @@ def collect(
                 store.commit([], complete=max_items is None or items < max_items or items == total)
         except (KeyboardInterrupt, OSError) as error:
             why = "by Ctrl-C" if isinstance(error, KeyboardInterrupt) else f"({out} cannot be written: {error.strerror})"
-            stored = store.summary["items"]
-            raise PolychromicError(f"stopped {why}; {stored} items are stored. Run the same command again to go on.") from None
+            raise PolychromicError(f"stopped {why}; {store.stored()} items are stored. Run the same command again to go on.") from None
     if not (summary := store.summary)["accepted"]:
         reasons = ", ".join(f"{reason} ({entry['count']}, {entry['first'][0]})" for reason, entry in sorted(summary["rejected"].items()))
         found = f"none of {summary['items']} items gives a record: {reasons or 'it is empty'}"
-        allowed = "a post and a reply, both text. Name the columns (`polychromic collect --help`) and choose another --out"
+        allowed = "a post and a reply, both text. Name the columns (`polychromic collect --help`)"
         raise PolychromicError(f"{source.name}: {found}. Allowed: {allowed}.")
     return summary
 
@@ -161,5 +167,5 @@ def render(summary: dict[str, Any]) -> Group:
     table.add_row("read", str(summary["items"]))
     table.add_row("accepted", str(summary["accepted"]))
     for reason, entry in sorted(summary["rejected"].items(), key=lambda pair: (-pair[1]["count"], pair[0])):
-        table.add_row(f"rejected: {reason}", str(entry["count"]), escape(", ".join(entry["first"])))
+        table.add_row(f"rejected: {reason}", str(entry["count"]), ", ".join(entry["first"]))
     return Group(table, Text(f"{summary['collection']['source']}: {state}; {people}"))

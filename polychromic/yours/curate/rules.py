@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
 
-from polychromic.base.errors import UsageError, problems
+from polychromic.base.errors import PolychromicError, UsageError, problems
+from polychromic.base.io import read_text
+from polychromic.base.parse import parse_yaml
 from polychromic.data.text import word_list, words
 from polychromic.yours.curate.language import LANGUAGES, UNSPACED, languages
 
@@ -252,12 +253,12 @@ class Rules(Section):
 def load_rules(path: str | os.PathLike = DEFAULT) -> Rules:
     """Read and validate a rules file. Raises UsageError: it cannot be read, or a list of all keys that are wrong."""
     try:
-        return Rules.model_validate(YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8")))  # the C parser names no line
+        return Rules.model_validate(parse_yaml(read_text(path), str(path), lines=True))
     except ValidationError as error:
-        said = problems(error)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        said = " ".join(str(error).split())
-    raise UsageError(f"--rules {path}: {said}. Allowed: the keys and values that {DEFAULT} explains. Copy it and change that.")
+        said = f"{path}: {problems(error)}"
+    except (ValueError, PolychromicError) as error:
+        said = str(error).partition(". ")[0]
+    raise UsageError(f"--rules {said.rstrip('.')}. Allowed: the keys and values that {DEFAULT} explains. Copy it and change that.")
 
 
 def count_words(text: str) -> int:

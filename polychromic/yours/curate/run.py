@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text as Shown
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import atomic_open, dumps, sha256_file, write_json
+from polychromic.base.io import atomic_open, dumps, sha256_file, together, write_json
 from polychromic.base.progress import progress
 from polychromic.base.visible import visible
 from polychromic.data.records import Record
@@ -85,7 +85,7 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
     ]
     sizes = Counter(record.group for record in records)
     report = {
-        "input": {"file": raw.name, "sha256": sha256_file(raw), "pairs": total},
+        "input": {"file": written(raw.name), "sha256": sha256_file(raw), "pairs": total},
         "filters": funnel.steps,
         "candidates": len(records),
         "strata": dict(sorted(Counter(names).items())),
@@ -98,9 +98,10 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
     if reviews and (not target.is_file() or target.read_bytes() != content):
         allowed = "the same candidates, or a folder without reviews. Give another --out FOLDER"
         raise PolychromicError(f"{out}: {reviews[0].name} reviews other candidates than the log and rules make now. Allowed: {allowed}.")
-    with atomic_open(out / CANDIDATES) as file:
-        file.write(content)
-    write_json(out / REPORT, report)
+    with together():
+        with atomic_open(out / CANDIDATES) as file:
+            file.write(content)
+        write_json(out / REPORT, report)
     return report
 
 

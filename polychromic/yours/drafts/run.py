@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,10 +19,13 @@ from typing import Any
 
 from polychromic.base.cache import environment
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.base.io import dumps, read_json, sha256_json, write_json
+from polychromic.base.io import dumps, read_object, read_text, sha256_json, write_json
 from polychromic.base.locks import single_writer
+from polychromic.base.parse import parse_json
+from polychromic.base.paths import real
 from polychromic.base.progress import progress
 from polychromic.base.seeds import derive_seed
+from polychromic.base.visible import visible_json
 from polychromic.models import weights
 from polychromic.yours.train.rows import asked, renamed, text_of
 from polychromic.yours.train.run import CARD
@@ -67,7 +69,7 @@ def draw(request: Request) -> None:
     if request.out is None:
         with contextlib.suppress(BrokenPipeError):
             for line in _lines(request, load(request), rows, 0, None if stream else len(rows)):
-                print(line, flush=True)
+                print(visible_json(line), flush=True)  # what a terminal would obey is spelled as JSON spells it
             return
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read it is gone; nor does the interpreter's end complain
         return
@@ -81,7 +83,7 @@ def with_card(request: Request) -> Request:
         if not (adapter / "adapter_config.json").is_file():
             allowed = "a folder that `polychromic train --out` or PEFT's save_pretrained wrote"
             raise PolychromicError(f"--adapter {adapter}: no adapter_config.json there. Allowed: {allowed}. Check the path.")
-    cards = [read_json(adapter / CARD) for adapter in request.adapters if (adapter / CARD).is_file()]
+    cards = [read_object(adapter / CARD) for adapter in request.adapters if (adapter / CARD).is_file()]
     card = cards[0] if cards else {}
     drawing, form = card.get("drawing", {}), card.get("prompts", {})
     if request.base is None and not card and not request.adapters:
@@ -140,18 +142,18 @@ def _raw(source: str) -> Iterator[tuple[str, object]]:
 
         yield from rows_of(Path(source))
         return
-    if source != STDIN and not Path(source).is_file():
+    if source != STDIN and not Path(source).exists():
         raise PolychromicError(f"--prompts {source}: no such file. Allowed: {ASKED}. Check the path.")
-    lines = sys.stdin if source == STDIN else Path(source).read_text(encoding="utf-8-sig").splitlines()
+    lines = sys.stdin if source == STDIN else read_text(source).removeprefix("\ufeff").splitlines()
     for number, line in enumerate(lines, start=1):
         where = f"{'standard input' if source == STDIN else source}:{number}"
         if not line.strip():
             continue
         if source == STDIN and line.lstrip().startswith("{"):
             try:
-                yield where, json.loads(line)
+                yield where, parse_json(line.encode())
             except ValueError as error:
-                raise DataError(where, f"not JSON ({error})", ASKED) from None
+                raise DataError(where, str(error), ASKED) from None
         else:
             yield where, line.strip()
 
@@ -163,7 +165,7 @@ def _to_file(request: Request, rows: Iterable[dict[str, Any]], stream: bool) -> 
     identity = about | {"adapters": [_adapter_hash(one) for one in request.adapters], "libraries": environment()}
     identity["prompts"] = STDIN if stream else sha256_json([row["kept"] for row in rows])
     if path.exists():
-        before = read_json(facts) if facts.is_file() else {}
+        before = read_object(facts) if facts.is_file() else {}
         if stream or before != identity:
             changed = ", ".join(key for key in identity if before.get(key) != identity[key])
             problem = (
@@ -214,7 +216,7 @@ def _lines(request: Request, loaded: Any, rows: Iterable[dict[str, Any]], done: 
 
 def name_of(request: Request) -> str:
     """The system's name in the lines."""
-    return "base" if request.base_alone or not request.adapters else "+".join(adapter.resolve().name for adapter in request.adapters)
+    return "base" if request.base_alone or not request.adapters else "+".join(real(adapter).name for adapter in request.adapters)
 
 
 def drafts(request: Request, model: Any, tokenizer: Any, encoded: list[list[int]], first: int) -> list[dict[str, Any]]:
@@ -260,7 +262,7 @@ def load(request: Request):  # noqa: ANN201 - (model, tokenizer), whose librarie
     merged = () if request.base_alone else request.adapters
     for adapter in merged:
         check_adapter(adapter, request.base or str(source), folder)
-        trained = read_json(adapter / CARD).get("identity", {}).get("base") if (adapter / CARD).is_file() else None
+        trained = read_object(adapter / CARD).get("identity", {}).get("base") if (adapter / CARD).is_file() else None
         if trained and trained != weights.fingerprint(source):
             print(f"warning: {adapter} was trained on other weights than {request.base or source}", file=sys.stderr)
     model, tokenizer = load_base(folder, precision_of(request.precision), best_device())
@@ -280,9 +282,9 @@ def base_of(request: Request) -> weights.Source:
     found: list[weights.Source] = []
     for adapter in request.adapters:
         if (adapter / CARD).is_file():
-            found.append(source_from(read_json(adapter / CARD)["base"]))
+            found.append(source_from(read_object(adapter / CARD)["base"]))
             continue
-        named = read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
+        named = read_object(adapter / "adapter_config.json").get("base_model_name_or_path")
         try:
             found.append(source_of(named or ""))
         except UsageError:

@@ -11,25 +11,24 @@ weights looks the same, and the name that the adapter recorded decides nothing.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from ruamel.yaml import YAML, YAMLError
-
 from polychromic.base import paths
 from polychromic.base.cache import environment
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.base.io import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
+from polychromic.base.io import dumps, read_json, read_jsonl, read_text, sha256_file, sha256_json, write_json, write_jsonl
 from polychromic.base.locks import single_writer
+from polychromic.base.parse import parse_yaml
 from polychromic.base.seeds import derive_seed
 from polychromic.models import prompts, weights
 from polychromic.models.prompts import SLOT, PromptVariant
 from polychromic.params import Params, load_params
-from polychromic.yours.evaluate.inputs import Row, group, read_row
+from polychromic.yours.evaluate.inputs import Row, System, group, read_row
 
 ADAPTER = CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 DEFAULT = "default"  # the pinned model of params.yaml
@@ -61,7 +60,7 @@ def draw_all(
     rows, variant = read_prompts(data, limit), read_variant(prompt)
     runs: list[tuple[str, Path | None, Shots]] = [("zero_shot", None, [])] if zero_shot or not (adapters or few_shot) else []
     runs += [("few_shot", None, read_exemplars(few_shot))] if few_shot else []
-    runs += [(adapter.resolve().name, adapter, []) for adapter in adapters]
+    runs += [(paths.real(adapter).name, adapter, []) for adapter in adapters]
     names = [name for name, _, _ in runs]
     if len(set(names)) < len(names):
         raise UsageError(f"the systems are {', '.join(names)}: two of one name. Allowed: different names. Rename an adapter's folder.")
@@ -69,6 +68,11 @@ def draw_all(
         raise UsageError(f"--base {base}: no such folder. Allowed: a folder with a model, or `{DEFAULT}`, the pinned model of params.yaml.")
     source = pinned().model if base == DEFAULT else weights.FolderSource(source="folder", path=base)
     folder = weights.obtain(source)
+    with _readable(base):
+        from transformers import AutoConfig, AutoTokenizer
+
+        AutoConfig.from_pretrained(folder, local_files_only=True)
+        AutoTokenizer.from_pretrained(folder, local_files_only=True)
     for adapter in adapters:
         check_adapter(adapter, base, folder)
     with single_writer(out):
@@ -84,14 +88,15 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
     from peft.utils import load_peft_weights
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     named = None
     try:
         if missing := [name for name in ADAPTER if not (adapter / name).is_file()]:
             raise ValueError(f"no {' and no '.join(missing)}")
-        config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(adapter / CONFIG)
+        if not isinstance(config, dict):
+            raise ValueError(f"{CONFIG} holds a JSON {type(config).__name__}")
         if (kind := config.get("peft_type")) != "LORA":
             raise ValueError(f"an adapter of type {kind!r}")
         named = config.get("base_model_name_or_path")
@@ -105,9 +110,10 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
             raise ValueError(f"{len(names)} tensors for which the base has no module, such as {names[0]}")
         if names := [name for name in result.missing_keys if ".lora_" in name]:
             raise ValueError(f"{len(names)} tensors are lacking, such as {names[0]}")
-    except (ValueError, TypeError, RuntimeError, SafetensorError) as error:  # a RuntimeError's first line says nothing of the sizes
-        head, *lines = str(error).splitlines()
-        said = "; ".join(line.strip(" \t.")[:300] for line in lines[:2] or [head])
+    except Exception as error:  # whatever torch and PEFT make of a file that others wrote
+        head, *lines = str(error).partition(" Allowed: ")[0].splitlines() or [type(error).__name__]
+        sizes = [line for line in lines if "size mismatch" in line][:2]  # of which the first line says nothing
+        said = "; ".join(line.strip(" \t.")[:300] for line in sizes or [head])
         made = f"It names {named!r} as its base: give" if named else "Give"
         allowed = f"a LoRA adapter for it in PEFT's format, such as `polychromic train` makes. {made} that model as --base, or leave it out"
         raise PolychromicError(f"{adapter} does not fit {base}: {said}. Allowed: {allowed}.") from None
@@ -115,7 +121,7 @@ def check_adapter(adapter: Path, base: str, folder: Path) -> None:
 
 def fingerprint(adapter: Path) -> str:
     """Of its weights and its configuration, which scales them; not of where it lies or what it says about its base."""
-    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    config = read_json(adapter / CONFIG)
     return sha256_json([{key: value for key, value in config.items() if key != "base_model_name_or_path"}, sha256_file(adapter / WEIGHTS)])
 
 
@@ -134,6 +140,15 @@ def read_prompts(path: Path, limit: int | None) -> list[dict]:
     return [row.model_dump(include={"id", "prompt", "references", "valid"}, exclude_none=True) for row in system.rows.values()]
 
 
+def foreseen(data: Path, limit: int | None, n: int) -> list[System]:
+    """What drawing will give, of one system and with empty words for replies: whether it can be evaluated is asked before it is drawn.
+
+    Raises as `read_prompts`.
+    """
+    rows = read_prompts(data, limit)
+    return group(data, (read_row(f"{data}:{number}", row | {"samples": ["-"] * n}) for number, row in enumerate(rows, start=1)))
+
+
 def _asked(where: str, raw: dict, id: str) -> Row:
     """A line that is read for what it asks, as one with a reply that nobody reads."""
     asks = {key: value for key, value in raw.items() if key not in ("samples", "system", "temperature", "seed")}
@@ -142,10 +157,10 @@ def _asked(where: str, raw: dict, id: str) -> Row:
 
 def read_variant(name: str) -> PromptVariant:
     """A prompt variant: DOMAIN/NAME of polychromic/models/prompts.yaml, or a YAML file with `system` and, if wanted, `ask`."""
-    if Path(name).is_file():
+    if os.path.lexists(name) or Path(name).suffix in (".yaml", ".yml"):
         try:
-            return PromptVariant.model_validate(YAML(typ="safe").load(Path(name).read_text(encoding="utf-8")))
-        except (YAMLError, UnicodeDecodeError, ValueError) as error:
+            return PromptVariant.model_validate(parse_yaml(read_text(name), name, lines=True))
+        except (PolychromicError, ValueError) as error:
             allowed = f"YAML with `system`, and `ask` that holds {SLOT} once"
             raise UsageError(f"{name}: no prompt template ({str(error).splitlines()[0]}). Allowed: {allowed}.") from None
     domain, slash, variant = name.partition("/")
@@ -170,13 +185,27 @@ def chat(variant: PromptVariant, prompt: str, exemplars: Shots = ()) -> list[dic
     return [{"role": "system", "content": variant.system}, *shots, {"role": "user", "content": before + prompt + after}]
 
 
+@contextmanager
+def _readable(base: str | Path) -> Iterator[None]:
+    """Raises PolychromicError for whatever transformers makes of a folder that others wrote."""
+    try:
+        yield
+    except PolychromicError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:300].rstrip(". ")
+        allowed = "a causal language model with its tokenizer, as save_pretrained writes it. Copy or save it again, or give another --base"
+        raise PolychromicError(f"{base}: the model cannot be read ({said}). Allowed: {allowed}.") from None
+
+
 def _load(folder: Path, adapter: Path | None):  # noqa: ANN202 - (model, tokenizer)
     """The base model, with the adapter merged where there is one (it fits, see check_adapter), in bfloat16 on the best device."""
     from polychromic.base.hardware import best_device
     from polychromic.models.decode import check_head
     from polychromic.models.load import load_causal_lm
 
-    model, tokenizer = load_causal_lm(folder, "bfloat16", best_device())
+    with _readable(folder):
+        model, tokenizer = load_causal_lm(folder, "bfloat16", best_device())
     try:
         check_head(model)
     except ValueError as error:
@@ -201,6 +230,8 @@ def _draw(
     identity |= asdict(settings) | {"n_prompts": len(rows), "rows": ROWS, "libraries": environment()}
     facts = path.with_suffix(".json")
     before = read_json(facts) if facts.exists() else {}
+    if not isinstance(before, dict):
+        raise PolychromicError(f"{facts}: a JSON {type(before).__name__}. Allowed: what evaluate wrote there. Choose another --out.")
     if path.exists() and before != identity:
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
         problem = f"was begun with another {changed}" if before else "was not drawn here"

@@ -6,7 +6,7 @@ Values come from polychromic.score.metrics, statistics from polychromic.compare.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -171,6 +171,18 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     notes += [f"{first} left out: {why}" for why, first in gone.items()] + ([cut] if cut else [])
     kept = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
     return Scores(kept, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
+
+
+def check(systems: Sequence[System], asked: Asked) -> None:
+    """Raises as `score` for what no metric can be computed of, whatever the replies will say: too few of them, or columns that lack."""
+    first = min(systems, key=lambda system: system.n).first
+    for name in _wanted(systems, asked) if asked.metrics is not None or asked.ks else ():
+        prompt = replace(_prompt(first, len(first.samples), {}), vectors=np.ones((len(first.samples), 1)) if asked.encoder else None)
+        if asked.metrics is not None and lacking(name, prompt):
+            allowed = "input for which the metric exists. Add what it lacks, or ask for other --metrics"
+            raise PolychromicError(f"{name} cannot be computed: {_why(name, first, prompt, PolychromicError())}. Allowed: {allowed}.")
+        if (least := metric(name).least) > len(first.samples):
+            raise PolychromicError(f"{name}: {len(first.samples)} replies per prompt. Allowed: {least} or more. Raise --n, or lower k.")
 
 
 def _signature(name: str, encoder: str, counts: Iterable[int]) -> str:

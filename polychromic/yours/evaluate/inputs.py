@@ -21,8 +21,12 @@ from polychromic.base.errors import DataError, PolychromicError, UsageError
 from polychromic.base.io import dumps, read_json, read_jsonl
 from polychromic.score.text import answer_key, shows
 
+LONGEST = 200  # characters of a system's name
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 Text = Annotated[str, Field(pattern=r"\S", description="text that is not empty")]
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+Name = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$", max_length=LONGEST,
+                            description=f"text that is not empty, on one line, of up to {LONGEST} characters")]
 Texts = Annotated[list[str], Field(min_length=1, description="a list of one or more texts")]
 
 
@@ -36,8 +40,8 @@ class Row(BaseModel):
     samples: Texts
     references: Texts | None = Field(None, description="a list of one or more texts")
     valid: list[bool] | list[str] | None = Field(None, description="a list of booleans, one per sample, or a list of right answers")
-    system: Text = ""
-    temperature: NonNegativeInt | Annotated[FiniteFloat, Field(ge=0)] | None = Field(None, description="a number of 0 or more")
+    system: Name = ""
+    temperature: NonNegativeInt | Annotated[FiniteFloat, Field(ge=0)] | None = Field(None, description="a number of 0 or more, finite")
     seed: int = Field(0, description="a whole number")
     where: str
     raw: dict[str, Any]
@@ -51,6 +55,14 @@ class Row(BaseModel):
         if value and isinstance(value[0], bool) and len(value) != (n := len(info.data.get("samples", value))):
             raise ValueError(f"one boolean for each of {n} samples")
         return value or None
+
+    @field_validator("temperature")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        """An integer may be beyond all numbers that can be printed."""
+        if isinstance(value, int) and abs(value) > 1e300:
+            raise ValueError("a number of 0 or more, finite")
+        return value
 
     @cached_property
     def answers(self) -> tuple[str | None, ...] | None:
@@ -170,7 +182,7 @@ def read_systems(given: Sequence[Path], columns: Mapping[str, str] | None = None
     for path, system in read:
         t, label = system.temperature, system.label
         if often[label, t] > 1 and path.is_dir():
-            label = f"{path.resolve().name}/{label}"
+            label = f"{paths.real(path).name}/{label}"
         if (label, t) in found:
             raise UsageError(f"{path}: system {label!r} was read before. Allowed: each once. Rename a file, or its `system` column.")
         found[label, t] = replace(system, label=label)
@@ -184,13 +196,16 @@ def _lines(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     files = [path]
     if path.is_dir():
         found = read_json(path / EVALUATION) if (path / EVALUATION).is_file() else None
-        if not isinstance(found, dict) or not all(isinstance(s, dict) and "replies" in s for s in found.get("systems") or [None]):
+        named = found.get("systems") if isinstance(found, dict) else None
+        names = [one.get("replies") if isinstance(one, dict) else None for one in named] if isinstance(named, list) else []
+        if not names or not all(isinstance(name, str) and name and name == Path(name).name for name in names):
             allowed = "a folder that `polychromic evaluate --out` wrote, or files of replies. Evaluate into it first, or name the files"
-            raise PolychromicError(f"{path}: the folder holds no {EVALUATION} that names systems. Allowed: {allowed}.")
-        files = list(dict.fromkeys(path / system["replies"] for system in found["systems"]))
+            found = f"the folder holds no {EVALUATION} that names systems and their files of replies"
+            raise PolychromicError(f"{path}: {found}. Allowed: {allowed}.")
+        files = [path / name for name in dict.fromkeys(names)]
     for file in files:
-        parents = file.resolve().parents
-        cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.RESULTS.resolve()
+        parents = paths.real(file).parents
+        cell = file.name == paths.SAMPLES and len(parents) > 3 and parents[3] == paths.real(paths.RESULTS)
         for where, raw in _with_prompts(file, parents[2].name) if cell else read_jsonl(file):
             raw = raw if path.is_dir() else mapped(where, raw, columns)
             name = {"id": raw["prompt"]} if isinstance(raw.get("prompt"), str) and "id" not in raw else {}
@@ -211,7 +226,7 @@ def _with_prompts(path: Path, name: str) -> Iterator[tuple[str, dict]]:
     from polychromic.data.domains import get_domain
     from polychromic.data.records import read_records
 
-    records, domain = {record.id: record for record in read_records(paths.data_file(name))}, get_domain(name)
+    records, domain = {record.id: record for record in read_records(paths.data_file(name), name)}, get_domain(name)
     for where, row in read_jsonl(path):
         if (record := records.get(row["id"])) is None:
             raise PolychromicError(f"{where}: id {row['id']!r} is not in {paths.data_file(name)}. Run `dvc pull`, or `dvc repro`.")

@@ -10,22 +10,27 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from polychromic.base.errors import UsageError
-from polychromic.base.io import write_json, write_jsonl, write_text
+from polychromic.base.io import together, write_json, write_jsonl, write_text
+from polychromic.base.paths import real
+from polychromic.base.visible import cell, visible, visible_lines
 from polychromic.report import labels
 from polychromic.report.tables import HEADER, row, tabular
 from polychromic.yours.evaluate.inputs import EVALUATION, Row, System
 
 MINUS = "\u2212"
+STEM = 200  # bytes of a system's name in that of its file; a file system takes 255
 ENDS = ("mean", "low", "high")
 
 
 def cells(document: dict, tex: bool) -> list[list[str]]:
     """The table of a document, its head first: systems as columns and metrics as rows, or a contrast in each row."""
-    text = labels.escape if tex else str
+    text = str
+    if tex:
+        from polychromic.report.examples import tex as text
 
     def number(name: str, value: float, low: float | None, high: float | None, sign: bool) -> str:
         if not tex:
@@ -54,11 +59,11 @@ def table(document: dict) -> Table:
         f"{s['system']}: {s['n_prompts']} prompts, {s['n_samples']} samples, {len(s['seeds'])} seed(s)" for s in document["systems"]
     )
     caption = adjusted(document) if "contrasts" in document else f"{counts}. Intervals: 95 %, bootstrap over prompts."
-    drawn = Table(caption=escape(caption))
+    drawn = Table(caption=caption)
     for name in head:
-        drawn.add_column(escape(name), overflow="fold")  # a long name is broken, not cut
+        drawn.add_column(visible(name), overflow="fold")  # a long name is broken, not cut
     for found in rows:
-        drawn.add_row(*map(escape, found))
+        drawn.add_row(*map(visible, found))
     return drawn
 
 
@@ -82,18 +87,20 @@ def concluded(contrast: dict) -> str:
 def replies_table(systems: Sequence[System], name: str, count: int) -> Table:
     """The first `count` replies of each system's first seed to one prompt, side by side; valid ones in bold with a check mark."""
     found = [system.rows.get((system.seeds[0], name)) for system in systems]
-    drawn = Table(title=escape(f"{name}: {next(one.prompt for one in found if one)}"))
+    drawn = Table(title=visible(f"{name}: {next(one.prompt for one in found if one)}"))
     for system in systems:
-        drawn.add_column(escape(system.name), overflow="fold", ratio=1)
+        drawn.add_column(visible(system.name), overflow="fold", ratio=1)
     for replies in islice(zip_longest(*(_replies(one) if one else () for one in found)), count):
         drawn.add_row(*replies)
     return drawn
 
 
-def _replies(found: Row) -> Iterator[str]:
+def _replies(found: Row) -> Iterator[Text]:
     for text, answer in zip(found.samples, found.answers or found.samples, strict=True):
-        shown = escape(text) or "[dim](empty)[/]"
-        yield shown if found.answers is None else f"[dim]  {shown}[/]" if answer is None else f"[bold]\u2713 {shown}[/]"
+        shown = Text(visible_lines(text)) if text else Text("(empty)", "dim")
+        if found.answers is not None:
+            shown = Text.assemble("  ", shown, style="dim") if answer is None else Text.assemble("\u2713 ", shown, style="bold")
+        yield shown
 
 
 def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
@@ -105,6 +112,11 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 
     Raises UsageError where a file of replies exists that was drawn there, or was read and holds other systems, too.
     """
+    with together():
+        return _write(out, systems, document)
+
+
+def _write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
     import pandas as pd
 
     from polychromic.report.style import save  # two seconds, which a table in the terminal has not
@@ -126,7 +138,7 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
         rows = [s | {"metric": m, "signature": signatures[m]} | v for s in document["systems"] for m, v in s["metrics"].items()]
         head = "system n_prompts n_samples metric mean low high signature"
     tables = [out / f"{stem}.csv", out / f"{stem}.tex"]
-    write_text(tables[0], pd.DataFrame(rows)[head.split()].to_csv(index=False, lineterminator="\n"))
+    write_text(tables[0], pd.DataFrame(rows)[head.split()].map(cell).to_csv(index=False, lineterminator="\n"))
     write_text(tables[1], f"% written by `polychromic {command}`\n{note}" + tabular(columns, body).removeprefix(HEADER))
     images = [out / f"{image}{suffix}" for image in drawn for suffix in (".pdf", ".svg")]
     for path in images:
@@ -138,16 +150,16 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 def _keep_replies(out: Path, systems: Sequence[System]) -> dict[str, str]:
     """Write the lines of each system to out/samples-SYSTEM.jsonl; returns system -> file name. Replies drawn there stay as they are."""
     names: dict[str, str] = {}
-    sources = [{Path(reply.where.rpartition(":")[0]).resolve() for reply in system.rows.values()} for system in systems]
+    sources = [{real(reply.where.rpartition(":")[0]) for reply in system.rows.values()} for system in systems]
     for system, own in zip(systems, sources, strict=True):
-        stem = re.sub(r"[^\w.@=+-]+", "-", system.name)[:100]
+        stem = re.sub(r"[^\w.@=+-]+", "-", system.name).encode()[:STEM].decode(errors="ignore")
         while f"samples-{stem}.jsonl" in names.values():
             stem += "-2"
         path = out / f"samples-{stem}.jsonl"
         names[system.name] = path.name
-        if own == {path.resolve()}:
+        if own == {real(path)}:
             continue
-        if path.with_suffix(".json").exists() or path.resolve() in set().union(*sources):
+        if path.with_suffix(".json").exists() or real(path) in set().union(*sources):
             raise UsageError(f"--out {out} holds {path.name}, which is not to be overwritten. Allowed: another folder. Choose one.")
         write_jsonl(path, [reply.raw | {"system": system.label} for reply in system.rows.values()])
     return names

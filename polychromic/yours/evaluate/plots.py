@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from polychromic.base.visible import visible
 from polychromic.report import figures, labels
 from polychromic.report.differences import Effect, differences, forest
 from polychromic.report.figures import Point
@@ -21,7 +22,7 @@ PANELS = 3  # beside each other
 
 def plain(name: str) -> str:
     """A system's name where figures print it: there "@" begins a lambda and "$" a formula."""
-    return name.replace("@", " at ").replace("$", r"\$")
+    return visible(name).replace("@", " at ").replace("$", r"\$")
 
 
 def curves(document: dict, read: Sequence[System]) -> dict[str, Figure]:

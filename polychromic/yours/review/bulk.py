@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from polychromic.base.errors import UsageError
 from polychromic.base.locks import single_writer
 from polychromic.base.progress import progress
+from polychromic.base.visible import Terminal
 from polychromic.yours.review.log import BULK, Action, Candidates, log_path, read_log
 from polychromic.yours.review.session import Session
 from polychromic.yours.review.session import progress as told
@@ -27,7 +26,7 @@ def accept(candidates: Candidates, folder: Path, reviewer: str, wanted: str) -> 
         raise UsageError(f"--accept is empty. Allowed: {allowed}.")
     with single_writer(path, wait_seconds=1.0):
         log = read_log(path, candidates, reviewer)
-        session = Session(log, Console(stderr=True))
+        session = Session(log, Terminal(stderr=True))
         session.filter = wanted
         passing = [name for name in candidates.records if name not in log.decisions and session.passes(name)]
         if not passing:

@@ -7,7 +7,6 @@ the session had. A last line that a crash cut does not count, and is cut off bef
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -19,7 +18,8 @@ from pydantic import ConfigDict, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError, problems
-from polychromic.base.io import dumps, sha256_file
+from polychromic.base.io import dumps, read_bytes, sha256_file
+from polychromic.base.parse import parse_json
 from polychromic.data.records import Record, read_records
 
 CANDIDATES = "candidates.jsonl"  # what polychromic.yours.curate writes
@@ -148,7 +148,7 @@ def read_candidates(folder: Path) -> Candidates:
     path = folder / CANDIDATES
     if not path.is_file():
         raise PolychromicError(f"{path}: file not found. Allowed: a folder that `polychromic curate RAW.jsonl --out FOLDER` wrote.")
-    return Candidates(path, sha256_file(path), {record.id: record for record in read_records(path)})
+    return Candidates(path, sha256_file(path), {record.id: record for record in read_records(path, "replies")})
 
 
 def log_path(folder: Path, reviewer: str) -> Path:
@@ -164,7 +164,7 @@ def read_log(path: Path, candidates: Candidates, reviewer: str = "") -> Log:
     Raises PolychromicError: no log, or one of other candidates; DataError: a line that is not as the head of this module says, or an action
     that cannot follow those before it.
     """
-    content = path.read_bytes() if path.is_file() else b""
+    content = read_bytes(path) if path.exists() else b""
     *lines, rest = content.split(b"\n")
     log = Log(path, candidates, reviewer, len(content) - len(rest))
     if not lines and not reviewer:
@@ -174,7 +174,7 @@ def read_log(path: Path, candidates: Candidates, reviewer: str = "") -> Log:
         log.write({"candidates": candidates.sha256, "reviewer": reviewer})
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON {type(row).__name__}")
             log.reviewer = row.pop("reviewer", "")

@@ -7,12 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import write_json, write_jsonl
+from polychromic.base.io import together, write_json, write_jsonl
 from polychromic.base.visible import visible
 from polychromic.yours.review.log import BULK, REASONS, Action, Log
 
@@ -43,13 +42,14 @@ def export(log: Log, out: Path) -> dict:
         "reviewer": log.reviewer,
         "made_from": {log.candidates.path.name: log.candidates.sha256, log.path.name: log_digest},
     }
-    write_jsonl(out / "replies.jsonl", (record.model_dump() for record in records))
-    write_json(out / "replies-review.json", summary)
+    with together():
+        write_jsonl(out / "replies.jsonl", (record.model_dump() for record in records))
+        write_json(out / "replies-review.json", summary)
     return summary
 
 
 def kappa(table: list[list[int]]) -> dict[str, float | None]:
-    """Cohen's kappa of a 2 x 2 table of counts (rows: first pass, columns: second): {"value", "low", "high"}, a 95 % interval in [-1, 1].
+    """Cohen's kappa of a square table of counts (rows: first pass, columns: second): {"value", "low", "high"}, a 95 % interval in [-1, 1].
 
     The interval is the asymptotic one of Fleiss, Cohen and Everitt (Psychological Bulletin, 1969), as statsmodels computes it; it needs
     some dozens of pairs. All None when both gave one and the same verdict to all: kappa is 0 / 0 then.
@@ -121,7 +121,7 @@ def render(found: dict) -> Group:
         + (f"Cohen's kappa {k['value']:.2f}, 95 % interval {k['low']:.2f} to {k['high']:.2f}" if known else
            "Cohen's kappa is not defined: both gave one and the same verdict to all")
     )  # fmt: skip
-    apart = Table("id", "post", "reply", escape(a), escape(b), title="Disagreements", title_justify="left", show_lines=True)
+    apart = Table("id", "post", "reply", a, b, title="Disagreements", title_justify="left", show_lines=True)
     for row in found["disagreements"]:
         apart.add_row(*(Text(visible(text), overflow="fold") for text in row.values()))
     return Group(Text(numbers), *([apart] if found["disagreements"] else []))

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.locks import single_writer
-from polychromic.base.visible import visible
+from polychromic.base.visible import Terminal, visible
 from polychromic.yours.review.log import REASONS, Action, Candidates, Log, log_path, read_log
 
 # What a filter can ask for -> the acts that pass; None: undecided.
@@ -204,7 +204,7 @@ def review(candidates: Candidates, folder: Path, reviewer: str) -> str:
         output.enable_cpr = False  # to ask where the cursor is would cost a second per key where a terminal does not answer
         with create_app_session(output=output) as here, here.input.raw_mode():
             try:
-                Session(log, Console()).run()
+                Session(log, Terminal()).run()
             except (EOFError, KeyboardInterrupt):
                 pass  # the terminal is gone; every decision is on the disk
     return f"{progress(log.counts())}. Every decision is in {path}."

@@ -14,6 +14,7 @@ from typing import Any
 
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import best_device, fast_bfloat16
+from polychromic.base.paths import real
 from polychromic.models.weights import FolderSource, HubSource, Source, WheelSource
 from polychromic.yours.evaluate.draw import DEFAULT, pinned
 from polychromic.yours.train.rows import Chat
@@ -30,7 +31,7 @@ def source_of(base: str) -> Source:
     if base == DEFAULT:
         return pinned().model
     if Path(base).expanduser().is_dir():
-        return FolderSource(source="folder", path=str(Path(base).expanduser().resolve()))
+        return FolderSource(source="folder", path=str(real(Path(base).expanduser())))
     found = re.fullmatch(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([0-9a-f]{40}))?", base)
     if not found or base.startswith((".", "/", "~")):
         raise UsageError(f"--base {base}: no such folder, and no repository of the hub. Allowed: {ALLOWED}.")

@@ -1,23 +1,24 @@
 """What a trained adapter is handed over with: weights in PEFT's format, tokenizer, a model card to read and one for programs, dev's drafts.
 
-Every file replaces an older one only when it is whole. The card for programs holds what drafts are drawn with: base, form of the prompts,
-length, temperature and min-p.
+The files appear together, or none does (polychromic.base.drafts). The card for programs holds what drafts are drawn with: base, form of
+the prompts, length, temperature and min-p.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from polychromic import __version__
-from polychromic.base.io import write_jsonl, write_text
+from polychromic.base.io import atomic_open, write_jsonl, write_text
+from polychromic.base.paths import real
 from polychromic.base.visible import visible
 from polychromic.models.weights import HubSource, Source
 from polychromic.yours.train.functions import Scoring
@@ -29,6 +30,7 @@ from polychromic.yours.train.watch import Finding
 
 BASE = "base"  # the system's name in files of drafts
 SHOWN, SIDE_BY_SIDE = 3, 10  # prompts, and drafts of each, that the summary shows
+STEM = 200  # bytes of a system's name in that of its file; a file system takes 255
 NAMES = {"objective": "D", "quality": "mean quality"}
 
 
@@ -56,35 +58,40 @@ class Adapter:
     identity: dict[str, Any]
 
 
-def write(adapter: Adapter, out: Path) -> dict[str, Any]:
-    """Writes the files into `out`, and returns the card for programs, which the caller writes last.
+def write(adapter: Adapter, out: Path, work: Path) -> dict[str, Any]:
+    """Writes the files into `out`, and returns the card for programs, which the caller writes last; `work`, a folder that is there.
 
     adapter_config.json, adapter_model.safetensors, the tokenizer's files, README.md; where dev was measured also dev.jsonl (its prompts,
     references and what is valid), drafts-base.jsonl and drafts-NAME.jsonl (drafts at temperature 1, as `compare-files` reads them).
     """
-    out.mkdir(parents=True, exist_ok=True)
     config = adapter.model.peft_config["default"]
     # AutoPeftModel loads the base by this name: where it lies here, or the repository at its commit.
     hub = isinstance(adapter.source, HubSource)
-    config.base_model_name_or_path = adapter.source.repository if hub else str(adapter.folder.resolve())
+    config.base_model_name_or_path = adapter.source.repository if hub else str(real(adapter.folder))
     config.revision = adapter.source.revision if hub else None
-    with tempfile.TemporaryDirectory(dir=out, prefix=".saving-") as name:
-        saving = Path(name)
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        saving = Path(folder)
         adapter.model.save_pretrained(saving)
         adapter.tokenizer.save_pretrained(saving)
         (saving / "README.md").unlink(missing_ok=True)  # PEFT's own
         for path in sorted(saving.iterdir()):
-            path.chmod(0o644)  # safetensors makes 0600; an adapter is meant to be read
-            os.replace(path, out / path.name)
-    card = facts(adapter, out.resolve().name)
+            with path.open("rb") as saved, atomic_open(out / path.name) as file:
+                shutil.copyfileobj(saved, file)
+    name = real(out).name
+    card = facts(adapter, name)
     if adapter.before and adapter.after:
         own = ("id", "prompt", "references")
         write_jsonl(out / "dev.jsonl", [{key: row[key] for key in own} | _known(e) for row, e in zip(adapter.before.rows, adapter.dev)])
         label = {"seed": adapter.settings.seed, "temperature": 1.0}
-        for system, found in ((BASE, adapter.before), (out.resolve().name, adapter.after.drafts[1.0, 0.0])):
-            write_jsonl(out / f"drafts-{system}.jsonl", [row | label | {"system": system} for row in found.rows])
+        for system, found in ((BASE, adapter.before), (name, adapter.after.drafts[1.0, 0.0])):
+            write_jsonl(drafts_file(out, system), [row | label | {"system": system} for row in found.rows])
     write_text(out / "README.md", readme(adapter, card))
     return card
+
+
+def drafts_file(out: Path, system: str) -> Path:
+    """Where the drafts of a system lie."""
+    return out / f"drafts-{system.encode()[:STEM].decode(errors='ignore')}.jsonl"
 
 
 def _known(example: dict[str, Any]) -> dict[str, Any]:
@@ -186,14 +193,14 @@ def interval(name: str, found: dict[str, float | None], signed: bool = False) ->
 
 def summary(card: dict[str, Any]) -> Table:
     """Dev before and after, for the terminal."""
-    drawn = Table(title=f"{escape(card['name'])} on dev, higher is better", title_justify="left")
+    drawn = Table(title=f"{visible(card['name'])} on dev, higher is better", title_justify="left")
     for head in ("metric", "base", "adapter", "adapter - base"):
         drawn.add_column(head, no_wrap=True)
     bare = lambda name, found: interval(name, found | {"low": None})
     for name, found in card["dev"]["metrics"].items():
         means = (bare(name, found["base"]), bare(name, found["adapter"]), interval(name, found["difference"], True))
         drawn.add_row(NAMES.get(name, name), *means)
-    drawn.caption = escape(
+    drawn.caption = (
         f"{card['dev']['prompts']} prompts, {card['dev']['drafts']} drafts each, temperature 1; 95 % intervals over prompts. Training took "
         f"{card['cost']['training_minutes']:g} minutes, {card['cost']['replies_judged']} replies judged. Draw with temperature "
         f"{card['drawing']['temperature']:g}, min-p {card['drawing']['min_p']:g}."
@@ -205,15 +212,16 @@ def side_by_side(base: Sequence[dict[str, Any]], adapter: Sequence[dict[str, Any
     """Drafts of both to a few prompts; those that pass in bold, with a check mark."""
     tables = []
     for one, other in list(zip(base, adapter, strict=True))[:SHOWN]:
-        drawn = Table(title=escape(visible(one["prompt"][:300])), title_justify="left")
+        drawn = Table(title=visible(one["prompt"][:300]), title_justify="left")
         for system in (BASE, name):
-            drawn.add_column(escape(system), overflow="fold", ratio=1)
+            drawn.add_column(visible(system), overflow="fold", ratio=1)
         for a, b in list(zip(_marked(one), _marked(other), strict=False))[:SIDE_BY_SIDE]:
             drawn.add_row(a, b)
         tables.append(drawn)
     return tables
 
 
-def _marked(row: dict[str, Any]) -> list[str]:
-    shown = [escape(visible(text)) or "[dim](empty)[/]" for text in row["samples"]]
-    return [f"[bold]\u2713 {text}[/]" if good else f"  {text}" for text, good in zip(shown, row["valid"], strict=True)]
+def _marked(row: dict[str, Any]) -> list[Text]:
+    shown = [Text(visible(text)) if text else Text("(empty)", "dim") for text in row["samples"]]
+    marked = lambda text, good: Text.assemble("\u2713 ", text, style="bold") if good else Text.assemble("  ", text)
+    return [marked(text, good) for text, good in zip(shown, row["valid"], strict=True)]

@@ -8,7 +8,6 @@ is trained on each of them. What comes out has the columns prompt (a text or a c
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError
-from polychromic.base.io import dumps, sha256_json
+from polychromic.base.io import dumps, read_bytes, sha256_json
+from polychromic.base.parse import parse_json
 from polychromic.data.text import hashed, joined, near_duplicates
 
 COLUMNS = ("prompt", "completion", "messages", "references", "valid", "id", "weight")
@@ -88,7 +88,7 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> Rows:
 
 
 def renamed(where: str, raw: object, columns: Mapping[str, str]) -> dict[str, Any]:
-    """A row under our names. Raises DataError: no JSON object, or without a column that was named."""
+    """A row under our names. Raises DataError: no JSON object, without a column that was named, or with what JSON has not."""
     if not isinstance(raw, dict):
         raise DataError(where, f"a {type(raw).__name__}", "a row with named columns")
     found = {name: value for name, value in raw.items() if name not in columns.values() or name in columns}
@@ -102,10 +102,16 @@ def renamed(where: str, raw: object, columns: Mapping[str, str]) -> dict[str, An
     for name in ("messages", "prompt", "completion", *LISTS):  # CSV has no lists
         if isinstance(text := found.get(name), str) and text.lstrip().startswith("[") and name != "completion":
             try:
-                found[name] = json.loads(text)
+                found[name] = parse_json(text.encode())
             except ValueError:
                 continue
-    return {name: value for name, value in found.items() if value is not None and value != "" and not _nan(value)}
+    found = {name: value for name, value in found.items() if value is not None and value != "" and not _nan(value)}
+    try:
+        dumps(found).encode()
+    except (TypeError, ValueError) as error:  # of NaN within, of half a character, of dates
+        said = f"the row cannot be written as JSON ({' '.join(str(error).split())[:100]})"
+        raise DataError(where, said, "texts, finite numbers, lists and objects of them") from None
+    return found
 
 
 def _share_references(examples: Sequence[dict[str, Any]]) -> None:
@@ -127,14 +133,12 @@ def _raw(path: Path) -> Iterator[tuple[str, object]]:
     if path.is_dir():
         yield from _dataset(path)
     elif path.name.lower().endswith(".json"):
+        if not path.exists():
+            raise PolychromicError(f"{path}: no such file. Allowed: a file in {', '.join(LOCAL)}, or a datasets folder. Check the path.")
         try:
-            document = json.loads(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise PolychromicError(
-                f"{path}: no such file. Allowed: a file in {', '.join(LOCAL)}, or a datasets folder. Check the path."
-            ) from None
+            document = parse_json(read_bytes(path))
         except ValueError as error:
-            raise DataError(str(path), f"not JSON ({error})", "a JSON list of rows", "Correct it, or name JSON lines .jsonl.") from None
+            raise DataError(str(path), str(error), "a JSON list of rows", "Correct it, or name JSON lines .jsonl.") from None
         if not isinstance(document, list):
             raise DataError(str(path), f"a JSON {type(document).__name__}", "a JSON list of rows; JSON lines in a file called .jsonl")
         yield from ((f"{path}: row {number}", row) for number, row in enumerate(document, start=1))

@@ -19,8 +19,9 @@ import numpy as np
 
 from polychromic import __version__
 from polychromic.base.cache import environment
+from polychromic.base.drafts import DRAFT
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import read_json, sha256_json, write_json, write_jsonl
+from polychromic.base.io import read_object, sha256_json, together, write_json, write_jsonl, write_text
 from polychromic.base.locks import single_writer
 from polychromic.models import weights
 from polychromic.yours.train.functions import Scoring, build, default_names
@@ -30,6 +31,7 @@ from polychromic.yours.train.settings import SCALE, Settings
 
 CARD = "polychromic.json"
 WORK = ".work"  # in `out`, until the adapter is whole
+OURS = (WORK, "printed.txt", "judge.jsonl")  # what lies in `out` before that
 DEV_PROMPTS = 32  # that are drawn to before and after training
 TRIED = 20  # rows whose own completions are judged before training
 SLOW = 2.0  # seconds of a call, from which on fewer are tried
@@ -188,7 +190,7 @@ def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[di
     asked = dev_prompts(given_dev, DEV_PROMPTS)
     from polychromic.yours.train.steps import Bench
 
-    work.mkdir(parents=True, exist_ok=True)
+    write_text(work / ".gitignore", "*\n")  # what goes on is no output
     write_json(work / "begun.json", {"identity": identity, "source": source.model_dump()})
     bench = Bench(model, tokenizer, settings, scoring, given, given_dev, asked, work, say)
     bench.tell_plan()
@@ -200,9 +202,10 @@ def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[di
         trained=len(given), dev=asked, before=before, after=found, history=history, findings=findings,
         seconds=seconds, wall=time.monotonic() - started, checked=bench.checked, identity=identity,
     )  # fmt: skip
-    card = cards.write(adapter, out)
-    write_jsonl(out / "history.jsonl", history)
-    write_json(out / CARD, card)
+    with together():
+        card = cards.write(adapter, out, work)
+        write_jsonl(out / "history.jsonl", history)
+        write_json(out / CARD, card)
     shutil.rmtree(work, ignore_errors=True)
     return card
 
@@ -210,7 +213,7 @@ def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[di
 def _begun(work: Path, base: str) -> str:
     """The base as asked for; a repository that was pinned when the run began stays pinned."""
     path = work / "begun.json"
-    source = read_json(path)["source"] if path.is_file() else {}
+    source = read_object(path)["source"] if path.is_file() else {}
     return f"{base}@{source['revision']}" if source.get("repository") == base else base
 
 
@@ -222,7 +225,7 @@ def _check_begun(out: Path, work: Path, identity: dict[str, Any]) -> dict[str, A
     ):
         if not path.is_file():
             continue
-        document = read_json(path)
+        document = read_object(path)
         before = read(document) or {}
         if before == identity:
             return document if path.name == CARD else None
@@ -231,7 +234,7 @@ def _check_begun(out: Path, work: Path, identity: dict[str, Any]) -> dict[str, A
         changed += f" ({', '.join(inner)})" if "settings" in changed and inner else ""
         allowed = "to go on as it was begun. Choose another --out, or delete it"
         raise PolychromicError(f"--out {out} was {'made' if path.name == CARD else 'begun'} with another {changed}. Allowed: {allowed}.")
-    if out.is_dir() and (kept := [path.name for path in out.iterdir() if path.name not in (WORK, "printed.txt", "judge.jsonl")]):
+    if out.is_dir() and (kept := [path.name for path in out.iterdir() if path.name not in OURS and not path.name.startswith(DRAFT)]):
         allowed = "an empty folder, or one that this command began"
         raise PolychromicError(f"--out {out} holds {kept[0]!r}, which was not made here. Allowed: {allowed}. Choose another.")
     return None

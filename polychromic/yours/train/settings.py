@@ -57,7 +57,7 @@ class Settings:
             "max_length": (self.max_length >= 8, "8 or more tokens"), "good": (0 < self.good <= 1, "above 0, at most 1"),
             "dev_share": (0 <= self.dev_share < 1, "0 or more and below 1"), "seed": (0 <= self.seed < 2**31, "0 or more"),
         }  # fmt: skip
-        if wrong := [f"{option(name)} is {getattr(self, name)} (allowed: {rule})" for name, (fits, rule) in rules.items() if not fits]:
+        if wrong := [f"{option(name)} is {getattr(self, name)}. Allowed: {rule}" for name, (fits, rule) in rules.items() if not fits]:
             raise UsageError(f"train: {'; '.join(wrong)}. Correct them.")
 
     def filled(self, rows: int, reply_tokens: Sequence[int], parameters: float) -> Settings:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from polychromic.yours.collect import sources
+from polychromic.yours.collect import apify
 from tests.yours.collect.server import DatasetServer
 
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("APIFY_TOKEN", "POLYCHROMIC_SALT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sources, "BACKOFF", 0.001)
+    monkeypatch.setattr(apify, "BACKOFF", 0.001)
     return workplace
 
 

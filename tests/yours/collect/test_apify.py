@@ -8,8 +8,8 @@ import pytest
 import urllib3
 
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.yours.collect import sources
-from polychromic.yours.collect.sources import Apify
+from polychromic.yours.collect import apify
+from polychromic.yours.collect.apify import Apify
 from tests.yours.collect.conftest import log, pairs
 
 TOKEN = "apify_api_secret123"
@@ -51,7 +51,7 @@ def test_without_a_total_the_end_is_an_empty_page_and_a_dataset_that_grows_is_fo
 @pytest.mark.parametrize("fault", [500, 502, 503, 429, "429 0", "cut", "cut in a chunk", "drop", "hang", "fewer"])
 def test_what_passes_is_tried_again_and_said_and_a_page_shorter_than_asked_for_is_not_the_end(source, fault, monkeypatch, capfd):
     server, make = source
-    monkeypatch.setattr(sources, "SILENCE", 0.5)
+    monkeypatch.setattr(apify, "SILENCE", 0.5)
     server.faults[10] = [fault] if fault == "fewer" else [fault, fault]
     assert read(make()) == list(range(25))
     assert server.offsets() == ([0, 10, 19, 25] if fault == "fewer" else [0, 10, 10, 10, 20, 25])
@@ -62,7 +62,7 @@ def test_what_passes_is_tried_again_and_said_and_a_page_shorter_than_asked_for_i
 def test_waits_grow_are_bounded_and_obey_the_server(source, monkeypatch):
     server, make = source
     waited: list[float] = []
-    monkeypatch.setattr(sources, "BACKOFF", 0.5)
+    monkeypatch.setattr(apify, "BACKOFF", 0.5)
     monkeypatch.setattr("time.sleep", waited.append)
     server.faults[0] = [503] * 9 + ["429 7", "429 7200"]
     read(make(retries=11))
@@ -135,4 +135,4 @@ def test_ids_that_are_none_no_server_at_all_and_a_proxy(folder, collect, monkeyp
     code, _, err = collect("apify", "DATA", "--out", "out", "--base-url", "http://127.0.0.1:9", "--retries", 1)
     assert code == 1 and "Connection refused" in err and not Path("out").exists()
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    assert isinstance(Apify("https://host", "D", None, 0)._pool, urllib3.ProxyManager)
+    assert isinstance(Apify("https://host", "D", TOKEN, 0)._pool, urllib3.ProxyManager)

@@ -15,11 +15,11 @@ import pytest
 
 from polychromic.base import io
 from polychromic.cli import app as cli
-from polychromic.yours.collect import run, schema, sources
+from polychromic.yours.collect import apify, run, schema, sources
 from tests.yours.collect.conftest import log, pairs, write
 
 PAGE = 4
-CODE = frozenset(module.__file__ for module in (run, schema, sources, io))
+CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, io))
 
 
 def live(arguments: list[str], line: int | None = None, size: int | None = None) -> tuple[int, int, int]:
@@ -88,7 +88,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("kind", "seed", "pages", "least"),
-    [("file", 0, 8, 3)] + [pytest.param(*case, 24, 10, marks=pytest.mark.slow) for case in (("file", 3), ("apify", 0), ("apify", 1))],
+    [("file", 0, 8, 3)] + [pytest.param(*case, 24, 10, marks=pytest.mark.slow) for case in (("file", 3), ("apify", 0), ("apify", 3))],
 )
 def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, seed, pages, least, serve, folder):
     items, out, rng, deaths = messy(PAGE * pages), folder / "out", random.Random(seed), []

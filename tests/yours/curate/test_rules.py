@@ -67,8 +67,8 @@ author_cap: {most: 0}
 
 
 @pytest.mark.parametrize(("text", "fragment"), [
-    ("records: [", "line 1, column 11: records: ["), (RECORDS + RECORDS, 'found duplicate key "records"'),
-    ("records: \xff", "codec can't decode"), ("- length", "record: Input should be a valid dictionary"),
+    ("records: [", "rules.yaml:1:11: not YAML (expected the node content"), (RECORDS + RECORDS, 'found duplicate key "records"'),
+    ("records: \xff", "rules.yaml:1: invalid UTF-8 ("), ("- length", "record: Input should be a valid dictionary"),
     ("length: {post: {least: 1}}", "records: Field required"),
 ])  # fmt: skip
 def test_what_is_no_rules_file_is_refused(text, fragment, refused):

@@ -129,6 +129,15 @@ def test_what_cannot_be_drawn_is_refused_before_a_model_is_loaded(changes, error
     assert not Path("refused.jsonl").exists()
 
 
+def test_what_a_terminal_would_obey_is_spelled_and_no_value_changes(place, command):
+    hostile = "Describe \x1b[2J\u202e\x9b the [/red] heron."
+    Path("one.jsonl").write_text(json.dumps({"id": "\x1b]0;t\x07", "prompt": hostile}) + "\n")
+    code, out, err = command("draw", "--adapter", "adapter", "--prompts", "one.jsonl", "-k", "2", "--precision", "float32")
+    (row,) = map(json.loads, out.splitlines())
+    assert code == 0 and (row["id"], row["prompt"]) == ("\x1b]0;t\x07", hostile) and len(row["samples"]) == 2
+    assert not set(out + err) & {"\x1b", "\x9b", "\x07", "\u202e"}
+
+
 @pytest.mark.slow
 def test_a_killed_process_goes_on(place):
     """By SIGKILL in the middle of a file of many prompts."""

@@ -101,9 +101,15 @@ def test_solved_examples_come_from_a_file_of_their_own(model):
     ("--adapter elsewhere", ["elsewhere does not fit base: Target modules", "not found in the base"]),
     ("--adapter torn", ["torn does not fit base: Error while deserializing header"]),
     ("--adapter ia3", ["ia3 does not fit base: an adapter of type 'IA3'. Allowed: a LoRA adapter"]),
-    ("--adapter nonsense", ["nonsense does not fit base: Expecting property name"]),
+    ("--adapter nonsense", ["nonsense does not fit base: nonsense/adapter_config.json: not JSON (Expecting property name"]),
     ("--adapter zero_shot --zero-shot", ["the systems are zero_shot, zero_shot: two of one name"]),
     ("--adapter base", ["base does not fit base: no adapter_config.json and no adapter_model.safetensors"]),
+    ("--adapter pattern", ["pattern does not fit base: missing ), unterminated subpattern"]),
+    ("--adapter endless", ["endless does not fit base: ", "Allowed: a LoRA adapter"]),
+    ("--adapter deep-config", ["deep-config does not fit base: deep-config/adapter_config.json: nested more than 100 deep. Allow"]),
+    ("--base deep-base", ["deep-base: the model cannot be read (maximum recursion depth", "Allowed: a causal language model"]),
+    ("--base half-base", ["half-base: the model cannot be read (Expecting property name"]),
+    ("--base torn-base", ["torn-base: the model cannot be read (Error while deserializing header"]),
     ("--base nosuch", ["--base nosuch: no such folder"]), ("--prompt nothing", ["--prompt is 'nothing'"]),
     ("--prompt listqa/nothing", ["prompt variant 'nothing' does not exist for listqa"]),
     ("--prompt bad.yaml", ["bad.yaml: no prompt template"]),
@@ -117,8 +123,16 @@ def test_errors_before_the_first_draw(arguments, fragments, model):
     (model / "bad.yaml").write_text("system: hi\nask: no slot\n")
     for name, rows in DATA.items():
         write(model / f"{name}.jsonl", *rows)
-    for name in ("elsewhere", "torn", "ia3", "zero_shot", "nonsense"):
+    for name in ("elsewhere", "torn", "ia3", "zero_shot", "nonsense", "pattern", "endless", "deep-config"):
         shutil.copytree(model / "red", model / name)
+    change(model / "pattern", target_modules="(((")
+    change(model / "endless", r=10**400)
+    (model / "deep-config" / "adapter_config.json").write_text("[" * 4000)
+    broken = {"deep-base": ("config.json", "[" * 4000), "half-base": ("tokenizer.json", "{"), "torn-base": ("model.safetensors", "x")}
+    for name, (file, text) in broken.items():
+        if name in arguments:
+            shutil.copytree(model / "base", model / name)
+            (model / name / file).write_text(text)
     change(model / "elsewhere", target_modules=["nothing"])
     change(model / "ia3", peft_type="IA3")
     (model / "nonsense" / "adapter_config.json").write_text("{")

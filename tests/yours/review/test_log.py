@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_leaves_the_log_as_it_was_and_is_said_on_the_screen(
 
 
 @pytest.mark.parametrize(("line", "fragment"), [
-    ("{oops", "Expecting property name"), ("[1]", "a JSON list"), ("\xff", "can't decode byte 0xff"),
+    ("{oops", "Expecting property name"), ("[1]", "a JSON list"), ("\xff", "invalid UTF-8 (invalid start byte"),
     ('{"act": "like", "id": "replies-001"}', "act: Input should be 'accept', 'reject', 'edit', 'skip' or 'undo' (got 'like')"),
     ('{"act": "accept", "id": "replies-001", "mood": "x"}', "mood: Unexpected"),
     ('{"act": "accept", "id": 3}', """id: Input should be a valid string (got '3')"""),

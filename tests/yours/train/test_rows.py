@@ -97,6 +97,13 @@ def test_a_row_that_cannot_be_trained_on_is_refused_with_its_place(row, message,
         read_rows(write(tmp_path / "rows.jsonl", ROWS[0], row))
 
 
+@pytest.mark.parametrize("extra", ['"\\ud800"', "[NaN]", '{"a": Infinity}'])
+def test_what_json_has_not_is_refused_with_its_line(extra, tmp_path):
+    (tmp_path / "rows.jsonl").write_text(f'{{"prompt": "a", "completion": "b", "other": {extra}}}\n')
+    with pytest.raises(DataError, match=r"rows.jsonl:1: the row cannot be written as JSON \(.*Allowed: texts, finite numbers"):
+        read_rows(tmp_path / "rows.jsonl")
+
+
 def test_files_that_hold_no_rows_are_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.jsonl").write_text("\n")

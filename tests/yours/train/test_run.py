@@ -138,7 +138,7 @@ def test_a_hidden_fault_of_the_users_function_stops_training_and_keeps_the_check
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), [
-    ({"lam": -1.0, "n": 1}, UsageError, r"--lam is -1.0 \(allowed: 0 or more\); --n is 1 \(allowed: 2 or more\)"),
+    ({"lam": -1.0, "n": 1}, UsageError, "--lam is -1.0. Allowed: 0 or more; --n is 1. Allowed: 2 or more. Correct"),
     ({"quality": ("likenes",)}, UsageError, "neither a name of ours nor a function"),
     ({"quality": ("regex:(",)}, UsageError, "no regular expression"), ({"columns": {"prompt": "q"}}, DataError, "no column 'q'"),
     ({"similarity": "cosine"}, UsageError, "--similarity 'cosine': neither a name of ours"),

@@ -8,7 +8,6 @@ repeated has the same grades although the judge may not.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -17,12 +16,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import urllib3
 
 from polychromic.base.errors import PolychromicError, UsageError
-from polychromic.base.io import dumps
+from polychromic.base.io import dumps, read_bytes
+from polychromic.base.parse import parse_json, split_url
 from polychromic.score.text import shows
 from polychromic.yours.train.rows import asked, text_of
 
@@ -36,6 +35,7 @@ RULES = (
 AT_ONCE = 4
 SILENCE = 120.0  # seconds that an answer may take
 TRIES = 5
+BUSY = [429, 500, 502, 503, 504]
 
 
 class Judge:
@@ -49,7 +49,7 @@ class Judge:
     """
 
     def __init__(self, url: str, model: str = "", criterion: str = "", kept: Path | None = None, tries: int = TRIES):
-        parts = urlsplit(url)
+        parts = split_url(url, "--quality judge:")
         safe = (
             parts.scheme == "https"
             or parts.scheme == "http"
@@ -64,17 +64,17 @@ class Judge:
         token = os.environ.get(KEY, "").strip()
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         retry = urllib3.Retry(
-            tries, status_forcelist=[429, 500, 502, 503, 504], allowed_methods=None, backoff_factor=0.5, raise_on_status=False
+            tries, redirect=False, status_forcelist=BUSY, allowed_methods=None, backoff_factor=0.5, raise_on_status=False
         )
         self._pool = urllib3.PoolManager(maxsize=AT_ONCE, retries=retry, timeout=SILENCE)
         self._grades: dict[str, float] = {}
         self.asked = 0
         if kept is not None and kept.is_file():
-            for line in kept.read_bytes().splitlines():
+            for line in read_bytes(kept).splitlines():
                 try:
-                    found = json.loads(line)
-                    self._grades[found["key"]] = found["grade"]
-                except (ValueError, KeyError):
+                    found = parse_json(line)
+                    self._grades[found["key"]] = float(found["grade"])
+                except (ValueError, KeyError, TypeError):
                     continue  # a line that a kill cut
 
     def __call__(self, row: dict[str, Any], replies: Sequence[str]) -> list[float]:
@@ -119,7 +119,7 @@ class Judge:
         try:
             if response.status != 200:
                 raise ValueError(f"{response.status} {response.data.decode('utf-8', 'replace')[:200]}")
-            said = response.json()["choices"][0]["message"]["content"]
+            said = parse_json(response.data)["choices"][0]["message"]["content"]
             return said if isinstance(said, str) else ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise self._error(f"{type(error).__name__}: {error}") from None

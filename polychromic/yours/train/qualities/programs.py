@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from polychromic.base.errors import PolychromicError
+from polychromic.base.parse import parse_json
 from polychromic.data.domains.code import LIMITS, extract
 from polychromic.data.domains.code.sandbox.run import Test, passes
 
@@ -33,7 +34,11 @@ class Tests:
 def read_tests(text: str) -> tuple[str, ...]:
     """The tests of a row's column as one text each. Raises PolychromicError: it holds something else."""
     tests = json.loads(text)
-    tests = json.loads(tests) if isinstance(tests, str) else tests
+    if isinstance(tests, str):  # CSV has no lists
+        try:
+            tests = parse_json(tests.encode())
+        except ValueError:
+            tests = None
     ok = (
         isinstance(tests, list)
         and tests

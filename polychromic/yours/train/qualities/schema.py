@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import regex
 
-from polychromic.base.errors import UsageError
-from polychromic.base.io import dumps
+from polychromic.base.errors import PolychromicError, UsageError
+from polychromic.base.io import dumps, read_bytes
+from polychromic.base.parse import parse_json
 
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda v: isinstance(v, dict), "array": lambda v: isinstance(v, list), "string": lambda v: isinstance(v, str),
@@ -49,10 +49,11 @@ class Schema:
         self.schema: Any = {"anyOf": [{"type": "object", "minProperties": 1}, {"type": "array", "minItems": 1}]}
         if path:
             try:
-                self.schema = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-            except (OSError, ValueError) as error:
+                self.schema = parse_json(read_bytes(path))
+            except (PolychromicError, ValueError) as error:
+                said = str(error).partition(". Allowed")[0]
                 raise UsageError(
-                    f"--quality json:{path}: no schema ({error}). Allowed: a file with a JSON Schema. Check the path."
+                    f"--quality json:{path}: no schema ({said}). Allowed: a file with a JSON Schema. Check the path."
                 ) from None
         try:
             check_schema(self.schema)

@@ -21,7 +21,7 @@ from polychromic.data.domains.code.sandbox.values import decode
 
 ADD = [Test("f", (1, 2), 3), Test("f", (-1, 1), 0)]
 QUICK = Limits(seconds=3.0, cpu_seconds=1)
-SERVER = f'"of": {os.getpid()}'  # in the command line of this process's server and of whatever it forks
+SERVER = f'"of": {os.getpid()},'  # in the command line of this process's server and of whatever it forks
 
 
 def returned(program: str, *calls: tuple) -> list:

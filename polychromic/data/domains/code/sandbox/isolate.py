@@ -35,6 +35,8 @@ REFUSED = {
     "memory that no limit counts": {
         "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
         "memfd_create": (319, 279), "userfaultfd": (323, 282), "perf_event_open": (298, 241), "bpf": (321, 280),
+        "vmsplice": (278, 75), "io_setup": (206, 0),  # a pipe that holds one page of a huge one holds all 2 MB of it
+        "setsockopt": (54, 208),  # the buffers of a pair of sockets can be made wide
     },
     "processes, each with the memory of one": {"fork": (57, None), "vfork": (58, None)},
     "other namespaces and processes": {
@@ -153,8 +155,9 @@ def drop_capabilities() -> None:
 
 
 def limit(limits: dict) -> None:
+    """Those of run.Limits; no core file, and no queues of messages and signals, which the kernel keeps beside the memory that it counts."""
     kinds = {"CPU": "cpu_seconds", "AS": "memory_bytes", "FSIZE": "file_bytes", "NOFILE": "open_files", "NPROC": "threads"}
-    for kind, value in {"CORE": 0, **{kind: int(limits[name]) for kind, name in kinds.items()}}.items():
+    for kind, value in {"CORE": 0, "MSGQUEUE": 0, "SIGPENDING": 64, **{kind: int(limits[name]) for kind, name in kinds.items()}}.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (value, value))
 
 

@@ -11,6 +11,7 @@ import atexit
 import inspect
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -32,6 +33,7 @@ from polychromic.data.domains.code.sandbox import isolate, serve, values
 UNISOLATED = "POLYCHROMIC_UNISOLATED"  # set to 1: run with limits alone where the system grants no namespaces
 SET_UP, GRACE = 30.0, 30.0  # seconds to start the server and shut a program off, and to clear up after it; a program's own are apart
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+LOOK = 0.05  # seconds between two looks at a program's page tables, which its limit on memory does not count
 CREDENTIALS = struct.Struct("3i")  # of a sender: process, user and group
 
 Answer = tuple[str, Any]  # ("value", as `values.encode` tags it) or ("error", the exception's name); of a program, so that nothing is sure
@@ -43,7 +45,7 @@ class Limits:
 
     seconds: float = 5.0  # of wall-clock time
     cpu_seconds: int = 2
-    memory_bytes: int = 512 << 20  # of address space, of the one process that a program may have
+    memory_bytes: int = 512 << 20  # of address space, of the one process that a program may have; page tables may have an eighth of it
     file_bytes: int = 1 << 20  # of one file; all files together may hold twice that
     output_bytes: int = 1 << 20  # of results
     threads: int = 16  # at once; the first and three processes of the sandbox are among them
@@ -165,27 +167,31 @@ class Session:
 
 
 def heard(ours: socket.socket, job: bytes, limits: Limits) -> bytes | None:
-    """What the program's process writes until it ends, once it is shut off and has got its job; None where it takes too long or writes too
-    much. OSError: it could not be shut off.
+    """What the program's process writes until it ends, once it is shut off and has got its job; None where it takes too long, writes too
+    much or spreads its memory so thin that the tables of its pages outgrow it. OSError: it could not be shut off.
 
     The kernel names the sender of each block, and a program can name nobody else. The first block comes from our own code: it says whose
     are the program's, so that an answer of a process that the program forked is none, whichever of the two ends first, and that a
     program cannot claim not to have been shut off.
     """
-    program, received, data, deadline = None, 0, bytearray(), time.monotonic() + SET_UP
+    program, received, data, deadline, look = None, 0, bytearray(), time.monotonic() + SET_UP, 0.0
     while (left := deadline - time.monotonic()) > 0:
-        ours.settimeout(left)
+        if program is not None and time.monotonic() > look:  # also at one that never falls silent
+            if page_tables(program) > limits.memory_bytes // 8:
+                break
+            look = time.monotonic() + LOOK
+        ours.settimeout(min(left, LOOK))
         try:  # there is room for credentials alone: the kernel drops descriptors that a program sends along
             block, sent_with, _, _ = ours.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
         except TimeoutError:
-            break
+            continue
         except OSError:
             block = b""  # a program may do to its end what it likes: that ends the program, not the server
         sender = CREDENTIALS.unpack(sent_with[0][2])[0] if block else None
         if program is None:
             if block != serve.READY:
                 raise OSError(block.decode(errors="replace") or "not isolated: its process ended before that")
-            program, deadline = sender, time.monotonic() + limits.seconds
+            program, deadline, look = sender, time.monotonic() + limits.seconds, time.monotonic() + LOOK
             ours.settimeout(limits.seconds)
             try:
                 ours.sendall(job)
@@ -202,6 +208,15 @@ def heard(ours: socket.socket, job: bytes, limits: Limits) -> bytes | None:
     if program is None:
         raise OSError(f"not isolated within {SET_UP:g} s")
     return None
+
+
+def page_tables(process: int) -> int:
+    """Bytes of a process's page tables; 0 where it has ended."""
+    try:
+        with open(f"/proc/{process}/status") as file:
+            return 1024 * int((re.search(r"^VmPTE:\s+(\d+) kB", file.read(), re.MULTILINE) or ["", 0])[1])
+    except OSError:
+        return 0
 
 
 _lock = threading.Lock()

@@ -26,8 +26,10 @@ WALLS: dict[str, dict[str, str]] = {
 
 @contextmanager
 def place(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """What the programs are to reach, in a new folder within `folder`: their argument, and the secret that they are to find."""
-    secret = f"s3cret-{secrets.token_hex(16)}"
+    """What the programs are to reach, in a new folder within `folder`: their argument, and the secret that they are to find, of which they
+    know the mark it begins with: another process may have made a place of its own."""
+    mark = f"s3cret-{secrets.token_hex(8)}-"
+    secret = mark + secrets.token_hex(16)
     with ExitStack() as stack:
         new = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="walls-", dir=folder)))
         new.chmod(0o777)  # the wall is to stop a program, not the rights of its user
@@ -50,7 +52,7 @@ def place(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
         other = stack.enter_context(subprocess.Popen(sleeping, cwd=new, env={"TOKEN": secret}))
         stack.callback(other.kill)
         yield {
-            "folder": str(new), "fifo": str(new / "fifo"), "terminal": os.ttyname(ends[3]), "socket": str(new / "socket"),
+            "mark": mark, "folder": str(new), "fifo": str(new / "fifo"), "terminal": os.ttyname(ends[3]), "socket": str(new / "socket"),
             "port": tcp.getsockname()[1], "pid": other.pid, "python": sys.executable, "package": str(Path(polychromic.__file__).parents[1]),
         }, secret  # fmt: skip
 
