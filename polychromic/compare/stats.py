@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as st
-from statsmodels.stats.multitest import multipletests
 
 from polychromic.base.errors import PolychromicError
 
@@ -191,11 +190,15 @@ def minimum_detectable_effect(sd: float, prompts: int, power: float = 0.8, alpha
 
 def holm(pvalues: Sequence[float]) -> np.ndarray:
     """Holm-adjusted p-values of one declared family, in the order given; reject those <= alpha (family-wise error)."""
+    from statsmodels.stats.multitest import multipletests  # most of a second, which an evaluation without contrasts need not wait for
+
     return multipletests(pvalues, method="holm")[1]
 
 
 def benjamini_hochberg(pvalues: Sequence[float]) -> np.ndarray:
     """Benjamini-Hochberg (1995) adjusted p-values, in the order given; reject those <= alpha (false discovery rate)."""
+    from statsmodels.stats.multitest import multipletests
+
     return multipletests(pvalues, method="fdr_bh")[1]
 
 
