@@ -160,7 +160,9 @@ def open_file(path: str | os.PathLike) -> IO[bytes]:
             raise PolychromicError(f"{path}: {kind}. Allowed: a regular file. Name one, or copy what it gives to one.")
         return open(path, "rb")
     except FileNotFoundError:
-        raise PolychromicError(f"{path}: file not found. Check the path, or make it: `dvc pull`, `dvc repro`.") from None
+        ours = {"data", "results", "paper"} & set(os.path.normpath(path).split(os.sep))  # what stages read and make
+        remedy = "Check the path, or make it: `dvc pull`, `dvc repro`." if ours else "Allowed: a file that is there. Check the path."
+        raise PolychromicError(f"{path}: file not found. {remedy}") from None
     except (OSError, ValueError) as error:  # a ValueError for a name with the character that ends names
         said = getattr(error, "strerror", None) or error
         allowed = "a file that you may read. Change its rights, or name another"

@@ -110,7 +110,9 @@ def test_a_byte_order_mark_is_no_content(pack, tmp_path):
 def test_what_is_missing_or_no_json_is_named_with_a_remedy(tmp_path):
     for read in (read_json, lambda path: list(read_jsonl(path))):
         with pytest.raises(PolychromicError, match="file not found.*dvc pull.*dvc repro"):
-            read(tmp_path / "none")
+            read(tmp_path / "results" / "none")
+        with pytest.raises(PolychromicError, match=r"mine\.jsonl: file not found\. Allowed: a file that is there\. Check the path\.$"):
+            read("mine.jsonl")
     for content, said in ((b"{", "not JSON"), (b"\xff\xfe", r"invalid UTF-8 \(invalid start byte at byte 0\)")):
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(DataError, match=rf"a\.json: {said}.*Allowed: "):

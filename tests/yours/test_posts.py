@@ -57,6 +57,13 @@ def test_the_export_says_how_many_were_reviewed(work, tmp_path):
     }  # fmt: skip
 
 
+def test_the_log_is_not_written_over(work, tmp_path):
+    log = (tmp_path / "raw.jsonl").rename(tmp_path / "candidates.jsonl").read_bytes()
+    code, _, err = work("curate", "candidates.jsonl", "--out", ".")
+    assert code == 1 and "is the log that is read" in " ".join(err.split()) and (tmp_path / "candidates.jsonl").read_bytes() == log
+    assert not (tmp_path / "report.json").exists()
+
+
 def test_agreement(work):
     code, out, _ = work("agreement", "mine", *LOGS)
     assert code == 0 and "agreement 25.0%" in out and "Cohen's kappa -0.50" in out and "replies-001" in out

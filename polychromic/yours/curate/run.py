@@ -95,6 +95,8 @@ def curate(raw: Path, rules: Rules, out: Path) -> dict:
     content = "".join(dumps(record.model_dump()) + "\n" for record in sorted(records, key=lambda record: record.id)).encode()
     # Decisions name the candidates they were made on: new ones would leave the reviews without a meaning.
     reviews, target = sorted(out.glob(REVIEWS)), out / CANDIDATES
+    if target.exists() and target.samefile(raw):
+        raise PolychromicError(f"{out}: {CANDIDATES} there is the log that is read. Allowed: another folder. Give another --out FOLDER.")
     if reviews and (not target.is_file() or target.read_bytes() != content):
         allowed = "the same candidates, or a folder without reviews. Give another --out FOLDER"
         raise PolychromicError(f"{out}: {reviews[0].name} reviews other candidates than the log and rules make now. Allowed: {allowed}.")
