@@ -367,7 +367,9 @@ class EndOfBudget(TrainerCallback):
         scheduler._last_lr = rates  # what the log reads
 
     def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
-        control.should_training_stop |= self.trainer.resume_state.flops >= self.trainer.budget
+        if self.trainer.resume_state.flops >= self.trainer.budget:
+            control.should_training_stop = True
+            control.should_evaluate |= args.eval_strategy != "no"  # wherever the last step falls: what is compared is what was trained
 
 
 def _call_inside(wrapper: torch.nn.Module, module: torch.nn.Module, function) -> Tensor:  # noqa: ANN001

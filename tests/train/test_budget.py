@@ -59,6 +59,7 @@ def test_a_budget_ends_where_its_flops_are_spent(run):
         logged = [row for row in history if "flops" in row]
         flops = [row["flops"] for row in logged]
         assert flops == sorted(flops) and len(logged) == len(steps) == logged[-1]["step"]
+        assert [row["step"] for row in history if "eval_loss" in row][-1] == logged[-1]["step"], "what was trained is validated"
         assert logged[0]["learning_rate"] > 0 and logged[-1]["learning_rate"] < logged[len(logged) // 2]["learning_rate"]
         spent[name] = flops[-1], max(b - a for a, b in zip([0, *flops], flops))
     unit = spent["lora_1"][0] / 1.0
