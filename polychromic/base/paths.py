@@ -15,6 +15,7 @@ DATA = Path("data")
 RESULTS = Path("results")
 PAPER = Path("paper")
 NUMBERS = RESULTS / "numbers.json.gz"  # the records of all that the paper prints
+EXPLORER = PAPER / "explore.html"  # the page, beside the PDF
 SAMPLES, HISTORY = "samples.jsonl.gz", "history.jsonl"  # of a cell
 
 Split = Literal["dev", "test", "calibration"]
@@ -52,6 +53,11 @@ def cell_dir(domain: str, split: str, cell: str) -> Path:
 
 def scores_file(domain: str, split: str) -> Path:
     return RESULTS / domain / split / "scores.jsonl.gz"
+
+
+def drafts_file(domain: str, split: str) -> Path:
+    """Drafts of some prompts, for the page that a reader explores (polychromic.explore.drafts)."""
+    return RESULTS / domain / split / "drafts.json.gz"
 
 
 def calibration_file(domain: str) -> Path:

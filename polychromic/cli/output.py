@@ -40,11 +40,22 @@ def show(document: dict, draw: Callable[[dict], RenderableType], json: bool) -> 
 
 def check_out(out: Path | None, such_as: str) -> None:
     """Raises UsageError for a folder in which the pipeline keeps its own files, and for a file."""
-    for tracked in TRACKED if out else ():
-        if out.resolve().is_relative_to(tracked.resolve()):
-            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as {such_as}.")
+    _check_place(out, f"any folder elsewhere, such as {such_as}")
     if out and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file. Allowed: a folder, which is made where there is none. Give another name.")
+
+
+def check_file(out: Path | None, such_as: str) -> None:
+    """The same of one file."""
+    _check_place(out, f"any file elsewhere, such as {such_as}")
+    if out and out.is_dir():
+        raise UsageError(f"--out {out} is a folder. Allowed: a file, such as {out / such_as}. Give its name.")
+
+
+def _check_place(out: Path | None, allowed: str) -> None:
+    for tracked in TRACKED if out else ():
+        if out.resolve().is_relative_to(tracked.resolve()):
+            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: {allowed}.")
 
 
 def refuse(context: typer.Context, use: str, names: Iterable[str], allowed: str) -> None:

@@ -17,7 +17,7 @@ RUN = "python -m polychromic"
 BENCHMARKS = "benchmarks/results"
 SAMPLING = "sample"  # the command of everything that trains or samples
 OF = "${item.domain}"
-PDF = f"{paths.PAPER}/main.pdf"
+PDF, EXPLORER = f"{paths.PAPER}/main.pdf", paths.EXPLORER.as_posix()
 PLOTS = ("frontier.csv", "lambda.csv", "training.csv")
 
 # How a cell's method trains -> what its parameters are, beside those of every cell; {} is the domain.
@@ -86,6 +86,7 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
             yield from {"dev": _dev, "test": _test, "calibration": _calibration}[split](root, params, domains)
             yield _report(split, domains)
     yield from _examples(params)
+    yield from _explored(params)
     yield from _of_paper(root, params)
 
 
@@ -95,8 +96,8 @@ def deps_of(root: Path, group: Group) -> list[str]:
 
 
 def kept(path: str) -> bool:
-    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; of the paper DVC has the PDF."""
-    return path == PDF or not path.startswith(f"{paths.PAPER}/")
+    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; DVC has the PDF and the page."""
+    return path in (PDF, EXPLORER) or not path.startswith(f"{paths.PAPER}/")
 
 
 def _each(domains: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -268,6 +269,29 @@ def _examples(params: Params) -> Iterator[Group]:
             build.outs("examples", domain),
             {"domain": domain, "split": "dev"},
         )
+
+
+def _explored(params: Params) -> Iterator[Group]:
+    """Drafts of each domain, and the page that shows them beside what was compared."""
+    found = [(domain, split) for domain in params.domains for split in ("dev", "test") if params.cells(domain, split)]
+    for domain in params.domains:
+        splits = [split for other, split in found if other == domain]
+        cells = [folder for split in splits for folder in _folders(params, domain, split)]
+        scores = [f"results/{domain}/{split}/scores.jsonl.gz" for split in splits]
+        yield Group(
+            f"drafts-{domain}",
+            "drafts of some prompts, with validity and near-duplicates, for the page",
+            f"drafts {domain}",
+            [*_inputs(domain), *scores, f"results/{domain}/dev/choices.json", *(f"{cell}/{paths.SAMPLES}" for cell in cells)],
+            ("explore.drafts", domain),
+            ("lambda", "split.seed", "sampling.n", f"analysis.test.{domain}"),
+            [f"results/{domain}/{split}/drafts.json.gz" for split in splits],
+            {"domain": domain},
+        )
+    read = [f"results/{domain}/{split}/{name}" for domain, split in found for name in ("compare.json", "drafts.json.gz")]
+    data = [f"data/{domain}.jsonl" for domain in params.domains]
+    desc = "the page that a reader explores: fronts, the drafts behind them, and where each number is from"
+    yield Group("explore", desc, "explore", [*read, *data, "requirements.lock"], ("explore.page", None), None, [EXPLORER])
 
 
 def _of_paper(root: Path, params: Params) -> Iterator[Group]:

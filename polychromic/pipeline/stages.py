@@ -21,7 +21,7 @@ from polychromic.params import Params, load_params
 from polychromic.pipeline.groups import PLOTS, RUN, Group, deps_of, groups, kept
 
 PIPELINE = Path("dvc.yaml")
-WIDTH = 120  # after which ruamel breaks a list
+WIDTH = 180  # after which ruamel breaks a list
 HEAD = """\
 # The pipeline, from curated data to the PDF; read it top to bottom. Printed from params.yaml, the imports of the code and what
 # paper/main.tex reads: do not edit it, run `polychromic pipeline`.
