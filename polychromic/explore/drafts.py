@@ -69,7 +69,8 @@ def drafts(params: Params, domain: str, split: str) -> dict[str, Any]:
     drawn, first = _read(files)
     scored = Scored(_counts(params, domain, split, cells), first)
     chosen = _chosen(domain, split, cells)
-    records = load_split(domain)[split]
+    sampled = {name for of in drawn.values() for name in of}  # on test, as many prompts as were declared
+    records = [record for record in load_split(domain)[split] if record.id in sampled]
     random.Random(derive_seed(params.split.seed, "explore", domain, split)).shuffle(records)
     found, size = [], 0
     with progress("prompts for the page", min(MOST, len(records))) as tick:

@@ -6,8 +6,8 @@ const state = { view: 0, left: 0, right: 0, k: 10, prompt: 0, query: "", value: 
 let chart;
 
 const here = () => DATA.views[state.view];
-const metricOf = (name) => here().metrics[name] ?? here().metrics["pass@1"];
 const PASS = "pass@k"; // the metric whose k is the slider's
+const OF_PASS = { label: PASS, percent: true, decimals: 1, direction: "up" };
 
 /* ---- numbers ---- */
 
@@ -124,7 +124,7 @@ function colorOf(point) {
   if (point.group === "ours" && (point.main || point.label.includes("@"))) return { color: css("--ours"), marker: point.label.includes("@") ? "circle_dot" : MARKERS.ours };
   const peers = [...new Set(here().points.filter((p) => p.main && p.group !== "ours" && !["zero_shot", "few_shot", "lora"].includes(p.label)).map((p) => p.label))];
   const place = peers.indexOf(point.label);
-  return place < 0 ? { color: css("--other"), marker: "circle" } : { color: css(`--peer${place % 4}`), marker: PEERS[place % 4] };
+  return place < 0 ? { color: css("--other"), marker: "circle" } : { color: css(`--peer${place % 4}`), marker: PEERS[(place + Math.floor(place / 4)) % 4] };
 }
 
 function visiblePoints() {
@@ -137,7 +137,7 @@ function drawFronts() {
   const view = here();
   const ofK = state.value === PASS;
   const quality = view.metrics[view.quality];
-  const value = ofK ? metricOf("pass@1") : view.metrics[state.value];
+  const value = ofK ? OF_PASS : view.metrics[state.value];
   const [xs, ys] = [quality.percent ? 100 : 1, value.percent ? 100 : 1];
   const points = [];
   for (const { point, index } of visiblePoints()) {
@@ -185,7 +185,7 @@ function tip(index, place) {
     const metric = here().metrics[name];
     return [make("br"), `${metric.label} ${shown(metric, mean)}${metric.percent ? " %" : ""}`, low === null ? null : make("span", {}, ` [${shown(metric, low)}, ${shown(metric, high)}]`)];
   });
-  if (state.value === PASS) lines.push(make("br"), `pass@${state.k} ${(100 * passOf(point, state.k)).toFixed(1)} %`);
+  if (state.value === PASS) lines.push(make("br"), `pass@${state.k} ${shown(OF_PASS, passOf(point, state.k))} %`);
   box.replaceChildren(make("b", {}, point.name), make("span", {}, [point.t === null ? "" : `temperature ${point.t}${point.chosen ? ", chosen" : ""}`,
     point.cost ? `cost ${point.cost} C` : "", `${point.prompts} prompts`].filter(Boolean).join(" · ")), ...lines);
   const width = $("chart").clientWidth;
@@ -302,7 +302,7 @@ function drawSide(id, index, drafts, letters, row) {
   const passed = passOf(point, state.k);
   const stored = `pass@${state.k}`;
   if (state.k > 1 && point.values[stored]) measure(`${stored}, all prompts`, valueButton(point, stored));
-  else if (passed !== null && state.k > 1) measure(`pass@${state.k}, all prompts`, number([`${(100 * passed).toFixed(1)} %`], `pass@${state.k}, ${point.name}`, () => passRows(point, state.k)));
+  else if (passed !== null && state.k > 1) measure(`pass@${state.k}, all prompts`, number([`${shown(OF_PASS, passed)} %`], `pass@${state.k}, ${point.name}`, () => passRows(point, state.k)));
   const body = row
     ? [strip(drafts, letters, false), make("dl", { className: "measures" }, ...terms), listed(drafts, letters, view.domain === "code")]
     : [make("dl", { className: "measures" }, ...terms), make("p", { className: "small" }, missing(index))];
@@ -425,7 +425,7 @@ function open(place) {
     drawTable();
   });
   $("cost").hidden = costs.length < 2;
-  const names = Object.keys(view.metrics).filter((name) => name !== view.quality);
+  const names = Object.keys(view.metrics).filter((name) => name !== view.quality || name === view.primary);
   const ofK = view.points.some((point) => point.passed) ? [make("option", { value: PASS }, "pass@k, k of the slider")] : [];
   $("value").replaceChildren(...names.map((name) => make("option", { value: name, selected: name === view.primary }, view.metrics[name].label)), ...ofK);
   drawLegend();

@@ -15,12 +15,12 @@ from typing import Any
 
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
-from polychromic.base.io import atomic_open, sha256_file, write_json, write_text
+from polychromic.base.io import atomic_open, sha256_file, write_json
 from polychromic.provenance.lock import LOCK
 from polychromic.report.paper import records_hash
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
-UNKNOWN = 'data-commit=""'  # in the page that the pipeline makes (polychromic/explore/page.html)
+UNKNOWN = b'data-commit=""'  # in the page that the pipeline makes (polychromic/explore/page.html)
 DIGITS = 12  # of the records' hash in the PDF
 
 
@@ -141,5 +141,6 @@ def release(root: Path) -> Path:
     facts = {"commit": found.hash or "unknown", "dirty": found.dirty, "dvc_lock_sha256": sha256_file(lock), "pdf_sha256": sha256_file(out)}
     write_json(out.with_suffix(".json"), facts)
     if (page := root / paths.EXPLORER).exists():
-        write_text(out.with_suffix(".html"), page.read_text(encoding="utf-8").replace(UNKNOWN, f'data-commit="{found.name}"', 1))
+        with atomic_open(out.with_suffix(".html")) as file:
+            file.write(page.read_bytes().replace(UNKNOWN, f'data-commit="{found.name}"'.encode(), 1))
     return out

@@ -11,6 +11,7 @@ import pytest
 
 from polychromic.explore import page
 from tests.explore.toy import HOSTILE
+from tests.yours.evaluate.conftest import GOOD, evaluate, write
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -238,6 +239,29 @@ def test_every_look_is_legible_and_a_phone_needs_no_sideways_scrolling(reader):
     parts = "return [...document.querySelectorAll('#drafts *, #fronts figure, #systems *')].map((e) => e.getBoundingClientRect().right)"
     assert max(reader.run(parts)) <= 361
     assert reader.complaints() == []
+
+
+def test_ones_own_replies_have_the_same_page(tmp_path, monkeypatch):
+    """Seven systems, of which little is known: no temperature, no interval, one metric that says nothing of quality."""
+    monkeypatch.chdir(tmp_path)
+    line = lambda name: GOOD | {"system": f"system {name}", "samples": ["red", "Red.", name, HOSTILE]}
+    mine = write(tmp_path / "mine.jsonl", *map(line, "abcdefg"))
+    assert evaluate(mine, more="--metrics words", out=tmp_path / "out").exit_code == 0
+    found = Reader(tmp_path / "profile")
+    try:
+        found.open(tmp_path / "out" / "explore.html")
+        assert found.text("#prompt") == GOOD["prompt"] and len(found.all("#left .draft")) == 4
+        assert [one.text for one in found.all("#left .letter")][:2] == ["A", "A"]
+        assert len(found.run("return chart.points.map((p) => p.color + p.marker)")) == len(set(found.run(
+            "return chart.points.map((p) => p.color + p.marker)"))) == 7  # fmt: skip
+        found.choose("#value", "pass@k")
+        assert found.run("return chart.points[0].y") == 100 and found.run("return chart.model('y').axis_label") == "pass@4 (%) \u2191"
+        assert not found.one("#lambda").is_displayed() and not found.one("#cost").is_displayed() and not found.one("#views").is_displayed()
+        found.one("#left .n").click()
+        assert "mine.jsonl" in found.text("#trace") and "polychromic evaluate" in found.text("#trace")
+        assert found.complaints() == [] and found.requests() == {(tmp_path / "out" / "explore.html").as_uri()}
+    finally:
+        found.driver.quit()
 
 
 def test_the_look_follows_the_system_until_one_is_chosen(reader):

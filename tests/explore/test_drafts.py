@@ -12,10 +12,12 @@ from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import dumps, read_json, read_jsonl, write_jsonl
 from polychromic.data.domains import get_domain
-from polychromic.data.records import load_split
+from polychromic.data.records import Record, load_split, read_records
 from polychromic.explore import drafts as stage
 from polychromic.provenance.lock import md5_of
+from polychromic.score.people import Calibration
 from tests.explore.toy import HOSTILE
+from tests.workspace import REPOSITORY, listqa_record
 
 
 @pytest.fixture
@@ -90,6 +92,34 @@ def test_where_the_evaluation_asks_a_model_what_no_row_decides_stays_open():
     assert stage.verdicts([False], []) == "0"
 
 
+def one_prompt(domain: str, record: Record, texts: list[str], calibration: Calibration | None = None) -> dict:
+    drawn = {("lora", 1.0): {record.id: texts}}
+    return stage._prompt(record, drawn, drawn, stage.Scored({("lora", 1.0, 0, record.id): 1}, {"lora": 0}), get_domain(domain), calibration)
+
+
+def test_what_matches_a_person_is_valid_and_near_duplicates_are_one_group():
+    post = listqa_record(0, domain="replies", checker="person", valid=[], references=["I love hiking in the hills with my dog."])
+    texts = ["I love hiking in the hills with my dogs.", "I love hiking in the hills with my dogs!!", "No idea.", ""]
+    found = one_prompt("replies", post, texts, Calibration(0.5, 0.1, 0.01, 1.0, 0.1, 2, 30))
+    assert (found["valid"], found["group"]) == ("1100", [0, 0, 1, 2])
+    assert stage._said(get_domain("replies"), Calibration(0.5, 0.1, 0.01, 1.0, 0.1, 2, 30)).endswith("(chrF above 0.5)")
+
+
+def test_of_sentences_the_scores_say_which_of_those_that_keep_the_rules_are_valid():
+    record = listqa_record(0, domain="creative", valid=["dog dogs", "run ran running runs"])
+    good, other = "The old dog ran along the quiet river.", "Her dog runs quickly over green hills."
+    assert one_prompt("creative", record, [good, "dog run"])["valid"] == "10", "as many keep the rules as the scores counted"
+    assert one_prompt("creative", record, [good, other])["valid"] == "??"
+    assert "also asks a model" in stage._said(get_domain("creative"), None)
+
+
+def test_right_programs_that_do_the_same_are_one_group():
+    record = next(one for one in read_records(REPOSITORY / "data" / "code.jsonl") if len(one.references) > 1)
+    same = f"{record.references[0]}\n"
+    found = one_prompt("code", record, [record.references[0], same, "def f(x): return 'no'", "not a program ("])
+    assert found["valid"] == "1100" and found["group"][0] == found["group"][1] and len(set(found["group"])) == 3
+
+
 def test_a_cell_without_a_prompt_or_without_samples_is_an_error(workspace, params):
     path = paths.cell_dir("listqa", "dev", "lora") / paths.SAMPLES
     rows = [row for _, row in read_jsonl(path)]
@@ -97,6 +127,10 @@ def test_a_cell_without_a_prompt_or_without_samples_is_an_error(workspace, param
     write_jsonl(path, [row for row in rows if row["id"] != missing])
     with pytest.raises(PolychromicError, match=f"lora at temperature .* has no samples of {missing}. Run `dvc repro`."):
         stage.drafts(params, "listqa", "dev")
+    for label in ("zero_shot", "few_shot", "lora_2c", "rft", "polychromic_1c", "polychromic-0.3", "polychromic-3.0"):
+        other = paths.cell_dir("listqa", "dev", label) / paths.SAMPLES
+        write_jsonl(other, [row for _, row in read_jsonl(other) if row["id"] != missing])
+    assert missing not in {one["id"] for one in stage.drafts(params, "listqa", "dev")["prompts"]}, "nobody was asked"
     write_jsonl(path, [])
     with pytest.raises(PolychromicError, match="no samples. Run `dvc repro`."):
         stage.drafts(params, "listqa", "dev")
