@@ -9,6 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)
 export TOKENIZERS_PARALLELISM := false
 LATEX_PACKAGES := latexmk texlive-latex-recommended texlive-pictures texlive-fonts-recommended lmodern poppler-utils
+CHROMIUM_PACKAGES := chromium chromium-driver
 JOBS ?= 2
 # One at a time in a workspace: a second one says who is at work, and waits. The lock ends with the shell that holds it, however that ends.
 BUSY := .work/make.lock
@@ -18,7 +19,7 @@ flock --nonblock 9 || { echo "another make is at work here ($$(cat $(BUSY))); wa
 echo "process $$$$, make $@, since $$(date +%H:%M)" >$(BUSY); $(MAKE) --no-print-directory $(1) 9>&-
 endef
 
-.PHONY: paper paper-alone arxiv test test-all smoke reproduce reproduce-alone bench calibration verdicts doctor lock store-size latex data archive help
+.PHONY: paper paper-alone arxiv test test-all smoke reproduce reproduce-alone bench calibration verdicts doctor lock store-size latex chromium data archive help
 
 help:
 	@sed -n 's/^# \?//p;/^\.PHONY/q' Makefile | head -2
@@ -45,7 +46,7 @@ arxiv: paper
 test: $(VENV)/installed archive latex data
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile
 
-test-all: $(VENV)/installed archive latex data
+test-all: $(VENV)/installed archive latex chromium data
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # Real model, few steps, in a workspace of its own under .work/.
@@ -97,6 +98,13 @@ latex:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(LATEX_PACKAGES) >/dev/null; \
 	  else echo "LaTeX is missing; for the PDF run: sudo apt-get install --no-install-recommends $(LATEX_PACKAGES)" >&2; fi; }
+
+# Installs Chromium, which the test of the page drives, when it is missing and this is root; else that test says why it does not run.
+chromium:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(CHROMIUM_PACKAGES) >/dev/null; \
+	  else echo "Chromium is missing; for the test of the page run: sudo apt-get install --no-install-recommends $(CHROMIUM_PACKAGES)" >&2; fi; }
 
 # Resolve requirements.in anew. torch keeps its spelling without a local version.
 lock:

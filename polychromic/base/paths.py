@@ -20,6 +20,7 @@ NUMBERS = RESULTS / "numbers.json.gz"  # the records of all that the paper print
 CALLS = Path("judge/calls.jsonl.gz")  # answers of models and people to the declared questions of params.yaml, `judge`
 JUDGED = Path("judge/declared.json")  # whose answers are all there; without it no judge takes part in the pipeline
 JUDGEMENT = RESULTS / "judge.json"
+EXPLORER = PAPER / "explore.html"  # the page, beside the PDF
 SAMPLES, HISTORY = "samples.jsonl.gz", "history.jsonl"  # of a cell
 
 Split = Literal["dev", "test", "calibration"]
@@ -66,6 +67,11 @@ def cell_dir(domain: str, split: str, cell: str) -> Path:
 
 def scores_file(domain: str, split: str) -> Path:
     return RESULTS / domain / split / "scores.jsonl.gz"
+
+
+def drafts_file(domain: str, split: str) -> Path:
+    """Drafts of some prompts, for the page that a reader explores (polychromic.explore.drafts)."""
+    return RESULTS / domain / split / "drafts.json.gz"
 
 
 def calibration_file(domain: str) -> Path:

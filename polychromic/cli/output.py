@@ -65,13 +65,7 @@ def check_out(out: Path | None, such_as: str) -> None:
     """As `check_place`, where a folder is given; also for one in which the pipeline keeps its own files."""
     if out is not None:
         check_place(out)
-    for tracked in TRACKED if out else ():
-        if paths.real(out).is_relative_to(paths.real(tracked)):
-            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: any folder elsewhere, such as {such_as}.")
-    for root in paths.real(out).parents if out else ():  # of any checkout, wherever the command was started
-        if (root / "dvc.yaml").is_file() and any(paths.real(out).is_relative_to(root / tracked) for tracked in TRACKED):
-            owned = "which a pipeline owns. Allowed: any folder elsewhere"
-            raise UsageError(f"--out {out} lies in what {root / 'dvc.yaml'} writes, {owned}, such as {such_as}.")
+    _check_owned(out, f"any folder elsewhere, such as {such_as}")
 
 
 def check_temperature(value: float | None) -> None:
@@ -83,6 +77,22 @@ def check_temperature(value: float | None) -> None:
             raise ValueError("there all tokens are nearly equal")
     except ValueError as error:
         raise UsageError(f"--temperature is {value:g}: {error}. Allowed: 0 to {HOTTEST}. Correct it.") from None
+
+
+def check_file(out: Path | None, such_as: str) -> None:
+    """The same of one file."""
+    _check_owned(out, f"any file elsewhere, such as {such_as}")
+    if out and out.is_dir():
+        raise UsageError(f"--out {out} is a folder. Allowed: a file, such as {out / such_as}. Give its name.")
+
+
+def _check_owned(out: Path | None, allowed: str) -> None:
+    for tracked in TRACKED if out else ():
+        if paths.real(out).is_relative_to(paths.real(tracked)):
+            raise UsageError(f"--out {out} lies in {tracked}/, which the pipeline owns. Allowed: {allowed}.")
+    for root in paths.real(out).parents if out else ():  # of any checkout, wherever the command was started
+        if (root / "dvc.yaml").is_file() and any(paths.real(out).is_relative_to(root / tracked) for tracked in TRACKED):
+            raise UsageError(f"--out {out} lies in what {root / 'dvc.yaml'} writes, which a pipeline owns. Allowed: {allowed}.")
 
 
 def refuse(context: typer.Context, use: str, names: Iterable[str], allowed: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from polychromic.base import paths
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.visible import Terminal
-from polychromic.cli.output import check_place
+from polychromic.cli.output import check_file, check_place
 
 stage_app = typer.Typer()
 errors = Terminal(stderr=True)
@@ -143,6 +143,42 @@ def examples(domain: DomainArgument) -> None:
     from polychromic.report.examples import build_examples
 
     build_examples(values, domain)
+
+
+@stage_app.command()
+def drafts(
+    domain: DomainArgument,
+    split: Annotated[Split | None, typer.Option("--split", help="dev or test alone; default: both, as far as the domain has them.")] = None,
+) -> None:
+    """Keep the drafts of some prompts, with validity and near-duplicates, for the page to explore."""
+    values = load(domain=domain)
+    if split is Split.calibration:
+        raise UsageError("drafts has no --split calibration, on which there are no fronts. Allowed: dev, test. Name one of them.")
+    from polychromic.explore.drafts import write_drafts
+
+    for one in [split] if split else [one for one in ("dev", "test") if values.cells(domain, one)]:
+        print(write_drafts(values, domain, one))
+
+
+@stage_app.command()
+def explore(
+    domains: Annotated[list[str] | None, typer.Option("--domain", help="With --out: only this domain; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help=f"File to write, which names the commit; default: {paths.EXPLORER}.")] = None,
+) -> None:
+    """Write one HTML page to explore: fronts, the drafts behind each point side by side, and where each number is from."""
+    if domains and out is None:
+        raise UsageError(f"explore --domain would leave the other domains out of {paths.EXPLORER}. Add --out FILE, or leave it out.")
+    check_file(out, "my-explorer.html")
+    values = load()
+    if unknown := [domain for domain in domains or () if domain not in values.domains]:
+        raise UsageError(f"domain {unknown[0]!r} is not in `domains:` of {paths.PARAMS}. Allowed: {', '.join(values.domains)}.")
+    from polychromic.explore import page
+    from polychromic.provenance.commit import current
+
+    document, notes = page.explore(values, list(dict.fromkeys(domains or values.domains)))
+    for note in notes:
+        errors.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    print(page.write(out or paths.EXPLORER, document, current().name if out else ""))
 
 
 @stage_app.command()

@@ -10,7 +10,7 @@ from polychromic.base import paths
 from polychromic.pipeline.imports import code_deps
 
 RUN = "python -m polychromic"
-PDF = f"{paths.PAPER}/main.pdf"
+PDF, EXPLORER = f"{paths.PAPER}/main.pdf", paths.EXPLORER.as_posix()
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ def deps_of(root: Path, group: Group) -> list[str]:
 
 
 def kept(path: str) -> bool:
-    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; of the paper DVC has the PDF."""
-    return path == PDF or not path.startswith(f"{paths.PAPER}/")
+    """Whether DVC keeps an out in its cache, and so in the store. Git has tables, figures and macros; DVC has the PDF and the page."""
+    return path in (PDF, EXPLORER) or not path.startswith(f"{paths.PAPER}/")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polychromic.base import paths
 from polychromic.params import ContrastParams, Params
-from polychromic.pipeline.group import PDF, Group
+from polychromic.pipeline.group import EXPLORER, PDF, Group
 from polychromic.pipeline.imports import read_by_paper
 from polychromic.report import build
 
@@ -58,6 +58,7 @@ def groups(root: Path, params: Params) -> Iterator[Group]:
             yield _report(split, domains)
     yield from _examples(params)
     yield from _judge(root, params)
+    yield from _explored(params)
     yield from _of_paper(root, params)
 
 
@@ -250,6 +251,29 @@ def _judge(root: Path, params: Params) -> Iterator[Group]:
     desc = "what judges answered about the declared pairs, from the recorded calls"
     keys = ("judge", "analysis.bootstrap", "analysis.confidence")
     yield Group("judge", desc, "judge --mode replay", read, ("judge.declared", None), keys, made)
+
+
+def _explored(params: Params) -> Iterator[Group]:
+    """Drafts of each domain, and the page that shows them beside what was compared."""
+    found = [(domain, split) for domain in params.domains for split in ("dev", "test") if params.cells(domain, split)]
+    for domain in params.domains:
+        splits = [split for other, split in found if other == domain]
+        cells = [folder for split in splits for folder in _folders(params, domain, split)]
+        scores = [f"results/{domain}/{split}/scores.jsonl.gz" for split in splits]
+        yield Group(
+            f"drafts-{domain}",
+            "drafts of some prompts, with validity and near-duplicates, for the page",
+            f"drafts {domain}",
+            [*_inputs(domain), *scores, f"results/{domain}/dev/choices.json", *(f"{cell}/{paths.SAMPLES}" for cell in cells)],
+            ("explore.drafts", domain),
+            ("lambda", "split.seed", "sampling.n", f"analysis.test.{domain}"),
+            [f"results/{domain}/{split}/drafts.json.gz" for split in splits],
+            {"domain": domain},
+        )
+    read = [f"results/{domain}/{split}/{name}" for domain, split in found for name in ("compare.json", "drafts.json.gz")]
+    data = [f"data/{domain}.jsonl" for domain in params.domains]
+    desc = "the page that a reader explores: fronts, the drafts behind them, and where each number is from"
+    yield Group("explore", desc, "explore", [*read, *data, "requirements.lock"], ("explore.page", None), None, [EXPLORER])
 
 
 def _of_paper(root: Path, params: Params) -> Iterator[Group]:

@@ -23,7 +23,7 @@ DOMAINS = "data.domains"  # looks a domain up by name
 # stage declares under params.
 WITHOUT_INFLUENCE = ("__init__", "params", "data.packages", "data.seal", *(f"base.{name}" for name in (
     "__init__", "cache", "drafts", "errors", "hardware", "io", "locks", "parse", "paths", "progress", "visible")))  # fmt: skip
-DATA_FILES = (".txt", ".toml")
+DATA_FILES = (".txt", ".toml", ".html", ".css", ".js")
 
 
 def code_deps(root: Path, entry: str, domain: str | None) -> list[str]:

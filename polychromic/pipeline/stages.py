@@ -22,7 +22,7 @@ from polychromic.pipeline.group import RUN, Group, deps_of, kept
 from polychromic.pipeline.groups import PLOTS, groups
 
 PIPELINE = Path("dvc.yaml")
-WIDTH = 140  # after which ruamel breaks a list
+WIDTH = 180  # after which ruamel breaks a list
 HEAD = """\
 # The pipeline, from curated data to the PDF; read it top to bottom. Printed from params.yaml, the imports of the code and what
 # paper/main.tex reads: do not edit it, run `polychromic pipeline`.

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import atomic_open, sha256_file, together, write_json
 from polychromic.provenance.lock import LOCK
 from polychromic.report.paper import records_hash
 
 ARCHIVAL = ".git_archival.txt"  # `git archive` writes the commit into it, see .gitattributes
+UNKNOWN = b'data-commit=""'  # in the page that the pipeline makes (polychromic/explore/page.html)
 DIGITS = 12  # of the records' hash in the PDF
 
 
@@ -121,7 +123,8 @@ def _archival(folder: Path) -> dict[str, str]:
 
 
 def release(root: Path) -> Path:
-    """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json.
+    """Copy root/paper/main.pdf to root/release/polychromic-<commit7>[-dirty].pdf, and its facts to the same name with .json; the page to
+    explore, where it was made, to the same name with .html, the commit filled in.
 
     main.pdf itself cannot hold them: dvc.lock records it, so its hash would have to contain itself. The JSON holds {"commit", "dirty",
     "dvc_lock_sha256", "pdf_sha256"}; where no commit is known it is "unknown", and dirty is null without Git.
@@ -137,5 +140,8 @@ def release(root: Path) -> Path:
     with together():
         with atomic_open(out) as file:
             file.write(pdf.read_bytes())
+        if (page := root / paths.EXPLORER).exists():
+            with atomic_open(out.with_suffix(".html")) as file:
+                file.write(page.read_bytes().replace(UNKNOWN, f'data-commit="{found.name}"'.encode(), 1))
         write_json(out.with_suffix(".json"), facts)
     return out

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from polychromic.base import paths
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import read_json
 from polychromic.provenance.commit import DIGITS, git, introduced, is_repository, of_records, show
@@ -93,7 +94,7 @@ def _file(here: Workspace, query: str, path: str) -> Document:
     stage, md5 = here.lock.producers.get(path), here.lock.files.get(path)
     found = evidence(here.lock, stage, stage.deps if stage else ())
     # Git knows what DVC keeps (results, the PDF) by its hash in dvc.lock alone
-    kept = md5 and (path.startswith(("results/", "data/")) or path == "paper/main.pdf")
+    kept = md5 and (path.startswith(("results/", "data/")) or path in ("paper/main.pdf", paths.EXPLORER.as_posix()))
     printed = sorted({use.key for use in here.manuscript.uses if use.file == path})
     return {
         "query": query,

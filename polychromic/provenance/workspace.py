@@ -88,13 +88,16 @@ class Workspace:
             return self.md5(self.folder / path)
         return self.lock.outs[path] if path in self.lock.outs else self.data.get(path)
 
-    def as_locked(self) -> Lock:
-        """Declared stages with the hashes of the inputs that no stage makes, as dvc.lock has them when all is up to date; the appendix,
-        which dvc.lock records, cannot read it. Raises PolychromicError: an input is missing, or a parameter that a stage names."""
-        bare = lambda stage: Entry(stage.name, stage.cmd, {}, dict.fromkeys(sorted(stage.outs)), self._values(stage))
+    def as_locked(self, files: Iterable[str] | None = None) -> Lock:
+        """Declared stages with the hashes of the inputs that no stage makes, as dvc.lock has them when all is up to date; what dvc.lock
+        records, such as the appendix, cannot read it. files: hashes of what these are built on alone; None stands for all stages'.
+
+        Raises PolychromicError: an input is missing, or a parameter that a stage names."""
+        bare = lambda stage: Entry(stage.name, stage.cmd, *map(dict.fromkeys, map(sorted, (stage.deps, stage.outs))), self._values(stage))
         lock = Lock({name: bare(stage) for name, stage in sorted(self.stages.items())})
-        for name, entry in lock.stages.items():
-            for path in sorted(self.stages[name].deps):
+        made = lock.producers if files is None else {path: lock.producers[path] for path in files if path in lock.producers}
+        for entry in {stage.name: stage for maker in made.values() for stage in lock.upstream(maker).values()}.values():
+            for path in entry.deps:
                 entry.deps[path] = None if lock.makers(path) else self.md5(self.folder / path)
         return lock
 

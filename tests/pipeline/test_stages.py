@@ -66,7 +66,7 @@ def test_a_stage_reads_its_own_domain_and_no_other():
         own = stage.axes.get("domain")
         seen = {name for name in domain_names() if f"polychromic/data/domains/{name}" in stage.deps}
         assert seen <= {own}
-        assert own in seen or not re.match("prompted|tuned|checked|polychromic|cells|score|examples", stage.group)
+        assert own in seen or not re.match("prompted|tuned|checked|polychromic|cells|score|examples|drafts", stage.group)
 
 
 def test_imports_lead_to_what_changes_numbers_and_to_nothing_else():
@@ -134,12 +134,13 @@ def test_one_entry_adds_a_method(changed):
 
     new, touched = changed(edit)
     assert new == {"tuned-dev@listqa-sharper"}
-    assert touched == new | {"score-dev-listqa", "compare-dev-listqa"}
+    assert touched == new | {"score-dev-listqa", "compare-dev-listqa", "drafts-listqa"}
 
 
 def test_one_entry_adds_a_weight_and_a_seed_adds_no_stage(changed):
     new, touched = changed(lambda values: values["creative"]["lambdas"].append(30.0))
-    assert new == {"polychromic-dev-creative@30.0"} and touched - new == {"score-dev-creative", "compare-dev-creative", "examples-creative"}
+    reading = {f"{stage}-creative" for stage in ("score-dev", "compare-dev", "examples", "drafts")}
+    assert new == {"polychromic-dev-creative@30.0"} and touched - new == reading
     assert changed(lambda values: values["seeds"].append(3)) == (set(), set())
 
 

@@ -89,6 +89,10 @@ def test_the_release_says_its_commit(repository):
     put(inner, {"paper/main.pdf": "x", "dvc.lock": "y"})
     assert release(inner).name == "polychromic-unknown.pdf"
     assert read_json(inner / "release/polychromic-unknown.json")["dirty"] is None
+    assert not (inner / "release/polychromic-unknown.html").exists()
+    put(inner, {"paper/explore.html": b'<html data-commit="">\r\n data-commit=""'})
+    release(inner)
+    assert (inner / "release/polychromic-unknown.html").read_bytes() == b'<html data-commit="unknown">\r\n data-commit=""'
     (inner / "paper/main.pdf").unlink()
     with pytest.raises(PolychromicError, match=r"main\.pdf: file not found.*dvc repro"):
         release(inner)

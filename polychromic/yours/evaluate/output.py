@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from polychromic.base import paths
 from polychromic.base.errors import UsageError
 from polychromic.base.io import together, write_json, write_jsonl, write_text
 from polychromic.base.paths import real
@@ -106,9 +107,9 @@ def _replies(found: Row) -> Iterator[Text]:
 def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
     """The files of a document, which it is itself, as JSON, the last of: where it is, the rest is.
 
-    Of an evaluation: evaluation.json, table.csv, table.tex, the figures that the metrics allow, and the replies, which the document
-    then names. Of a comparison: comparison.json, contrasts.csv, contrasts.tex, a forest plot and, of two systems, the differences
-    per prompt.
+    Of an evaluation: evaluation.json, table.csv, table.tex, the figures that the metrics allow, a page to explore, and the replies,
+    which the document then names. Of a comparison: comparison.json, contrasts.csv, contrasts.tex, a forest plot and, of two systems,
+    the differences per prompt.
 
     Raises UsageError where a file of replies exists that was drawn there, or was read and holds other systems, too.
     """
@@ -119,8 +120,10 @@ def write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
 def _write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
     import pandas as pd
 
+    from polychromic.explore import page as explorer
     from polychromic.report.style import save  # two seconds, which a table in the terminal has not
     from polychromic.yours.evaluate import plots
+    from polychromic.yours.evaluate.explorer import page
 
     body, signatures = [row(found) for found in cells(document, tex=True)], document["signatures"]
     body.insert(1, r"\midrule")
@@ -143,8 +146,9 @@ def _write(out: Path, systems: Sequence[System], document: dict) -> list[Path]:
     images = [out / f"{image}{suffix}" for image in drawn for suffix in (".pdf", ".svg")]
     for path in images:
         save(drawn[path.stem], path)
+    pages = [] if "contrasts" in document else [explorer.write(out / paths.EXPLORER.name, page(document, systems))]
     write_json(out / name, document)
-    return [out / name, *tables, *images]
+    return [out / name, *tables, *images, *pages]
 
 
 def _keep_replies(out: Path, systems: Sequence[System]) -> dict[str, str]:

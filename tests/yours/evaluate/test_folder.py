@@ -21,7 +21,7 @@ def test_files_and_figures_are_written_and_the_same_twice(two, tmp_path):
     out = tmp_path / "out"
     assert evaluate(*two, out=out).exit_code == 0
     names = {f"{stem}{end}" for stem in ("metrics", "passk", "quality-diversity") for end in (".pdf", ".svg")}
-    names |= {"evaluation.json", "table.csv", "table.tex", "samples-one.jsonl", "samples-best.jsonl"}
+    names |= {"evaluation.json", "table.csv", "table.tex", "samples-one.jsonl", "samples-best.jsonl", "explore.html"}
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert before.keys() == names and evaluate(*two, out=out).exit_code == 0
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
