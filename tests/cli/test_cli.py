@@ -74,10 +74,10 @@ REFUSED = [
     (f"sample listqa dora {DEV}", ["method 'dora' does not exist", "zero_shot, few_shot, lora, polychromic", "params.yaml"]),
     (f"sample poems lora {DEV}", ["'poems' is not in `domains:`", "listqa, re"]), (POLY, ["'polychromic' needs a weight", "--lam 3.0"]),
     *((f"sample listqa {method} {DEV} --lam 3.0", [f"method '{method}' takes no --lam"]) for method in ("lora", "rft")),
-    (f"sample listqa polychromic_plain {DEV} --lam 3.0", ["takes no --lam", "methods.polychromic_plain.lam to 0.5"]),
+    (f"sample listqa reward {DEV} --lam 1.0", ["takes no --lam", "methods.reward.lam to 3.0"]),
     ("sample listqa rft --split test", ["analysis.test.listqa.systems has no 'rft'", "zero_shot, few_shot, lora, polychromic-3.0"]),
     ("sample listqa polychromic --split test --lam 0.3", ["has no 'polychromic-0.3'", "polychromic-3.0"]),
-    ("sample replies gem --split calibration", ["people has no 'gem'"]),
+    ("sample replies dco --split calibration", ["people has no 'dco'"]),
     *((f"{POLY} --lam={lam}", ["Invalid value for '--lam'"]) for lam in ("abc", "-1.0", "nan")),
     (f"{POLY} --lam=inf", ["'polychromic' needs a weight, a finite number"]),
     (f"sample listqa lora {DEV} --params gone.yaml --out x", ["gone.yaml: file not found"]),
@@ -85,7 +85,7 @@ REFUSED = [
     ("report poems", ["report 'poems' does not exist", "listqa, replies, creative, code, costs, designs"]),
     ("report listqa", ["needs --split, one of dev, test, calibration"]), ("report costs --split dev", ["report costs takes no --split"]),
     ("open-test poems", ["has no 'poems'"]), ("open-test --jobs 0", ["'--jobs'"]), ("train listqa lora --seed -1 --out x", ["'--seed'"]),
-    ("train listqa few_shot --seed 0 --out adapter", ["'few_shot' has no adapter to train. Allowed: lora, polychromic, lora_long,", "rft"]),
+    ("train listqa few_shot --seed 0 --out adapter", ["'few_shot' has no adapter to train. Allowed: lora, polychromic, lora_1c,", "rft"]),
 ]  # fmt: skip
 
 
