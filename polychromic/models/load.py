@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from polychromic.models.weights import Loading
+    from polychromic.models.loading import Loading
 
 GPU_BATCH = 8
 

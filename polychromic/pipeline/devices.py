@@ -10,28 +10,34 @@ from polychromic.base.errors import UsageError
 
 TRAINING = 0.3  # share of the peak that training reaches: PaLM's 0.46 (2204.02311, table 3), less for small batches
 DECODING = 0.4  # share of the memory's bandwidth in decoding
+LAUNCH = 0.5e-3  # seconds of a layer, at least: its kernels are launched one by one (an assumption; --calibrate measures it)
+BOTH_WAYS = 3  # passes over the weights in a step: forth, back, and the frozen activations again
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Device:
-    """flops: of training per second that are reached. bandwidth: bytes of weights read per second in decoding. memory: bytes.
-    price: dollars per hour where the user said one. source: whence the numbers."""
+    """flops: of training per second that are reached. bandwidth: bytes of weights read per second in decoding. memory: bytes. source:
+    whence the numbers. launch: seconds of a layer and pass, however little there is to compute."""
 
     name: str
     flops: float
     bandwidth: float
     memory: float
     source: str
+    launch: float = 0.0
 
-    def seconds(self, training: float, decoding: float, passes: float, weights: float) -> float:
-        """Of FLOPs in training, FLOPs in decoding, and `passes` of the decoder over `weights` bytes."""
-        return training / self.flops + max(decoding / self.flops, passes * weights / self.bandwidth)
+    def seconds(self, training: float, decoding: float, steps: float, passes: float, weights: float, layers: int) -> float:
+        """Of FLOPs in training over so many steps, and of FLOPs in decoding by `passes` of `layers` over `weights` bytes."""
+        one = max(weights / self.bandwidth, layers * self.launch)
+        return max(training / self.flops, BOTH_WAYS * steps * one) + max(decoding / self.flops, passes * one)
 
 
 def _sheet(name: str, tflops: float, gigabytes: float, terabytes: float, source: str) -> Device:
     """From dense bfloat16 TFLOP/s, GB of memory and TB/s of its bandwidth."""
-    return Device(name, TRAINING * tflops * 1e12, DECODING * terabytes * 1e12, gigabytes * 1e9, f"{source}, {TRAINING:.0%} of its peak")
+    return Device(
+        name, TRAINING * tflops * 1e12, DECODING * terabytes * 1e12, gigabytes * 1e9, f"{source}, {TRAINING:.0%} of its peak", LAUNCH
+    )
 
 
 DEVICES = {

@@ -24,6 +24,7 @@ from polychromic.params import Cell, Params
 from polychromic.pipeline.devices import GIB, Device, calibrated
 
 LOOKED_AT = 200  # records of a domain whose tokens are counted
+KEY = "Millions of tokens trained on and drawn to evaluate. An estimate: replies as long as they may be, scoring left out."
 OVERHEAD = 1.5 * GIB  # of CUDA's context and the allocator
 ADAM = 16  # bytes of a trained parameter: itself, its gradient and two moments, in float32
 NF4 = 0.52  # bytes of a weight in 4 bits, its scales included (2305.14314, sec. 3)
@@ -127,7 +128,7 @@ class Plan:
         c, t, n = min(c, settings.max_new_tokens), settings.max_new_tokens, params.objective.n
         row = f.training(p + c, p * p / 2 + c * p + c * c / 2, c)
         reply = f.forward(t, t * p + t * t / 2, t)
-        spent = drawn = passes = 0.0
+        spent = drawn = passes = taken = 0.0
         if adapters:
             batch, steps = params.train.batch_size, settings.steps * method.budget
             roll = method.rollouts or settings.rollouts
@@ -141,6 +142,7 @@ class Plan:
                 rest = max(0.0, steps - after) if per_step else 0.0
                 spent = steps * batch * row + rest * drawing
             drawn, passes = rest * per_step * reply, rest / roll.every * t
+            taken = after + rest if per_step else spent / (batch * row)
             if pool := method.self_training:
                 replies = settings.sizes.train * settings.pool_samples
                 share = pool.spend * (1 - pool.after) * spent / reply if pool.spend else replies
@@ -151,8 +153,8 @@ class Plan:
         evaluation = prompted * len(cell.temperatures) * f.forward(p, p * p / 2, 0) + replies * reply
         decoding = ceil(replies / self._rows(params)) * t
         size = self.shape.weights(params)
-        seconds = adapters * self.device.seconds(spent - drawn, drawn, passes, size)
-        seconds += len(cell.seeds) * self.device.seconds(0.0, evaluation, decoding, size)
+        seconds = adapters * self.device.seconds(spent - drawn, drawn, taken, passes, size, self.shape.layers)
+        seconds += len(cell.seeds) * self.device.seconds(0.0, evaluation, 0.0, decoding, size, self.shape.layers)
         return Cost(
             cell.name, len(cell.seeds), adapters * spent / row * (p + c), float(len(cell.seeds) * replies * t),
             adapters * spent + len(cell.seeds) * evaluation, seconds / 3600, self.memory(params, p + t, adapters > 0),
@@ -235,7 +237,7 @@ def render(found: dict[str, Any]) -> Table:
     device, money = found["device"], lambda value: "" if value is None else f"{value:.2f}"
     about = f"{found['model']} on {device['name']} ({device['memory'] / GIB:.0f} GiB; {device['source']})"
     table = Table(title=f"Cells of {found['split']}: {about}", title_justify="left", box=None)
-    for head in ("cell", "seeds", "trained Mtok", "drawn Mtok", "FLOPs", "hours", "$", "GiB"):
+    for head in ("cell", "seeds", "Mtok", "drawn", "FLOPs", "hours", "$", "GiB"):
         table.add_column(head, justify="left" if head == "cell" else "right")
     for domain, rows in found["domains"].items():
         for row in rows:
@@ -247,7 +249,7 @@ def render(found: dict[str, Any]) -> Table:
     tokens = (f"{total[name] / 1e6:.2f}" for name in ("training_tokens", "sampled_tokens"))
     table.add_row("all", "", *tokens, f"{total['flops']:.1e}", f"{total['hours']:.2f}", money(total["dollars"]), "")
     notes = [f"{domain} does not fit (!); change {', then '.join(texts)}" for domain, texts in found["does_not_fit"].items()]
-    table.caption = "\n".join(["An estimate: replies as long as they may be, scoring left out.", *notes])
+    table.caption = "\n".join([KEY, *notes])
     return table
 
 

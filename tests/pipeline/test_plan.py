@@ -43,7 +43,7 @@ def test_a_budget_is_what_a_method_costs_and_an_adapter_is_counted_once(workspac
     zero, lora, ours = (found[name] for name in ("zero_shot", "lora", "polychromic-3.0"))
     assert zero.training_tokens == 0 and zero.sampled_tokens == 4 * 2 * 10 * 4  # prompts, temperatures, replies, tokens
     assert ours.flops == pytest.approx(lora.flops), "cost 2.0, both"
-    assert ours.hours > lora.hours, "drawing reads the weights token by token"
+    assert ours.hours > zero.hours and lora.hours > zero.hours
     assert found["lora_min_p"].training_tokens == 0, "the adapter of lora, which came before"
     four = found["lora_4c"].flops - found["lora_1c"].flops
     assert four == pytest.approx(3 * (found["lora_1c"].flops - zero.flops * 2), rel=0.05)

@@ -126,6 +126,7 @@ def test_nf4_without_bitsandbytes_says_what_to_install():
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
 def test_a_cell_in_four_bits_is_trained_and_sampled(workspace):
-    chosen = params("tiny-qwen3", quantization="nf4", dtype="bfloat16")
+    make_tiny_model(workspace / "wide", "qwen3", times=4)  # blocks of 64 weights share a scale
+    chosen = params("tiny-qwen3", path=str(workspace / "wide"), quantization="nf4", dtype="bfloat16")
     sample_cell(chosen, "listqa", "dev", chosen.cell("listqa", "dev", "polychromic", 3.0), workspace / "out")
     assert len(list(read_jsonl(workspace / "out" / "samples.jsonl.gz"))) == 4
