@@ -69,7 +69,7 @@ FIELDS = [  # one of each kind of value
     ("methods.lora_min_p.temperatures", {"poems": [1.0]}, ["temperatures.poems", "'creative', 'listqa' or 'replies'"]),
     ("methods.gem.domains", ["train"], ["methods.gem.domains.0: ", "'creative', 'listqa' or 'replies'", "'train'"]),
     ("methods.gem.domains", ["listqa", "listqa"], ["a value twice"]), ("objective.baseline", "rloo", ["'marginal'", "'rloo'"]),
-    ("model.sha256", "123", ["model.wheel.sha256", "'123'"]), ("model.source", "floppy", ["'floppy'"]),
+    ("encoder.sha256", "123", ["encoder.wheel.sha256", "'123'"]), ("encoder.source", "floppy", ["'floppy'"]),
 ]  # fmt: skip
 TOGETHER = [  # in a method,
     *((f"methods.few_shot.{key}", value, ["methods.few_shot: ", f"{key} needs adapter: lora"]) for key, value in NO_ADAPTER.items()),

@@ -48,11 +48,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=CHATML, clean_up_tokenization_spaces=False, **names)
 
 
-def make_tiny_model(folder: str | Path, kind: str = "llama", seed: int = 0) -> Path:
-    """Save a random causal LM (2 layers, hidden size 32) with its tokenizer in `folder`; `kind` is "llama" or "qwen3"."""
+def make_tiny_model(folder: str | Path, kind: str = "llama", seed: int = 0, times: int = 1) -> Path:
+    """Save a random causal LM (2 layers, hidden size 32, or `times` it) with its tokenizer in `folder`; `kind` is "llama" or "qwen3"."""
     config_class, model_class = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen3": (Qwen3Config, Qwen3ForCausalLM)}[kind]
     tokenizer = tiny_tokenizer()
-    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8)
+    sizes = dict(hidden_size=32 * times, intermediate_size=64 * times, head_dim=8 * times)
+    sizes |= dict(num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
     tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     config = config_class(vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=True, **sizes, **tokens)
     with torch.random.fork_rng(devices=[]):

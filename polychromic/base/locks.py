@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from polychromic.base import paths
+from polychromic.base import paths, processes
 from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_json
 
@@ -67,20 +67,27 @@ def holder(lock: Path) -> str:
 
 @contextmanager
 def single_writer(target: Path, wait_seconds: float = 20.0) -> Iterator[None]:
-    """Hold the lock of `target` while the block runs.
+    """Hold the lock of `target` while the block runs. Of the processes of one command (torchrun) the first one holds it for all.
 
     Raises:
-        PolychromicError: another process holds it and does not let go within `wait_seconds`.
+        PolychromicError: another process holds it and does not let go within `wait_seconds`; the first process says so for all.
     """
+    if not processes.first():
+        if not processes.told(True):  # what is wrong, the first one says
+            raise SystemExit(1)
+        yield
+        return
     folder = paths.cache_dir() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file := folder / f"{sha256_json(os.path.realpath(target))[:32]}.lock")
     try:
         lock.acquire(timeout=wait_seconds)
     except Timeout:
+        processes.told(False)
         said = f"{target}: another process is writing it ({holder(file)}, lock {file}). One writer at a time is allowed."
         raise PolychromicError(f"{said} Wait until it ends, or stop it, and run the command again.") from None
     try:
+        processes.told(True)
         yield
     finally:
         lock.release()

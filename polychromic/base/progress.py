@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from polychromic.base import processes
 from polychromic.base.visible import Terminal
 
 Ticker = Callable[[int], None]  # is told how many of the total are done
@@ -17,8 +18,9 @@ Ticker = Callable[[int], None]  # is told how many of the total are done
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Ticker]:
-    """Yield a function that is called with the number done so far. A process of several shows nothing: one bar of their parent tells."""
-    if multiprocessing.parent_process():
+    """Yield a function that is called with the number done so far. A process of several shows nothing: one bar of their parent, or of the
+    first of them, tells."""
+    if multiprocessing.parent_process() or not processes.first():
         yield lambda done: None
         return
     console = Terminal(stderr=True)

@@ -18,6 +18,7 @@ from polychromic.base.visible import guarded
 from polychromic.cli.door import door_app
 from polychromic.cli.judge import judge_app
 from polychromic.cli.output import Json, show
+from polychromic.cli.plan import plan_app
 from polychromic.cli.provenance import provenance_app
 from polychromic.cli.stages import ParamsOption, errors, load, stage_app
 from polychromic.cli.yours import posts_app, replies_app
@@ -35,6 +36,7 @@ PANELS = {
     "Replies of any model": (replies_app, judge_app),
     "Your own posts": (posts_app,),
     "Where a number comes from": (provenance_app,),
+    "Before a machine is rented": (plan_app,),
     "Stages of the pipeline, which dvc.yaml runs": (stage_app,),
 }
 for panel, parts in PANELS.items():

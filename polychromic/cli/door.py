@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from polychromic.base import paths
+from polychromic.base import paths, processes
 from polychromic.base.errors import UsageError
 from polychromic.base.visible import Terminal
 from polychromic.cli.output import check_out, check_temperature, refuse, say
@@ -18,12 +18,14 @@ door_app = typer.Typer()
 
 Method = StrEnum("Method", {name: name for name in ("lora", "polychromic", "rft")})
 Combine = StrEnum("Combine", {name: name for name in ("product", "min", "mean")})
+Preset = StrEnum("Preset", {name: name for name in ("default", "conservative")})
+Tracker = StrEnum("Tracker", {name: name for name in ("none", "jsonl", "wandb", "tensorboard", "trackio", "mlflow")})
 Select = StrEnum("Select", {name: name for name in ("likelihood", "diverse")})
 # What says how rows of one's own are trained on, and what a domain of params.yaml is trained with.
 OWN = (
     "base", "method_", "quality", "combine", "similarity", "columns", "dev", "dev_share", "n", "steps", "warm_up", "batch",
     "learning_rate", "share", "every", "clip", "rank", "max_new_tokens", "max_length", "good", "system", "plain", "encoder", "precision",
-    "quality_seconds",
+    "quality_seconds", "preset", "patience", "report_to",
 )  # fmt: skip
 QUALITY = (
     "answers, likeness, meaning, regex:..., json:FILE, length:5-30, tests, classifier:FOLDER, judge:URL,model=NAME, or a function of yours"
@@ -76,6 +78,11 @@ def train(
     rank: Annotated[int, typer.Option(help="LoRA's rank.", **STEPS)] = 16,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest reply; default: by the completions.", **STEPS)] = None,
     precision: Annotated[str, typer.Option(help="auto, bfloat16 or float32.", **STEPS)] = "auto",
+    preset: Annotated[Preset, typer.Option(help="conservative: for few rows, with a part set aside for test.", **STEPS)] = Preset.default,
+    patience: Annotated[int, typer.Option(help="End after so many validations without progress, with the best; 0: never.", **STEPS)] = 0,
+    report_to: Annotated[
+        Tracker, typer.Option("--report-to", help="A tracker, offline; jsonl: tracker.jsonl in --out.", **STEPS)
+    ] = Tracker.none,
 ) -> None:
     """Train an adapter on rows of yours (--data), or on a domain of params.yaml (DOMAIN METHOD); the same command goes on after a stop."""
     if data is None:
@@ -83,6 +90,9 @@ def train(
         _train_domain(domain, method, seed, out, lam, params)
         return
     refuse(context, "train --data", ("domain", "method", "params"), "no domain and no method of params.yaml; --method says how to train")
+    if processes.world() > 1:
+        allowed = "one process, which uses one GPU. Start it without torchrun; `train DOMAIN METHOD` takes several"
+        raise UsageError(f"train --data got {processes.world()} processes. Allowed: {allowed}.")
     if out is None:
         raise UsageError("train --data needs --out FOLDER, which the adapter is written to. Allowed: a folder that does not exist. Add it.")
     check_out(out, "my-adapter")
@@ -93,11 +103,15 @@ def train(
 
     settings = Settings(
         method_.value, 3.0 if lam is None else lam, n, steps, batch, learning_rate, warm_up, share, every, clip, rank, max_new_tokens,
-        max_length, good, dev_share if dev is None else 0.0, seed or 0, system, plain, precision,
+        max_length, good, dev_share if dev is None else 0.0, seed or 0, system, plain, precision, patience=patience,
     )  # fmt: skip
+    given = {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    given |= ({"rate"} if "learning_rate" in given else set()) | ({"dev_share"} if dev is not None else set())
+    settings = settings.preset(preset.value, given)
     request = Request(
-        data, base, out, settings, parse_columns(columns), dev, quality or (), combine.value, similarity, encoder, quality_seconds
-    )
+        data, base, out, settings, parse_columns(columns), dev, quality or (), combine.value, similarity, encoder, quality_seconds,
+        report_to.value,
+    )  # fmt: skip
     card = run(request)
     if card["dev"]:
         from polychromic.base.io import read_jsonl
@@ -127,9 +141,31 @@ def _train_domain(domain: str | None, method: str | None, seed: int | None, out:
     from polychromic.train.adapter import export_adapter
 
     bench = Workbench(values, domain, cell)
-    export_adapter(bench.train(seed), out)
+    trained = bench.train(seed)
+    if not processes.first():
+        return
+    export_adapter(trained, out)
     tell_cut(f"train {domain} {method}", bench.cut)
     print(out)
+
+
+@door_app.command()
+def export(
+    adapter: Annotated[Path, typer.Argument(help="A folder that `train` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    base: Annotated[str | None, typer.Option(help="An entry of `models:`, a folder or NAME/MODEL@COMMIT; default: what it names.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="One model of base and adapter, which needs no PEFT.")] = False,
+    precision: Annotated[str, typer.Option(help="Of a merged model: auto, bfloat16 or float32.")] = "auto",
+    push_to_hub: Annotated[str | None, typer.Option(help="NAME/MODEL of yours on the hub; private unless --public.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Anybody may see it there.")] = False,
+) -> None:
+    """Hand an adapter on: a base that AutoPeftModel finds, a model card, merged into one model, on the hub."""
+    check_out(out, "my-export")
+    from polychromic.yours.export import Request
+    from polychromic.yours.export import export as run
+
+    for path in run(Request(adapter, out, base, merge, precision, push_to_hub, public)):
+        print(path)
 
 
 @door_app.command()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from polychromic.models.loading import Loading
 
 GPU_BATCH = 8
 
@@ -52,14 +55,16 @@ def set_pad_token(tokenizer) -> None:
 
 
 def load_causal_lm(
-    folder: str | Path, dtype: Literal["bfloat16", "float32"], device: str | torch.device
+    folder: str | Path, dtype: Literal["bfloat16", "float32"], device: str | torch.device, loading: Loading | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a model for generation (eval mode, key-value cache on, eager attention) and its tokenizer.
+    """Load a model for generation (eval mode, key-value cache on, eager attention if `loading` asks for no other) and its tokenizer.
 
     The tokenizer pads on the left, so that the last position of every row is the newest token, and its pad
     token differs from the end of reply wherever the vocabulary allows it.
 
-    Raises PolychromicError: the tokenizer has no chat template or no end-of-reply token.
+    A model that is quantised or spread over devices stays where `loading` puts it, whatever `device` says.
+
+    Raises PolychromicError: the tokenizer has no chat template or no end-of-reply token; quantisation without bitsandbytes.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -72,14 +77,45 @@ def load_causal_lm(
             "with the second. Choose a model tuned for chat (often named Instruct) under `model` in params.yaml."
         )
     set_pad_token(tokenizer)
-    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, dtype), attn_implementation="eager")
+    options = placement(loading, device) | {"attn_implementation": loading.attention if loading else "eager"}
+    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, dtype), **options)
     for config in (model.config, model.generation_config):
         config.pad_token_id, config.use_cache = tokenizer.pad_token_id, True
-    return model.to(device).eval(), tokenizer
+    return (model if loading and loading.placed else model.to(device)).eval(), tokenizer
 
 
-def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules: Sequence[str], seed: int) -> PeftModel:
-    """Wrap the model with a fresh LoRA adapter, arXiv:2106.09685: W + (alpha / rank) B A, with B = 0 and no dropout.
+def placement(loading: Loading | None, device: str | torch.device) -> dict[str, Any]:
+    """What from_pretrained takes for quantisation and devices; nothing by default.
+
+    Raises PolychromicError: nf4 is asked for, and bitsandbytes is not there.
+    """
+    if loading is None or not loading.placed:
+        return {}
+    found: dict[str, Any] = {"device_map": loading.device_map or {"": _here(device)}}
+    if loading.quantization == "nf4":
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        if find_spec("bitsandbytes") is None:
+            remedy = "Install it (`pip install 'polychromic[gpu]'`), or set quantization: none"
+            raise PolychromicError(f"model.quantization is nf4, and bitsandbytes is not installed. Allowed: nf4 with it. {remedy}.")
+        found["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    return found
+
+
+def _here(device: str | torch.device) -> str | int:
+    """The device of this process: of several processes each has a GPU of its own."""
+    import torch
+
+    return torch.cuda.current_device() if best_device() == "cuda" else str(device)
+
+
+def attach_lora(
+    model: PreTrainedModel, rank: int, alpha: float, target_modules: Sequence[str], seed: int, dropout: float = 0.0
+) -> PeftModel:
+    """Wrap the model with a fresh LoRA adapter, arXiv:2106.09685: W + (alpha / rank) B A, with B = 0.
 
     At first the adapted model therefore equals the base model. A is drawn from `seed` alone, on the CPU: the
     global generator neither decides it nor moves. Call `.train()` before training; the model comes in the mode it had.
@@ -87,6 +123,7 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
     Args:
         rank: r >= 1. alpha: scale, > 0.
         target_modules: names of linear modules ("q_proj", ...).
+        dropout: of A's input; 0 wherever rollouts are drawn, since one policy must sample and score.
 
     Raises PolychromicError: no module of the model has such a name.
     """
@@ -100,15 +137,17 @@ def attach_lora(model: PreTrainedModel, rank: int, alpha: float, target_modules:
             f"Allowed: some of {', '.join(sorted(linear))}. Correct it in params.yaml."
         )
     names = sorted(target_modules)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=names, lora_dropout=dropout, bias="none", task_type="CAUSAL_LM")
     training, device = model.training, model.device
-    model.to("cpu")  # CPU and CUDA generators draw different numbers from one seed
+    placed = getattr(model, "is_quantized", False) or hasattr(model, "hf_device_map")  # then peft draws on the CPU and moves what it drew
+    if not placed:
+        model.to("cpu")  # CPU and CUDA generators draw different numbers from one seed
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would move the CUDA generators, too
         adapted = get_peft_model(model, config)
     # peft keeps a set and would save it in an order that changes from process to process.
     config.target_modules = sorted(config.target_modules)
-    return adapted.to(device).train(training)
+    return (adapted if placed else adapted.to(device)).train(training)
 
 
 def load_encoder(folder: str | Path, device: str = "cpu") -> SentenceTransformer:

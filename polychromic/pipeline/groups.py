@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from polychromic.base import paths
-from polychromic.params import ContrastParams, Params
+from polychromic.params import ContrastParams, Params, read_yaml
 from polychromic.pipeline.group import EXPLORER, PDF, Group
 from polychromic.pipeline.imports import read_by_paper
 from polychromic.report import build
@@ -39,7 +40,14 @@ SCORED = {
 
 
 def groups(root: Path, params: Params) -> Iterator[Group]:
-    """All groups, inputs first; without the deps on code."""
+    """All groups, inputs first; without the deps on code. Where params.yaml names its model, what depends on it depends on that entry."""
+    named = isinstance(read_yaml(root / paths.PARAMS)["model"], str)
+    for group in _groups(root, params):
+        entry = [key for key in group.keys or () if key == "model" and named]
+        yield replace(group, keys=[*group.keys, "models.${model}"]) if entry else group
+
+
+def _groups(root: Path, params: Params) -> Iterator[Group]:
     desc, each = "train / dev / test, grouped and stratified; fails on leakage", _each(params.domains)
     read, keys, made = [f"data/{OF}.jsonl"], ("split", f"{OF}.sizes"), [f"results/{OF}/split.json"]
     yield Group("split", desc, f"split {OF}", read, ("data.split", None), keys, made, each=each)

@@ -17,7 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from polychromic.base import paths
-from polychromic.params import Params, load_params
+from polychromic.params import Params, load_params, read_yaml
 from polychromic.pipeline.group import RUN, Group, deps_of, kept
 from polychromic.pipeline.groups import PLOTS, groups
 
@@ -61,16 +61,16 @@ def stages(root: Path = Path(".")) -> dict[str, Stage]:
         UsageError: params.yaml does not hold.
         PolychromicError: paper/main.tex is missing.
     """
-    params = load_params(root / paths.PARAMS)
-    return {stage.name: stage for group in groups(root, params) for stage in _expanded(root, group, params.lam)}
+    params, model = load_params(root / paths.PARAMS), read_yaml(root / paths.PARAMS)["model"]
+    return {stage.name: stage for group in groups(root, params) for stage in _expanded(root, group, params.lam, str(model))}
 
 
-def _expanded(root: Path, group: Group, headline: float) -> Iterator[Stage]:
+def _expanded(root: Path, group: Group, headline: float, model: str) -> Iterator[Stage]:
     items = group.each or {"": {}}
     if group.lambdas:
         items = {str(lam): {"lam": str(lam)} for lam in (headline, *group.lambdas)}
     for key, item in items.items():
-        values = {"lambda": str(headline), **{f"item.{name}": value for name, value in item.items()}}
+        values = {"lambda": str(headline), "model": model, **{f"item.{name}": value for name, value in item.items()}}
         fill = lambda text, values=values: re.sub(r"\$\{([\w.]+)\}", lambda found: values[found[1]], text)
         yield Stage(
             f"{group.name}@{key}" if key else group.name,

@@ -142,7 +142,7 @@ def _setup(params: Mapping[str, Any]) -> Numbers:
     "setup.model.name" names the weights whatever their source: package and version, repository and revision, or folder.
     """
     yield Number("setup.alpha", labels.ALPHA, labels.plain(labels.ALPHA), source="polychromic/report/labels.py")
-    model = params["model"]
+    model = params["model"] if isinstance(params["model"], Mapping) else params["models"][params["model"]]
     parts = [model[key] for key in ("package", "version", "repository", "revision", "path") if model.get(key)]
     yield Number("setup.model.name", None, labels.param_text(" ".join(parts)), source="params.yaml#model")
     for key, value in labels.flatten(params):

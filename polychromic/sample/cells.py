@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from polychromic.base import paths
+from polychromic.base import paths, processes
 from polychromic.base.cache import code_fingerprint, environment
 from polychromic.base.errors import UsageError
 from polychromic.base.hardware import best_device, cpu_model
@@ -68,7 +68,8 @@ class Workbench:
         """Model ready to sample (adapter merged), tokenizer, the training run if any, and the system's identity."""
         trained = self.train(seed) if self.method.adapter == "lora" else None
         precision = self.params.train.precision if trained else self.params.sampling.precision
-        model, tokenizer = load_causal_lm(weights.obtain(self.params.model), precision, "cpu")
+        source = self.params.model
+        model, tokenizer = load_causal_lm(weights.obtain(source), precision, "cpu", source)
         if trained:
             from peft import PeftModel
             from peft.tuners.lora import LoraLayer
@@ -78,9 +79,13 @@ class Workbench:
                 for module in model.modules():
                     if isinstance(module, LoraLayer):
                         module.set_scale(module.active_adapters[0], self.method.scale)
-            model = model.merge_and_unload()
-        model = model.to(self.device, getattr(torch, self.params.sampling.precision)).eval()
-        return model, tokenizer, trained, trained.fingerprint if trained else weights.fingerprint(self.params.model)
+            if source.quantization == "none":  # in 4 bits what is merged would be rounded anew
+                model = model.merge_and_unload()
+        if source.placed:
+            model = model.eval()
+        else:
+            model = model.to(self.device, getattr(torch, self.params.sampling.precision)).eval()
+        return model, tokenizer, trained, trained.fingerprint if trained else weights.fingerprint(source)
 
     def encoded_prompts(self, tokenizer, records: Sequence[Record]) -> list[list[int]]:  # noqa: ANN001
         exemplars: list[tuple[str, str]] = []
@@ -103,9 +108,15 @@ def sample_cell(params: Params, domain: str, split: str, cell: Cell, out: Path) 
     bench = Workbench(params.on(domain, split), domain, cell, validate=split != "test")
     samples, history = [], []
     for seed in cell.seeds:
+        if not processes.first():  # which trains with the first one, and leaves sampling to it
+            if bench.method.adapter == "lora":
+                bench.train(seed)
+            continue
         rows, log = sample_seed(bench, seed, split, records)
         samples += rows
         history += [{"seed": seed, **row} for row in log]
+    if not processes.first():
+        return
     tell_cut(f"{domain} {cell.name}", bench.cut)
     if split == "test":  # the machine as a reader would look for it
         found = environment()
@@ -139,6 +150,8 @@ def sample_seed(bench: Workbench, seed: int, split: str, records: Sequence[Recor
         "code": code_fingerprint(SAMPLING_CODE),
         "libraries": environment(),
     }
+    if loading := params.model.changed:
+        shared["loading"] = loading
     rows: list[dict] = []
     for temperature in bench.cell.temperatures:
         path = paths.cache_dir() / "samples" / f"{sha256_json(shared | {'temperature': temperature})}.jsonl.gz"

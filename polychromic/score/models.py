@@ -157,7 +157,8 @@ class Likelihoods:
         from polychromic.models.load import compute_reproducibly, load_causal_lm
 
         compute_reproducibly(self.params.threads)
-        return load_causal_lm(weights.obtain(self.params.model), self.params.sampling.precision, best_device())
+        source = self.params.model
+        return load_causal_lm(weights.obtain(source), self.params.sampling.precision, best_device(), source)
 
 
 def _by_prompt(
@@ -196,7 +197,9 @@ def _identity(params: Params, source: weights.Source) -> list:
     """What the last bits of a model's answer depend on, beside what it is asked."""
     from polychromic.base.cache import code_fingerprint, environment
 
-    return [weights.fingerprint(source), params.threads, code_fingerprint(("models", "sample/draw.py", "score/models.py")), environment()]
+    found = [weights.fingerprint(source), params.threads, code_fingerprint(("models", "sample/draw.py", "score/models.py")), environment()]
+    loading = getattr(source, "changed", {})  # an encoder has none
+    return [*found, loading] if loading else found
 
 
 def bertscore_f1(candidates: Sequence[str], references: Sequence[str], encoder: Path) -> np.ndarray:

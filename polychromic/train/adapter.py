@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from polychromic.base import paths
+from polychromic.base import paths, processes
 from polychromic.base.cache import code_fingerprint, environment
+from polychromic.base.errors import UsageError
 from polychromic.base.hardware import best_device
 from polychromic.base.io import atomic_open, read_json, sha256_json, together, write_json
 from polychromic.base.locks import single_writer
@@ -39,6 +40,8 @@ from polychromic.models.readers import LiveReaders
 from polychromic.params import DomainParams, Method, Params, Train
 from polychromic.train.batches import encode_completion
 from polychromic.train.self_training import SelfTraining
+from polychromic.train.stop import Stop, StoppedError
+from polychromic.train.track import follow, reporting
 from polychromic.train.trainer import DECAY, PolychromicTrainer
 from polychromic.train.trunk import Mark, Marks, furthest
 
@@ -113,21 +116,36 @@ def trainer_extras(
     return extras
 
 
-def training_arguments(settings: Train, steps: int, seed: int, folder: Path, validate: bool = True) -> TrainingArguments:
+def rows_per_process(batch_size: int) -> int:
+    """A process's part of a step's rows. Raises UsageError: the batch cannot be shared equally."""
+    parts = processes.world()
+    if batch_size % parts:
+        allowed = f"a multiple of the {parts} processes, so that a step has the same rows on any number of them"
+        raise UsageError(f"train.batch_size is {batch_size}. Allowed: {allowed}. Change it, or start another number of processes.")
+    return batch_size // parts
+
+
+def training_arguments(
+    settings: Train, steps: int, seed: int, folder: Path, validate: bool = True, checkpointing: bool = False
+) -> TrainingArguments:
     """`train:` of params.yaml as transformers has it, with checkpoints in `folder`; evaluated on the way if `validate`."""
     evaluation = {"eval_strategy": "steps", "eval_steps": settings.eval_every} if validate else {"eval_strategy": "no"}
     checkpoints = {"save_strategy": "steps", "save_steps": settings.checkpoint_every, "save_total_limit": 1}
     schedule = {"lr_scheduler_type": settings.schedule, "warmup_steps": settings.warmup_steps, "learning_rate": settings.learning_rate}
     optimiser = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm, "max_steps": steps}
     machine = {"use_cpu": best_device() == "cpu", "dataloader_pin_memory": False, "remove_unused_columns": False}
+    if processes.world() > 1 and best_device() == "cpu":
+        machine["ddp_backend"] = "gloo"
+    if checkpointing:  # without reentry, frozen embeddings need no gradient of their own
+        machine |= {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
     return TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=rows_per_process(settings.batch_size),
         per_device_eval_batch_size=rows_at_once(settings.batch_size * 2),
         seed=seed,
         data_seed=seed,
         **(evaluation | checkpoints | schedule | optimiser | machine),
-        **{"logging_steps": 1, "report_to": [], "disable_tqdm": True},
+        **{"logging_steps": 1, "disable_tqdm": True, **reporting(settings.report_to, folder.parent)},
     )
 
 
@@ -143,9 +161,13 @@ def train_adapter(
             Without any, neither is measured.
         unlabelled: records of which a method that says so uses prompt and checker, and no reference.
 
-    Raises PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
+    Under torchrun each process computes its part of a step; the first one alone measures and writes.
+
+    Raises:
+        PolychromicError: another process is training the very same adapter; or training met a loss that is not finite.
+        StoppedError: SIGTERM or Ctrl-C came, and a checkpoint is saved.
     """
-    model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu")
+    model, tokenizer = load_causal_lm(weights.obtain(params.model), params.train.precision, "cpu", params.model)
     rows = training_rows(train, tokenizer, domain.name, method, readers.embed)
     dev_rows = validation_rows(dev, tokenizer, domain.name, method.prompt)
     unlabelled = [record.model_copy(update={"references": []}) for record in unlabelled] if method.unlabelled else []
@@ -159,7 +181,7 @@ def train_adapter(
         "weights": weights.fingerprint(params.model),
         "rows": sha256_json([rows, dev_rows]),
         "lora": params.lora.model_dump(),
-        "train": settings.model_dump(exclude={"checkpoint_every"}) | {"steps": steps},
+        "train": settings.model_dump(exclude={"checkpoint_every", "report_to"}) | {"steps": steps},
         "horizon": horizon,
         "seed": seed,
         "threads": params.threads,
@@ -178,10 +200,14 @@ def train_adapter(
         identity["unlabelled"] = sha256_json([bare, [record.model_dump() for record in unlabelled]])
     if method.cost is not None:
         identity["cost"] = method.cost
+    if loading := params.model.changed:
+        identity["loading"] = loading
+    if processes.world() > 1:  # sums of floats in another order
+        identity["processes"] = processes.world()
     fingerprint = sha256_json(identity)
     folder = paths.cache_dir() / "runs" / fingerprint
     with single_writer(folder, wait_seconds=3600):
-        if not (folder / "manifest.json").exists():
+        if not processes.told((folder / "manifest.json").exists()):
             model = attach_lora(model, params.lora.rank, params.lora.alpha, params.lora.target_modules, seed)
             readers.bind(model, tokenizer)
             marks: list[Mark] = []
@@ -189,17 +215,21 @@ def train_adapter(
                 extras["budget"] = method.cost * steps * settings.batch_size * of_rows(model, rows)
                 steps = ceil(2 * method.cost * steps)  # never reached: no step costs less than half of LoRA's mean
                 marks = _marks(params, domain, method, identity, extras)
-            arguments = training_arguments(settings, steps, seed, folder / "checkpoints", validate=bool(dev_rows))
-            history = _train(model, tokenizer, arguments, extras | {"readers": readers, "unlabelled": bare}, rows, dev_rows, marks)
-            # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
-            model.peft_config["default"].base_model_name_or_path = str(params.model)
-            model.save_pretrained(folder)
-            if encoded := [row["prompt"] for row in dev_rows]:
-                distance = kl_to_base(model, tokenizer, encoded, settings.kl_samples, horizon, seed, rows_at_once(STREAM))
-                history = [*history, {"step": history[-1]["step"] if method.cost else steps, **distance}]
-            write_json(folder / "history.json", history)
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-            write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
+            checkpoints, saving = folder / "checkpoints", params.model.gradient_checkpointing
+            arguments, tracker = training_arguments(settings, steps, seed, checkpoints, bool(dev_rows), saving), settings.report_to
+            extras |= {"readers": readers, "unlabelled": bare}
+            history = _train(model, tokenizer, arguments, extras, rows, dev_rows, marks, tracker)
+            if processes.first():
+                # PEFT records where the weights lay on this machine; an adapter is for any copy of them.
+                model.peft_config["default"].base_model_name_or_path = str(params.model)
+                model.save_pretrained(folder)
+                if encoded := [row["prompt"] for row in dev_rows]:
+                    distance = kl_to_base(model, tokenizer, encoded, settings.kl_samples, horizon, seed, rows_at_once(STREAM))
+                    history = [*history, {"step": history[-1]["step"] if method.cost else steps, **distance}]
+                write_json(folder / "history.json", history)
+                shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+                write_json(folder / "manifest.json", {"identity": identity, "fingerprint": fingerprint})
+            processes.wait()
     return Trained(folder, read_json(folder / "history.json"), fingerprint)
 
 
@@ -241,6 +271,7 @@ def _train(
     rows: list[dict],
     dev_rows: list[dict],
     marks: list[Mark],
+    tracker: str = "none",
 ) -> list[dict]:
     """Trains the model in place, from the last checkpoint where there is one; the history."""
     trainer = PolychromicTrainer(
@@ -254,16 +285,22 @@ def _train(
         **extras,
     )
     trainer.remove_callback(PrinterCallback)
+    follow(trainer, tracker, Path(arguments.output_dir).parent)
     with progress(f"train, seed {arguments.seed}", arguments.max_steps) as tick:
-        trainer.add_callback(_Tick(tick))
+        trainer.add_callback(Tick(tick))
         checkpoints = Path(arguments.output_dir)
         trainer.add_callback(Marks(marks, trainer.resume_state, checkpoints))
-        start = _last_complete(checkpoints) or furthest(marks)
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        trainer.add_callback(stop := Stop())
+        start = processes.told((_last_complete(checkpoints) or furthest(marks)) if processes.first() else None)
+        with stop.listening():
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    if stop.stopped and (trainer.budget is None or trainer.resume_state.flops < trainer.budget):
+        done = f"stopped at step {trainer.state.global_step}, which is saved"
+        raise StoppedError(f"{done}. Run the same command again to go on.")
     return trainer.history
 
 
-class _Tick(TrainerCallback):
+class Tick(TrainerCallback):
     def __init__(self, tick: Ticker):
         self.tick = tick
 

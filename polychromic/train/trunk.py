@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from transformers import TrainerCallback
 
+from polychromic.base import processes
 from polychromic.train.rollouts import ResumeState
 
 
@@ -42,12 +43,16 @@ class Marks(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
         places = (state.global_step, self.before, self.state.flops)
-        self.due = [mark.folder for mark in self.marks if mark.passed(*places) and not mark.folder.exists()]
+        self.due = [mark.folder for mark in self.marks if mark.passed(*places)]
+        if self.due:
+            self.due = processes.told([folder for folder in self.due if not folder.exists()])
         control.should_save |= bool(self.due)
         self.before = self.state.flops
 
     def on_save(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
-        for folder in self.due:
+        if self.due:
+            processes.wait()  # each process has a file of its own in a checkpoint
+        for folder in self.due if processes.first() else ():
             part = folder.with_name(f".{folder.name}.{os.getpid()}")
             shutil.copytree(self.checkpoints / f"checkpoint-{state.global_step}", part)
             try:

@@ -15,7 +15,7 @@ from typing import Any
 from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.hardware import best_device, fast_bfloat16
 from polychromic.base.paths import real
-from polychromic.models.weights import FolderSource, HubSource, Source, WheelSource
+from polychromic.models.weights import FolderSource, HubSource, Source, WheelSource, bare
 from polychromic.yours.evaluate.draw import DEFAULT, pinned
 from polychromic.yours.train.rows import Chat
 
@@ -29,7 +29,7 @@ def source_of(base: str) -> Source:
     Raises UsageError: neither a folder nor a repository's name; PolychromicError: the hub does not say the commit.
     """
     if base == DEFAULT:
-        return pinned().model
+        return bare(pinned().model)
     if Path(base).expanduser().is_dir():
         return FolderSource(source="folder", path=str(real(Path(base).expanduser())))
     found = re.fullmatch(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([0-9a-f]{40}))?", base)

@@ -20,7 +20,7 @@ import numpy as np
 from polychromic import __version__
 from polychromic.base.cache import environment
 from polychromic.base.drafts import DRAFT
-from polychromic.base.errors import PolychromicError
+from polychromic.base.errors import PolychromicError, UsageError
 from polychromic.base.io import read_object, sha256_json, together, write_json, write_jsonl, write_text
 from polychromic.base.locks import single_writer
 from polychromic.models import weights
@@ -31,7 +31,8 @@ from polychromic.yours.train.settings import SCALE, Settings
 
 CARD = "polychromic.json"
 WORK = ".work"  # in `out`, until the adapter is whole
-OURS = (WORK, "printed.txt", "judge.jsonl")  # what lies in `out` before that
+OURS = (WORK, "printed.txt", "judge.jsonl", "tracker.jsonl", "tensorboard")  # what lies in `out` before that
+TEST = "test.jsonl"
 DEV_PROMPTS = 32  # that are drawn to before and after training
 TRIED = 20  # rows whose own completions are judged before training
 SLOW = 2.0  # seconds of a call, from which on fewer are tried
@@ -52,6 +53,7 @@ class Request:
     similarity: str | None = None
     encoder: str = "default"
     seconds: float = SECONDS
+    report_to: str = "none"
 
 
 def say(text: str) -> None:
@@ -64,32 +66,36 @@ def train(request: Request) -> dict[str, Any]:
     Raises UsageError, DataError, PolychromicError: what was asked for cannot be, in one message; StoppedError: it was asked to stop.
     """
     request.settings.check()
-    train_rows, dev_rows, rows = _rows(request)
+    train_rows, dev_rows, test_rows, rows = _rows(request)
     scoring = _scoring(request, [*train_rows, *dev_rows])
     _try(scoring, train_rows, request.settings)
     with single_writer(request.out):
-        return _run(request, rows, train_rows, dev_rows, scoring)
+        return _run(request, rows, train_rows, dev_rows, test_rows, scoring)
 
 
-def _rows(request: Request) -> tuple[list[dict], list[dict], Rows]:
-    """(train, dev, what was read), with what was done said."""
+def _rows(request: Request) -> tuple[list[dict], list[dict], list[dict], Rows]:
+    """(train, dev, test, what was read), with what was done said. Test is written down, and nothing looks at it."""
     rows, settings = read_rows(request.data, request.columns), request.settings
     for note in rows.notes:
         say(f"note: {note}")
     prompts = len({text_of(example["prompt"]) for example in rows.examples})
+    examples, test_rows = split(rows.examples, settings.test_share, settings.seed) if settings.test_share else (rows.examples, [])
     if request.dev is not None:
-        train_rows, dev_rows = rows.examples, read_rows(request.dev, request.columns).examples
+        train_rows, dev_rows = examples, read_rows(request.dev, request.columns).examples
         if both := shared_prompts(train_rows, dev_rows):
             say(f"warning: {both} prompts of {request.dev} stand in {request.data}, too: dev's numbers then say less than they seem to")
         how = f"dev: all {len(dev_rows)} rows of {request.dev}"
     else:
-        train_rows, dev_rows = split(rows.examples, settings.dev_share, settings.seed)
+        train_rows, dev_rows = split(examples, settings.dev_share / (1 - settings.test_share), settings.seed)
         how = (
             f"split by prompt (near-duplicates together, seed {settings.seed}): {len(train_rows)} rows to train on, {len(dev_rows)} for dev"
         )
         how += "" if dev_rows else "; no dev, so nothing will be measured"
+    how += f", {len(test_rows)} set aside in {TEST}" if test_rows else ""
+    if settings.patience and not dev_rows:
+        raise UsageError("--patience needs rows of dev, whose cross-entropy ends training. Allowed: --dev FILE or --dev-share above 0.")
     say(f"{len(rows.examples)} rows with {prompts} prompts in {request.data}; {how}")
-    return train_rows, dev_rows, rows
+    return train_rows, dev_rows, test_rows, rows
 
 
 def _scoring(request: Request, examples: Sequence[dict]) -> Scoring:
@@ -156,7 +162,9 @@ def _calls(settings: Settings, rows: int) -> int:
     return rows if settings.method == "rft" else 0
 
 
-def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[dict], scoring: Scoring) -> dict[str, Any]:
+def _run(
+    request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[dict], test_rows: list[dict], scoring: Scoring
+) -> dict[str, Any]:
     from polychromic.models.load import attach_lora, compute_reproducibly
     from polychromic.yours.train import base as bases
     from polychromic.yours.train import card as cards
@@ -186,13 +194,13 @@ def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[di
     (given, lengths), (given_dev, _) = _fitting(tokenizer, given, request.settings.max_length), _fitting(tokenizer, given_dev, 2**31)
     settings = request.settings.filled(len(given), lengths, sum(p.numel() for p in model.parameters()))
     settings = replace(settings, plain=plain, precision=precision)
-    model = attach_lora(model, settings.rank, SCALE * settings.rank, bases.linear_names(model), settings.seed).to(device)
+    model = attach_lora(model, settings.rank, SCALE * settings.rank, bases.linear_names(model), settings.seed, settings.dropout).to(device)
     asked = dev_prompts(given_dev, DEV_PROMPTS)
     from polychromic.yours.train.steps import Bench
 
     write_text(work / ".gitignore", "*\n")  # what goes on is no output
     write_json(work / "begun.json", {"identity": identity, "source": source.model_dump()})
-    bench = Bench(model, tokenizer, settings, scoring, given, given_dev, asked, work, say)
+    bench = Bench(model, tokenizer, settings, scoring, given, given_dev, asked, work, say, request.report_to)
     bench.tell_plan()
     before = bench.before()
     history, findings, seconds = bench.train()
@@ -205,6 +213,8 @@ def _run(request: Request, rows: Rows, train_rows: list[dict], dev_rows: list[di
     with together():
         card = cards.write(adapter, out, work)
         write_jsonl(out / "history.jsonl", history)
+        if test_rows:
+            write_jsonl(out / TEST, [example["row"] for example in test_rows])
         write_json(out / CARD, card)
     shutil.rmtree(work, ignore_errors=True)
     return card

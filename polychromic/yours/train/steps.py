@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import PrinterCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
 from polychromic.base.errors import PolychromicError
 from polychromic.base.hardware import best_device
 from polychromic.base.io import read_json, write_json
-from polychromic.base.progress import Ticker, progress
+from polychromic.base.progress import progress
 from polychromic.method.sets import SetObjectiveConfig
 from polychromic.models.flops import Flops
 from polychromic.params.sections import Train
-from polychromic.train.adapter import training_arguments
+from polychromic.train.adapter import Tick, training_arguments
 from polychromic.train.batches import encode_completion, encode_prompt
 from polychromic.train.self_training import SelfTraining
+from polychromic.train.stop import Stop, StoppedError
+from polychromic.train.track import follow
 from polychromic.train.trainer import PolychromicTrainer
 from polychromic.yours.train.functions import Scoring
 from polychromic.yours.train.measure import DRAFTS, Measured, judged, measure
@@ -35,12 +37,6 @@ WATCHED = 16  # prompts of dev that are drawn to on the way
 # (temperature, min-p) of which the card gets the one with the largest D on dev; the first is what is trained.
 DECODINGS = ((1.0, 0.0), (0.7, 0.0), (1.0, 0.1))
 LEAST_GAIN = 0.005  # in D, for which another decoding than training's is taken
-
-
-class StoppedError(PolychromicError):
-    """The run was asked to stop, and saved what it had."""
-
-    exit_code = 143
 
 
 class After(NamedTuple):
@@ -68,23 +64,6 @@ class Clock(TrainerCallback, ExportableState):
         return {"args": {}, "attributes": {"before": self.seconds}}
 
 
-class Stop(TrainerCallback):
-    """After SIGTERM or Ctrl-C: the step is finished, a checkpoint written, training ends. A second one ends at once."""
-
-    def __init__(self, tick: Ticker):
-        self.asked, self._tick = False, tick
-
-    def ring(self, number: int, frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201
-        self._tick(state.global_step)
-        if self.asked and state.global_step < state.max_steps:
-            control.should_save = control.should_training_stop = True
-
-
 class Bench:
     """A PEFT model, what it trains on, and where it keeps what is not done.
 
@@ -93,10 +72,10 @@ class Bench:
 
     def __init__(
         self, model: Any, tokenizer: Any, settings: Settings, scoring: Scoring, rows: list[dict], dev: list[dict], asked: list[dict],
-        work: Path, say: Callable[[str], None],
+        work: Path, say: Callable[[str], None], tracker: str = "none",
     ):  # fmt: skip
         self.model, self.tokenizer, self.settings, self.scoring = model, tokenizer, settings, scoring
-        self.rows, self.dev, self.asked, self.work, self.say = rows, dev, asked, work, say
+        self.rows, self.dev, self.asked, self.work, self.say, self.tracker = rows, dev, asked, work, say, tracker
         self.encoded = [encode_prompt(tokenizer, example["prompt"]) for example in asked]
         self.checked = 0  # replies of training that were judged
         self._trainer: PolychromicTrainer | None = None
@@ -202,37 +181,43 @@ class Bench:
         trunk = Train(
             batch_size=s.batch, learning_rate=s.rate, warmup_steps=min(5, s.steps // 4), schedule="cosine", weight_decay=0.0,
             max_grad_norm=MAX_GRAD_NORM, eval_every=max(1, s.steps // 6), checkpoint_every=min(CHECKPOINTS, max(1, s.steps // 4)),
-            kl_samples=1, precision=s.precision,
+            kl_samples=1, precision=s.precision, report_to=self.tracker,
         )  # fmt: skip
+        arguments = training_arguments(trunk, s.steps, s.seed, checkpoints, validate=bool(self.dev))
+        patience = []
+        if s.patience:
+            arguments, patience = best_of(arguments, trunk.eval_every, s.after if s.method == "polychromic" else 0), [Patience(s.patience)]
         watch = self._watch()
         resume = last_checkpoint(checkpoints)
         clock = Clock(_seconds(resume))
         extras = self._extras()
         try:
             trainer = self._trainer = PolychromicTrainer(
-                model=self.model, args=training_arguments(trunk, s.steps, s.seed, checkpoints, validate=bool(self.dev)),
+                model=self.model, args=arguments,
                 train_dataset=self.rows, eval_dataset=self.dev or None, processing_class=self.tokenizer,
-                layout="shared" if best_device() == "cpu" else "packed", callbacks=[clock, watch], **extras,
+                layout="shared" if best_device() == "cpu" else "packed", callbacks=[clock, watch, *patience], **extras,
             )  # fmt: skip
         except ValueError as error:
             raise PolychromicError(f"this base cannot be trained so: {error}") from None
         trainer.remove_callback(PrinterCallback)
+        follow(trainer, self.tracker, self.work.parent)
         if resume:
             self.say(f"going on at step {resume.name.rpartition('-')[2]} of {s.steps}")
         with progress(f"train {s.method}", s.steps) as tick:
-            stop = Stop(tick)
+            stop = Stop()
+            trainer.add_callback(Tick(tick))
             trainer.add_callback(stop)
-            before = {number: signal.signal(number, stop.ring) for number in (signal.SIGTERM, signal.SIGINT)}
-            try:
+            with stop.listening():
                 trainer.train(resume_from_checkpoint=resume and str(resume))
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-        if trainer.state.global_step < s.steps:
+        if stop.stopped:
             done = f"stopped at step {trainer.state.global_step} of {s.steps}, which is saved"
             raise StoppedError(f"{done}. Run the same command again to go on.")
+        if trainer.state.global_step < s.steps:
+            self.say(f"ended at step {trainer.state.global_step} of {s.steps}: dev's cross-entropy fell no more")
+        if s.patience:
+            self.say(f"the adapter is that of step {Path(trainer.state.best_model_checkpoint or '-0').name.rpartition('-')[2]}")
         if self.asked and watch.passed:
-            watch.points = {s.steps}
+            watch.points = {trainer.state.global_step}
             watch.look(trainer.state)
         watch.tell(trainer.state.log_history, ended=True)
         self.checked = trainer.resume_state.checked
@@ -262,6 +247,24 @@ class Bench:
             )
             return {"self_training": pool}
         return {}
+
+
+class Patience(EarlyStoppingCallback):
+    """transformers' early stopping, whose count is taken from the log, so that a run that goes on ends where an undisturbed one does."""
+
+    def on_train_begin(self, args, state, control, **kwargs):  # noqa: ANN001, ANN003, ANN201 - Trainer's signature
+        super().on_train_begin(args, state, control, **kwargs)
+        best, self.early_stopping_patience_counter = float("inf"), 0
+        for loss in (row["eval_loss"] for row in state.log_history if "eval_loss" in row):
+            self.early_stopping_patience_counter = 0 if loss < best else self.early_stopping_patience_counter + 1
+            best = min(best, loss)
+
+
+def best_of(arguments: TrainingArguments, every: int, after: int) -> TrainingArguments:
+    """The arguments with the checkpoint of the lowest validation cross-entropy as the result, among those from step `after` on: what is
+    trained before D begins is not the method's."""
+    found = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False, "save_total_limit": 2}
+    return replace(arguments, **found, save_steps=every, eval_delay=after + 1 if after else 0)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
