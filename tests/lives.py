@@ -24,12 +24,17 @@ class Life(NamedTuple):
     lines: int
 
 
-def live(arguments: Sequence[str], folder: Path, cache: Path, line: int | None = None, size: int | None = None) -> Life:
+def live(
+    arguments: Sequence[str], folder: Path, cache: Path, line: int | None = None, size: int | None = None,
+    traced: str | tuple[str, ...] = PACKAGE, said: str | None = None,
+) -> Life:  # fmt: skip
     """Run the command line in `folder`.
 
     Args:
-        line: die before that line of the package's code, counted over the life.
+        line: die before that line of what is traced, counted over the life.
         size: let no file grow beyond it: the kernel cuts the write that would, and kills the process at the next.
+        traced: what the names of the files begin with whose lines count.
+        said: where the command prints to; None: said.txt beside the folder.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -45,21 +50,21 @@ def live(arguments: Sequence[str], folder: Path, cache: Path, line: int | None =
             return count
 
         try:
-            said = open(folder.parent / "said.txt", "w", encoding="utf-8")
-            sys.stdout, sys.stderr, sys.argv = said, said, ["polychromic", *arguments]
+            terminal = open(said or folder.parent / "said.txt", "w", encoding="utf-8")
+            sys.stdout, sys.stderr, sys.argv = terminal, terminal, ["polychromic", *arguments]
             os.chdir(folder)
             os.environ |= {"POLYCHROMIC_CACHE": str(cache)}
             if size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would make an exception of it
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-            sys.settrace(lambda frame, event, argument: count if frame.f_code.co_filename.startswith(PACKAGE) else None)
+            sys.settrace(lambda frame, event, argument: count if frame.f_code.co_filename.startswith(traced) else None)
             try:
                 cli.main()
             except SystemExit as stop:
                 code = int(stop.code or 0)
             sys.settrace(None)
-            said.flush()
+            terminal.flush()
             os.write(writing, str(counted).encode())
         finally:
             os._exit(code)

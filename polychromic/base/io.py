@@ -185,6 +185,23 @@ def read_text(path: str | os.PathLike) -> str:
         raise DataError(f"{path}:{line}", f"invalid UTF-8 ({error.reason} at byte {error.start})", "UTF-8 text") from None
 
 
+def append(path: Path, size: int, content: bytes) -> None:
+    """Write content behind the first `size` bytes of a file, for good, in place of what a crash may have left there; makes the file.
+
+    Raises OSError: it cannot be written; a file that is there has its first `size` bytes, and nothing behind them.
+    """
+    try:
+        with path.open("ab") as file:
+            file.truncate(size)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        if path.exists():
+            os.truncate(path, size)
+        raise
+
+
 def sha256_file(path: str | os.PathLike) -> str:
     """Raises PolychromicError as `open_file`."""
     with open_file(path) as file:

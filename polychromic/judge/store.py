@@ -9,7 +9,6 @@ appended. Of two records of one key the later holds.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from polychromic.base.errors import DataError, PolychromicError
-from polychromic.base.io import GZIP, dumps, read_jsonl, sha256_json
+from polychromic.base.io import GZIP, append, dumps, read_jsonl, sha256_json
 from polychromic.judge.models import Usage
 
 FIELDS = {"key", "request", "reply", "usage", "dollars", "batch", "day"}
@@ -95,14 +94,8 @@ class Store:
     def _write(self, content: bytes) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                file.truncate(self._size)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            append(self.path, self._size, content)
         except OSError as error:
-            if self.path.exists():
-                os.truncate(self.path, self._size)
             allowed = "a folder that you may write, on a disk with room. Make room or name another, and run the command again"
             raise PolychromicError(f"{self.path}: calls were not written ({error}). Allowed: {allowed}.") from None
         self._size += len(content)

@@ -109,9 +109,8 @@ class Params(Section):
                     raise ValueError(f"methods.{name}: {error}") from None
         of_methods = (self.methods, "the methods")
         for domain in self.domains:
-            for key, what in (("endpoints", "a primary and a quality metric"), ("test", "a declaration of what test is opened for")):
-                if domain not in getattr(self.analysis, key):
-                    raise ValueError(f"analysis.{key} lacks {domain}; each domain needs {what}")
+            if domain not in self.analysis.endpoints:
+                raise ValueError(f"analysis.endpoints lacks {domain}; each domain needs a primary and a quality metric")
             of.known(f"{domain}.people", self.domain(domain).people, *of_methods)
         for domain, endpoint in self.analysis.endpoints.items():
             for key, name in endpoint:
@@ -126,7 +125,8 @@ class Params(Section):
                     raise ValueError(f"{where}.{name}: lam is {system.lam}; a number where methods.{name}.lam is lambda, none elsewhere")
         for domain in self.judge.pairs:
             systems = {name for pair in self.judge.of(domain) for name in pair}
-            of.known(f"judge.pairs.{domain}", systems, self.test_plan(domain).systems, f"analysis.test.{domain}.systems")
+            opened = self.analysis.test[domain].systems if domain in self.analysis.test else ()
+            of.known(f"judge.pairs.{domain}", systems, opened, f"analysis.test.{domain}.systems")
         return self
 
     def runs(self, method: str, domain: str) -> bool:
@@ -135,13 +135,11 @@ class Params(Section):
         return limited is None or domain in limited
 
     def cells(self, domain: str, split: str) -> list[Cell]:
-        """Who runs on a split of a domain: on dev the grid, on test what was declared, on calibration those set beside people.
-
-        Raises:
-            UsageError: test, and nothing was declared for the domain.
-        """
+        """Who runs on a split of a domain: on dev the grid, on test what was declared, nobody where nothing was, on calibration those
+        set beside people."""
         if split == "test":
-            plan = self.test_plan(domain)
+            if (plan := self.analysis.test.get(domain)) is None:
+                return []
             opened = plan.systems.items()
             return [Cell(name, one.lam, tuple(plan.seeds[: one.seeds]), tuple(one.temperatures)) for name, one in opened]
         grid = list(dict.fromkeys([self.lam, *self.domain(domain).lambdas]))

@@ -274,7 +274,7 @@ def _explored(params: Params) -> Iterator[Group]:
             f"drafts {domain}",
             [*_inputs(domain), *scores, f"results/{domain}/dev/choices.json", *(f"{cell}/{paths.SAMPLES}" for cell in cells)],
             ("explore.drafts", domain),
-            ("lambda", "split.seed", "sampling.n", f"analysis.test.{domain}"),
+            ("lambda", "split.seed", "sampling.n", *(f"analysis.{split}.{domain}" for split in splits if split == "test")),
             [f"results/{domain}/{split}/drafts.json.gz" for split in splits],
             {"domain": domain},
         )

@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path: Path, monkeypat
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("polychromic.judge.store.os.fsync", full)
+    monkeypatch.setattr("polychromic.base.io.os.fsync", full)
     with pytest.raises(PolychromicError, match="calls were not written .*No space left"):
         store.extend([one(7)])
     assert store.path.read_bytes() == before and one(7)["key"] not in store

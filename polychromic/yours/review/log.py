@@ -7,7 +7,6 @@ the session had. A last line that a crash cut does not count, and is cut off bef
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from pydantic import ConfigDict, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from polychromic.base.errors import DataError, PolychromicError, UsageError, problems
-from polychromic.base.io import dumps, read_bytes, sha256_file
+from polychromic.base.io import append, dumps, read_bytes, sha256_file
 from polychromic.base.parse import parse_json
 from polychromic.data.records import Record, read_records
 
@@ -131,13 +130,8 @@ class Log:
         """Append a line for good, in place of what a crash may have left behind the last."""
         line = (dumps(row) + "\n").encode()
         try:
-            with self.path.open("ab") as file:
-                file.truncate(self.bytes)
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            append(self.path, self.bytes, line)
         except OSError as error:
-            os.truncate(self.path, self.bytes)
             allowed = "a disk with room. Make room, and decide again"
             raise PolychromicError(f"{self.path}: the decision was not written ({error}). Allowed: {allowed}.") from None
         self.bytes += len(line)

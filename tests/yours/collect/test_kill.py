@@ -7,64 +7,19 @@ import os
 import random
 import resource
 import signal
-import sys
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
 from polychromic.base import io
-from polychromic.cli import app as cli
 from polychromic.yours.collect import apify, run, schema, sources
+from tests.lives import live
 from tests.yours.collect.conftest import log, pairs, write
 
 PAGE = 4
-CODE = frozenset(module.__file__ for module in (apify, run, schema, sources, io))
-
-
-def live(arguments: list[str], line: int | None = None, size: int | None = None) -> tuple[int, int, int]:
-    """Run collect in a child of this process, so that a life costs milliseconds and not a start of Python.
-
-    Args:
-        line: die before that line of collect's code, counted over the life.
-        size: let no file grow beyond it: the kernel cuts the write that would, and kills the process at the next.
-
-    Returns:
-        Signal of its death, exit code, and lines counted, of a life that ended by itself.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code, counted = 1, 0
-
-        def count(frame, event, argument):  # noqa: ANN001, ANN202
-            nonlocal counted
-            if event == "line":
-                counted += 1
-                if counted == line:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return count
-
-        try:
-            nowhere = open(os.devnull, "w")
-            sys.stdout, sys.stderr, sys.argv = nowhere, nowhere, ["polychromic", "collect", *arguments]
-            if size is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would make an exception of it
-                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-                resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-            sys.settrace(lambda frame, event, argument: count if frame.f_code.co_filename in CODE else None)
-            try:
-                cli.main()
-            except SystemExit as stop:
-                code = int(stop.code or 0)
-            os.write(writing, str(counted).encode())
-        finally:
-            os._exit(code)
-    os.close(writing)
-    lines = int(os.read(reading, 20) or 0)
-    os.close(reading)
-    status = os.waitpid(child, 0)[1]
-    return os.WTERMSIG(status), os.WEXITSTATUS(status), lines
+CODE = tuple(module.__file__ for module in (apify, run, schema, sources, io))
 
 
 def messy(count: int) -> list[object]:
@@ -99,7 +54,9 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
     for _ in range(2):  # for the undisturbed run and for the others
         for page, fault in ((1, 503), (4, "429 0"), (7, "cut")):
             server.faults[PAGE * page].append(fault)
-    died, code, lines = live([*options, "calm"])
+    # Printed to nowhere: a limit on the size of files is one on the log and the summary alone.
+    collected = partial(live, folder=folder, cache=folder.parent / "cache", traced=CODE, said=os.devnull)
+    died, code, lines = collected(["collect", *options, "calm"])
     assert (died, code) == (0, 0) and sorted(contents(folder / "calm")) == ["raw.jsonl", "summary.json"]
     lines *= 2 if kind == "file" else 1  # a file is read twice before the first page, for its digest and its size
     for _ in range(400):
@@ -108,9 +65,10 @@ def test_killed_at_random_points_the_log_is_that_of_an_undisturbed_run(kind, see
         server.seen.clear()
         # Within about a page, or in the middle of a write to the log or to the summary.
         if rng.random() < 0.6:
-            died, code, _ = live([*options, "out"], line=rng.randint(1, lines // pages))
+            died, code, _ = collected(["collect", *options, "out"], line=rng.randint(1, lines // pages))
         else:
-            died, code, _ = live([*options, "out"], size=written + rng.randint(1, 1500) if rng.random() < 0.8 else rng.randint(1, 2000))
+            size = written + rng.randint(1, 1500) if rng.random() < 0.8 else rng.randint(1, 2000)
+            died, code, _ = collected(["collect", *options, "out"], size=size)
         whole = [seen.offset for seen in server.seen if seen.method == "GET" and seen.whole]
         assert all(offset >= before for offset in server.offsets()) and whole == sorted(set(whole)), "a page was asked for that was stored"
         if not died:

@@ -113,7 +113,7 @@ def test_a_crash_at_any_byte_costs_at_most_the_line_it_cut(tmp_path_factory, dat
 def test_a_disk_that_is_full_leaves_the_log_as_it_was_and_is_said_on_the_screen(folder, monkeypatch):
     log = record(folder, ACTIONS[:1])
     before = log.path.read_bytes()
-    monkeypatch.setattr("polychromic.yours.review.log.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
+    monkeypatch.setattr("polychromic.base.io.os.fsync", Mock(side_effect=OSError(28, "No space left on device")))
     session, screens = play(log, "a")
     assert re.search(r"the decision was not written \(.*No space\s+left on device\)", screens[-1])
     assert log.path.read_bytes() == before and list(log.decisions) == [IDS[1]] and session.at == "replies-002"
