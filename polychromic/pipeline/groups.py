@@ -11,6 +11,7 @@ from polychromic.params import ContrastParams, Params, read_yaml
 from polychromic.pipeline.group import EXPLORER, PDF, Group
 from polychromic.pipeline.imports import read_by_paper
 from polychromic.report import build
+from polychromic.report.results import SHOWN
 
 BENCHMARKS = "benchmarks/results"
 SAMPLING = "sample"  # the command of everything that trains or samples
@@ -288,7 +289,9 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     """What is about no single domain, the records of all that the text prints, and the PDF."""
     found = [(domain, split) for split in paths.SPLITS for domain in params.domains if params.cells(domain, split)]
     compares = [f"results/{domain}/{split}/compare.json" for domain, split in found]
-    decisive = [f"results/{domain}/{'test' if params.cells(domain, 'test') else 'dev'}/compare.json" for domain in params.domains]
+    last = [f"results/{domain}/{'test' if params.cells(domain, 'test') else 'dev'}" for domain in params.domains]
+    shown = next((folder for folder in last if folder.split("/")[1] == SHOWN), last[0])
+    decisive = [*(f"{folder}/compare.json" for folder in last), f"{shown}/drafts.json.gz"]
     timings = [f"{BENCHMARKS}/{name}.json" for name in (f"step_cost-{params.domains[0]}", "gradient_variance")]
     simulated, opened = f"{BENCHMARKS}/fronts.json", f"{BENCHMARKS}/first_opening.json"
     sources = ["paper/main.tex", "requirements.lock", f"{BENCHMARKS}/audit.json", simulated, *_judged(root)]

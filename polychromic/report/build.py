@@ -62,6 +62,8 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
     "summary": {
         "tables/summary.tex": lambda p: report.overview.table(report.overview.decisive(p)),
         "tables/summary.md": lambda p: report.overview.markdown(report.overview.decisive(p)),
+        "tables/drafts.tex": lambda p: report.overview.drafts_table(report.overview.decisive(p)),
+        "tables/drafts.md": lambda p: report.overview.drafts_markdown(report.overview.decisive(p)),
         "figures/overview.pdf": lambda p: report.overview.fronts(report.overview.decisive(p)),
         "figures/overview.svg": lambda p: report.overview.fronts(report.overview.decisive(p)),
         "figures/primary.pdf": lambda p: report.differences.primary(report.overview.decisive(p)),

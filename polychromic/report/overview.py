@@ -4,15 +4,22 @@ Markdown for the README. Of a domain whose test is not opened it is about dev, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from polychromic.base import paths
+from polychromic.base.io import read_object
+from polychromic.method.advantages import marginal_contributions
+from polychromic.method.objective import make_objective
 from polychromic.params import Params
 from polychromic.report import labels, results
+from polychromic.report.examples import tex
 from polychromic.report.figures import Point
-from polychromic.report.results import BASELINES, Compare
+from polychromic.report.results import BASELINES, SHOWN, Compare
 from polychromic.report.style import draw_line, drawing, errorbar, looks, name_axis
-from polychromic.report.tables import gap, gap_with_interval, row, tabular
+from polychromic.report.tables import bold, gap, gap_with_interval, row, tabular
 
 SPLITS = {"dev": "development set", "test": "test set"}
 
@@ -102,3 +109,71 @@ def _plain(compare: Compare, label: str | None, named: bool = False) -> str:
     metrics = compare.chosen_system(label).metrics
     said = f"{labels.plain_value(compare.primary, metrics[compare.primary].mean)} at pass@1 {100 * metrics['pass@1'].mean:.1f} %"
     return f"{labels.system_name(label, math=False)}: {said}" if named else said
+
+
+@dataclass(frozen=True)
+class Set:
+    """A system's drafts to one prompt, in the order drawn, with what each adds to the set; None where a verdict is not known."""
+
+    label: str
+    temperature: float
+    drafts: list[str]
+    valid: list[bool | None]
+    credits: list[float | None]
+
+
+def drafts_side_by_side(compares: Sequence[Compare]) -> tuple[str, list[Set]]:
+    """A prompt, and LoRA's and the headline's drafts at their chosen temperatures: of the domain SHOWN, or the first one.
+
+    Nobody picks the prompt: it is the first of a shuffle (polychromic.explore.drafts), of those whose drafts' verdicts are all known where
+    there is one. A credit is the marginal contribution to effective coverage, where near-duplicates are the same and all others differ.
+    Raises PolychromicError: the file of drafts is missing.
+    """
+    compare = next((compare for compare in compares if compare.domain == SHOWN), compares[0])
+    prompts = read_object(paths.drafts_file(compare.domain, compare.split))["prompts"]
+    found = [(one["prompt"], [_set(compare, one, label) for label in ("lora", compare.headline)]) for one in prompts]
+    return next((pair for pair in found if all(None not in one.valid for one in pair[1])), found[0])
+
+
+def _set(compare: Compare, one: dict, label: str) -> Set:
+    """Of an entry of "prompts"."""
+    (places,) = (places for name, temperature, places, _ in one["rows"] if (name, temperature) == (label, compare.chosen[label]))
+    groups = np.array([one["group"][place] for place in places])
+    valid = [{"1": True, "0": False}.get(one["valid"][place]) for place in places]
+    credit: list[float | None] = [None] * len(places)
+    if None not in valid:
+        q, s = np.array(valid, dtype=float)[None], (groups[:, None] == groups).astype(float)[None]
+        credit = marginal_contributions(make_objective("coverage", len(places)), q, s)[0].tolist()
+    return Set(label, compare.chosen[label], [one["texts"][place] for place in places], valid, credit)
+
+
+def drafts_table(compares: Sequence[Compare]) -> str:
+    """`drafts_side_by_side` as LaTeX: a row per draft, those that pass in bold, the credit of each beside it."""
+    prompt, sets = drafts_side_by_side(compares)
+    heads = [cell for one in sets for cell in (rf"{labels.system_name(one.label)}, $T={labels.plain(one.temperature)}$", "$m_i$")]
+    lines = [row(heads), r"\midrule"]
+    for drawn in zip(*(zip(one.drafts, one.valid, one.credits, strict=True) for one in sets), strict=True):
+        lines.append(row([cell for text, good, credit in drawn for cell in (bold(tex(text)) if good else tex(text), _credit(credit))]))
+    title = rf"\multicolumn{{{len(heads)}}}{{@{{}}l}}{{\emph{{{tex(prompt)}}}}}\\"
+    return tabular(r">{\raggedright\arraybackslash}p{0.43\linewidth}r" * len(sets), [title, r"\addlinespace", *lines])
+
+
+def drafts_markdown(compares: Sequence[Compare]) -> str:
+    """The same for the README."""
+    prompt, sets = drafts_side_by_side(compares)
+    heads = [f"{labels.system_name(one.label, math=False)} (T = {labels.plain(one.temperature)})" for one in sets]
+    lines = [f"“{prompt}”", "", f"| {' | adds | '.join(heads)} | adds |", "|---" * 2 * len(sets) + "|"]
+    for drawn in zip(*(zip(one.drafts, one.valid, one.credits, strict=True) for one in sets), strict=True):
+        told = ((f"**{markdown_text(text)}**" if good else markdown_text(text), credit) for text, good, credit in drawn)
+        cells = [cell for text, credit in told for cell in (text, _credit(credit))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _credit(value: float | None) -> str:
+    return "?" if value is None else labels.signed_zero(f"{value:.1f}")
+
+
+def markdown_text(text: str) -> str:
+    """Model text in a cell of a Markdown table: one line, nothing in it is markup."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#|!~&" else c for c in " ".join(text.split())) or "(nothing)"

@@ -173,11 +173,12 @@ def with_results(readme: str, table: str) -> str:
 
 
 def readme_results(root: Path = Path(".")) -> str:
-    """The fronts and the table of all domains. Raises PolychromicError where the table is missing."""
-    table = root / "paper" / "tables" / "summary.md"
-    if not table.exists():
-        raise PolychromicError(f"{table}: file not found. Run `polychromic report summary` to make it.")
-    return f"![Fronts of quality and coverage over temperature]({FRONTS})\n\n{table.read_text(encoding='utf-8')}"
+    """The fronts and the table of all domains, and drafts to one prompt. Raises PolychromicError where a table is missing."""
+    tables = [root / "paper" / "tables" / f"{name}.md" for name in ("summary", "drafts")]
+    if missing := [table for table in tables if not table.exists()]:
+        raise PolychromicError(f"{missing[0]}: file not found. Run `polychromic report summary` to make it.")
+    figure = f"![Fronts of quality and coverage over temperature]({FRONTS})"
+    return "\n\n".join([figure, *(table.read_text(encoding="utf-8").strip() for table in tables)]) + "\n"
 
 
 def write_readme(root: Path = Path(".")) -> Path:

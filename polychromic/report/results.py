@@ -17,6 +17,7 @@ from polychromic.base.io import read_object
 from polychromic.report import labels
 
 BASELINES = ("zero_shot", "few_shot", "lora")  # params.yaml always has them
+SHOWN = "creative"  # the domain whose drafts a reader sees first, where the build has it; else the first one
 BENCHMARKS = Path("benchmarks/results")
 
 

@@ -10,7 +10,7 @@ import pytest
 from polychromic.base import paths
 from polychromic.base.io import write_json
 from polychromic.report.results import Compare
-from tests.report.synthetic import DOMAINS, REPOSITORY, make, make_benchmarks, make_designs, make_opening, make_people, parsed
+from tests.report.synthetic import DOMAINS, REPOSITORY, make, make_benchmarks, make_designs, make_drafts, make_opening, make_people, parsed
 
 MAIN = r"""\documentclass{article}
 \usepackage{array,booktabs,longtable,graphicx,hyperref,numbers}
@@ -49,6 +49,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for domain in DOMAINS:
         for split in ("dev", "test"):
             write_json(paths.compare_file(domain, split), make(domain, split))
+            write_json(paths.drafts_file(domain, split), make_drafts(split))
     write_json(paths.compare_file("replies", "calibration"), make_people())
     made = make_benchmarks() | {"fronts.json": make_designs(), "first_opening.json": make_opening()}
     made |= {"audit.json": {"cells": [], "population": 57}}

@@ -130,6 +130,14 @@ def _made() -> dict[str, dict]:
     return found
 
 
+def make_drafts(split: str) -> dict:
+    """drafts.json of a domain: one prompt with four drafts of two systems, of which the first repeats itself."""
+    chosen = _made()[split]["chosen"]
+    rows = [["lora", chosen["lora"], [1, 2, 3, 1], 3], ["polychromic", chosen["polychromic"], [0, 1, 3, 3], 2]]
+    prompt = {"id": "p", "prompt": "Say <b> & $x", "texts": ["a_1", "b", "b!", "c"], "valid": "1110", "group": [0, 1, 1, 2], "rows": rows}
+    return {"prompts": [prompt]}
+
+
 def make(domain: str, split: str = "dev") -> dict:
     """compare.json as a dict, for each test to change. Sentences ("creative") have no judge of their own and no counted FLOPs;
     on functions ("code") the first pair has no match."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from polychromic.base import paths
+from polychromic.base.io import write_json
 from polychromic.params import Params
 from polychromic.report import overview, results
-from tests.report.synthetic import DOMAINS, make, parsed, values
+from tests.report.synthetic import DOMAINS, make, make_drafts, parsed, values
 from tests.report.test_tables import cells
 
 
@@ -58,3 +60,23 @@ def test_the_figure_has_a_panel_per_domain_with_the_fronts_of_all_that_train():
             assert any(np.array_equal(line.get_ydata(), front.value) for line in marks), label
         assert "3 seeds" in axes.get_title()
     assert [text.get_text() for text in figure.legends[0].get_texts()][0] == "LoRA"
+
+
+def test_drafts_side_by_side_say_what_each_adds(workspace: Path):
+    compares = [parsed(make(domain, "test")) for domain in DOMAINS]
+    known = make_drafts("test")["prompts"][0]
+    unknown = known | {"prompt": "open", "valid": "1?10"}
+    show = lambda *prompts: write_json(paths.drafts_file("creative", "test"), {"prompts": list(prompts)})
+    show(unknown, known)
+    prompt, (lora, ours) = overview.drafts_side_by_side(compares)
+    assert prompt == "Say <b> & $x" and lora.drafts == ["b", "b!", "c", "b"] and ours.drafts == ["a_1", "b", "c", "c"]
+    assert lora.valid == [True, True, False, True] and lora.credits == [0, 0, 0, 0], "each repeats another one"
+    assert ours.credits == [0.25, 0.25, 0, 0]
+    text = overview.drafts_table(compares)
+    assert r"\textbf{a\_1} & 0.2" in text and r"Say <b> \& \$x" in text
+    lines = overview.drafts_markdown(compares).splitlines()
+    assert lines[0] == "“Say <b> & $x”" and lines[4] == "| **b** | 0.0 | **a\\_1** | 0.2 |" and len(lines) == 4 + 4
+    show(unknown)
+    prompt, (lora, _) = overview.drafts_side_by_side(compares)
+    assert prompt == "open" and lora.valid == [None, True, False, None] and lora.credits == [None] * 4
+    assert "| b | ? |" in overview.drafts_markdown(compares)

@@ -131,8 +131,9 @@ def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
         paper.write_readme(tmp_path)
     (tmp_path / "paper/tables").mkdir(parents=True)
     (tmp_path / "paper/tables/summary.md").write_text("| new |\n")
+    (tmp_path / "paper/tables/drafts.md").write_text("| drafts |\n")
     picture = "![Fronts of quality and coverage over temperature](paper/figures/overview.svg)"
-    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}{picture}\n\n| new |\n{paper.END}after\n"
+    assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}{picture}\n\n| new |\n\n| drafts |\n{paper.END}after\n"
     with pytest.raises(PolychromicError, match="lacks the markers"):
         paper.with_results("no markers", "")
 
