@@ -117,7 +117,7 @@ def length_share(example: dict, replies: Sequence[str]) -> np.ndarray:
 
 
 def config(**changes) -> SetObjectiveConfig:
-    return SetObjectiveConfig(**(dict(quality=holds_d, lam=1.0, n=3, baseline="others", max_new_tokens=4) | changes))
+    return SetObjectiveConfig(**(dict(quality=holds_d, lam=1.0, n=3, baseline="others", max_new_tokens=4, unfinished=True) | changes))
 
 
 def make_trainer(

@@ -84,6 +84,7 @@ class SetObjectiveConfig:
     n: int = 4  # replies per set, N >= 2
     subset: int | None = None  # k of passk, n of poly_epo
     max_new_tokens: int = 64  # horizon T; replies are cut there
+    unfinished: bool = False  # whether a reply that was cut may be good; else its quality is 0, whatever `quality` says of its text
     share: float = 1.0  # share rho of the batch's prompts that get a rollout, in (0, 1]
     every: int = 1  # rollouts at every m-th step, where D's gradient is multiplied by m. Neither share nor every moves its mean
     after: int = 0  # optimiser steps of pure L_quality before the first rollout, which then meets no model whose replies are all bad
@@ -124,10 +125,17 @@ class ScoredSets:
     marginals: np.ndarray
 
 
-def score_sets(config: SetObjectiveConfig, examples: Sequence[Example], texts: Sequence[str]) -> ScoredSets:
-    """Score the replies to each example; `texts` holds N per example, one example after the other. Raises ValueError as `checked`."""
+def score_sets(
+    config: SetObjectiveConfig, examples: Sequence[Example], texts: Sequence[str], finished: Sequence[bool] | None = None
+) -> ScoredSets:
+    """Score the replies to each example; `texts` holds N per example, one example after the other.
+
+    finished: of each text, whether it ended before the horizon; None: all did. Raises ValueError as `checked`.
+    """
     sets = [(example, texts[i * config.n : (i + 1) * config.n]) for i, example in enumerate(examples)]
     q = np.stack([checked(config.quality, example, replies, 1) for example, replies in sets])
+    if finished is not None and not config.unfinished:
+        q = q * np.asarray(finished, dtype=float).reshape(q.shape)
     s = np.stack([checked(config.similarity, example, replies, 2) for example, replies in sets])
     return ScoredSets(q, s, evaluate(config.objective, q, s), adv.marginal_contributions(config.objective, q, s))
 

@@ -204,7 +204,7 @@ def score_blocks(names: Sequence[str], domain: Domain, record: Record, row: dict
 
 def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict, known: Known) -> dict[str, float]:
     """The metrics `names` of a row's "samples" and "tokens". Raises PolychromicError for a metric that cannot be computed."""
-    needs, samples, matches = _needs(names), row["samples"], None
+    needs, samples, matches, whole = _needs(names), row["samples"], None, _whole(domain, row)
     distinct = dict.fromkeys(samples)  # a system repeats itself, and reading a reply is what takes the time
     form = {reply: domain.key(record, reply) for reply in distinct}
     if known.calibration is None:
@@ -218,9 +218,9 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
         keys=[form[reply] for reply in samples],
         references=record.references,
         vectors=known.readers.embed(samples) if "vectors" in needs else None,
-        quality=domain.training_quality(record, samples, known.readers) if "quality" in needs else None,
+        quality=domain.training_quality(record, samples, known.readers) * whole if "quality" in needs else None,
         similarity=domain.alike(record, samples, known.readers) if "similarity" in needs else None,
-        held_out_quality=domain.held_out_quality(record, samples, known.readers) if "held_out_quality" in needs else None,
+        held_out_quality=domain.held_out_quality(record, samples, known.readers) * whole if "held_out_quality" in needs else None,
         held_out_similarity=domain.held_out_similarity(record, samples, known.readers) if "held_out_similarity" in needs else None,
         tokens=row["tokens"],
         matches=matches,
@@ -230,6 +230,12 @@ def score_prompt(names: Sequence[str], domain: Domain, record: Record, row: dict
     return {name: round(compute(name, prompt), 12) for name in names}
 
 
+def _whole(domain: Domain, row: dict) -> np.ndarray:
+    """(n,) 0 for a reply that was cut at the horizon, where the domain takes it for none; else 1."""
+    counts = domain.unfinished or "finished" not in row
+    return np.ones(len(row["samples"])) if counts else np.array(row["finished"], dtype=float)
+
+
 def _needs(names: Sequence[str]) -> set[str]:
     return {need for name in names for need in metric(name).needs}
 
@@ -237,7 +243,8 @@ def _needs(names: Sequence[str]) -> set[str]:
 def _blocks(row: dict) -> list[dict]:
     """The row's replies as lists that belong together; all of them where they were drawn one by one."""
     size = row.get("block", len(row["samples"]))
-    return [{key: row[key][i : i + size] for key in ("samples", "tokens")} for i in range(0, len(row["samples"]), size)]
+    keys = [key for key in ("samples", "tokens", "finished") if key in row]
+    return [{key: row[key][i : i + size] for key in keys} for i in range(0, len(row["samples"]), size)]
 
 
 def _order(name: str) -> int:
@@ -253,9 +260,10 @@ def set_objective(params: Params, domain: Domain, record: Record, row: dict, rea
     """
     method, n = params.methods["polychromic"], params.objective.n
     quality, pairs = set_functions(domain, [record], method.similarity, readers)
-    lists = [block["samples"] for block in _blocks(row)]
-    sets = [replies[i : i + n] for replies in lists for i in range(0, len(replies) - n + 1, n)]
-    q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies in sets]) for function in (quality, pairs))
+    blocks = [(block["samples"], _whole(domain, block)) for block in _blocks(row)]
+    sets = [(replies[i : i + n], whole[i : i + n]) for replies, whole in blocks for i in range(0, len(replies) - n + 1, n)]
+    q, s = (np.stack([np.asarray(function({"record": 0}, replies)) for replies, _ in sets]) for function in (quality, pairs))
+    q = q * np.stack([whole for _, whole in sets])
     return float(evaluate(make_objective(method.objective, n, method.subset), q, s).mean())
 
 

@@ -107,7 +107,7 @@ def trainer_extras(
         extras["objective"] = SetObjectiveConfig(
             name=method.objective, subset=method.subset, baseline=baseline, lam=lam, n=params.objective.n,
             share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), rate=method.rate, max_grad_norm=method.clip,
-            **shared,
+            unfinished=domain.unfinished, **shared,
         )  # fmt: skip
     if method.self_training is not None:
         extras["self_training"] = SelfTraining(

@@ -132,7 +132,8 @@ class Rollouts:
         if len(here):
             start = start or self.sampler.prefill(model, batch)
             replies = self.sampler.draw(model, start, index, self.uniforms(b, names, here), batch["examples"])
-            scored = score_sets(config, [batch["examples"][i] for i in here], self.sampler.texts(replies.contents()))
+            examples, ended = [batch["examples"][i] for i in here], replies.finished.tolist()
+            scored = score_sets(config, examples, self.sampler.texts(replies.contents()), ended)
             mask = replies.mask
             rows = [(int(i), tuple(row[real].tolist())) for i, row, real in zip(index, replies.tokens, mask.bool(), strict=True)]
             notes = {"objective": scored.f.mean(), "quality": scored.q.mean(), "rollout_tokens": mask.sum(-1).float().mean()}

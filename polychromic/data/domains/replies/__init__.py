@@ -52,6 +52,7 @@ def own_drafts(records: Sequence[Record], readers: FirstReaders) -> dict[str, li
 
 class Replies(Domain):
     name, checker, similarity = "replies", "person", "semantic"
+    unfinished = False
 
     def training_quality(self, record: Record, replies: Sequence[str], readers: Readers) -> np.ndarray:
         """1 for a well-formed reply that training's scorer takes for a person's to this post, else 0.
