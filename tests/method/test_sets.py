@@ -43,7 +43,10 @@ def test_a_reply_that_was_cut_is_bad_unless_it_is_said_to_count():
     texts, ended = ["a", "b", "c", "a"], [True, False, True, False]
     given = dict(quality=lambda row, replies: np.array([1.0, 1.0, 0.5, 1.0]), n=4)
     assert score_sets(SetObjectiveConfig(**given), [{}], texts, ended).q.tolist() == [[1, 0, 0.5, 0]]
-    for scored in (score_sets(SetObjectiveConfig(**given), [{}], texts), score_sets(SetObjectiveConfig(**given, unfinished=True), [{}], texts, ended)):
+    for scored in (
+        score_sets(SetObjectiveConfig(**given), [{}], texts),
+        score_sets(SetObjectiveConfig(**given, unfinished=True), [{}], texts, ended),
+    ):
         assert scored.q.tolist() == [[1, 1, 0.5, 1]]
 
 

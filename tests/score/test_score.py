@@ -141,6 +141,24 @@ def test_replies_by_hand():
         scored(["pass@1", "distinct_2"], record, ["yes"] * 10)
 
 
+def test_a_reply_that_was_cut_is_good_for_neither_side_where_the_rules_do_not_say_what_is_whole():
+    record, names = reply_record("sounds good to me"), ["pass@1", "quality", "held_out_quality", "coverage@10", "held_out_coverage@10"]
+    samples = [" ".join(f"{letter}{vowel}" for vowel in "aeio") for letter in "zqvjkwyxhl"]
+    known = replace(KNOWN, calibration=PEOPLE, readers=Readers(lambda texts: np.ones((len(texts), 1), dtype=np.float32), **of_replies(1)))
+    row = {"samples": samples, "tokens": [9] * 10, "finished": [True] * 4 + [False] * 6}
+    found = score_prompt(names, get_domain("replies"), record, row, known)
+    assert (found["quality"], found["held_out_quality"], found["held_out_coverage@10"]) == (0.4, 0.4, 4)
+    assert (
+        found["coverage@10"] == 1
+        and score_prompt(names, get_domain("replies"), record, row | {"finished": [False] * 10}, known)["coverage@10"] == 0
+    )
+    objective = set_objective(graded(), get_domain("replies"), record, row, known.readers)
+    assert (
+        objective == pytest.approx(1 / 8)
+        and set_objective(graded(), get_domain("replies"), record, row | {"finished": [False] * 10}, known.readers) == 0
+    )
+
+
 @pytest.mark.parametrize("references", [["sounds good to me"], ["sounds good to me", "no way", "zzzz zzzz"]])
 def test_human_recall_of_replies(references):
     """A metric that the domain may declare. With one reference, as all prompts of dev and test have, it is pass@k."""

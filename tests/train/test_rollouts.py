@@ -50,6 +50,17 @@ def test_share_chooses_that_many_prompts_and_scores_their_own_rows(share, count,
     assert {row for rows in seen for row in rows} == {4, 5, 6, 7}, "which prompts are chosen changes with the step"
 
 
+def test_replies_that_were_cut_are_bad(tmp_path):
+    """No reply of the horizon of one token ends, but for the empty one."""
+    _, trainer = toy.trained(
+        tmp_path, toy.config(quality=lambda row, replies: np.ones(len(replies)), max_new_tokens=1, unfinished=False), max_steps=3
+    )
+    rows = [row for row in trainer.history if "quality" in row]
+    assert len(rows) == 3 and all(row["quality"] < 0.9 for row in rows)
+    _, trainer = toy.trained(tmp_path, toy.config(quality=lambda row, replies: np.ones(len(replies)), max_new_tokens=1), max_steps=3)
+    assert all(row["quality"] == 1 for row in trainer.history if "quality" in row)
+
+
 def test_batches_of_a_step_have_rollouts_of_their_own(tmp_path):
     """The same rows twice in one step: without a number of its own the second batch would repeat the first one's replies."""
     seen = []
