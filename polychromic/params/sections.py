@@ -150,7 +150,8 @@ class Method(Section):
             raise ValueError("lam (a number, or the word lambda for the top-level value) belongs to methods with an objective")
         if self.grid_seeds and self.lam != "lambda":
             raise ValueError("grid_seeds is for a method with lam: lambda, whose weights it names; use seeds for any other")
-        if self.objective == "none" and (wrong := [key for key in declared if key in ("rollouts", "subset", "baseline", "after", "rate", "clip")]):
+        of_objective = ("rollouts", "subset", "baseline", "after", "rate", "clip")
+        if self.objective == "none" and (wrong := [key for key in declared if key in of_objective]):
             raise ValueError(f"{', '.join(wrong)}: only for methods with an objective, and this one has none")
         if self.unlabelled and not (self.self_training if self.objective == "none" else self.clip):
             raise ValueError("unlabelled needs clip, at which D's gradient is taken apart, or self_training without an objective")

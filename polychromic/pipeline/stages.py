@@ -86,7 +86,8 @@ def _expanded(root: Path, group: Group, headline: float, model: str) -> Iterator
 def to_yaml(root: Path = Path(".")) -> str:
     """The text of dvc.yaml."""
     params, out = load_params(root / paths.PARAMS), StringIO()
-    metrics = [f"results/{domain}/{split}/metrics.json" for split in ("dev", "test") for domain in params.domains if params.cells(domain, split)]
+    there = [(domain, split) for split in ("dev", "test") for domain in params.domains if params.cells(domain, split)]
+    metrics = [f"results/{domain}/{split}/metrics.json" for domain, split in there]
     document = {"stages": {group.name: _entry(root, group) for group in groups(root, params)}, "metrics": metrics}
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = None, WIDTH, False

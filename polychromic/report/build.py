@@ -60,8 +60,11 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
         "tables/first-opening.tex": lambda p: measured_tables.opening_table(results.measured("first_opening")),
     },
     "summary": {
-        "tables/summary.tex": lambda p: tables.summary_table(on_test(p)),
-        "figures/primary.pdf": lambda p: report.differences.primary(on_test(p)),
+        "tables/summary.tex": lambda p: report.overview.table(report.overview.decisive(p)),
+        "tables/summary.md": lambda p: report.overview.markdown(report.overview.decisive(p)),
+        "figures/overview.pdf": lambda p: report.overview.fronts(report.overview.decisive(p)),
+        "figures/overview.svg": lambda p: report.overview.fronts(report.overview.decisive(p)),
+        "figures/primary.pdf": lambda p: report.differences.primary(report.overview.decisive(p)),
     },
     "judge": {"tables/judge.tex": lambda p: judged.table(judged.load())},
     "setup": {
@@ -70,10 +73,6 @@ FILES: Mapping[str, Mapping[str, Callable[[Any], Any] | None]] = {
     },
     "numbers": {"numbers.tex": None},
 }
-
-
-def on_test(params: Params) -> list[results.Compare]:
-    return [results.load(domain, "test") for domain in params.domains]
 
 
 def outs(what: str, domain: str | None = None, split: str | None = None) -> list[str]:
@@ -89,7 +88,7 @@ def outs(what: str, domain: str | None = None, split: str | None = None) -> list
 def build(params: Params, what: str, split: str | None = None) -> list[Path]:
     """Run a stage in the current folder: `report` of a domain and its split, or the one of the name `what`. Returns the files written.
     Raises PolychromicError, beside what the module says, where the manuscript asks for a number that nothing makes."""
-    from polychromic.report import differences, figures, numbers, records, setup_table, style  # noqa: F401 - which FILES names
+    from polychromic.report import differences, figures, numbers, overview, records, setup_table, style  # noqa: F401 - which FILES names
 
     if what == "numbers":
         printed, kept, claims = numbers.asked(records.uses(paths.PAPER), spelled(params))

@@ -57,8 +57,9 @@ def forest(rows: Sequence[Effect]) -> Figure:
 
 def primary(compares: Sequence[Compare]) -> Figure:
     """Every primary contrast of every domain, a panel per domain in the unit of its metric: the gap with its interval and its adjusted p
-    beside it, "no match" where the two fronts share no quality. Filled: significant."""
-    families = [[c for c in compare.contrasts if c.family == "primary"] for compare in compares]
+    beside it, "no match" where the two fronts share no quality. Filled: significant. Of dev, where one seed makes nothing primary, the
+    headline's fronts against those of LoRA and the peers."""
+    families = [compare.deciding() for compare in compares]
     sizes = [max(1, len(rows)) for rows in families]
     with drawing(0.17 * sum(sizes) + 0.62 * len(sizes), len(sizes), heights=[size + 1.2 for size in sizes]) as (figure, axes):
         for ax, compare, rows in zip(axes, compares, families, strict=True):

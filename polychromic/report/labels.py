@@ -144,9 +144,14 @@ def format_interval(name: str, low: float, high: float, sign: bool = False) -> s
     return f"[{format_value(name, low, sign=sign)}, {format_value(name, high, sign=sign)}]"
 
 
-def plain_interval(name: str, mean: float, low: float, high: float) -> str:
+def plain_value(name: str, value: float, sign: str = "") -> str:
+    """Without LaTeX, by the metric's rounding."""
+    return signed_zero(_rounded(name, value, sign))
+
+
+def plain_interval(name: str, mean: float, low: float, high: float, sign: str = "") -> str:
     """ "1.23 [1.10, 1.36]" without LaTeX, by the metric's rounding."""
-    value, below, above = (signed_zero(_rounded(name, x)) for x in (mean, low, high))
+    value, below, above = (plain_value(name, x, sign) for x in (mean, low, high))
     return f"{value} [{below}, {above}]"
 
 

@@ -84,6 +84,13 @@ class Compare(Fields):
         wanted = (a, b, rule, metric or self.primary, None)
         return next((c for c in self.contrasts if (c.a, c.b, c.rule, c.metric, c.stratum) == wanted), None)
 
+    def deciding(self) -> list[Fields]:
+        """The primary contrasts; where there are none, as of one seed, the headline's along its front with whom figures show in colour."""
+        if found := [c for c in self.contrasts if c.family == "primary"]:
+            return found
+        shown = set(self.main_labels()) - {"zero_shot", "few_shot"}
+        return [c for c in self.contrasts if c.rule == "front" and c.a == self.headline and c.b in shown and c.stratum is None]
+
     def own_metric(self) -> str:
         """What training's side says of single replies: the graded quality where the domain has one, else whether they are valid."""
         return next(name for name in ("quality", "pass@1") if name in self.chosen_system(self.headline).metrics)

@@ -106,7 +106,8 @@ def trainer_extras(
         rollouts, baseline = method.rollouts or settings.rollouts, method.baseline or params.objective.baseline
         extras["objective"] = SetObjectiveConfig(
             name=method.objective, subset=method.subset, baseline=baseline, lam=lam, n=params.objective.n,
-            share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), rate=method.rate, max_grad_norm=method.clip, **shared,
+            share=rollouts.share, every=rollouts.every, after=_first_draw(settings, method), rate=method.rate, max_grad_norm=method.clip,
+            **shared,
         )  # fmt: skip
     if method.self_training is not None:
         extras["self_training"] = SelfTraining(
@@ -251,7 +252,8 @@ def _marks(params: Params, domain: Domain, method: Method, identity: dict, extra
     else:  # LoRA, with which the others begin
         starts = {_first_draw(params.domain(domain.name), other) for other in params.methods.values()} - {None, 0}
     marks = [Mark(trunks / sha256_json([alone, after]), step=after) for after in sorted(starts)]
-    costs = {method.cost} if not apart else {other.cost for other in params.methods.values() if other.cost is not None and other.cost <= method.cost}
+    cheaper = lambda other: other.cost is not None and other.cost <= method.cost
+    costs = {other.cost for other in params.methods.values() if cheaper(other)} if apart else {method.cost}
     falls = {cost: (1 - DECAY) * cost * extras["budget"] / method.cost for cost in sorted(costs)}
     return marks + [Mark(trunks / sha256_json([shared, "rate falls", cost]), flops=flops) for cost, flops in falls.items()]
 

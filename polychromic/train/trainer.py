@@ -265,7 +265,8 @@ class PolychromicTrainer(Trainer):
             super().create_scheduler(num_training_steps, optimizer)
         else:
             warmup = self.args.get_warmup_steps(num_training_steps)
-            factor = lambda step: min(1.0, (step + 1) / (warmup + 1)) * self.rate()  # never 0 before the end: a step at rate 0 teaches nothing
+            # never 0 before the end: a step at rate 0 teaches nothing
+            factor = lambda step: min(1.0, (step + 1) / (warmup + 1)) * self.rate()
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
         if (config := self.objective) is not None and config.rate != 1:
             given = self.lr_scheduler.lr_lambdas

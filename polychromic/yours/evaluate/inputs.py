@@ -25,8 +25,14 @@ LONGEST = 200  # characters of a system's name
 EVALUATION = "evaluation.json"  # in a folder of `evaluate --out`: names the files of replies beside it
 Text = Annotated[str, Field(pattern=r"\S", description="text that is not empty")]
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-Name = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$", max_length=LONGEST,
-                            description=f"text that is not empty, on one line, of up to {LONGEST} characters")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$",
+        max_length=LONGEST,
+        description=f"text that is not empty, on one line, of up to {LONGEST} characters",
+    ),
+]
 Texts = Annotated[list[str], Field(min_length=1, description="a list of one or more texts")]
 
 

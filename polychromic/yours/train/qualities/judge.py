@@ -63,9 +63,7 @@ class Judge:
         self.url, self.model, self.criterion, self.tries, self.kept = url.rstrip("/"), model, criterion, tries, kept
         token = os.environ.get(KEY, "").strip()
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        retry = urllib3.Retry(
-            tries, redirect=False, status_forcelist=BUSY, allowed_methods=None, backoff_factor=0.5, raise_on_status=False
-        )
+        retry = urllib3.Retry(tries, redirect=False, status_forcelist=BUSY, allowed_methods=None, backoff_factor=0.5, raise_on_status=False)
         self._pool = urllib3.PoolManager(maxsize=AT_ONCE, retries=retry, timeout=SILENCE)
         self._grades: dict[str, float] = {}
         self.asked = 0
