@@ -115,6 +115,14 @@ def test_all_primary_contrasts_in_a_panel_per_domain():
     assert said(figure.axes[0])[0].startswith("+0.3") and "p = .0" in said(figure.axes[0])[0]
 
 
+def test_of_one_seed_the_headlines_fronts_stand_in_place_of_the_primary_family():
+    document = make("listqa")
+    document["contrasts"] = [row | {"family": "secondary"} for row in document["contrasts"]]
+    found = parsed(document).deciding()
+    assert [(c.a, c.rule) for c in found] == [("polychromic", "front")] * len(found) and "lora" in {c.b for c in found}
+    assert len(said(differences.primary([parsed(document)]).axes[0])) == len(found)
+
+
 def test_passk_has_every_k_with_its_band():
     curves = {"lora": [Point(1, 0.1, 0.0, 0.2), Point(3, 0.2, 0.1, 0.3)]}
     (axes,) = figures.passk(curves).axes

@@ -127,11 +127,11 @@ def test_the_bundle_compiles_alone_to_the_same_pdf(page: Path):
 
 def test_the_readme_gets_the_table_between_its_markers(tmp_path: Path):
     (tmp_path / "README.md").write_text(f"before\n{paper.BEGIN}old\n{paper.END}after\n")
-    with pytest.raises(PolychromicError, match=r"listqa-test\.md: file not found"):
+    with pytest.raises(PolychromicError, match=r"summary\.md: file not found"):
         paper.write_readme(tmp_path)
     (tmp_path / "paper/tables").mkdir(parents=True)
-    (tmp_path / "paper/tables/listqa-test.md").write_text("| new |\n")
-    picture = "![Fronts of quality and coverage over temperature](paper/figures/listqa-test-fronts.svg)"
+    (tmp_path / "paper/tables/summary.md").write_text("| new |\n")
+    picture = "![Fronts of quality and coverage over temperature](paper/figures/overview.svg)"
     assert paper.write_readme(tmp_path).read_text() == f"before\n{paper.BEGIN}{picture}\n\n| new |\n{paper.END}after\n"
     with pytest.raises(PolychromicError, match="lacks the markers"):
         paper.with_results("no markers", "")

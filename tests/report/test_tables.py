@@ -9,7 +9,7 @@ from polychromic.report import labels, measured_tables, tables
 from polychromic.report.labels import flatten, param_text
 from polychromic.report.results import Compare, Fields
 from polychromic.report.setup_table import definitions_table, setup_table
-from tests.report.synthetic import DOMAINS, REPOSITORY, make, make_people, measured, parsed
+from tests.report.synthetic import REPOSITORY, make, make_people, measured, parsed
 
 
 def cells(text: str, start: str, block: str = "") -> list[str]:
@@ -68,14 +68,6 @@ def test_contrasts_in_their_blocks_with_no_match_in_words(compare: Compare):
     assert lost[1:] == [r"\emph{no match}", "--", r"\ensuremath{1.000}", "--", r"$a$ dominates (90\,\%)", "3", "--"]
     c.update(p_adjusted=0.06)
     assert "textbf" not in cells(tables.contrasts_table(compare), "Polychromic $-$ LoRA &", "Primary family")[1]
-
-
-def test_the_summary_has_the_gap_beside_the_headline_alone():
-    compares = [parsed(make(domain, "test")) for domain in DOMAINS]
-    text = tables.summary_table(compares)
-    c = compares[0].contrast("polychromic", "lora")
-    assert f"{c.delta:+.2f}" in cells(text, "Polychromic", "List questions: coverage@10, 16 prompts")[6]
-    assert cells(text, "LoRA", "List questions")[6:] == ["", ""] and r"\emph{no match}" in cells(text, "Polychromic", "Python")[6]
 
 
 def test_tables_of_what_was_measured():
