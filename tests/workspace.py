@@ -35,6 +35,16 @@ FURTHER: dict[str, dict[str, Any]] = {
     "gated": _OURS | {"objective": "gated", "baseline": "leave_one_out", "lam": 10.0},
     "polychromic_full": _OURS | {"rollouts": {"share": 1.0}},
 }
+# Methods of the grid without what a budget in FLOPs brings: the domain's steps, and rollouts from the first one on.
+STEPS: dict[str, dict[str, Any]] = {
+    "lora": {"prompt": "zero_shot", "adapter": "lora"},
+    "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": "lambda"},
+    "lora_min_p": _LORA | {"min_p": 0.1},
+    "rft": {"prompt": "zero_shot", "adapter": "lora", "self_training": {"after": 0.5}},
+    "reward": _OURS | {"objective": "reward", "baseline": "leave_one_out"},
+    "passk": _OURS | {"objective": "passk", "subset": 2, "baseline": "others"},
+    "poly_epo": _OURS | {"objective": "poly_epo", "subset": 2, "baseline": "leave_one_out"},
+}
 
 
 def listqa_record(number: int, **changes: Any) -> Record:
@@ -64,8 +74,9 @@ def declared_values() -> dict[str, Any]:
 
 
 def small_values() -> dict[str, Any]:
-    """`declared_values` with the tiny models of `make_models` and sizes that take a second."""
+    """`declared_values` with the tiny models of `make_models`, sizes that take a second, and STEPS."""
     values = declared_values()
+    values["methods"] |= copy.deepcopy(STEPS)
     values["model"], values["encoder"] = {"source": "folder", "path": "model"}, {"source": "folder", "path": "encoder"}
     values["seeds"] = [0, 1]
     values["listqa"] |= {"sizes": {"train": 6, "dev": 4, "test": 4}, "steps": 6, "max_new_tokens": 4, "temperatures": [0.5, 1.0]}
@@ -74,8 +85,6 @@ def small_values() -> dict[str, Any]:
     values["sampling"] |= {"n": 10, "rows": 20, "precision": "float32"}
     values["lora"] |= {"rank": 2, "alpha": 4}
     values["objective"] |= {"n": 3}
-    values["methods"]["passk"]["subset"] = values["methods"]["poly_epo"]["subset"] = 2
-    values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
     sizes = {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": []}
     values["analysis"] |= sizes
