@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 
 from polychromic.base.io import write_json
 from polychromic.params import read_yaml
+from polychromic.pipeline.stages import Stage, stages
 from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from tests.report.synthetic import make_benchmarks, make_designs
-from tests.workspace import REPOSITORY
+from tests.workspace import FURTHER, REPOSITORY, declared_values, small_plan, write_params
 
 PATIENCE = 3600  # seconds for one command; only a failure, or a machine that does other things, takes as long
 VALUES = read_yaml(REPOSITORY / "params.yaml")
@@ -56,25 +57,32 @@ TINY |= {"replies.sizes": {"train": 60, "dev": 8, "test": 20}}
 # One of each kind: prompted, listed, decoded otherwise, another loss, self-training, another objective, a grid.
 PEERS = ("list_prompt", "lora_min_p", "gem", "rft", "polychromic_plain")
 METHODS = ("zero_shot", "few_shot", "lora", "polychromic", *PEERS)
-LAMBDAS = (0.3, 3.0)
+HEADLINE, OTHER = 3.0, 10.0
+# Domain -> weights of its grid: the one of an ablation is in some, and a new cell in the others.
+GRID = {"listqa": [HEADLINE, OTHER], "replies": [HEADLINE], "creative": [OTHER], "code": [HEADLINE]}
+TINY |= {f"{domain}.lambdas": weights for domain, weights in GRID.items()} | {"lambda": HEADLINE}
+TINY |= {f"methods.{name}": FURTHER[name] | {"domains": ["listqa"]} for name in PEERS if name in FURTHER}
+TINY |= {"methods.lora_min_p.domains": ["listqa"], "methods.lora_min_p.temperatures": {}}
+# Test is opened in each, whether or not the repository's own declares so.
+PLAN = small_plan()
 TINY |= {
     f"analysis.test.{domain}": {
         "seeds": [0],
         "prompts": 6,
-        "systems": {name: system | {"seeds": 1, "temperatures": [1.0]} for name, system in plan["systems"].items()},
-        "contrasts": [contrast | {"family": "secondary", "rule": "chosen"} for contrast in plan["contrasts"]],
+        "systems": {name: system | {"seeds": 1, "temperatures": [1.0]} for name, system in PLAN["systems"].items()},
+        "contrasts": [contrast | {"family": "secondary", "rule": "chosen"} for contrast in PLAN["contrasts"]],
     }
-    for domain, plan in VALUES["analysis"]["test"].items()
+    for domain in DOMAINS
 }
 
 
 def tiny_workspace(target: Path, **overrides: Any) -> Path:
-    """A workspace at `target` with the cells of METHODS and LAMBDAS, TINY's parameters and `overrides` (dots as double underscores).
+    """A workspace at `target` with the cells of METHODS and GRID, TINY's parameters and `overrides` (dots as double underscores).
 
     Timings are inputs of the pipeline: made-up ones stand in it, as timings of these models would say nothing.
     """
     values = TINY | {key.replace("__", "."): value for key, value in overrides.items()}
-    workspace = make_workspace(REPOSITORY, target, values, METHODS, LAMBDAS)
+    workspace = make_workspace(REPOSITORY, target, values, METHODS, (HEADLINE, OTHER))
     timings = make_benchmarks()
     timings["fronts.json"] = make_designs()
     timings["audit.json"] = {"cells": [], "population": 0}
@@ -82,6 +90,20 @@ def tiny_workspace(target: Path, **overrides: Any) -> Path:
     for name, document in timings.items():
         write_json(workspace / "benchmarks" / "results" / name, document)
     return workspace
+
+
+def link_sources(folder: Path) -> None:
+    """What decides about the pipeline, but for params.yaml."""
+    for name in ("polychromic", "paper", "benchmarks"):
+        (folder / name).symlink_to(REPOSITORY / name)
+
+
+def declared_stages(folder: Path, edit: Callable[[dict[str, Any]], Any] = lambda values: None) -> dict[str, Stage]:
+    """The stages where each domain has a plan for test, after `edit` of such values; `folder` has the sources, and gets its params.yaml."""
+    values = declared_values()
+    edit(values)
+    write_params(folder, values)
+    return stages(folder)
 
 
 def environment(workspace: Path, cache: Path, hash_seed: int = 0) -> dict[str, str]:

@@ -9,12 +9,12 @@ import pytest
 from polychromic.base.errors import UsageError
 from polychromic.data.domains import domain_names
 from polychromic.params import ALWAYS, Params, load_params, read_yaml
-from tests.workspace import REPOSITORY, write_params
+from tests.workspace import REPOSITORY, declared_values, write_params
 
 
 @pytest.fixture(scope="module")
 def original() -> dict:
-    return read_yaml(REPOSITORY / "params.yaml")
+    return declared_values()
 
 
 def change(values: dict, key: str, value) -> dict:
@@ -37,7 +37,8 @@ def message(tmp_path, values: dict) -> str:
     return str(error.value)
 
 
-def test_the_repository_s_file_is_valid_and_read_as_written(original):
+def test_the_repository_s_file_is_valid_and_read_as_written():
+    original = read_yaml(REPOSITORY / "params.yaml")
     params = load_params(REPOSITORY / "params.yaml")
     assert params.lam == original["lambda"]
     assert params.train.learning_rate == 5e-4, "YAML 1.2 reads 5e-4 as a number"
@@ -78,9 +79,13 @@ TOGETHER = [  # in a method,
     ("methods.gated.lam", None, ["methods.gated: ", "belongs to methods with an objective"]),
     ("methods.gem.grid_seeds", {"0.3": 1}, ["methods.gem: ", "grid_seeds is for a method with lam: lambda"]),
     *((f"methods.gem.{key}", value, ["methods.gem: ", f"{key}: only for methods with an objective"]) for key, value in (
-        ("rollouts", {"share": 0.5}), ("subset", 2), ("baseline", "marginal"))),
+        ("rollouts", {"share": 0.5}), ("subset", 2), ("baseline", "marginal"), ("after", 0.5), ("rate", 0.5), ("clip", 10.0))),
+    ("methods.gem.unlabelled", True, ["methods.gem: ", "unlabelled needs clip", "or self_training without an objective"]),
+    ("methods.rft.cost", None, ["methods.rft: ", "self_training.rounds and self_training.spend are shares of a budget in FLOPs: add cost"]),
+    ("methods.rft.self_training", {"after": 0.5, "rounds": 2}, ["methods.rft: ", "share a budget: add self_training.spend"]),
     ("methods.passk", PASSK, ["methods.passk: ", "leave_one_out scores sets of N - 1 = 7 replies", "8"]),
     ("methods.gem.settings", {}, ["methods.gem: ", "loss gem: beta is missing (beta > 0)"]),
+    ("methods.dco.settings", {"n": 0}, ["methods.dco: ", "loss coverage: n is 0.0; allowed: n >= 1"]),
     ("methods.gem.settings", {"beta": 0.0}, ["methods.gem: ", "beta is 0.0; allowed: beta > 0"]),
     ("methods.tofu.settings", {"gama": 3.0}, ["beta is missing (beta > 0); gamma is missing (gamma >= 0); gama is not a setting"]),
     ("methods.lora.settings", {"beta": 0.7}, ["methods.lora: ", "beta is not a setting of ce; its settings: none"]),
@@ -94,9 +99,10 @@ TOGETHER = [  # in a method,
     ("analysis.contrasts.0.a", "dora", ["analysis.contrasts names 'dora', not among the methods: zero_shot"]),
     ("analysis.endpoints.listqa.primary", "valid@10", ["endpoints.listqa.primary names 'valid@10', not among its metrics: pass@1, "]),
     ("analysis.endpoints", {"listqa": {"primary": "pass@10", "quality": "pass@1"}}, ["analysis.endpoints lacks replies"]),
+    ("judge.pairs", {"listqa": ["lora - dora"]}, ["judge.pairs.listqa names 'dora', not among analysis.test.listqa.systems: zero_shot"]),
     # and in what test is opened for
     (f"{PLAN}.prompts", 0, ["greater than or equal to 1"]), (f"{PLAN}.systems.lora.temperatures", [], ["at least 1 item"]),
-    (f"{PLAN}.systems.lora.seeds", 6, [f"{PLAN}: systems.lora.seeds is 6; the section declares 5 seeds"]),
+    (f"{PLAN}.systems.lora.seeds", 6, [f"{PLAN}: systems.lora.seeds is 6; the section declares 3 seeds"]),
     (f"{PLAN}.systems.lora.lam", 3.0, [f"{PLAN}.systems.lora: lam is 3.0; ", "none elsewhere"]),
     (f"{PLAN}.systems.polychromic.lam", None, [f"{PLAN}.systems.polychromic: lam is None; a number where "]),
     (f"{PLAN}.systems.dora", DORA, [f"{PLAN}.systems names 'dora', not among the methods: ", "lora"]),
@@ -121,9 +127,10 @@ def test_a_method_s_role_follows_from_what_it_declares(original):
     methods = Params.model_validate(original).methods
     seeing = {name for name, method in methods.items() if method.sees_checker}
     ours = {name for name, method in methods.items() if method.ours}
-    assert {"lora_all", "rft", "rft_long", "rft_min_p", "gated", "reward", "passk", "poly_epo"} == seeing - ours
-    assert {"polychromic", "polychromic_bulk"} <= ours and ours == {name for name in methods if methods[name].objective == "coverage"}
-    assert not {"polychromic_plain", "gem", "deviation", "list_prompt", "lora"} & seeing
+    of_checker = {"reward", "passk", "poly_epo", "setpo", "darling", "w_reinforce", "gated", "rft", "rft_rounds", "dco_pool", "lora_all"}
+    assert of_checker | {"rft_1c", "rft_4c"} == seeing - ours
+    assert ours == {"polychromic", "polychromic_1c", "polychromic_4c", "polychromic_rft", "polychromic_full"} <= seeing
+    assert not {"polychromic_plain", "gem", "deviation", "list_prompt", "lora", "dco"} & seeing
 
 
 def test_the_grid_has_a_method_on_the_domains_it_names(original):
@@ -175,13 +182,26 @@ def test_the_four_baselines_are_declared_among_the_methods_and_for_test(name, or
     assert f"methods lacks {name}; the four baselines are always there" in message(tmp_path, original | {"methods": methods})
 
 
-def test_a_domain_of_the_grid_needs_a_declaration_for_test(original, tmp_path):
+def test_a_domain_without_a_declaration_for_test_is_not_opened_and_has_no_pairs_for_the_judge(original, tmp_path):
     values = copy.deepcopy(original)
     del values["analysis"]["test"]["code"]
+    params = load_params(write_params(tmp_path, values))
+    assert params.cells("code", "test") == [] and params.cells("code", "dev") and params.cells("listqa", "test")
+    for ask in (params.test_plan, lambda domain: params.on(domain, "test"), lambda domain: params.cell(domain, "test", "lora")):
+        with pytest.raises(UsageError, match=r"analysis\.test has no 'code'\. Declared: listqa, replies, creative\. Declare its systems"):
+            ask("code")
+    values["judge"]["pairs"] = {"code": ["polychromic - lora"]}
     text = message(tmp_path, values)
-    assert "analysis.test lacks code; each domain needs a declaration of what test is opened for" in text and "1 error(s)" in text
+    assert "judge.pairs.code names 'lora', 'polychromic', not among analysis.test.code.systems: " in text and "1 error(s)" in text
+
+
+def test_each_domain_of_the_grid_has_endpoints_and_may_be_left_out(original, tmp_path):
+    values = copy.deepcopy(original)
+    del values["analysis"]["endpoints"]["code"]
+    text = message(tmp_path, values)
+    assert "analysis.endpoints lacks code; each domain needs a primary and a quality metric" in text and "1 error(s)" in text
     values["domains"].remove("code")
-    assert set(load_params(write_params(tmp_path, values)).analysis.test) == set(values["domains"])
+    assert load_params(write_params(tmp_path, values)).domains == ["listqa", "replies", "creative"]
 
 
 def test_several_mistakes_are_reported_at_once_and_long_values_are_cut(original, tmp_path):
@@ -215,24 +235,29 @@ def test_a_file_that_is_no_mapping_in_yaml_is_refused(content, fragments, tmp_pa
 
 def test_the_cells_of_a_split_are_those_that_params_declare(original):
     values = change(change(original, "replies.lambdas", [0.3, 10.0]), "replies.people", ["few_shot", "polychromic"])
+    values = change(change(values, "methods.polychromic.grid_seeds", {"0.3": 2}), f"{PLAN}.precision", "float32")
     params = Params.model_validate(values)
     dev = {cell.name: cell for cell in params.cells("replies", "dev")}
     assert dev.keys() == {"zero_shot", "few_shot", "lora", "rft", "polychromic-3.0", "polychromic-0.3", "polychromic-10.0"}
-    assert dev["polychromic-0.3"].seeds == (0, 1) and dev["zero_shot"].seeds == (0,) and dev["lora"].temperatures == (0.6, 0.8, 1.0)
+    assert dev["polychromic-0.3"].seeds == (0, 1) and dev["polychromic-3.0"].seeds == (0, 1, 2) and dev["zero_shot"].seeds == (0,)
+    assert dev["lora"].temperatures == tuple(original["replies"]["temperatures"])
     beside = params.cells("replies", "calibration")
     assert {cell.name for cell in beside} == {"few_shot", "polychromic-3.0", "polychromic-0.3", "polychromic-10.0"}
     assert {cell.temperatures for cell in beside} == {(1.0,)} and params.cells("listqa", "calibration") == []
     test = {cell.method: cell for cell in params.cells("listqa", "test")}
     assert test.keys() == params.test_plan("listqa").systems.keys()
-    assert test["polychromic"].lam == 3.0 and test["lora"].seeds == (0, 1, 2, 3, 4) and test["lora"].temperatures[0] == 0.75
-    assert params.on("listqa", "test").train.precision == "float32" and params.on("listqa", "dev") is params
+    assert test["polychromic"].lam == 3.0 and test["lora"].seeds == (0, 1) and test["few_shot"].temperatures == (0.5,)
+    assert test["polychromic"].temperatures[0] == 0.7, "what dev chose comes first"
+    assert params.train.precision == "bfloat16" and params.on("listqa", "dev") is params is params.on("code", "test")
+    assert params.on("listqa", "test").train.precision == params.on("listqa", "test").sampling.precision == "float32"
 
 
 def test_methods_that_differ_in_cost_alone_are_a_family(original):
     polychromic = original["methods"]["polychromic"]
     fixed = {key: value for key, value in polychromic.items() if key != "grid_seeds"} | {"lam": original["lambda"]}
     lora = {"prompt": "zero_shot", "adapter": "lora"}
-    methods = original["methods"] | {
+    costs = [f"{name}_{cost}" for name in ("lora", "polychromic") for cost in ("1c", "4c")]
+    methods = {name: method for name, method in original["methods"].items() if name not in costs} | {
         "polychromic": polychromic | {"cost": 8.0}, "polychromic_1": fixed | {"cost": 1.0, "seeds": 2},
         "polychromic_2": fixed | {"cost": 2.0}, "sharp": fixed | {"cost": 2.0, "min_p": 0.1},
         "other": fixed | {"cost": 2.0, "lam": 1.0}, "lora": lora, "lora_1": lora | {"cost": 1.0},
@@ -251,7 +276,7 @@ def test_one_cell_is_found_by_name_or_refused(original):
     assert cell.name == "polychromic-0.7" and cell.seeds == (0, 1, 2), "an ablation's weight, which the grid does not have"
     assert params.cell("listqa", "test", "polychromic").name == "polychromic-3.0", "on test it is declared"
     adapters = lambda split, method: len(params.adapters("listqa", params.cell("listqa", split, method)))
-    assert (adapters("test", "lora"), adapters("dev", "zero_shot")) == (5, 0)
+    assert (adapters("test", "lora"), adapters("test", "polychromic"), adapters("dev", "zero_shot")) == (2, 3, 0)
     for arguments, text in (
         (("dev", "dora"), "method 'dora' does not exist"),
         (("dev", "polychromic"), "needs a weight, a finite number: add --lam"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,34 @@ from tests.tiny import make_tiny_encoder, make_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KINDS = ("zorb", "flim", "quave", "drosk", "plent", "varn", "miltow", "gabbro", "sedge", "torque", "umbel", "wicket", "yarrow", "krell")
+
+_LORA = {"prompt": "zero_shot", "adapter": "lora", "domains": []}
+_OURS = _LORA | {"objective": "coverage", "lam": 3.0}
+# Kinds of method that the code has and the grid of params.yaml has not: each prompt, loss, objective, target and similarity has one.
+FURTHER: dict[str, dict[str, Any]] = {
+    "list_prompt": {"prompt": "list", "adapter": "none", "domains": []},
+    "lora_long": _LORA | {"budget": 1.4},
+    "lora_scaled": _LORA | {"scale": 0.7},
+    "lora_all": _LORA | {"targets": "valid"},
+    "label_smoothing": _LORA | {"loss": "label_smoothing", "settings": {"epsilon": 0.1}},
+    "entropy": _LORA | {"loss": "entropy", "settings": {"beta": 0.1}},
+    "gem": _LORA | {"loss": "gem", "settings": {"beta": 0.7}},
+    "tofu": _LORA | {"loss": "tofu", "settings": {"beta": 0.8, "gamma": 3.0}},
+    "deviation": _LORA | {"loss": "deviation"},
+    "polychromic_plain": _OURS | {"objective": "plain", "baseline": "leave_one_out", "similarity": "semantic", "lam": 0.5},
+    "gated": _OURS | {"objective": "gated", "baseline": "leave_one_out", "lam": 10.0},
+    "polychromic_full": _OURS | {"rollouts": {"share": 1.0}},
+}
+# Methods of the grid without what a budget in FLOPs brings: the domain's steps, and rollouts from the first one on.
+STEPS: dict[str, dict[str, Any]] = {
+    "lora": {"prompt": "zero_shot", "adapter": "lora"},
+    "polychromic": {"prompt": "zero_shot", "adapter": "lora", "objective": "coverage", "lam": "lambda"},
+    "lora_min_p": _LORA | {"min_p": 0.1},
+    "rft": {"prompt": "zero_shot", "adapter": "lora", "self_training": {"after": 0.5}},
+    "reward": _OURS | {"objective": "reward", "baseline": "leave_one_out"},
+    "passk": _OURS | {"objective": "passk", "subset": 2, "baseline": "others"},
+    "poly_epo": _OURS | {"objective": "poly_epo", "subset": 2, "baseline": "leave_one_out"},
+}
 
 
 def listqa_record(number: int, **changes: Any) -> Record:
@@ -35,9 +64,19 @@ def listqa_record(number: int, **changes: Any) -> Record:
     return Record(**(values | changes))
 
 
-def small_values() -> dict[str, Any]:
-    """The values of params.yaml with the tiny models of `make_models` and sizes that take a second."""
+def declared_values() -> dict[str, Any]:
+    """The values of params.yaml with FURTHER methods, three seeds and `small_plan` for test in each domain, whatever its grid has."""
     values = read_yaml(REPOSITORY / "params.yaml")
+    values["methods"] = {**values["methods"], **copy.deepcopy(FURTHER)}
+    values["seeds"] = [0, 1, 2]
+    values["analysis"]["test"] = {domain: small_plan() for domain in values["domains"]}
+    return values
+
+
+def small_values() -> dict[str, Any]:
+    """`declared_values` with the tiny models of `make_models`, sizes that take a second, and STEPS."""
+    values = declared_values()
+    values["methods"] |= copy.deepcopy(STEPS)
     values["model"], values["encoder"] = {"source": "folder", "path": "model"}, {"source": "folder", "path": "encoder"}
     values["seeds"] = [0, 1]
     values["listqa"] |= {"sizes": {"train": 6, "dev": 4, "test": 4}, "steps": 6, "max_new_tokens": 4, "temperatures": [0.5, 1.0]}
@@ -46,11 +85,9 @@ def small_values() -> dict[str, Any]:
     values["sampling"] |= {"n": 10, "rows": 20, "precision": "float32"}
     values["lora"] |= {"rank": 2, "alpha": 4}
     values["objective"] |= {"n": 3}
-    values["methods"]["passk"]["subset"] = values["methods"]["poly_epo"]["subset"] = 2
-    values["methods"]["lora"]["temperatures"] = {}
     values["few_shot"] |= {"exemplars": 2}
     sizes = {"bootstrap": 200, "resamples": 200, "permutations": 200, "clusters": []}
-    values["analysis"] |= sizes | {"test": {domain: small_plan() for domain in values["domains"]}}
+    values["analysis"] |= sizes
     values["judge"] |= {"sets": 3, "repeats": 1, "pairs": {"listqa": ["polychromic - lora", "lora - zero_shot"]}}
     return values
 

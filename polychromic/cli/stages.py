@@ -208,13 +208,14 @@ def pipeline(
 
 @stage_app.command("open-test")
 def open_test(
-    domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of params.yaml where none is named.")] = None,
+    domains: Annotated[list[str] | None, typer.Argument(help="Domains of `analysis.test`; all of them where none is named.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=1000, help="Processes that share the machine, 2 to 4 GB each; on a GPU about six.")] = 2,
 ) -> None:
     """Sample and score test for all declared systems at once, as the stages do one by one; `dvc repro` then records it."""
     values = load()
-    for domain in domains or ():
+    opened = domains or [domain for domain in values.domains if values.cells(domain, "test")]
+    for domain in opened or values.domains:  # where nothing is declared, the first one says so
         values.test_plan(domain)
     from polychromic.pipeline.run import open_test as run
 
-    run(values, domains or values.domains, jobs)
+    run(values, opened, jobs)

@@ -166,6 +166,8 @@ class Params(Section):
             raise UsageError(f"method {method!r} needs a weight, a finite number: add --lam, such as --lam {self.lam}.")
         if weight != "lambda" and lam is not None:
             raise UsageError(f"method {method!r} takes no --lam: params.yaml sets methods.{method}.lam to {weight}. Leave the option out.")
+        if split == "test":
+            self.test_plan(domain)  # says so where nothing was declared
         cells = self.cells(domain, split)
         if split == "dev" or method in {cell.method for cell in cells} and split == "calibration":
             return self._cell(domain, split, method, None if lam is None else abs(lam))  # -0.0 is no weight of its own

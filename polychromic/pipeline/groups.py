@@ -305,7 +305,8 @@ def _of_paper(root: Path, params: Params) -> Iterator[Group]:
     ):
         group = "judge-table" if name == "judge" else name  # "judge" asks the store
         yield Group(group, desc, f"report {name}", deps, ("report.build", None), keys, build.outs(name))
-    shown, numbers = read_by_paper(root), paths.NUMBERS.as_posix()
+    absent, numbers = build.unmade(params), paths.NUMBERS.as_posix()
+    shown = [path for path in read_by_paper(root) if path not in absent]
     own = [path for path in shown if path.startswith("paper/tables/provenance-")]
     desc = "where each printed number, figure and table comes from; its deps are the inputs of all stages, which it hashes"
     read = [*(path for path in shown if path not in own), numbers, "polychromic", "data", "requirements.lock", BENCHMARKS]

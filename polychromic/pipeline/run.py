@@ -95,7 +95,7 @@ def tasks(params: Params, domains: Sequence[str]) -> dict[str, list[Task]]:
         method = params.methods[cell.method]
         for seed, adapter in zip_longest(cell.seeds, params.adapters(domain, cell)):
             if adapter is not None:
-                steps = params.domain(domain).steps * method.budget * (1 if method.objective == "none" else 2)
+                steps = params.domain(domain).steps * (method.cost or method.budget * (1 if method.objective == "none" else 2))
                 train.setdefault(adapter, (steps, Task("train", domain, cell, seed)))
             draw.append((adapter, Task("draw", domain, cell, seed)))
     longest = sorted(train, key=lambda adapter: -train[adapter][0])

@@ -85,9 +85,13 @@ def seconds(here: Workspace, stage: Stage) -> dict[Hashable, float]:
     (timed, sampler), params = (measured(file, folder) for file in names), here.params
     places = [place for path in stage.outs if path.endswith(paths.SAMPLES) and (place := here.place(path))]
     tokens = sum(sum(row["tokens"]) for place in places for _, row in read_jsonl(place))
-    nearest = "polychromic" if params.methods[name].objective != "none" else "lora"
-    step = timed.variants.get(params.trains_like(name)) or timed.variants[nearest]
-    training = round(params.domain(domain).steps * params.methods[name].budget) * step.mean_seconds
+    method, steps = params.methods[name], params.domain(domain).steps
+    if method.cost is not None:  # in FLOPs of LoRA's steps
+        training = method.cost * steps * timed.variants["lora"].mean_seconds
+    else:
+        nearest = "polychromic" if method.objective != "none" else "lora"
+        step = timed.variants.get(params.trains_like(name)) or timed.variants[nearest]
+        training = round(steps * method.budget) * step.mean_seconds
     adapters = params.adapters(domain, params.cell(domain, split, name, weight_of(stage)))
     drafts = tokens / max(row.tokens_per_second for row in sampler.rows)
     return {stage.name: drafts} | {(split == "test", adapter): training for adapter in adapters}  # test trains anew

@@ -87,6 +87,16 @@ def outs(what: str, domain: str | None = None, split: str | None = None) -> list
     return [*made, paths.NUMBERS.as_posix()] if what == "numbers" else made
 
 
+def unmade(params: Params) -> set[str]:
+    """What the stages of `report` would write of splits that a domain has not, and of domains that are left out; main.tex shows it only
+    where it is there."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for domain in params.analysis.endpoints:
+        for split in paths.SPLITS:
+            found[domain in params.domains and bool(params.cells(domain, split))].update(outs("report", domain, split))
+    return found[False] - found[True]  # a name may be without a domain
+
+
 def build(params: Params, what: str, split: str | None = None) -> list[Path]:
     """Run a stage in the current folder: `report` of a domain and its split, or the one of the name `what`. Returns the files written.
     Raises PolychromicError, beside what the module says, where the manuscript asks for a number that nothing makes."""

@@ -98,6 +98,39 @@ def test_what_cannot_run_is_refused_and_nothing_is_written(line, fragments, work
     assert ran == [] and tree(workspace) == before
 
 
+TEST = "--split test"
+NOT_OPENED = [
+    *(f"sample code {cell} {TEST}" for cell in ("lora", "polychromic", "polychromic --lam 3.0")),
+    f"score code {TEST}", f"compare code {TEST}", "open-test code", "open-test listqa code",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", NOT_OPENED)
+def test_a_domain_without_a_plan_is_not_opened(line, workspace, command, ran):
+    values = small_values()
+    del values["analysis"]["test"]["code"]
+    write_params(workspace, values)
+    before = tree(workspace)
+    code, out, err = command(*line.split())
+    assert (code, out) == (2, "") and ran == [] and tree(workspace) == before
+    said = "analysis.test has no 'code'. Declared: listqa, replies, creative. Declare its systems and contrasts first."
+    assert " ".join(err.split()) == f"error: params.yaml: {said}"
+
+
+def test_what_is_opened_at_once_are_the_domains_with_a_plan(workspace, command, monkeypatch):
+    opened = []
+    monkeypatch.setattr("polychromic.pipeline.run.open_test", lambda params, domains, jobs: opened.append(domains))
+    values = small_values()
+    del values["analysis"]["test"]["code"]
+    for plans in (values["analysis"]["test"], {}):
+        values["analysis"]["test"] = plans
+        values["judge"]["pairs"] = {}
+        write_params(workspace, values)
+        code, _, err = command("open-test")
+        assert code == (0 if plans else 2) and ("analysis.test has no 'listqa'. Declared: none." in " ".join(err.split())) == (not plans)
+    assert opened == [["listqa", "replies", "creative"]]
+
+
 @pytest.mark.parametrize(("line", "expected"), [
     (f"{POLY} --lam 0.30", (3.0, "dev", 0.3, "results/listqa/dev/polychromic-0.3")),
     (f"{POLY} --lam 3", (3.0, "dev", 3.0, "results/listqa/dev/polychromic-3.0")),

@@ -55,7 +55,7 @@ def test_links_lead_to_files(page):
 
 
 def test_the_table_is_the_pipelines():
-    there = (REPOSITORY / "paper" / "tables" / "listqa-test.md").exists()
+    there = (REPOSITORY / "paper" / "tables" / "summary.md").exists()
     assert with_results(README, readme_results(REPOSITORY) if there else "The results of version 2 are being computed.\n") == README
 
 

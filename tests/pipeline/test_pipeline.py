@@ -23,8 +23,7 @@ from tests.run_stages import READ
 from tests.workspace import make_models
 
 DOMAINS = ("listqa", "replies", "creative", "code")
-HEADLINE = 3.0
-GRID = {"listqa": (0.3, HEADLINE), "replies": (0.3, HEADLINE), "creative": (HEADLINE,), "code": (HEADLINE,)}
+SENTENCE = r"The weight of $D$ is \num{setup.lambda}."
 
 pytestmark = pytest.mark.timeout(2 * tools.PATIENCE)
 
@@ -47,6 +46,8 @@ def runs(tmp_path_factory) -> tuple[Run, Run]:
     started, found = [], []
     for hash_seed, name in enumerate(("one", "another, longer name"), start=1):
         workspace = tools.tiny_workspace(base / name)
+        text = workspace / "paper" / "main.tex"  # which prints nothing, else, that an ablation must change
+        text.write_text(text.read_text(encoding="utf-8").replace(r"\end{document}", f"{SENTENCE}\n\\end{{document}}"), encoding="utf-8")
         environment = tools.environment(workspace, base / f"cache {hash_seed}", hash_seed)
         log = base / f"run-{hash_seed}.log"
         started.append((workspace, environment, tools.start(workspace, environment, "tests.run_stages", log=log), log))
@@ -126,7 +127,7 @@ def test_dvc_takes_the_run_as_its_own(recorded):
 def test_metrics_and_plots_say_what_was_found(recorded):
     metrics = json.loads(tools.dvc(recorded.workspace, recorded.environment, "metrics", "show", "--json"))
     of_listqa = metrics[""]["data"]["results/listqa/dev/metrics.json"]["data"]
-    assert of_listqa.keys() >= {"zero_shot", "lora", "polychromic", "polychromic@0.3"}
+    assert of_listqa.keys() >= {"zero_shot", "lora", "polychromic", f"polychromic@{tools.OTHER}"}
     assert of_listqa["lora"].keys() >= {"valid_distinct@10", "pass@1", "pass@10", "objective", "steps"}
     tools.dvc(recorded.workspace, recorded.environment, "plots", "show", "--out", str(recorded.workspace.with_name("plots")))
     page = (recorded.workspace.with_name("plots") / "index.html").read_text()
@@ -153,9 +154,9 @@ class Ablation:
 
 @pytest.fixture(scope="module")
 def ablation(recorded) -> Ablation:
-    """lambda = 0.3 up to the paper: the grid of list questions and replies has it, sentences and functions train a cell."""
+    """Another lambda up to the paper: the grids of list questions and sentences have it, replies and functions train a cell."""
     run = recorded
-    output = tools.dvc(run.workspace, run.environment, "exp", "run", "-S", "lambda=0.3")
+    output = tools.dvc(run.workspace, run.environment, "exp", "run", "-S", f"lambda={tools.OTHER}")
     said = tools.output(run.workspace, run.environment, "polychromic", "diff", "--json")
     params = json.loads(tools.dvc(run.workspace, run.environment, "params", "diff", "--json"))
     keys = [key for file in params.values() for key in file]
@@ -164,7 +165,7 @@ def ablation(recorded) -> Ablation:
 
 
 def test_a_lambda_of_the_grid_trains_nothing_and_leaves_test_alone(recorded, ablation):
-    lacking = {f"polychromic-dev-{domain}@0.3" for domain in DOMAINS if 0.3 not in GRID[domain]}
+    lacking = {f"polychromic-dev-{domain}@{tools.OTHER}" for domain in DOMAINS if tools.OTHER not in tools.GRID[domain]}
     kinds = ("prompted", "tuned", "checked", "polychromic", "cells")
     assert {name for name in ablation.ran if name.split("-")[0] in kinds} == lacking
     again = {f"{stage}{domain}" for stage in ("compare-dev-", "report-dev@") for domain in DOMAINS}
@@ -173,16 +174,16 @@ def test_a_lambda_of_the_grid_trains_nothing_and_leaves_test_alone(recorded, abl
     assert ablation.made["paper/main.pdf"] != recorded.made["paper/main.pdf"]
     for domain in DOMAINS:
         systems = read_json(recorded.workspace / paths.compare_file(domain, "dev"))["systems"]
-        assert {system["lambda"] for system in systems if system["label"] == "polychromic"} == {0.3}
+        assert {system["lambda"] for system in systems if system["label"] == "polychromic"} == {tools.OTHER}
 
 
 def test_the_ablation_is_said_in_parameters_and_in_the_papers_sentences(ablation):
     assert ablation.params == ["lambda"]
     changes = {change["key"]: change for change in ablation.difference["changes"]}
-    weight = changes["listqa.headline.lambda"]
-    assert (weight["old"]["text"], weight["new"]["text"]) == (f"{HEADLINE:g}", "0.3")
-    sentences = [one for one in ablation.difference["sentences"] if "listqa.headline.lambda" in one["keys"]]
-    assert sentences and all(f"«{HEADLINE:g} \u2192 0.3»" in one["text"] and one["line"] for one in sentences)
+    weight = changes["setup.lambda"]
+    assert (weight["old"]["text"], weight["new"]["text"]) == (f"{tools.HEADLINE:g}", f"{tools.OTHER:g}")
+    (sentence,) = [one for one in ablation.difference["sentences"] if "setup.lambda" in one["keys"]]
+    assert f"«{tools.HEADLINE:g} \u2192 {tools.OTHER:g}»" in sentence["text"] and sentence["line"]
 
 
 def test_the_way_back_gives_the_original_files(recorded, ablation):

@@ -13,14 +13,18 @@ from polychromic.models.load import attach_lora, load_causal_lm
 from polychromic.params import Params
 from polychromic.pipeline import plan as plans
 from polychromic.pipeline.devices import DEVICES, device
-from tests.workspace import make_models, small_values, write_listqa, write_params
+from tests.workspace import declared_values, make_models, small_values, write_listqa, write_params
+
+COSTED = ("lora", "polychromic", "lora_min_p", "lora_1c", "lora_4c")  # as params.yaml has them, with budgets in FLOPs
 
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
     make_models(tmp_path)
     write_listqa(tmp_path)
-    write_params(tmp_path, values := small_values())
+    values = small_values()
+    values["methods"] |= {name: {**declared_values()["methods"][name], "domains": None} for name in COSTED}
+    write_params(tmp_path, values)
     monkeypatch.chdir(tmp_path)
     return Params.model_validate(values)
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from polychromic.pipeline import imports
 from polychromic.pipeline.run import upstream
 from polychromic.pipeline.stages import PIPELINE, stages, to_yaml
 from polychromic.pipeline.workspace import round_trip_yaml
+from tests.pipeline_tools import declared_stages, link_sources
 from tests.workspace import REPOSITORY
 
 STAGES = stages(REPOSITORY)
@@ -30,10 +32,22 @@ print(json.dumps(found))
 """
 
 
+@pytest.fixture
+def sources(tmp_path):
+    link_sources(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def declared(sources):
+    """declared_stages in that folder."""
+    return partial(declared_stages, sources)
+
+
 def test_the_committed_pipeline_is_the_printed_one_and_short(command, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     assert command("pipeline", "--check")[0] == 0
-    assert len((REPOSITORY / PIPELINE).read_text().splitlines()) <= 800
+    assert len((REPOSITORY / PIPELINE).read_text().splitlines()) <= 700
 
 
 def test_dvc_reads_it_as_the_stages_say():
@@ -81,47 +95,69 @@ def test_imports_lead_to_what_changes_numbers_and_to_nothing_else():
         assert imports._file(REPOSITORY, module), module
 
 
-def test_no_stage_about_test_reads_a_choice():
+def test_no_stage_about_test_reads_a_choice(declared):
     """Another headline weight, and what dev says then, must leave test alone: neither is in a dep or a parameter, however far back."""
-    needs, seen = upstream(STAGES), set()
-    pending = [name for name, stage in STAGES.items() if stage.axes.get("split") == "test"]
+    found = declared()
+    needs, seen = upstream(found), set()
+    pending = [name for name, stage in found.items() if stage.axes.get("split") == "test"]
+    assert {found[name].axes["domain"] for name in pending} == set(domain_names())
     while pending:
         name = pending.pop()
         if name not in seen:
             seen.add(name)
             pending += needs[name]
-    assert {STAGES[name].group.partition("-")[0] for name in seen if STAGES[name].axes.get("split") != "test"} == {"split", "norms"}
+    assert {found[name].group.partition("-")[0] for name in seen if found[name].axes.get("split") != "test"} == {"split", "norms"}
     for name in seen:
-        keys = {key for keys in STAGES[name].params.values() for key in keys}
+        keys = {key for keys in found[name].params.values() for key in keys}
         assert not {"lambda", "seeds", "analysis"} & keys, name
-    others = [name for name, stage in STAGES.items() if name not in seen and stage.axes.get("split")]
-    assert others and not [dep for name in others for dep in STAGES[name].deps if "/test/" in dep]
+    others = [name for name, stage in found.items() if name not in seen and stage.axes.get("split")]
+    assert others and not [dep for name in others for dep in found[name].deps if "/test/" in dep]
 
 
-def test_the_paper_depends_on_what_it_reads():
+def test_a_domain_without_a_plan_has_no_stage_about_test(declared, sources):
+    """Nor does any stage read what such a one would make, the tables and figures that the paper would show included."""
+    about = lambda stage: {*stage.outs, *stage.deps, stage.cmd, *(key for keys in stage.params.values() for key in keys)}
+    said_of = lambda found: {name: " ".join(about(stage)) for name, stage in found.items()}
+    of_test = lambda found: {name: said for name, said in said_of(found).items() if "test" in re.split(r"\W", said)}
+    everywhere = of_test(declared())
+    named = lambda found: {domain for domain in domain_names() if any(domain in re.split(r"[\W_]", said) for said in found.values())}
+    assert named(everywhere) == set(domain_names()) and {"cells-test@code-lora", "score-test-code", "report-test@code"} <= everywhere.keys()
+    found = of_test(declared(lambda values: values["analysis"]["test"].pop("code")))
+    of_code = re.compile(r"(cells|score|compare|report)-test.code|drafts-code")
+    assert everywhere.keys() - found.keys() == {name for name in everywhere if of_code.match(name)}
+    said = " ".join(found.values()) + to_yaml(sources)
+    for path in ("results/code/test", "analysis.test.code", "tables/code-test", "figures/code-test"):
+        assert path in " ".join(everywhere.values()) and path not in said, path
+    assert of_test(declared(lambda values: values["analysis"]["test"].clear())) == {}
+    assert "/test/" not in to_yaml(sources) and "-test" not in to_yaml(sources)
+
+
+def test_the_paper_depends_on_what_it_reads(declared):
+    """Of what it would show of test that is not opened there is no maker, and so no dep."""
     read = imports.read_by_paper(REPOSITORY)
     assert {"paper/main.tex", "paper/refs.bib", "paper/numbers.tex", "paper/tables/listqa-test.tex"} <= set(read)
-    made = {path for stage in STAGES.values() for path in stage.outs}
-    assert set(read) - made == {"paper/main.tex", "paper/numbers.sty", "paper/refs.bib"}
-    covered = lambda path: any(path == dep or path.startswith(f"{dep}/") for dep in STAGES["paper"].deps)
-    assert all(covered(path) for path in read)
-    own = set(STAGES["provenance"].outs)
-    assert set(read) - own <= set(STAGES["provenance"].deps)
+    for found in (declared(), STAGES):
+        made = {path for stage in found.values() for path in stage.outs}
+        written = {"paper/main.tex", "paper/numbers.sty", "paper/refs.bib"}
+        assert {path for path in set(read) - made if found is not STAGES or "-test" not in path} == written
+        covered = lambda path, deps=found["paper"].deps: any(path == dep or path.startswith(f"{dep}/") for dep in deps)
+        assert all(covered(path) for path in read)
+        own = set(found["provenance"].outs)
+        assert (set(read) - own) & (made | written) <= set(found["provenance"].deps)
+        assert not set(found["provenance"].deps) & (set(read) - made - written)
 
 
 @pytest.fixture
-def changed(tmp_path):
+def changed(sources):
     """change(edit) -> the stages of the repository with another params.yaml, and the lines in which dvc.yaml differs."""
-    for name in ("polychromic", "paper", "benchmarks"):
-        (tmp_path / name).symlink_to(REPOSITORY / name)
 
     def change(edit) -> tuple[set[str], set[str]]:
         yaml = round_trip_yaml()
         values = yaml.load(REPOSITORY / "params.yaml")
         edit(values)
-        yaml.dump(values, tmp_path / "params.yaml")
-        found = stages(tmp_path)
-        assert to_yaml(tmp_path).count("\n") >= 400
+        yaml.dump(values, sources / "params.yaml")
+        found = stages(sources)
+        assert to_yaml(sources).count("\n") >= 400
         same = {name for name in found.keys() & STAGES.keys() if found[name] == STAGES[name]}
         return found.keys() - STAGES.keys(), found.keys() - same
 
@@ -130,7 +166,7 @@ def changed(tmp_path):
 
 def test_one_entry_adds_a_method(changed):
     def edit(values):
-        values["methods"]["sharper"] = {**values["methods"]["gem"], "settings": {"beta": 0.5}}
+        values["methods"]["sharper"] = {**values["methods"]["dco"], "settings": {"n": 5}, "domains": ["listqa"]}
 
     new, touched = changed(edit)
     assert new == {"tuned-dev@listqa-sharper"}
@@ -138,27 +174,31 @@ def test_one_entry_adds_a_method(changed):
 
 
 def test_one_entry_adds_a_weight_and_a_seed_adds_no_stage(changed):
-    new, touched = changed(lambda values: values["creative"]["lambdas"].append(30.0))
+    new, touched = changed(lambda values: values["creative"]["lambdas"].append(99.0))
     reading = {f"{stage}-creative" for stage in ("score-dev", "compare-dev", "examples", "drafts")}
-    assert new == {"polychromic-dev-creative@30.0"} and touched - new == reading
+    assert new == {"polychromic-dev-creative@99.0"} and touched - new == reading
     assert changed(lambda values: values["seeds"].append(3)) == (set(), set())
 
 
-def test_a_judge_takes_part_where_answers_are_recorded_and_touches_no_cell(tmp_path):
+def test_a_judge_takes_part_where_answers_are_recorded_and_touches_no_cell(declared, sources):
     """What test and dev have stays as it is: only the judge's own stage is new, and only what prints its results reads them."""
-    for name in ("polychromic", "paper", "benchmarks", "params.yaml"):
-        (tmp_path / name).symlink_to(REPOSITORY / name)
-    before = stages(tmp_path)
+
+    def paired(values) -> None:
+        plan = values["analysis"]["test"]["replies"]
+        plan["systems"]["rft"] = plan["systems"]["lora"]
+        values["judge"]["pairs"] = {"replies": [f"polychromic - {name}" for name in ("lora", "rft", "zero_shot")]}
+
+    before = declared(paired)
     assert "judge" not in before and not [name for name, stage in before.items() if "judge/" in str(stage.deps)]
-    (tmp_path / "judge").mkdir()
-    (tmp_path / "judge" / "declared.json").write_text('{"models": [], "people": ["anna"]}')
-    after = stages(tmp_path)
+    (sources / "judge").mkdir()
+    (sources / "judge" / "declared.json").write_text('{"models": [], "people": ["anna"]}')
+    after = stages(sources)
     assert {name for name, stage in after.items() if before.get(name) != stage} == {"judge", "judge-table", "numbers"}
     assert all("results/judge.json" in after[name].deps for name in ("judge-table", "numbers"))
     stage = after["judge"]
     assert stage.cmd.endswith("judge --mode replay") and dict(stage.outs) == {"results/judge.json": True}
     assert {"judge/calls.jsonl.gz", "judge/declared.json", "polychromic/judge", "data/replies.jsonl"} <= set(stage.deps)
     cells = {dep for dep in stage.deps if dep.startswith("results/")}
-    assert {f"results/replies/test/{name}/samples.jsonl.gz" for name in ("lora", "rft", "polychromic-3.0", "zero_shot")} < cells
+    assert {f"results/replies/test/{name}/samples.jsonl.gz" for name in ("lora", "rft", "polychromic-3.0", "zero_shot")} == cells
     assert cells <= {path for one in before.values() for path in one.outs}
     assert not {"polychromic/train", "polychromic/models"} & set(stage.deps)

@@ -19,7 +19,7 @@ from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 from tests.pipeline_tools import git
 from tests.provenance.conftest import put
-from tests.workspace import REPOSITORY
+from tests.workspace import FURTHER, REPOSITORY, small_plan
 
 
 def comments(folder: Path) -> list[str]:
@@ -78,7 +78,7 @@ def test_only_the_overridden_values_differ_and_comments_stay(root: Path, tmp_pat
 @pytest.mark.parametrize(("overrides", "methods", "message"), [
     ({"listqa.stepps": 1}, None, r"listqa\.stepps: Extra inputs"),
     ({"listqa.steps": 0}, None, r"listqa\.steps: .*greater than or equal to 1 \(got '0'\)"),
-    ({}, ["zero_shot", "few_shot", "polychromic"], "systems lacks lora; the four baselines are always there"),
+    ({}, ["zero_shot", "few_shot", "polychromic"], "methods lacks lora; the four baselines are always there"),
 ])  # fmt: skip
 def test_what_params_may_not_hold_is_refused(overrides, methods, message, root: Path, tmp_path: Path):
     with pytest.raises(UsageError, match=message):
@@ -147,9 +147,19 @@ def cells(folder: Path, split: str) -> set[str]:
     return {"-".join(stage.axes[name] for name in ("domain", "method", "lam") if name in stage.axes) for stage in found}
 
 
+def plans() -> dict[str, dict]:
+    """A plan for test of each domain: the baselines and two peers, each with a contrast of its own."""
+    found = {domain: small_plan() for domain in read_yaml(REPOSITORY / "params.yaml")["domains"]}
+    for plan in found.values():
+        plan["systems"] |= {name: {"seeds": 1, "temperatures": [1.0]} for name in ("rft", "reward")}
+        pairs = (("rft", "lora"), ("polychromic", "reward"))
+        plan["contrasts"] += [{"a": a, "b": b, "family": "secondary", "rule": "chosen"} for a, b in pairs]
+    return found
+
+
 def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path):
     """The cheap half of the smoke run: its parameters load, and its split passes the checks on leakage and strata."""
-    target = make_workspace(REPOSITORY, tmp_path / "smoke", SMOKE, SMOKE_METHODS, lambdas=())
+    target = make_workspace(REPOSITORY, tmp_path / "smoke", SMOKE | {"analysis.test": plans()}, SMOKE_METHODS, lambdas=())
     params = load_params(target / "params.yaml")
     assert cells(target, "dev") == {"listqa-zero_shot", "listqa-few_shot", "listqa-lora", "listqa-polychromic-3.0"}
     assert cells(target, "test") == {f"listqa-{name}" for name in SMOKE_METHODS}  # declared, and not run: it ends with dev's report
@@ -161,14 +171,17 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path):
 
 
 def test_some_cells_are_kept_with_all_that_reads_them_and_all_unless_told_otherwise(tmp_path: Path):
-    methods, whole, everything = [*ALWAYS, "rft", "gem"], stages(REPOSITORY), load_params(REPOSITORY / "params.yaml")
-    target = make_workspace(REPOSITORY, tmp_path / "copy", {}, methods, [0.3])
+    opened = {"analysis.test": plans(), "methods.gem": FURTHER["gem"] | {"domains": ["listqa"]}, "listqa.lambdas": [3.0, 0.3, 10.0],
+              "replies.lambdas": [0.3, 3.0], "creative.lambdas": [10.0], "code.lambdas": [3.0]}  # fmt: skip
+    whole_folder = make_workspace(REPOSITORY, tmp_path / "whole", opened)
+    methods, whole, everything = [*ALWAYS, "rft", "gem"], stages(whole_folder), load_params(whole_folder / "params.yaml")
+    target = make_workspace(whole_folder, tmp_path / "copy", {}, methods, [0.3])
     found, params = stages(target), load_params(target / "params.yaml")
     weights = {"polychromic-0.3", "polychromic-3.0"}
-    kept = {"listqa": {"rft", "gem", *weights}, "replies": {"rft", *weights}, "creative": {"polychromic-3.0"}, "code": {"polychromic-3.0"}}
-    assert cells(target, "dev") == {f"{name}-{cell}" for name in kept for cell in {"zero_shot", "few_shot", "lora", *kept[name]}}
+    kept = {"listqa": {"gem", *weights}, "replies": weights, "creative": {"polychromic-3.0"}, "code": {"polychromic-3.0"}}
+    assert cells(target, "dev") == {f"{name}-{cell}" for name in kept for cell in {"zero_shot", "few_shot", "lora", "rft", *kept[name]}}
     assert cells(target, "calibration") == {f"replies-{cell}" for cell in {"zero_shot", "few_shot", "lora", "rft", *weights}}
-    assert cells(target, "test") == {f"{name}-{one}" for name in kept for one in everything.test_plan(name).systems if one in methods}
+    assert cells(target, "test") == {f"{name}-{one}" for name in kept for one in (*ALWAYS, "rft")}, "reward was declared, too"
     assert found.keys() <= whole.keys() and all(" sample " in whole[name].cmd for name in whole.keys() - found.keys())
     made = {path for stage in found.values() for path in stage.outs}
     for name, stage in found.items():
@@ -177,7 +190,7 @@ def test_some_cells_are_kept_with_all_that_reads_them_and_all_unless_told_otherw
     for domain in params.domains:
         plan = params.test_plan(domain)
         pairs = {(pair.a, pair.b) for pair in plan.contrasts}
-        assert {name for pair in pairs for name in pair} <= plan.systems.keys() and (("rft", "lora") in pairs or domain == "replies")
+        assert {name for pair in pairs for name in pair} <= plan.systems.keys() and ("rft", "lora") in pairs
     assert list(params.methods) == [name for name in everything.methods if name in methods]
     assert {name for contrast in params.analysis.contrasts for name in (contrast.a, contrast.b)} <= {*methods, *BEST}
     target = make_workspace(REPOSITORY, tmp_path / "copy", {})

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from polychromic.params import load_params
+from polychromic.params import Params
 from polychromic.pipeline.stages import Stage
 from polychromic.provenance.lock import md5_of, read_yaml
 from polychromic.provenance.workspace import Workspace, values_of
 from polychromic.report.paper import records_hash
 from tests.pipeline_tools import git
+from tests.workspace import declared_values
 
 REPO = Path(__file__).resolve().parents[2]
 NUMBERS, MACROS = "results/numbers.json.gz", "paper/numbers.tex"
@@ -220,7 +221,9 @@ def inside(repository: Path, command, monkeypatch):
 @pytest.fixture
 def repository(_made: Path, tmp_path: Path, monkeypatch) -> Path:
     """A copy for each test to change: one commit, all up to date."""
-    params = load_params(REPO / "params.yaml")
+    values = declared_values()
+    values["analysis"]["test"]["listqa"]["precision"] = "float32"
+    params = Params.model_validate(values)
     sizes = params.listqa.sizes.model_copy(update={"train": 1, "dev": 1, "test": 1})
     small = {"domains": ["listqa"], "listqa": params.listqa.model_copy(update={"sizes": sizes})}
     split = params.split.model_copy(update={"tolerance": 1.0})

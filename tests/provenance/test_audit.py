@@ -66,7 +66,8 @@ def test_a_cell_takes_its_steps_and_its_tokens(here):
     lora, prompted, test = (seconds(here, STAGES[name]) for name in (LORA, PROMPTED, TEST))
     drafts, *training = lora.values()  # of the stage itself, then of each seed's adapter
     step = read_json(here.folder / STEP_COST)["variants"]["lora"]["mean_seconds"]
-    assert training == pytest.approx([here.params.listqa.steps * step] * len(here.params.seeds)) and [*prompted.values()] == [drafts] != [0]
+    cost, seeds = here.params.methods["lora"].cost, len(here.params.seeds)
+    assert training == pytest.approx([cost * here.params.listqa.steps * step] * seeds) and [*prompted.values()] == [drafts] != [0]
     others = [seconds(here, STAGES[name]).keys() for name in POLY]
     assert not lora.keys() & (test.keys() | others[0] | others[1]) and not others[0] & others[1], "test trains anew"
     assert len(test) == 1 + len(here.params.cell("listqa", "test", "lora").seeds)
@@ -74,6 +75,8 @@ def test_a_cell_takes_its_steps_and_its_tokens(here):
     of = lambda method: seconds(here, like(method)).keys() - {LORA}
     assert of("lora_min_p") and of("lora_min_p") <= of("lora"), "what decodes otherwise"
     assert not of("rft") & of("lora") and not of("lora_long") & of("lora")
+    long = [time for what, time in seconds(here, like("lora_long")).items() if what != LORA]
+    assert long == pytest.approx([round(1.4 * here.params.listqa.steps) * step] * seeds), "without a budget in FLOPs: the steps"
 
 
 def test_what_cells_take_is_foreseen_with_each_adapter_once(here, monkeypatch):

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from polychromic.base.errors import PolychromicError
-from polychromic.params import load_params
+from polychromic.params import Params, load_params
 from polychromic.report.audit import Audit
 from polychromic.report.domain_numbers import people_numbers, split_numbers
 from polychromic.report.numbers import _audit, asked, groups
 from polychromic.report.records import RELATIONS, Number, Use, unique, unsupported, uses
 from polychromic.report.results import Fields
 from tests.report.synthetic import DOMAINS, PROMPTS, REPOSITORY, make, make_people, parsed
+from tests.workspace import declared_values
 
-PARAMS = load_params(REPOSITORY / "params.yaml").model_dump(mode="json", by_alias=True)
+PARAMS = Params.model_validate(declared_values()).model_dump(mode="json", by_alias=True)
 
 
 def found_in(document: dict) -> dict[str, Number]:
@@ -50,7 +51,7 @@ def test_every_key_that_nothing_makes_is_named_with_its_place_and_the_nearest(wo
 
 
 def test_the_committed_manuscript_asks_for_groups_that_exist():
-    names = set(groups(PARAMS))
+    names = set(groups(load_params(REPOSITORY / "params.yaml").model_dump(mode="json", by_alias=True)))
     assert all({key.partition(".")[0], ".".join(key.split(".")[:2])} & names for key in (use.key for use in uses(REPOSITORY / "paper")))
 
 

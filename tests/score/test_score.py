@@ -24,7 +24,7 @@ from polychromic.score.norms import write_norms
 from polychromic.score.people import Calibration
 from polychromic.score.score import Known, Recorded, score, score_blocks, score_cell, score_prompt, set_objective
 from tests import run_tools
-from tests.workspace import KINDS, REPOSITORY, listqa_record, make_models, small_params, small_values, write_listqa
+from tests.workspace import KINDS, REPOSITORY, declared_values, listqa_record, make_models, small_params, small_values, write_listqa
 
 METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
 # And those that ask a model for the likelihood of replies, whether or not this build's tables have them.
@@ -194,7 +194,7 @@ def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
     embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
     people = {"calibration": replace(PEOPLE, threshold=0.315)} if name == "replies" else {}
     known = replace(KNOWN, readers=Readers(embed, **of_replies(384)), **people)
-    params = load_params(REPOSITORY / "params.yaml")
+    params = Params.model_validate(declared_values())
     found: list[dict] = []
 
     def scored() -> None:
@@ -285,7 +285,7 @@ def samples_file(cell: str, split: str = "dev") -> Path:
 def graded() -> Params:
     """Small params whose grid on listqa is CELLS, with one seed and temperature."""
     values = small_values() | {"seeds": [0], "domains": ["listqa"]}
-    values["methods"] = {name: values["methods"][name] for name in dict.fromkeys(cell.split("-")[0] for cell in CELLS)}
+    values["methods"] = {name: {**values["methods"][name], "domains": None} for name in dict.fromkeys(cell.split("-")[0] for cell in CELLS)}
     values["listqa"] |= {"lambdas": [0.3], "temperatures": [1.0]}
     values["analysis"]["contrasts"] = values["analysis"]["contrasts"][:1]
     return Params.model_validate(values)

@@ -389,7 +389,7 @@ def test_what_is_unlabelled_counts_where_it_is_used_and_its_references_never(mon
 
 def test_a_pool_has_prompts_without_a_reference(monkeypatch):
     asked = watch_quality(monkeypatch)
-    method = {"clip": None, "objective": "none", "lam": None, "grid_seeds": {}, "self_training": {"after": 0.2}}
+    method = {"clip": None, "objective": "none", "lam": None, "self_training": {"after": 0.2}}
     found = train("bare", None, unlabelled=BARE, **bare_params(**method))
     assert asked >= {record.prompt for record in BARE} and found.history[-1]["step"] == 6
 

@@ -84,7 +84,8 @@ def test_the_rate_falls_with_the_first_rollout(run):
     plain, slower = ([row for row in history if "flops" in row] for history in (plain, slower))
     first = next(row["step"] for row in plain if "objective" in row)
     budget = plain[-1]["flops"]
-    compared = [(a, b) for a, b in zip(plain, slower, strict=False) if max(a["flops"], b["flops"]) < 0.7 * budget]  # before it falls for all
+    before_it_falls = lambda *rows: max(row["flops"] for row in rows) < 0.7 * budget
+    compared = [(a, b) for a, b in zip(plain, slower, strict=False) if before_it_falls(a, b)]
     assert {a["step"] < first for a, _ in compared} == {True, False}
     for a, b in compared:
         assert b["learning_rate"] == pytest.approx(a["learning_rate"] * (1.0 if b["step"] <= first - 1 else 0.25)), b["step"]

@@ -132,7 +132,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, step):
 def test_a_share_of_the_budget_pays_for_each_round(tmp_path):
     """Rounds begin at equal shares of what is left after the first steps; of prompts, as many are asked as the share pays for."""
     asked: list[tuple[int, int]] = []
-    good = lambda row, replies: asked.append((trainer.state.global_step, row["row"])) or [float(bool(GOOD & set(reply))) for reply in replies]
+    note = lambda row: asked.append((trainer.state.global_step, row["row"]))
+    good = lambda row, replies: note(row) or [float(bool(GOOD & set(reply))) for reply in replies]
     unit = trained(tmp_path / "unit", budget=1e12, max_steps=6)[1].history[-1]["flops"] / 6
     settings = dict(budget=80 * unit, max_steps=1000, self_training=pool_of(quality=good, rounds=2, spend=0.3, rows=SAMPLES))
     trainer = make_trainer(tmp_path / "paid", **settings)
