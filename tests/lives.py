@@ -40,6 +40,8 @@ def live(
     child = os.fork()
     if child == 0:
         code, counted = 99, 0
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)  # the pool of this process did not survive the fork: whoever asks it for work waits for ever
 
         def count(frame, event, argument):  # noqa: ANN001, ANN202
             nonlocal counted
