@@ -150,35 +150,9 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
     store = Store()
     vectors = Vectors(systems, store) if asked.encoder and any(map(_of_vectors, names)) else None
-    values: dict[str, dict[str, np.ndarray]] = {}
     lost: dict[str, str] = {}  # metric -> why
-    for system in systems:
-        own = ids[system.name]
-        found = values[system.name] = {name: np.empty((len(system.seeds), len(own))) for name in names}
-        places = list(product(range(len(own)), range(len(system.seeds))))
-        rows = {at: system.rows[system.seeds[at[1]], own[at[0]]] for at in places}
-        prompts = {(at, n): _prompt(row, n) for at, row in rows.items() for n in {least, system.n}}
-        hashes = {place: kept.content(prompt) for place, prompt in prompts.items()}
-        keys = {(at, name): _key(name, hashes[at, counts[name][system.name]], vectors) for at in places for name in names}
-        known = {} if asked.anew else store.get(keys.values())
-        for name in [name for name in names if name not in lost]:
-            if lacking(name, whole := _foreseen(prompts[places[0], least], asked)):
-                lost[name] = _why(name, rows[places[0]], whole, PolychromicError())
-        new: dict[bytes, float] = {}
-        if todo := [at for at in places if any(keys[at, name] not in known for name in names if name not in lost)]:
-            with progress(f"metrics of {system.name}", len(todo)) as tick:
-                for done, at in enumerate(todo, start=1):
-                    for name in [name for name in names if name not in lost and keys[at, name] not in known]:
-                        prompt = _with_vectors(name, prompts[at, counts[name][system.name]], vectors)
-                        try:
-                            new[keys[at, name]] = compute(name, prompt)
-                        except PolychromicError as error:
-                            lost[name] = _why(name, rows[at], prompt, error)
-                    tick(done)
-            store.put(new)
-        known |= new
-        for (at, name), hashed in keys.items():
-            found[name][at[::-1]] = known.get(hashed, np.nan)  # which only a metric that is lost has
+    reads = lambda system: {name: counts[name][system.name] for name in names}
+    values = {system.name: _values(system, ids[system.name], reads(system), asked, store, vectors, lost) for system in systems}
     gone = {why: ", ".join(name for name in lost if lost[name] == why) for why in lost.values()}
     if gone and (asked.metrics is not None or len(lost) == len(names)):
         why, first = next(iter(gone.items()))
@@ -193,6 +167,41 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     left = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
     encoder = vectors.name if vectors else ""
     return Scores(left, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
+
+
+def _values(
+    system: System, ids: Sequence[str], reads: Mapping[str, int], asked: Asked, store: Store, vectors: Vectors | None, lost: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Metric -> (seeds, prompts), from the store or computed, and then put there.
+
+    Args: reads, metric -> the first samples of a prompt that it reads; lost, metric -> why it does not exist, which is added to.
+    """
+    places = list(product(range(len(system.seeds)), range(len(ids))))
+    rows = {(place, column): system.rows[system.seeds[place], ids[column]] for place, column in places}
+    prompts = {(at, n): _prompt(row, n) for at, row in rows.items() for n in set(reads.values())}
+    contents = {place: kept.content(prompt) for place, prompt in prompts.items()}
+    keys = {(at, name): _key(name, contents[at, n], vectors) for at in places for name, n in reads.items()}
+    known = {} if asked.anew else store.get(keys.values())
+    for name in [name for name in reads if name not in lost]:
+        if lacking(name, whole := _foreseen(prompts[places[0], reads[name]], asked)):
+            lost[name] = _why(name, rows[places[0]], whole, PolychromicError())
+    if todo := [at for at in places if any(keys[at, name] not in known for name in reads.keys() - lost.keys())]:
+        new: dict[bytes, float] = {}
+        with progress(f"metrics of {system.name}", len(todo)) as tick:
+            for done, at in enumerate(todo, start=1):
+                for name in [name for name in reads if name not in lost and keys[at, name] not in known]:
+                    prompt = _with_vectors(name, prompts[at, reads[name]], vectors)
+                    try:
+                        new[keys[at, name]] = compute(name, prompt)
+                    except PolychromicError as error:
+                        lost[name] = _why(name, rows[at], prompt, error)
+                tick(done)
+        store.put(new)
+        known |= new
+    found = {name: np.full((len(system.seeds), len(ids)), np.nan) for name in reads}  # which remains of a metric that is lost
+    for (at, name), hashed in keys.items():
+        found[name][at] = known.get(hashed, np.nan)
+    return found
 
 
 def check(systems: Sequence[System], asked: Asked) -> None:
