@@ -22,6 +22,7 @@ from tests.workspace import REPOSITORY, make_models, small_params, small_values,
 
 # Kinds that no library makes: bytes pinned by a hash, and what is no result.
 PINNED = {"packages", "locks", "collect"}
+SCORES = {"evaluate"}  # a database of scores, of which tests/yours/evaluate/test_kept.py asks the same
 KINDS = {"runs", "trunks", "samples", "vectors", "bertscore", "likelihood", "fluency", "drafts", "weights"}
 # Third-party modules of the code that fills the caches through which no byte of a result goes.
 BYSTANDERS = {"pydantic", "pydantic-settings", "ruamel.yaml", "filelock", "httpx2", "huggingface-hub", "packaging", "psutil", "rich"}
@@ -44,7 +45,7 @@ def sources() -> dict[Path, str]:
 def test_no_other_kind_of_cache_exists():
     text = "\n".join(sources().values())
     found = set(re.findall(r'cache_dir\(\) / "(\w+)"', text)) | set(re.findall(r'(?:_cache_file\(\s*|_by_prompt\([^,]+, )"(\w+)"', text))
-    assert found == KINDS | PINNED
+    assert found == KINDS | PINNED | SCORES
     named = re.findall(r"cache_dir\(\) / (\w+)", "\n".join(text for path, text in sources().items() if path.parent.name != "provenance"))
     assert named == ["kind"], "the scores' own, whose kinds are counted above; an audit shares two of these folders"
 

@@ -29,6 +29,7 @@ DRAWING = ("adapter", "data", "zero_shot", "few_shot", "prompt", "n", "temperatu
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Such as pass@10,self_bleu; default: all that the input allows.")]
 Ks = Annotated[str | None, typer.Option("--k", help="Drafts a person sees; default: 1,3,5,10 as far as the samples reach.")]
 NoEncoder = Annotated[bool, typer.Option("--no-encoder", help="Leave out the metrics that need sentence vectors.")]
+Anew = Annotated[bool, typer.Option("--anew", help="Score replies again whose scores are known from an earlier command.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the bootstrap, and of the replies that are drawn here.")]
 Boot = Annotated[int, typer.Option("--bootstrap", min=200, max=1_000_000, help="Resamples of the intervals.")]
 Columns = Annotated[str | None, typer.Option("--columns", help="What columns are called: prompt=question,samples=outputs.")]
@@ -65,6 +66,7 @@ def evaluate(
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
+    anew: Anew = False,
     seed: Seed = 0,
     bootstrap: Boot = 10_000,
     out: Out = None,
@@ -78,7 +80,7 @@ def evaluate(
     elif data is None or out is None:
         raise UsageError("--base needs --data FILE (the prompts) and --out FOLDER (where replies are kept, so that a run can be resumed).")
     check_out(out, "my-evaluation")
-    asked = _asked(metrics, k, no_encoder, seed, bootstrap)
+    asked = _asked(metrics, k, no_encoder, seed, bootstrap, anew)
     if columns and base:
         raise UsageError("--columns names columns of --samples files, and --base draws replies. Allowed: one of the two. Leave it out.")
     from polychromic.yours.evaluate import evaluate as evaluation
@@ -101,6 +103,7 @@ def compare_files(
     metrics: Metrics = None,
     k: Ks = None,
     no_encoder: NoEncoder = False,
+    anew: Anew = False,
     seed: Seed = 0,
     bootstrap: Boot = 10_000,
     out: Out = None,
@@ -108,7 +111,7 @@ def compare_files(
 ) -> None:
     """Compare systems of files of replies, prompt by prompt: paired contrasts with intervals, p-values and verdicts."""
     check_out(out, "my-evaluation")
-    asked = _asked(metrics, k, no_encoder, seed, bootstrap)
+    asked = _asked(metrics, k, no_encoder, seed, bootstrap, anew)
     from polychromic.yours.evaluate import evaluate as evaluation
 
     _finish(files, columns, lambda systems: evaluation.compare(systems, asked), out, json)
@@ -138,7 +141,7 @@ def samples(
         say(f"{len(ids) - limit} more prompts; --limit shows them")
 
 
-def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, bootstrap: int) -> Asked:
+def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, bootstrap: int, anew: bool) -> Asked:
     """What is to be computed. Raises UsageError for an unknown metric, and for k that are no numbers of drafts."""
     if k is not None and not re.fullmatch(r"\s*0*[1-9][0-9]{0,5}\s*(,\s*0*[1-9][0-9]{0,5}\s*)*", k):
         allowed = "whole numbers of 1 or more, below a million, with commas between, such as 1,5,10"
@@ -154,7 +157,7 @@ def _asked(metrics: str | None, k: str | None, no_encoder: bool, seed: int, boot
             metric(name)
     from polychromic.yours.evaluate.evaluate import Asked
 
-    return Asked(names or None, ks, not no_encoder, seed, bootstrap)
+    return Asked(names or None, ks, not no_encoder, seed, bootstrap, anew)
 
 
 def _columns(text: str | None) -> dict[str, str]:

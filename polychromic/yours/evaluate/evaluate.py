@@ -1,6 +1,7 @@
 """Metrics of files of replies: their values per prompt, means with intervals, paired contrasts with verdicts.
 
-Values come from polychromic.score.metrics, statistics from polychromic.compare.stats; nothing is sampled and nothing is written here.
+Values come from polychromic.score.metrics, or were computed before (polychromic.yours.evaluate.kept), statistics from
+polychromic.compare.stats; nothing is sampled here, and of files nothing but the scores' own cache is written.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from polychromic.base.progress import progress
 from polychromic.score.metrics import Prompt, compute, lacking, metric
 from polychromic.score.metrics import signature as definition
 from polychromic.score.text import answer_key, answer_key_signature, said, shows
+from polychromic.yours.evaluate import kept
 from polychromic.yours.evaluate.inputs import Row, System, other_prompts
+from polychromic.yours.evaluate.kept import Store
+from polychromic.yours.evaluate.vectors import Vectors
 
 ALPHA = 0.05
 PERMUTATIONS = 10_000  # at least; 100 for each test, so that the adjusted p can fall below ALPHA
@@ -42,6 +46,7 @@ class Asked:
         metrics: by name, and an error where one does not exist; None takes what DEFAULT_METRICS and the input allow.
         ks: of DEFAULT_METRICS; None takes those of DEFAULT_KS that the samples reach.
         encoder: whether metrics may read sentence vectors. seed, n_boot: of the bootstrap, and its resamples.
+        anew: whether scores are computed that are known from before.
     """
 
     metrics: Sequence[str] | None = None
@@ -49,6 +54,7 @@ class Asked:
     encoder: bool = True
     seed: int = 0
     n_boot: int = 10_000
+    anew: bool = False
 
 
 class Scores(NamedTuple):
@@ -142,23 +148,11 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     names, notes = _wanted(systems, asked), []
     least = min(system.n for system in systems)
     counts = {name: {system.name: least if metric(name).of_number else system.n for system in systems} for name in names}
-    vectors, encoder, cut = _vectors(systems, names) if asked.encoder else ({}, "", "")
-    values: dict[str, dict[str, np.ndarray]] = {}
+    store = Store()
+    vectors = Vectors(systems, store) if asked.encoder and any(map(_of_vectors, names)) else None
     lost: dict[str, str] = {}  # metric -> why
-    for system in systems:
-        own = ids[system.name]
-        found = values[system.name] = {name: np.empty((len(system.seeds), len(own))) for name in names}
-        with progress(f"metrics of {system.name}", len(own)) as tick:
-            for column, (place, seed) in product(range(len(own)), enumerate(system.seeds)):
-                row = system.rows[seed, own[column]]
-                prompts = {n: _prompt(row, n, vectors) for n in {least, system.n}}
-                for name in [name for name in names if name not in lost]:
-                    prompt = prompts[counts[name][system.name]]
-                    try:
-                        found[name][place, column] = compute(name, prompt)
-                    except PolychromicError as error:
-                        lost[name] = _why(name, row, prompt, error)
-                tick(column + 1)
+    reads = lambda system: {name: counts[name][system.name] for name in names}
+    values = {system.name: _values(system, ids[system.name], reads(system), asked, store, vectors, lost) for system in systems}
     gone = {why: ", ".join(name for name in lost if lost[name] == why) for why in lost.values()}
     if gone and (asked.metrics is not None or len(lost) == len(names)):
         why, first = next(iter(gone.items()))
@@ -168,16 +162,53 @@ def score(systems: Sequence[System], ids: Mapping[str, Sequence[str]], asked: As
     if any(system.n > least for system in systems) and (cut := [name for name in names if metric(name).of_number]):
         said = ", ".join(f"{system.name} has {system.n}" for system in systems)
         notes.append(f"samples per prompt differ ({said}): {', '.join(cut)} depend on their number and read the first {least} of each")
-    notes += [f"{first} left out: {why}" for why, first in gone.items()] + ([cut] if cut else [])
-    kept = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
-    return Scores(kept, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
+    notes += [f"{first} left out: {why}" for why, first in gone.items()]
+    notes += [cut] if vectors and (cut := vectors.note()) else []
+    left = {system: {name: arrays[name] for name in names} for system, arrays in values.items()}
+    encoder = vectors.name if vectors else ""
+    return Scores(left, counts, {name: _signature(name, encoder, counts[name].values()) for name in names}, notes)
+
+
+def _values(
+    system: System, ids: Sequence[str], reads: Mapping[str, int], asked: Asked, store: Store, vectors: Vectors | None, lost: dict[str, str]
+) -> dict[str, np.ndarray]:
+    """Metric -> (seeds, prompts), from the store or computed, and then put there.
+
+    Args: reads, metric -> the first samples of a prompt that it reads; lost, metric -> why it does not exist, which is added to.
+    """
+    places = list(product(range(len(system.seeds)), range(len(ids))))
+    rows = {(place, column): system.rows[system.seeds[place], ids[column]] for place, column in places}
+    prompts = {(at, n): _prompt(row, n) for at, row in rows.items() for n in set(reads.values())}
+    contents = {place: kept.content(prompt) for place, prompt in prompts.items()}
+    keys = {(at, name): _key(name, contents[at, n], vectors) for at in places for name, n in reads.items()}
+    known = {} if asked.anew else store.get(keys.values())
+    for name in [name for name in reads if name not in lost]:
+        if lacking(name, whole := _foreseen(prompts[places[0], reads[name]], asked)):
+            lost[name] = _why(name, rows[places[0]], whole, PolychromicError())
+    if todo := [at for at in places if any(keys[at, name] not in known for name in reads.keys() - lost.keys())]:
+        new: dict[bytes, float] = {}
+        with progress(f"metrics of {system.name}", len(todo)) as tick:
+            for done, at in enumerate(todo, start=1):
+                for name in [name for name in reads if name not in lost and keys[at, name] not in known]:
+                    prompt = _with_vectors(name, prompts[at, reads[name]], vectors)
+                    try:
+                        new[keys[at, name]] = compute(name, prompt)
+                    except PolychromicError as error:
+                        lost[name] = _why(name, rows[at], prompt, error)
+                tick(done)
+        store.put(new)
+        known |= new
+    found = {name: np.full((len(system.seeds), len(ids)), np.nan) for name in reads}  # which remains of a metric that is lost
+    for (at, name), hashed in keys.items():
+        found[name][at] = known.get(hashed, np.nan)
+    return found
 
 
 def check(systems: Sequence[System], asked: Asked) -> None:
     """Raises as `score` for what no metric can be computed of, whatever the replies will say: too few of them, or columns that lack."""
     first = min(systems, key=lambda system: system.n).first
     for name in _wanted(systems, asked) if asked.metrics is not None or asked.ks else ():
-        prompt = replace(_prompt(first, len(first.samples), {}), vectors=np.ones((len(first.samples), 1)) if asked.encoder else None)
+        prompt = _foreseen(_prompt(first, len(first.samples)), asked)
         if asked.metrics is not None and lacking(name, prompt):
             allowed = "input for which the metric exists. Add what it lacks, or ask for other --metrics"
             raise PolychromicError(f"{name} cannot be computed: {_why(name, first, prompt, PolychromicError())}. Allowed: {allowed}.")
@@ -205,24 +236,30 @@ def _wanted(systems: Sequence[System], asked: Asked) -> list[str]:
     return [name for name in wanted if name not in ("distinct@1", "valid_distinct@1")]  # 1, and pass@1
 
 
-def _vectors(systems: Sequence[System], names: Sequence[str]) -> tuple[dict[str, np.ndarray], str, str]:
-    """(the vector of each reply, the encoder's name, a note of what it cut) where a metric reads them; ({}, "", "") else."""
-    if not any("vectors" in metric(name).needs for name in names):
-        return {}, "", ""
-    from polychromic.models.load import cut_note
-    from polychromic.score.models import Embedder
-    from polychromic.yours.evaluate.draw import pinned
-
-    params = pinned()
-    texts = list(dict.fromkeys(said(text) for system in systems for row in system.rows.values() for text in row.samples))
-    embedder = Embedder(params)
-    return dict(zip(texts, embedder(texts), strict=True)), str(params.encoder), cut_note(embedder.cut)
+def _of_vectors(name: str) -> bool:
+    return "vectors" in metric(name).needs
 
 
-def _prompt(row: Row, n: int, vectors: Mapping[str, np.ndarray]) -> Prompt:
+def _key(name: str, content: str, vectors: Vectors | None) -> bytes:
+    """Of a score, in the store."""
+    return kept.key(kept.identity(), name, content, vectors.identity if vectors and _of_vectors(name) else "")
+
+
+def _prompt(row: Row, n: int) -> Prompt:
+    """What metrics may read of the first n replies, but for vectors."""
     samples = [said(text) for text in row.samples[:n]]
-    keys, known = [answer_key(text) for text in samples], np.stack([vectors[text] for text in samples]) if vectors else None
-    return Prompt(samples, answers=row.answers and row.answers[:n], keys=keys, references=row.references, vectors=known)
+    keys = [answer_key(text) for text in samples]
+    return Prompt(samples, answers=row.answers and row.answers[:n], keys=keys, references=row.references)
+
+
+def _foreseen(prompt: Prompt, asked: Asked) -> Prompt:
+    """With all that there will be, in place of vectors something of their shape."""
+    return replace(prompt, vectors=np.ones((len(prompt.samples), 1)) if asked.encoder else None)
+
+
+def _with_vectors(name: str, prompt: Prompt, vectors: Vectors | None) -> Prompt:
+    """The prompt as the metric reads it."""
+    return replace(prompt, vectors=vectors.of(prompt.samples)) if vectors and _of_vectors(name) else prompt
 
 
 def _why(name: str, row: Row, prompt: Prompt, error: PolychromicError) -> str:
