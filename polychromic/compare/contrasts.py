@@ -22,7 +22,8 @@ from polychromic.data.records import Record
 from polychromic.params import BEST, ContrastParams, Params
 from polychromic.params.sections import FRONT
 
-BESIDE = ("semantic_diversity", "held_out_quality", "held_out_coverage@10")  # tested, too, where the domain has them; never primary
+# Tested, too, where the domain has them; never primary.
+BESIDE = ("pass@1", "semantic_diversity", "held_out_quality", "held_out_coverage@10")
 SECONDARY = ("p_permutation", "p_wilcoxon", "p_mannwhitney", "d_z", "cliffs_delta")  # of stats.Contrast, over means of seeds
 
 

@@ -19,7 +19,7 @@ from polychromic.report.examples import tex
 from polychromic.report.figures import Point
 from polychromic.report.results import BASELINES, SHOWN, Compare
 from polychromic.report.style import draw_line, drawing, errorbar, looks, name_axis
-from polychromic.report.tables import bold, gap, gap_with_interval, row, tabular
+from polychromic.report.tables import DASH, bold, gap, gap_with_interval, row, tabular
 
 SPLITS = {"dev": "development set", "test": "test set"}
 
@@ -73,23 +73,25 @@ def fronts(compares: Sequence[Compare]) -> Figure:
 
 def table(compares: Sequence[Compare]) -> str:
     """Per domain the baselines, the peers and the headline at their chosen temperatures, and the gap of the headline's front to each."""
-    shares = [labels.title(name, math=True) for name in ("pass@1", "pass@10")]
-    lines = [row(["", "$T$", *shares, "primary metric", "gap of Polychromic's front", r"$p_{\mathrm{adj}}$"])]
+    names = ("pass@1", "held_out_quality", "held_out_coverage@10")
+    heads = [labels.title("pass@1", math=True), r"judge: quality (\%)", "coverage@10", "primary metric", "gap of Polychromic's front"]
+    lines = [row(["", "$T$", *heads, r"$p_{\mathrm{adj}}$"])]
     for compare in compares:
         title = f"{_title(compare)}: {labels.escape(labels.metric(compare.primary).label)}; {about(compare)}"
-        lines += [r"\midrule", rf"\multicolumn{{7}}{{@{{}}l}}{{\emph{{{title}}}}}\\*"]
+        lines += [r"\midrule", rf"\multicolumn{{8}}{{@{{}}l}}{{\emph{{{title}}}}}\\*"]
         for label in shown(compare):
             system, found = compare.chosen_system(label), compare.contrast(compare.headline, label)
-            cells = [labels.plus_minus(metric, system.metrics[metric]) for metric in ("pass@1", "pass@10", compare.primary)]
+            found_of = [(name, system.metrics.get(name)) for name in (*names, compare.primary)]
+            cells = [DASH if estimate is None else labels.plus_minus(name, estimate) for name, estimate in found_of]
             p = "" if found is None or found.p_adjusted is None else rf"\ensuremath{{{labels.format_p(found.p_adjusted)}}}"
             beside = ["", ""] if label == compare.headline else [gap(found, compare.primary), p]
             lines.append(row([labels.system_name(label), labels.plain(system.temperature), *cells, *beside]))
-    return tabular("lrrrrrr", lines)
+    return tabular("l" + "r" * 7, lines)
 
 
 def markdown(compares: Sequence[Compare]) -> str:
-    """A row per domain: metric, LoRA, the best peer and the headline at their chosen temperatures, pass@1 and the primary metric, and the
-    gap of the headline's front to either with its interval."""
+    """A row per domain: its primary metric and its quality of LoRA, the best peer and the headline at their chosen temperatures, and the gap
+    of the headline's front to either with its interval."""
     head = ["domain", "metric", "LoRA", "best peer", "Polychromic", "gap to LoRA's front", "gap to the peer's front"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for compare in compares:
@@ -103,11 +105,12 @@ def markdown(compares: Sequence[Compare]) -> str:
 
 
 def _plain(compare: Compare, label: str | None, named: bool = False) -> str:
-    """ "1.23 at pass@1 45.6 %"; with the system's name before it."""
+    """ "1.23 at pass@1 45.6 %", of the domain's quality metric; with the system's name before it."""
     if label is None:
         return "none"
     metrics = compare.chosen_system(label).metrics
-    said = f"{labels.plain_value(compare.primary, metrics[compare.primary].mean)} at pass@1 {100 * metrics['pass@1'].mean:.1f} %"
+    quality = f"{labels.metric(compare.quality).label} {100 * metrics[compare.quality].mean:.1f} %"
+    said = f"{labels.plain_value(compare.primary, metrics[compare.primary].mean)} at {quality}"
     return f"{labels.system_name(label, math=False)}: {said}" if named else said
 
 

@@ -72,8 +72,8 @@ class Domain:
     name: str
     checker: str  # "set" (answers are checked against a set) or "person" (drafts are matched with held-out human replies)
     similarity: str  # of the coverage objective: "exact" or "semantic"
-    # Whether what was cut at the horizon may be good, as where the rules say themselves what is whole. Where they do not, replies that never
-    # end are what a method finds: they are long, and so unlike each other.
+    # Whether what was cut at the horizon may be good, as where the rules say themselves what is whole. Where they do not, replies that
+    # never end are what a method finds: they are long, and so unlike each other.
     unfinished: bool = True
 
     def key(self, record: Record, reply: str) -> str:
