@@ -90,8 +90,8 @@ def table(compares: Sequence[Compare]) -> str:
 
 
 def markdown(compares: Sequence[Compare]) -> str:
-    """A row per domain: its primary metric and its quality of LoRA, the best peer and the headline at their chosen temperatures, and the gap
-    of the headline's front to either with its interval."""
+    """A row per domain: its primary metric and its quality of LoRA, the best peer and the headline at their chosen temperatures, and the
+    gap of the headline's front to either with its interval."""
     head = ["domain", "metric", "LoRA", "best peer", "Polychromic", "gap to LoRA's front", "gap to the peer's front"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for compare in compares:
