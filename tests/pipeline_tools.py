@@ -17,7 +17,7 @@ from polychromic.params import read_yaml
 from polychromic.pipeline.stages import Stage, stages
 from polychromic.pipeline.workspace import make_workspace, workspace_environment
 from tests.report.synthetic import make_benchmarks, make_designs
-from tests.workspace import FURTHER, REPOSITORY, declared_values, small_plan, write_params
+from tests.workspace import FURTHER, PEOPLE, REPOSITORY, declared_values, small_plan, write_params
 
 PATIENCE = 3600  # seconds for one command; only a failure, or a machine that does other things, takes as long
 VALUES = read_yaml(REPOSITORY / "params.yaml")
@@ -63,6 +63,7 @@ GRID = {"listqa": [HEADLINE, OTHER], "replies": [HEADLINE], "creative": [OTHER],
 TINY |= {f"{domain}.lambdas": weights for domain, weights in GRID.items()} | {"lambda": HEADLINE}
 TINY |= {f"methods.{name}": FURTHER[name] | {"domains": ["listqa"]} for name in PEERS if name in FURTHER}
 TINY |= {"methods.lora_min_p.domains": ["listqa"], "methods.lora_min_p.temperatures": {}}
+TINY |= {"replies.people": list(PEOPLE)}
 # Test is opened in each, whether or not the repository's own declares so.
 PLAN = small_plan()
 TINY |= {

@@ -18,6 +18,7 @@ from tests.tiny import make_tiny_encoder, make_tiny_model
 REPOSITORY = Path(__file__).resolve().parents[1]
 KINDS = ("zorb", "flim", "quave", "drosk", "plent", "varn", "miltow", "gabbro", "sedge", "torque", "umbel", "wicket", "yarrow", "krell")
 
+PEOPLE = ("zero_shot", "few_shot", "lora", "rft", "polychromic")
 _LORA = {"prompt": "zero_shot", "adapter": "lora", "domains": []}
 _OURS = _LORA | {"objective": "coverage", "lam": 3.0}
 # Kinds of method that the code has and the grid of params.yaml has not: each prompt, loss, objective, target and similarity has one.
@@ -65,8 +66,10 @@ def listqa_record(number: int, **changes: Any) -> Record:
 
 
 def declared_values() -> dict[str, Any]:
-    """The values of params.yaml with FURTHER methods, three seeds and `small_plan` for test in each domain, whatever its grid has."""
+    """The values of params.yaml with FURTHER methods, three seeds, systems beside PEOPLE and `small_plan` for test in each domain, whatever
+    its grid has."""
     values = read_yaml(REPOSITORY / "params.yaml")
+    values["replies"]["people"] = list(PEOPLE)
     values["methods"] = {**values["methods"], **copy.deepcopy(FURTHER)}
     values["seeds"] = [0, 1, 2]
     values["analysis"]["test"] = {domain: small_plan() for domain in values["domains"]}

@@ -44,6 +44,12 @@ def load(params: Path = paths.PARAMS, domain: str | None = None, cell: tuple[str
     return (values, found) if cell else values
 
 
+def _opened(values, domain: str, split: Split | None) -> None:  # noqa: ANN001 - Params, which is slow to import
+    """Raises UsageError: test of a domain for which params.yaml declares nothing."""
+    if split is Split.test:
+        values.test_plan(domain)
+
+
 @stage_app.command()
 def split(domain: DomainArgument) -> None:
     """Assign each record of a domain to train, dev or test: grouped, stratified, checked."""
@@ -91,6 +97,7 @@ def sample(
 def score(domain: DomainArgument, split: SplitOption) -> None:
     """Compute every metric of the domain per prompt of a split, for the systems that params.yaml gives it."""
     values = load(domain=domain)
+    _opened(values, domain, split)
     from polychromic.score.score import score as run
 
     run(values, domain, split)
@@ -100,6 +107,7 @@ def score(domain: DomainArgument, split: SplitOption) -> None:
 def compare(domain: DomainArgument, split: SplitOption) -> None:
     """Choose on dev, and test the declared contrasts; on calibration, put drafts beside people."""
     values = load(domain=domain)
+    _opened(values, domain, split)
     if split is Split.calibration:
         from polychromic.compare.people import compare_people
 
@@ -122,6 +130,7 @@ def report(
     if (what in values.domains) != (split is not None):
         rest = "needs --split, one of " + ", ".join(paths.SPLITS) if split is None else "takes no --split; leave it out"
         raise UsageError(f"report {what} {rest}.")
+    _opened(values, what, split)
     if what == "provenance":
         from polychromic.provenance import appendix
 

@@ -101,7 +101,7 @@ def test_what_cannot_run_is_refused_and_nothing_is_written(line, fragments, work
 TEST = "--split test"
 NOT_OPENED = [
     *(f"sample code {cell} {TEST}" for cell in ("lora", "polychromic", "polychromic --lam 3.0")),
-    f"score code {TEST}", f"compare code {TEST}", "open-test code", "open-test listqa code",
+    *(f"{command} code {TEST}" for command in ("score", "compare", "report")), "open-test code", "open-test listqa code",
 ]  # fmt: skip
 
 

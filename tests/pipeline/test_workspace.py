@@ -19,7 +19,7 @@ from polychromic.pipeline.stages import stages, to_yaml
 from polychromic.pipeline.workspace import MARKER, SMOKE, SMOKE_METHODS, make_workspace, run_smoke, workspace_environment
 from tests.pipeline_tools import git
 from tests.provenance.conftest import put
-from tests.workspace import FURTHER, REPOSITORY, small_plan
+from tests.workspace import FURTHER, PEOPLE, REPOSITORY, small_plan
 
 
 def comments(folder: Path) -> list[str]:
@@ -172,7 +172,7 @@ def test_smoke_parameters_are_valid_for_the_real_data(tmp_path: Path):
 
 def test_some_cells_are_kept_with_all_that_reads_them_and_all_unless_told_otherwise(tmp_path: Path):
     opened = {"analysis.test": plans(), "methods.gem": FURTHER["gem"] | {"domains": ["listqa"]}, "listqa.lambdas": [3.0, 0.3, 10.0],
-              "replies.lambdas": [0.3, 3.0], "creative.lambdas": [10.0], "code.lambdas": [3.0]}  # fmt: skip
+              "replies.lambdas": [0.3, 3.0], "replies.people": list(PEOPLE), "creative.lambdas": [10.0], "code.lambdas": [3.0]}  # fmt: skip
     whole_folder = make_workspace(REPOSITORY, tmp_path / "whole", opened)
     methods, whole, everything = [*ALWAYS, "rft", "gem"], stages(whole_folder), load_params(whole_folder / "params.yaml")
     target = make_workspace(whole_folder, tmp_path / "copy", {}, methods, [0.3])

@@ -18,17 +18,18 @@ from polychromic.data.domains import get_domain
 from polychromic.data.domains.replies.judge import TERMS
 from polychromic.data.records import Record
 from polychromic.models import readers
-from polychromic.params import Params, load_params
+from polychromic.params import Params
 from polychromic.score.models import Embedder
 from polychromic.score.norms import write_norms
 from polychromic.score.people import Calibration
 from polychromic.score.score import Known, Recorded, score, score_blocks, score_cell, score_prompt, set_objective
 from tests import run_tools
-from tests.workspace import KINDS, REPOSITORY, declared_values, listqa_record, make_models, small_params, small_values, write_listqa
+from tests.workspace import KINDS, declared_values, listqa_record, make_models, small_params, small_values, write_listqa
 
-METRICS = {name: load_params(REPOSITORY / "params.yaml").domain(name).metrics for name in ("listqa", "replies")}
-# And those that ask a model for the likelihood of replies, whether or not this build's tables have them.
-ASKED = {name: list(dict.fromkeys([*metrics, "selected@4", "perplexity"])) for name, metrics in METRICS.items()}
+# Those of params.yaml, and those that ask a model for the likelihood of replies, whether or not this build's tables have them.
+METRICS = {
+    name: list(dict.fromkeys([*declared_values()[name]["metrics"], "selected@4", "perplexity"])) for name in ("listqa", "replies")
+}
 CELLS = ("zero_shot", "few_shot", "lora", "polychromic-3.0", "polychromic-0.3", "polychromic_plain")
 
 
@@ -86,8 +87,8 @@ def scored(names, record: Record, samples: list[str], tokens=1, **known) -> dict
 def test_listqa_by_hand():
     record = listqa_record(0, prompt="Name one kind of fruit.", references=["apple", "red pear"], valid=["apple", "pear", "fig"])
     samples = ["apple", "An Apple.", "apples", "pear", "fig", "stone", "Stone", "car", "red pear", "apple"] * 2
-    found = scored(ASKED["listqa"], record, samples, [2] * 10 + [5] * 10)
-    assert set(found) == set(ASKED["listqa"])
+    found = scored(METRICS["listqa"], record, samples, [2] * 10 + [5] * 10)
+    assert set(found) == set(METRICS["listqa"])
     n, correct = 20, 2 * 6
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(n, correct, k))
@@ -120,8 +121,8 @@ def test_replies_by_hand():
         near = {"post", *match, *other[:4]}
         return np.array([[1.0, 0.0] if text in near else [0.0, 1.0] for text in texts], dtype=np.float32)
 
-    found = scored(ASKED["replies"], record, match + other, 4, readers=Readers(embed, **of_replies(2)))
-    assert set(found) == set(ASKED["replies"])
+    found = scored(METRICS["replies"], record, match + other, 4, readers=Readers(embed, **of_replies(2)))
+    assert set(found) == set(METRICS["replies"])
     for k in (1, 3, 5, 10):
         assert found[f"pass@{k}"] == pytest.approx(pass_at(10, 1, k)) == pytest.approx(k / 10)
     assert found["distinct@10"] == 10
@@ -194,7 +195,9 @@ def test_a_domain_is_scored_within_a_minute(name, prompts, systems):
     embed = lambda texts: np.stack([vectors.setdefault(text, rng.normal(size=384).astype(np.float32)) for text in texts])
     people = {"calibration": replace(PEOPLE, threshold=0.315)} if name == "replies" else {}
     known = replace(KNOWN, readers=Readers(embed, **of_replies(384)), **people)
-    params = Params.model_validate(declared_values())
+    values = declared_values()
+    values[name]["metrics"] = METRICS[name]
+    params = Params.model_validate(values)
     found: list[dict] = []
 
     def scored() -> None:
@@ -286,7 +289,7 @@ def graded() -> Params:
     """Small params whose grid on listqa is CELLS, with one seed and temperature."""
     values = small_values() | {"seeds": [0], "domains": ["listqa"]}
     values["methods"] = {name: {**values["methods"][name], "domains": None} for name in dict.fromkeys(cell.split("-")[0] for cell in CELLS)}
-    values["listqa"] |= {"lambdas": [0.3], "temperatures": [1.0]}
+    values["listqa"] |= {"lambdas": [0.3], "temperatures": [1.0], "metrics": METRICS["listqa"]}
     values["analysis"]["contrasts"] = values["analysis"]["contrasts"][:1]
     return Params.model_validate(values)
 
