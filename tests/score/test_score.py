@@ -154,8 +154,9 @@ def test_a_reply_that_was_cut_is_good_for_neither_side_where_the_rules_do_not_sa
         and score_prompt(names, get_domain("replies"), record, row | {"finished": [False] * 10}, known)["coverage@10"] == 0
     )
     objective = set_objective(graded(), get_domain("replies"), record, row, known.readers)
+    # Sets of N = 3, of which the tenth reply is left over; all are alike: one of three, where any counts, in the first two sets.
     assert (
-        objective == pytest.approx(1 / 8)
+        objective == pytest.approx((1 / 3 + 1 / 3 + 0) / 3)
         and set_objective(graded(), get_domain("replies"), record, row | {"finished": [False] * 10}, known.readers) == 0
     )
 
