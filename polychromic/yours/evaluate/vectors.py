@@ -51,7 +51,9 @@ class Vectors:
     @cached_property
     def _made(self) -> dict[str, np.ndarray]:
         from polychromic.score.models import Embedder
+        from polychromic.yours.train.base import quiet
 
+        quiet()
         embedder = Embedder(self._params)
         found = dict(zip(self._texts, embedder(self._texts), strict=True))
         self._cut = embedder.cut

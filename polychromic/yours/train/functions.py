@@ -50,8 +50,10 @@ class Vectors:
         if new := list(dict.fromkeys(text for text in texts if text not in self._known)):
             from polychromic.base.hardware import best_device
             from polychromic.models.load import embed, load_encoder
+            from polychromic.yours.train.base import quiet
 
             if self._encoder is None:
+                quiet()
                 self._encoder = load_encoder(self._folder(), best_device())
             self._known |= dict(zip(new, embed(self._encoder, new), strict=True))
         return np.stack([self._known[text] for text in texts])

@@ -29,6 +29,7 @@ from polychromic.base.io import sha256_file
 from polychromic.method.sets import checked
 
 SECONDS = 60.0  # that one call may take
+SHOWN = 80  # characters of a prompt in a message
 AGAIN = "Correct it and run the same command again: what was trained so far is kept"
 RETURNS = {1: "N numbers in [0, 1], one for each reply", 2: "N x N numbers in [0, 1], 1 on the diagonal"}
 
@@ -61,7 +62,7 @@ class Guard:
     def __call__(self, row: dict[str, Any], replies: Sequence[str]) -> np.ndarray:
         """(N,) or (N, N) float64. Raises PolychromicError for all that the head of this module says."""
         caught, started = io.StringIO(), time.monotonic()
-        asked = repr(row.get("prompt", row.get("messages")))[:80]
+        asked = _shown(row)
         try:
             with contextlib.redirect_stdout(caught), time_limit(self.seconds):
                 return checked(self._plain, row, replies, self.ndim)
@@ -103,6 +104,14 @@ class Guard:
         if first:
             where = f"stands in {self.printed}" if self.printed else "is dropped"
             print(f"note: {self.what} prints; what it prints {where}", file=sys.stderr, flush=True)
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """The prompt in a message: of a chat what was said last before the reply."""
+    prompt = row.get("prompt", row.get("messages"))
+    said = [one.get("content") for one in prompt if isinstance(one, dict) and one.get("role") == "user"] if isinstance(prompt, list) else []
+    text = repr(said[-1] if said else prompt)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 class ReturnedError(Exception):

@@ -137,7 +137,8 @@ def _try(scoring: Scoring, examples: Sequence[dict], settings: Settings) -> None
             say(f"warning: quality and similarity took {took:.1f} s for {settings.n} replies; {about}. Fewer: --share, --every, --steps")
             break
     mean = sum(found) / len(found)
-    say(f"your own completions have quality {mean:.2f} (mean of {len(found)})")
+    passed = sum(value >= settings.good for value in found)
+    say(f"your own completions have quality {mean:.2f} (mean of {len(found)}); {passed} of them pass (--good {settings.good:g})")
     if mean == 0:
         say("warning: no completion of yours is good by this quality; if they are good, the quality is wrong")
 

@@ -86,6 +86,20 @@ def test_a_function_cannot_change_the_row_or_the_replies():
     assert row == {"prompt": "a", "references": ["fig"]} and replies == REPLIES
 
 
+@pytest.mark.parametrize(("row", "shown"), [
+    ({"messages": [{"role": "system", "content": "Be kind. " * 30}, {"role": "user", "content": "Rain again."},
+                   {"role": "assistant", "content": "Umbrellas up."}]}, "'Rain again.'."),
+    ({"prompt": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Rain?"}]},
+     "'Rain?'."),
+    ({"messages": [{"from": "human", "value": "Rain?"}]}, "[{'from': 'human', 'value': 'Rain?'}]."),
+    ({"prompt": "a" * 200}, f"'{'a' * 79}...."), ({}, "None."),
+])  # fmt: skip
+def test_a_message_shows_what_was_asked_and_not_what_stands_before_it(row, shown):
+    with pytest.raises(PolychromicError) as caught:
+        Guard(raising, "mine")(row, REPLIES)
+    assert f"; prompt: {shown} Allowed: " in str(caught.value)
+
+
 def test_a_similarity_must_be_1_on_its_diagonal():
     message = r"--similarity mine returned 0.0 at \(0, 0\), expected numbers in \[0, 1\], 1 on the diagonal"
     with pytest.raises(PolychromicError, match=message):
