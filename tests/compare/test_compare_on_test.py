@@ -19,7 +19,7 @@ from polychromic.compare.systems import label_of
 from polychromic.params import Params, load_params
 from polychromic.params import TestPlan as Plan
 from polychromic.provenance.workspace import Workspace
-from tests.compare.test_compare import GUARD, MAIN, rows_of
+from tests.compare.test_compare import GUARD, MAIN, METRICS, rows_of
 from tests.workspace import REPOSITORY, listqa_record, small_values
 
 PROMPTS = [f"q{i}" for i in range(12)]
@@ -47,6 +47,7 @@ def params(**changes: Any) -> Params:
     values = small_values() | {"seeds": [0], "lambda": 3.0}
     plan = {"seeds": SEEDS, "systems": SYSTEMS, "contrasts": CONTRASTS}
     values["analysis"]["test"]["listqa"] = plan
+    values["listqa"]["metrics"] = [name for name in METRICS if name != "objective"]
     values["analysis"] |= changes.pop("analysis", {})
     return Params.model_validate(values | changes)
 
