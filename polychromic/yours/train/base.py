@@ -72,6 +72,7 @@ def quiet() -> None:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*deprecated and will be removed in version")  # told as torch's
 
 
 def load(folder: Path, precision: str, device: str):  # noqa: ANN201 - (model, tokenizer), whose libraries are imported here
