@@ -135,7 +135,9 @@ def read_row(where: str, raw: dict, **defaults: Any) -> Row:
         dumps(raw).encode()  # it will be
         return Row(**defaults | {name: raw[name] for name in columns if name in raw}, where=where, raw=raw)
     except ValidationError as error:
-        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "missing")
+        # Without an id the prompt is it: that there is none says only that the prompt is none.
+        rank = lambda one: (one["type"] != "missing") if one["loc"][0] != "id" or "id" in raw else 2
+        first = min(error.errors(include_url=False), key=rank)
     except ValueError as error:
         raise DataError(where, f"the line cannot be written again ({error})", "numbers, and whole Unicode characters") from None
     column = str(first["loc"][0])

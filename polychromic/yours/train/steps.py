@@ -126,6 +126,8 @@ class Bench:
             found = self.draw("drafts of the base")
         took = time.monotonic() - started
         self.say(f"base on {len(self.asked)} dev prompts: {told(found)}")
+        if not found.values["pass@1"].any() and (best := max(max(row["quality"]) for row in found.rows)) < self.settings.good:
+            self.say(f"note: none passes (--good {self.settings.good:g}); the best has quality {best:.2f}. pass@k is 0 until one does")
         replies = sum(len(row["samples"]) for row in found.rows)
         self.say(f"training takes about {self._minutes(took / replies):.0f} minutes here, and drafts at its end {4 * took / 60:.0f}")
         write_json(path, {"samples": [row["samples"] for row in found.rows], "tokens": [row["tokens"] for row in found.rows]})

@@ -41,7 +41,8 @@ def test_one_file_or_several_may_hold_systems_temperatures_and_seeds(tmp_path):
 @pytest.mark.parametrize(("rows", "fragments"), [
     ([{"id": "a", "prompt": "p", "sample": ["x"]}],
      ["x.jsonl:1: no column 'samples'; found: 'id', 'prompt', 'sample'", "Add it, or rename what is meant"]),
-    ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]),
+    ([GOOD, "{not json"], ["x.jsonl:2: not JSON"]), ([{"prompt": 3, "samples": ["x"]}], ["x.jsonl:1: prompt is 3"]),
+    ([{"prompt": 3}], ["x.jsonl:1: no column 'samples'"]), ([{"samples": ["x"]}], ["x.jsonl:1: no column 'prompt'"]),
     ([GOOD | {"samples": "red"}], ["x.jsonl:1: samples is 'red'", "a list of one or more texts"]),
     ([GOOD | {"samples": []}], ["samples is []"]), ([GOOD | {"samples": ["red", 3]}], ["samples is ['red', 3]"]),
     ([GOOD, GOOD], ["x.jsonl:2: id 'a' was already used at", "x.jsonl:1"]),

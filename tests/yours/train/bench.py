@@ -31,3 +31,4 @@ def request_of(folder: Path, out: str = "adapter", **changes) -> Request:
     own = {name: changes.pop(name) for name in ("quality", "similarity", "dev", "columns", "seconds", "combine") if name in changes}
     own = {"quality": (f"{folder / 'mine.py'}:good",), "similarity": "words", "columns": {}} | own
     return Request(folder / "rows.jsonl", str(folder / "base"), folder / out, Settings(**SMALL | changes), **own)
+

@@ -119,6 +119,13 @@ def test_the_other_methods_train_too(method, made):
     assert (card["cost"]["replies_judged"] > 0) == (method == "rft")
 
 
+def test_that_no_draft_of_the_base_passes_is_said_before_training(made, monkeypatch, capsys):
+    monkeypatch.setattr(steps.Bench, "train", lambda self: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        train(request_of(made, "none-passes", quality=("likeness",), good=1.0))
+    assert "note: none passes (--good 1); the best has quality 0." in capsys.readouterr().err
+
+
 def test_without_dev_nothing_is_measured_and_a_llama_in_plain_text_will_do(tmp_path):
     folder = make_place(tmp_path, "llama")
     (folder / "base" / "chat_template.jinja").unlink()
